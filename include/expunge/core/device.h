@@ -1,0 +1,99 @@
+// Devices, streams (ordered queues of work), events (points in a stream) and buffers (device memory).
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace expunge {
+
+enum class DeviceType { cpu, cuda };
+
+struct Device {
+  DeviceType type = DeviceType::cpu;
+  int index = 0;  ///< CUDA ordinal; 0 for the CPU
+  bool operator==(const Device&) const = default;
+};
+
+/// A point in a stream. Copies refer to the same point; a default-constructed event is already reached.
+class Event {
+ public:
+  struct State {
+    virtual ~State() = default;
+    virtual void wait() = 0;
+  };
+  Event() = default;
+  explicit Event(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  /// The host waits until the point is reached; rethrows what failed in the stream before it.
+  void wait() const {
+    if (state_) state_->wait();
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+/// An ordered queue of work on one device.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual Device device() const = 0;
+  /// Runs host work in the stream's order. On the CPU every kernel and collective is such work.
+  virtual void enqueue(std::function<void()> work) = 0;
+  virtual Event record() = 0;
+  /// Work enqueued from now on starts after `event`.
+  virtual void wait(const Event& event) = 0;
+  /// The host waits for everything enqueued so far; rethrows what failed.
+  virtual void synchronize() = 0;
+};
+
+/// A stream whose work runs at once in the calling thread: the compute stream of the CPU.
+std::unique_ptr<Stream> make_inline_stream();
+/// A stream with a thread of its own: the communication stream of the CPU.
+std::unique_ptr<Stream> make_thread_stream();
+
+/// Device memory from a pool that keeps freed blocks: a fresh page costs 40 times a used one, so a training step after the
+/// first allocates nothing from the system. Blocks start at multiples of 128 bytes. Contents are not initialised.
+void* pool_allocate(Device device, std::size_t bytes);
+void pool_free(Device device, void* block);
+/// Bytes handed out and not yet freed: now, and at most since the process began.
+struct PoolUse {
+  std::size_t now = 0, peak = 0;
+};
+PoolUse pool_use(Device device);
+
+void copy_bytes(Stream& stream, void* to, const void* from, std::size_t bytes);
+void zero_bytes(Stream& stream, void* to, std::size_t bytes);
+
+/// Owns `size` elements of device memory; move-only.
+template <typename T>
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Device device, std::size_t size)
+      : device_(device), data_(size ? static_cast<T*>(pool_allocate(device, size * sizeof(T))) : nullptr), size_(size) {}
+  Buffer(Buffer&& other) noexcept
+      : device_(other.device_), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Buffer() {
+    if (data_) pool_free(device_, data_);
+  }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  std::size_t bytes() const { return size_ * sizeof(T); }
+  explicit operator bool() const { return data_ != nullptr; }
+
+ private:
+  Device device_;
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace expunge

@@ -1,0 +1,46 @@
+// Errors: an exception that carries the process exit code and where it was thrown.
+#pragma once
+
+#include <source_location>
+#include <stdexcept>
+#include <string>
+
+namespace expunge {
+
+/// What the process returns to the shell, mpirun and srun. Documented in the README.
+enum class ExitCode : int {
+  done = 0,
+  internal = 1,     ///< a bug in expunge
+  usage = 2,        ///< command line or configuration
+  bad_input = 3,    ///< a file that was read is malformed or does not fit
+  output = 4,       ///< a file could not be written (permissions, disk full, already there)
+  collapse = 5,     ///< NaN, infinity or the collapse guard
+  collective = 6,   ///< a collective timed out or a rank was lost
+  mismatch = 7,     ///< verification found a difference
+  interrupted = 75  ///< stopped by a signal or a time limit, with a good checkpoint
+};
+
+/// Thrown for everything that ends a command. `what()` is the message for the user, without the location.
+class Error : public std::runtime_error {
+ public:
+  Error(ExitCode code, const std::string& message, std::source_location where = std::source_location::current())
+      : std::runtime_error(message), code_(code), where_(where) {}
+  ExitCode code() const { return code_; }
+  const std::source_location& where() const { return where_; }
+
+ private:
+  ExitCode code_;
+  std::source_location where_;
+};
+
+[[noreturn]] inline void fail(ExitCode code, const std::string& message,
+                              std::source_location where = std::source_location::current()) {
+  throw Error(code, message, where);
+}
+
+/// For what can only be false through a bug of ours; anything that input can cause calls fail() with its own exit code.
+inline void check(bool condition, const char* what, std::source_location where = std::source_location::current()) {
+  if (!condition) throw Error(ExitCode::internal, std::string("internal check failed: ") + what, where);
+}
+
+}  // namespace expunge

@@ -1,0 +1,88 @@
+// Log lines and progress on standard error.
+#include "expunge/core/log.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace expunge {
+namespace {
+
+struct Speaker {
+  int rank = 0;
+  int world_size = 1;
+  bool quiet = false;
+  bool speaks() const { return rank == 0 && !quiet; }
+};
+Speaker speaker;
+
+spdlog::logger& logger() {
+  static const auto instance = [] {
+    auto made = spdlog::stderr_color_st("expunge");
+    made->set_pattern("%H:%M:%S %^%v%$");
+    return made;
+  }();
+  return *instance;
+}
+
+constexpr int kBarCells = 24;
+
+}  // namespace
+
+void log_setup(int rank, int world_size, bool quiet) { speaker = {rank, world_size, quiet}; }
+
+void log_info(std::string_view message) {
+  if (speaker.speaks()) logger().info(message);
+}
+
+void log_warning(std::string_view message) {
+  if (speaker.world_size > 1)
+    logger().warn("warning (rank {}): {}", speaker.rank, message);
+  else
+    logger().warn("warning: {}", message);
+}
+
+Progress::Progress(std::string label, std::int64_t total, std::int64_t done, std::int64_t line_every)
+    : label_(std::move(label)), total_(total), start_(done), done_(done), line_every_(line_every), terminal_(isatty(2) != 0) {}
+
+void Progress::advance(std::string_view figures) {
+  ++done_;
+  if (!speaker.speaks()) return;
+  const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  const double left = elapsed / static_cast<double>(done_ - start_) * static_cast<double>(total_ - done_);
+  const std::string text = fmt::format("{}/{} | {} | {} left", done_, total_, figures, format_duration(left));
+  if (terminal_) {
+    const auto filled = static_cast<std::size_t>(kBarCells * done_ / std::max<std::int64_t>(total_, 1));
+    fmt::print(stderr, "\r\033[K{} [{:-<{}}] {}", label_, std::string(filled, '#'), kBarCells, text);
+    std::fflush(stderr);
+  } else if (line_every_ > 0 && (done_ % line_every_ == 0 || done_ == total_)) {
+    log_info(fmt::format("{} {}", label_, text));
+  }
+}
+
+void Progress::finish() {
+  if (terminal_ && speaker.speaks() && done_ > start_) fmt::print(stderr, "\n");
+}
+
+std::string format_duration(double seconds) {
+  const auto s = static_cast<std::int64_t>(seconds + 0.5);
+  if (s < 60) return fmt::format("{} s", s);
+  if (s < 3600) return fmt::format("{} min {:02} s", s / 60, s % 60);
+  return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
+}
+
+std::string format_bytes(double bytes) {
+  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes >= 1024 && unit < 4) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
+}
+
+}  // namespace expunge
