@@ -1,0 +1,98 @@
+// The one table of compute kernels: a back end is one constant of this struct per element type.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "expunge/core/device.h"
+#include "expunge/core/dtype.h"
+
+namespace expunge {
+
+// Dimensions: T tokens of a packed micro-batch, D model, H heads, K kv heads, E head size, F mlp, V vocabulary.
+// Arrays are dense and row-major. Outputs come first, then inputs, then sizes. "=" overwrites, "+=" accumulates.
+// Every kernel accepts zero tokens. Kernels are deterministic for a given number of threads.
+
+enum class Write { set, add };
+
+struct AttentionShape {
+  int heads;      ///< H
+  int kv_heads;   ///< K, divides H; query head h reads kv head h / (H / K)
+  int head_size;  ///< E, even
+  int qkv_width() const { return (heads + 2 * kv_heads) * head_size; }  ///< one row of qkv: H query heads, K keys, K values
+};
+
+/// One AdamW update (Loshchilov and Hutter 2019, as torch.optim.AdamW computes it).
+struct AdamWStep {
+  double learning_rate, beta1, beta2, epsilon, weight_decay;
+  double bias_correction1, bias_correction2;  ///< 1 - beta^step
+  double gradient_scale;                      ///< gradients are multiplied by this first (clipping)
+  bool round_to_bf16;                         ///< store weights rounded to bfloat16 (--master-weights bf16)
+};
+
+template <Element T>
+struct Kernels {
+  using A = acc_t<T>;
+
+  /// y (=|+=) x w^T.  y (n, out), x (n, in), w (out, in)
+  void (*linear_forward)(Stream&, T* y, const T* x, const T* w, int n, int in, int out, Write);
+  /// dx (=|+=) dy w;  dw += dy^T x.  dx (n, in) or null to skip, dw (out, in) or null to skip
+  void (*linear_backward)(Stream&, T* dx, A* dw, const T* dy, const T* x, const T* w, int n, int in, int out, Write);
+  /// logits = h w^T in the accumulation type.  logits (n, V), h (n, D), w (V, D)
+  void (*logits_forward)(Stream&, A* logits, const T* h, const T* w, int n, int dim, int vocabulary);
+
+  /// y = table[ids].  y (n, D), table (V, D)
+  void (*embedding_forward)(Stream&, T* y, const T* table, const std::int32_t* ids, int n, int dim);
+  /// dtable[ids] += dy
+  void (*embedding_backward)(Stream&, A* dtable, const T* dy, const std::int32_t* ids, int n, int dim);
+
+  /// rstd = 1 / sqrt(mean(x^2) + eps);  y = x rstd w (Zhang and Sennrich 2019).  rstd (n)
+  void (*rms_norm_forward)(Stream&, T* y, A* rstd, const T* x, const T* w, int n, int dim, double eps);
+  /// dx (=|+=), dw +=
+  void (*rms_norm_backward)(Stream&, T* dx, A* dw, const T* dy, const T* x, const T* w, const A* rstd, int n, int dim, Write);
+
+  /// cos_sin (n, E): cosines of the E/2 angles, then sines; angle i of position p is p theta^(-2i/E) (Su et al. 2021).
+  /// Rounded as the float32 reference implementation rounds (frequency and angle to float32), but for double and complex.
+  void (*rope_table)(Stream&, A* cos_sin, const std::int32_t* positions, int n, int head_size, double theta);
+  /// Rotates queries and keys of qkv (n, H + 2K, E) in place; element i pairs with i + E/2, as Hugging Face stores Llama.
+  void (*rope_forward)(Stream&, T* qkv, const A* cos_sin, int n, AttentionShape);
+  /// Rotates dqkv back in place.
+  void (*rope_backward)(Stream&, T* dqkv, const A* cos_sin, int n, AttentionShape);
+
+  /// Causal grouped-query attention over packed sequences: tokens offsets[s] .. offsets[s+1] attend within s, scaled by
+  /// 1/sqrt(E).  out (T, H, E); lse (H, T) log-sum-exp of the scaled scores; qkv (T, H + 2K, E); offsets (sequences + 1).
+  /// Blocked over keys: scratch memory is linear in T.
+  void (*attention_forward)(Stream&, T* out, A* lse, const T* qkv, const std::int32_t* offsets, int sequences, AttentionShape);
+  /// dqkv = gradient through the attention, scores recomputed from lse.  dqkv, dout, qkv, out as above
+  void (*attention_backward)(Stream&, T* dqkv, const T* dout, const T* qkv, const T* out, const A* lse,
+                             const std::int32_t* offsets, int sequences, AttentionShape);
+
+  /// y = silu(gate) up (Shazeer 2020).  y (n, F); gate_up (n, 2F): F gates, then F ups
+  void (*swiglu_forward)(Stream&, T* y, const T* gate_up, int n, int mlp);
+  /// dgate_up =
+  void (*swiglu_backward)(Stream&, T* dgate_up, const T* dy, const T* gate_up, int n, int mlp);
+
+  /// nll = logsumexp(logits) - logits[label], 0 where label < 0;  prediction = arg-max, the lowest id among equals.
+  /// nll, lse (n) and prediction (n); logits (n, V)
+  void (*nll_forward)(Stream&, A* nll, A* lse, std::int32_t* prediction, const A* logits, const std::int32_t* labels, int n,
+                      int vocabulary);
+  /// dlogits = dnll (softmax(logits) - onehot(label)), 0 where label < 0.  dlogits may be logits itself when T is A
+  void (*nll_backward)(Stream&, T* dlogits, const A* logits, const A* lse, const std::int32_t* labels, const A* dnll, int n,
+                       int vocabulary);
+
+  /// Updates weights w, first moment m and second moment v (n) from gradients g (n), each in one pass.
+  void (*adamw)(Stream&, A* w, A* m, A* v, const A* g, std::size_t n, const AdamWStep&);
+  /// *sum += sum of x^2, added up in double in an order that depends on n alone
+  void (*sum_of_squares)(Stream&, double* sum, const A* x, std::size_t n);
+  /// y = x, rounded
+  void (*cast)(Stream&, T* y, const A* x, std::size_t n);
+  /// y += x
+  void (*accumulate)(Stream&, A* y, const A* x, std::size_t n);
+};
+
+/// The kernels of a device: the one place where a device is asked for its type. Throws Error(usage) for a back end that this
+/// build lacks. Instantiated for float, bf16 and double.
+template <Element T>
+const Kernels<T>& kernels(Device device);
+
+}  // namespace expunge
