@@ -1,0 +1,61 @@
+// Collectives between the ranks of a job, ordered on a stream.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "expunge/core/device.h"
+#include "expunge/core/dtype.h"
+
+namespace expunge {
+
+enum class Reduce { sum, max, min };
+
+/// Every rank calls the same collectives in the same order. A collective that makes no progress for the time limit, or a
+/// lost rank, throws Error(collective) from the stream. Data is read and written when the stream reaches the call.
+class Communicator {
+ public:
+  /// Lengths of gathered and scattered shards are multiples of this many bytes.
+  static constexpr std::size_t kShardAlignment = 128;
+
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  /// A single rank may use its shard as the whole, without a call.
+  virtual bool whole_is_shard() const = 0;
+
+  /// whole (size x bytes) = every rank's shard (bytes), in rank order. The shard may lie in its place in whole.
+  virtual void all_gather(Stream&, void* whole, const void* shard, std::size_t bytes) = 0;
+  /// shard (n) = sum over ranks of their whole (size x n) at this rank's place; added up in a fixed order in shard's type.
+  virtual void reduce_scatter(Stream&, float* shard, const float* whole, std::size_t n) = 0;
+  virtual void reduce_scatter(Stream&, double* shard, const double* whole, std::size_t n) = 0;
+  virtual void reduce_scatter(Stream&, float* shard, const bf16* whole, std::size_t n) = 0;
+  /// Host memory, in place.
+  virtual void all_reduce(Stream&, std::span<double> values, Reduce) = 0;
+  /// Host memory.
+  virtual void broadcast(Stream&, void* data, std::size_t bytes, int root) = 0;
+};
+
+/// The ranks of MPI_COMM_WORLD, on the CPU. Calls no MPI function but from the stream it is handed, so one communication
+/// stream is one thread that talks to MPI. `time_limit_s`: for a collective without progress.
+std::unique_ptr<Communicator> make_mpi_communicator(double time_limit_s = 1800);
+
+/// What a rank computes and talks with.
+struct Runtime {
+  Device device;
+  Stream& compute;
+  Stream& communication;
+  Communicator& comm;
+};
+
+// Host conveniences: each waits for its result.
+void barrier(const Runtime&);
+double all_reduce(const Runtime&, double value, Reduce);
+void all_reduce(const Runtime&, std::span<double> values, Reduce);
+std::string broadcast(const Runtime&, std::string value, int root);
+/// Runs `work` on rank 0 alone and gives its result to all; an Error thrown there is thrown on every rank.
+std::string on_root(const Runtime&, const std::function<std::string()>& work);
+
+}  // namespace expunge

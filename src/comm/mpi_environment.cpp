@@ -1,0 +1,72 @@
+// Initialising MPI, and the threads a rank may use.
+#include "expunge/comm/mpi_environment.h"
+
+#include <fmt/format.h>
+#include <mpi.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "expunge/core/error.h"
+
+namespace expunge {
+
+MpiEnvironment::MpiEnvironment() {
+  int provided = 0;
+  if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS)
+    fail(ExitCode::internal, "MPI could not be initialised");
+  if (provided < MPI_THREAD_MULTIPLE)
+    fail(ExitCode::usage, "this MPI library offers no MPI_THREAD_MULTIPLE, which expunge needs; use an Open MPI built with it");
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+  MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  MPI_Comm host = MPI_COMM_NULL;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host);
+  MPI_Comm_rank(host, &local_rank_);
+  MPI_Comm_size(host, &local_size_);
+  MPI_Comm_free(&host);
+}
+
+MpiEnvironment::~MpiEnvironment() {
+  if (active()) MPI_Finalize();
+}
+
+bool MpiEnvironment::active() {
+  int begun = 0, ended = 0;
+  MPI_Initialized(&begun);
+  MPI_Finalized(&ended);
+  return begun && !ended;
+}
+
+void MpiEnvironment::abort(int code) {
+  MPI_Abort(MPI_COMM_WORLD, code);
+  std::_Exit(code);
+}
+
+int threads_per_rank(const MpiEnvironment& mpi) {
+  if (const char* set = std::getenv("OMP_NUM_THREADS")) {
+    const int threads = std::atoi(set);
+    if (threads < 1)
+      fail(ExitCode::usage, fmt::format("OMP_NUM_THREADS: expected a positive whole number, found \"{}\"", set));
+    return threads;
+  }
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  check(sched_getaffinity(0, sizeof(mine), &mine) == 0, "sched_getaffinity");
+  const int cores = CPU_COUNT(&mine);
+  // Ranks that the launcher bound to cores of their own keep them all; ranks that may run on the same cores share them.
+  MPI_Comm host = MPI_COMM_NULL;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, mpi.rank(), MPI_INFO_NULL, &host);
+  std::vector<cpu_set_t> all(static_cast<std::size_t>(mpi.local_size()));
+  MPI_Allgather(&mine, sizeof(mine), MPI_BYTE, all.data(), sizeof(mine), MPI_BYTE, host);
+  MPI_Comm_free(&host);
+  const auto sharers =
+      std::count_if(all.begin(), all.end(), [&](const cpu_set_t& other) { return CPU_EQUAL(&mine, &other) != 0; });
+  return std::max(1, cores / static_cast<int>(sharers));
+}
+
+}  // namespace expunge

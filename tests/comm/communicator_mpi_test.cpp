@@ -1,0 +1,81 @@
+// Collectives over the ranks of the job, against what each should give.
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "expunge/core/error.h"
+#include "support/mpi_session.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::size_t kShard = 192;  // elements: a multiple of the alignment in every type
+
+const Runtime& runtime() { return test_session().runtime(); }
+int rank() { return runtime().comm.rank(); }
+int world() { return runtime().comm.size(); }
+
+float value(int of_rank, std::size_t i) { return static_cast<float>(100 * of_rank) + static_cast<float>(i % 7); }
+
+TEST(Communicator, AllGatherPutsShardsInRankOrder) {
+  for (const bool in_place : {false, true}) {
+    std::vector<float> whole(kShard * static_cast<std::size_t>(world()), -1), shard(kShard);
+    float* const mine = in_place ? whole.data() + kShard * static_cast<std::size_t>(rank()) : shard.data();
+    for (std::size_t i = 0; i < kShard; ++i) mine[i] = value(rank(), i);
+    runtime().comm.all_gather(runtime().communication, whole.data(), mine, kShard * sizeof(float));
+    runtime().communication.synchronize();
+    for (std::size_t i = 0; i < whole.size(); ++i) ASSERT_EQ(whole[i], value(static_cast<int>(i / kShard), i % kShard));
+  }
+}
+
+template <typename Wire, typename Sum>
+void expect_reduce_scatter() {
+  std::vector<Wire> whole(kShard * static_cast<std::size_t>(world()));
+  for (std::size_t i = 0; i < whole.size(); ++i)
+    whole[i] = static_cast<Wire>(static_cast<float>(rank() + 1) * static_cast<float>(i % 5 + 1));
+  std::vector<Sum> shard(kShard, Sum(-1));
+  runtime().comm.reduce_scatter(runtime().communication, shard.data(), whole.data(), kShard);
+  runtime().communication.synchronize();
+  const int ranks_sum = world() * (world() + 1) / 2;
+  for (std::size_t i = 0; i < kShard; ++i) {
+    const std::size_t at = kShard * static_cast<std::size_t>(rank()) + i;
+    ASSERT_EQ(static_cast<double>(shard[i]), ranks_sum * static_cast<double>(at % 5 + 1));
+  }
+}
+
+TEST(Communicator, ReduceScatterAddsEachRanksPart) {
+  expect_reduce_scatter<float, float>();
+  expect_reduce_scatter<double, double>();
+  expect_reduce_scatter<bf16, float>();
+}
+
+TEST(Communicator, AllReduceAndBroadcast) {
+  EXPECT_EQ(all_reduce(runtime(), rank() + 1.0, Reduce::sum), world() * (world() + 1) / 2);
+  EXPECT_EQ(all_reduce(runtime(), rank(), Reduce::max), world() - 1);
+  EXPECT_EQ(all_reduce(runtime(), rank(), Reduce::min), 0);
+  EXPECT_EQ(broadcast(runtime(), "from " + std::to_string(rank()), world() - 1), "from " + std::to_string(world() - 1));
+}
+
+TEST(Communicator, AnErrorOnTheRootReachesEveryRank) {
+  EXPECT_EQ(on_root(runtime(), [] { return std::string("fine"); }), "fine");
+  try {
+    on_root(runtime(), []() -> std::string { fail(ExitCode::output, "no space"); });
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::output);
+    EXPECT_STREQ(error.what(), "no space");
+  }
+}
+
+TEST(Stream, AnErrorInAStreamIsRethrownWhereItIsWaitedFor) {
+  const auto stream = make_thread_stream();
+  stream->enqueue([] { fail(ExitCode::collective, "lost"); });
+  bool ran = false;
+  stream->enqueue([&] { ran = true; });
+  EXPECT_THROW(stream->record().wait(), Error);
+  EXPECT_THROW(stream->synchronize(), Error);
+  EXPECT_FALSE(ran) << "work after a failure is skipped";
+}
+
+}  // namespace
+}  // namespace expunge

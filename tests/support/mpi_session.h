@@ -1,0 +1,10 @@
+// For tests under mpirun: the session of this process.
+#pragma once
+
+#include "expunge/train/session.h"
+
+namespace expunge {
+
+Session& test_session();
+
+}  // namespace expunge
