@@ -1,0 +1,11 @@
+// Sharded parameters for the element types of the program.
+#include "sharded_params_impl.h"
+
+namespace expunge {
+template class Lease<float>;
+template class Lease<bf16>;
+template class Lease<double>;
+template class ShardedParams<float>;
+template class ShardedParams<bf16>;
+template class ShardedParams<double>;
+}  // namespace expunge

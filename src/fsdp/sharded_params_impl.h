@@ -1,0 +1,209 @@
+// Sharded parameters: slots, leases and gradient reduction. Included where an element type is instantiated.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "expunge/core/error.h"
+#include "expunge/fsdp/sharded_params.h"
+
+namespace expunge {
+
+template <Element T>
+Lease<T>::Lease(Lease&& other) noexcept
+    : owner_(std::exchange(other.owner_, nullptr)), slot_(other.slot_), data_(std::exchange(other.data_, nullptr)) {}
+
+template <Element T>
+Lease<T>& Lease<T>::operator=(Lease&& other) noexcept {
+  std::swap(owner_, other.owner_);
+  std::swap(slot_, other.slot_);
+  std::swap(data_, other.data_);
+  return *this;
+}
+
+template <Element T>
+Lease<T>::~Lease() {
+  if (owner_ && slot_ >= 0) owner_->release(slot_);
+}
+
+template <Element T>
+ShardedParams<T>::ShardedParams(const Runtime& runtime, std::vector<UnitLayout> units, ShardingOptions options, bool trainable)
+    : runtime_(runtime), kernels_(kernels<T>(runtime.device)), units_(std::move(units)), options_(options) {
+  std::size_t largest = 0;
+  for (const UnitLayout& unit : units_) {
+    largest = std::max(largest, unit.size());
+    master_.emplace_back(runtime_.device, unit.shard_size());
+    zero_bytes(runtime_.compute, master_.back().data(), master_.back().bytes());
+    if (!trainable) continue;
+    gradient_.emplace_back(runtime_.device, unit.shard_size());
+    if (options_.gather_once_per_step && !runtime_.comm.whole_is_shard())
+      whole_gradient_.emplace_back(runtime_.device, unit.size());
+  }
+  if (shard_is_whole()) return;
+  const std::size_t slots = options_.gather_once_per_step ? units_.size() : 2;
+  slots_.resize(slots);
+  for (std::size_t s = 0; s < slots; ++s)
+    slots_[s].weights = Buffer<T>(runtime_.device, options_.gather_once_per_step ? units_[s].size() : largest);
+}
+
+template <Element T>
+typename ShardedParams<T>::Slot* ShardedParams<T>::find(int unit) {
+  const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.unit == unit; });
+  return slot == slots_.end() ? nullptr : &*slot;
+}
+
+/// The slot for a unit that has none: its own, or of two the one that no lease holds and that was used longest ago. A slot
+/// that was filled ahead and not used yet is given up only where `may_drop_prefetched`. Null when there is none.
+template <Element T>
+typename ShardedParams<T>::Slot* ShardedParams<T>::free_slot(int unit, bool may_drop_prefetched) {
+  if (options_.gather_once_per_step) return &slots_[static_cast<std::size_t>(unit)];
+  Slot* oldest = nullptr;
+  for (Slot& slot : slots_)
+    if (slot.leases == 0 && (may_drop_prefetched || !slot.prefetched) && (!oldest || slot.used < oldest->used)) oldest = &slot;
+  return oldest;
+}
+
+template <Element T>
+void ShardedParams<T>::fill(Slot& slot, int unit) {
+  const std::size_t n = layout(unit).shard_size();
+  T* const place = slot.weights.data() + static_cast<std::size_t>(runtime_.comm.rank()) * n;
+  const void* source = place;
+  if constexpr (std::is_same_v<T, A>)
+    source = master(unit).data();
+  else
+    kernels_.cast(runtime_.compute, place, master(unit).data(), n);
+  runtime_.communication.wait(slot.released);
+  runtime_.communication.wait(runtime_.compute.record());
+  runtime_.comm.all_gather(runtime_.communication, slot.weights.data(), source, n * sizeof(T));
+  slot.ready = runtime_.communication.record();
+  slot.unit = unit;
+  slot.prefetched = false;
+  slot.used = ++clock_;
+  ++gathers_;
+}
+
+template <Element T>
+void ShardedParams<T>::prefetch(int unit) {
+  if (shard_is_whole() || !options_.prefetch || find(unit)) return;
+  if (Slot* const slot = free_slot(unit, false)) {
+    fill(*slot, unit);
+    slot->prefetched = true;
+  }
+}
+
+template <Element T>
+Lease<T> ShardedParams<T>::gather(int unit) {
+  Lease<T> lease;
+  lease.owner_ = this;
+  if constexpr (std::is_same_v<T, A>) {
+    if (shard_is_whole()) {
+      lease.data_ = master(unit).data();
+      return lease;
+    }
+  }
+  Slot* slot = find(unit);
+  if (!slot) {
+    slot = free_slot(unit, true);
+    check(slot != nullptr, "a unit is gathered while leases hold every slot");
+    fill(*slot, unit);
+  }
+  runtime_.compute.wait(slot->ready);
+  slot->ready = {};
+  slot->prefetched = false;
+  slot->used = ++clock_;
+  ++slot->leases;
+  lease.slot_ = static_cast<int>(slot - slots_.data());
+  lease.data_ = slot->weights.data();
+  return lease;
+}
+
+template <Element T>
+void ShardedParams<T>::release(int index) {
+  Slot& slot = slots_[static_cast<std::size_t>(index)];
+  if (--slot.leases == 0) slot.released = runtime_.compute.record();
+}
+
+template <Element T>
+GradientLease<T> ShardedParams<T>::gradients(int unit) {
+  GradientLease<T> lease;
+  if (runtime_.comm.whole_is_shard()) {
+    lease.data_ = gradient(unit).data();
+  } else if (options_.gather_once_per_step) {
+    lease.data_ = shard(whole_gradient_, unit).data();
+  } else {
+    // Bounds the memory of reductions under way to two units.
+    drain(1);
+    lease.own_ = Buffer<A>(runtime_.device, layout(unit).size());
+    lease.data_ = lease.own_.data();
+    zero_bytes(runtime_.compute, lease.data_, lease.own_.bytes());
+  }
+  return lease;
+}
+
+template <Element T>
+void ShardedParams<T>::reduce(int unit, GradientLease<T>&& whole) {
+  if (runtime_.comm.whole_is_shard()) return;
+  if (options_.gather_once_per_step && !reduce_now_) return;
+  scatter(unit, std::move(whole));
+}
+
+template <Element T>
+void ShardedParams<T>::scatter(int unit, GradientLease<T>&& whole) {
+  const std::size_t n = layout(unit).shard_size();
+  Pending pending{unit, {}, std::move(whole), {}, Buffer<A>(runtime_.device, n)};
+  if constexpr (std::is_same_v<A, float>) {
+    if (options_.reduce_in_bf16) {
+      pending.wire = Buffer<bf16>(runtime_.device, layout(unit).size());
+      kernels<bf16>(runtime_.device).cast(runtime_.compute, pending.wire.data(), pending.whole.data(), layout(unit).size());
+    }
+  }
+  runtime_.communication.wait(runtime_.compute.record());
+  if constexpr (std::is_same_v<A, float>) {
+    if (pending.wire)
+      runtime_.comm.reduce_scatter(runtime_.communication, pending.shard.data(), pending.wire.data(), n);
+    else
+      runtime_.comm.reduce_scatter(runtime_.communication, pending.shard.data(), pending.whole.data(), n);
+  } else if constexpr (std::is_same_v<A, double>) {
+    runtime_.comm.reduce_scatter(runtime_.communication, pending.shard.data(), pending.whole.data(), n);
+  } else {
+    check(false, "complex gradients are never reduced");
+  }
+  pending.done = runtime_.communication.record();
+  pending_.push_back(std::move(pending));
+}
+
+/// Adds finished reductions to the gradient shards, oldest first, until `leave` remain under way.
+template <Element T>
+void ShardedParams<T>::drain(std::size_t leave) {
+  while (pending_.size() > leave) {
+    Pending& oldest = pending_.front();
+    runtime_.compute.wait(oldest.done);
+    kernels_.accumulate(runtime_.compute, gradient(oldest.unit).data(), oldest.shard.data(), oldest.shard.size());
+    pending_.pop_front();
+  }
+}
+
+template <Element T>
+void ShardedParams<T>::begin_step() {
+  reduce_now_ = false;
+  for (auto* buffers : {&gradient_, &whole_gradient_})
+    for (Buffer<A>& buffer : *buffers) zero_bytes(runtime_.compute, buffer.data(), buffer.bytes());
+}
+
+template <Element T>
+void ShardedParams<T>::finish_gradients() {
+  drain(0);
+}
+
+template <Element T>
+void ShardedParams<T>::weights_changed() {
+  for (Slot& slot : slots_) {
+    check(slot.leases == 0, "weights change while a lease lives");
+    runtime_.compute.wait(slot.ready);  // a prefetch that nobody used still reads the old weights
+    slot.unit = -1;
+    slot.ready = {};
+  }
+}
+
+}  // namespace expunge
