@@ -1,0 +1,31 @@
+// The architecture of a model, from a Hugging Face config.json.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "expunge/core/dtype.h"
+#include "expunge/io/model_folder.h"
+
+namespace expunge {
+
+/// Sizes and constants of a Llama, named as config.json names them.
+struct LlamaConfig {
+  int hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0, num_attention_heads = 0, num_key_value_heads = 0;
+  int head_dim = 0, vocab_size = 0, max_position_embeddings = 0;
+  double rms_norm_eps = 1e-6, rope_theta = 10000, initializer_range = 0.02;
+  bool tie_word_embeddings = false;
+  DType torch_dtype = DType::float32;  ///< what the folder's weights are meant to be stored as
+
+  std::int64_t parameter_count() const;
+};
+
+/// Reads and checks a config.json. Architectures: Llama, Mistral without a sliding window shorter than its positions, Yi. What
+/// is not supported is refused by name. Throws Error(bad_input).
+LlamaConfig read_llama_config(const std::filesystem::path& config_json);
+
+/// Compares a folder's tensors with what config.json implies. Throws Error(bad_input) that names the first tensor that is
+/// missing, of another shape or type, or unexpected. A stored lm_head.weight of a tied model is ignored, as transformers does.
+void check_tensors(const LlamaConfig& config, const ModelFolder& folder);
+
+}  // namespace expunge

@@ -1,0 +1,31 @@
+// A packed micro-batch: sequences one behind the other, without padding.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace expunge {
+
+inline constexpr std::int32_t kNoTarget = -1;
+
+/// T tokens of B sequences. Position t of a sequence predicts the token at t + 1; the last position has no target.
+struct TokenBatch {
+  std::vector<std::int32_t> ids, labels, positions;  ///< (T)
+  std::vector<std::int32_t> offsets{0};              ///< (B + 1): sequence s is tokens offsets[s] .. offsets[s + 1]
+
+  void append(std::span<const std::int32_t> sequence);
+  int tokens() const { return static_cast<int>(ids.size()); }
+  int sequences() const { return static_cast<int>(offsets.size()) - 1; }
+  /// Targets of sequence s.
+  int targets(int s) const { return offsets[static_cast<std::size_t>(s) + 1] - offsets[static_cast<std::size_t>(s)] - 1; }
+};
+
+/// What the model says of a batch's targets, one value a token; positions without a target hold 0.
+template <typename A>
+struct TokenScores {
+  std::vector<A> nll;                     ///< (T) negative log-likelihood of the label, in nats
+  std::vector<std::int32_t> predictions;  ///< (T) most likely next token, also where there is no target
+};
+
+}  // namespace expunge

@@ -1,0 +1,154 @@
+// One Llama block, forward and backward, on whole weights of one unit. Knows no rank and no sharding.
+#pragma once
+
+#include "expunge/core/device.h"
+#include "expunge/fsdp/unit_layout.h"
+#include "expunge/kernels/kernels.h"
+#include "expunge/model/llama.h"
+
+namespace expunge {
+
+// Dimensions: T tokens, D model, H heads, K kv heads, E head size, F mlp.
+
+/// Order of a block unit's parameters; q, k, v and gate, up are adjacent, so each group is one matrix.
+enum BlockParameter { kInputNorm, kQuery, kKey, kValue, kOutput, kPostNorm, kGate, kUp, kDown };
+
+/// Sizes that a block's activations and kernels share.
+struct BlockShape {
+  explicit BlockShape(const LlamaConfig& config)
+      : dim(config.hidden_size),
+        mlp(config.intermediate_size),
+        attention{config.num_attention_heads, config.num_key_value_heads, config.head_dim},
+        rms_norm_eps(config.rms_norm_eps) {}
+  int heads_width() const { return attention.heads * attention.head_size; }  ///< H E
+
+  int dim, mlp;
+  AttentionShape attention;
+  double rms_norm_eps;
+};
+
+/// The unit's flat vector as matrices. P is const T* for weights and acc_t<T>* for gradients.
+template <typename P>
+struct BlockMatrices {
+  BlockMatrices(P unit, const UnitLayout& layout) {
+    const auto at = [&](BlockParameter p) { return unit + layout.views()[p].offset; };
+    input_norm = at(kInputNorm);
+    qkv = at(kQuery);
+    output = at(kOutput);
+    post_norm = at(kPostNorm);
+    gate_up = at(kGate);
+    down = at(kDown);
+  }
+  P input_norm;  // (D)
+  P qkv;         // ((H + 2K) E, D)
+  P output;      // (D, H E)
+  P post_norm;   // (D)
+  P gate_up;     // (2F, D)
+  P down;        // (D, F)
+};
+
+/// What the forward pass leaves for the backward pass. Which arrays several blocks share is the recompute policy.
+template <Element T>
+struct BlockActivations {
+  T* x;             // (T, D) the block's input
+  acc_t<T>* rstd1;  // (T)
+  T* norm1;         // (T, D)
+  T* qkv;           // (T, H + 2K, E) rotated
+  acc_t<T>* lse;    // (H, T)
+  T* attention;     // (T, H, E)
+  T* middle;        // (T, D) x + attention output
+  acc_t<T>* rstd2;  // (T)
+  T* norm2;         // (T, D)
+  T* gate_up;       // (T, 2F)
+  T* product;       // (T, F) SwiGLU
+};
+
+/// Gradients inside a block; every block uses the same.
+template <Element T>
+struct BlockScratch {
+  T* dnorm;       // (T, D)
+  T* dqkv;        // (T, H + 2K, E)
+  T* dattention;  // (T, H, E)
+  T* dgate_up;    // (T, 2F)
+  T* dproduct;    // (T, F)
+};
+
+/// A packed micro-batch on the device.
+template <Element T>
+struct BlockInput {
+  int tokens, sequences;
+  const std::int32_t* offsets;  // (sequences + 1)
+  const acc_t<T>* cos_sin;      // (T, E)
+};
+
+template <Element T>
+class LlamaBlock {
+ public:
+  using A = acc_t<T>;
+  LlamaBlock(const Kernels<T>& kernels, Stream& stream, const BlockShape& shape) : k_(kernels), s_(stream), shape_(shape) {}
+
+  /// y = block(a.x), leaving a's other arrays. y (T, D)
+  void forward(T* y, const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
+    attend(a, w, in);
+    feed(a, w, in);
+    copy(y, a.middle, in.tokens);
+    k_.linear_forward(s_, y, a.product, w.down, in.tokens, shape_.mlp, shape_.dim, Write::add);
+  }
+
+  /// dx = gradient of the block's input, from that of its output, in place; weight gradients +=. dx (T, D)
+  void backward(T* dx, const BlockMatrices<A*>& dw, const BlockScratch<T>& d, const BlockActivations<T>& a,
+                const BlockMatrices<const T*>& w, const BlockInput<T>& in, Recompute recompute) const {
+    const int n = in.tokens, dim = shape_.dim, mlp = shape_.mlp;
+    if (recompute == Recompute::block) {
+      attend(a, w, in);
+      feed(a, w, in);
+    } else if (recompute == Recompute::light) {
+      k_.rms_norm_forward(s_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
+      k_.rms_norm_forward(s_, a.norm2, a.rstd2, a.middle, w.post_norm, n, dim, shape_.rms_norm_eps);
+      k_.swiglu_forward(s_, a.product, a.gate_up, n, mlp);
+    }
+
+    k_.linear_backward(s_, d.dproduct, dw.down, dx, a.product, w.down, n, mlp, dim, Write::set);
+    k_.swiglu_backward(s_, d.dgate_up, d.dproduct, a.gate_up, n, mlp);
+    k_.linear_backward(s_, d.dnorm, dw.gate_up, d.dgate_up, a.norm2, w.gate_up, n, dim, 2 * mlp, Write::set);
+    k_.rms_norm_backward(s_, dx, dw.post_norm, d.dnorm, a.middle, w.post_norm, a.rstd2, n, dim, Write::add);
+
+    const AttentionShape& attention = shape_.attention;
+    k_.linear_backward(s_, d.dattention, dw.output, dx, a.attention, w.output, n, shape_.heads_width(), dim, Write::set);
+    k_.attention_backward(s_, d.dqkv, d.dattention, a.qkv, a.attention, a.lse, in.offsets, in.sequences, attention);
+    k_.rope_backward(s_, d.dqkv, in.cos_sin, n, attention);
+    k_.linear_backward(s_, d.dnorm, dw.qkv, d.dqkv, a.norm1, w.qkv, n, dim, attention.qkv_width(), Write::set);
+    k_.rms_norm_backward(s_, dx, dw.input_norm, d.dnorm, a.x, w.input_norm, a.rstd1, n, dim, Write::add);
+  }
+
+ private:
+  /// x to middle: norm, attention, residual.
+  void attend(const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
+    const int n = in.tokens, dim = shape_.dim;
+    const AttentionShape& attention = shape_.attention;
+    k_.rms_norm_forward(s_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
+    k_.linear_forward(s_, a.qkv, a.norm1, w.qkv, n, dim, attention.qkv_width(), Write::set);
+    k_.rope_forward(s_, a.qkv, in.cos_sin, n, attention);
+    k_.attention_forward(s_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, attention);
+    copy(a.middle, a.x, n);
+    k_.linear_forward(s_, a.middle, a.attention, w.output, n, shape_.heads_width(), dim, Write::add);
+  }
+
+  /// middle to the SwiGLU product.
+  void feed(const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
+    const int n = in.tokens;
+    k_.rms_norm_forward(s_, a.norm2, a.rstd2, a.middle, w.post_norm, n, shape_.dim, shape_.rms_norm_eps);
+    k_.linear_forward(s_, a.gate_up, a.norm2, w.gate_up, n, shape_.dim, 2 * shape_.mlp, Write::set);
+    k_.swiglu_forward(s_, a.product, a.gate_up, n, shape_.mlp);
+  }
+
+  void copy(T* to, const T* from, int n) const {
+    copy_bytes(s_, to, from, static_cast<std::size_t>(n) * static_cast<std::size_t>(shape_.dim) * sizeof(T));
+  }
+
+  const Kernels<T>& k_;
+  Stream& s_;
+  BlockShape shape_;
+};
+
+}  // namespace expunge

@@ -1,0 +1,120 @@
+// The memory of a pass: activations of every block under a recompute policy, and scratch. Allocated for the largest batch.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "llama_block.h"
+
+namespace expunge {
+
+template <Element T>
+class Workspace {
+ public:
+  using A = acc_t<T>;
+  Workspace(const LlamaConfig& config, Device device, Recompute recompute)
+      : config_(config), shape_(config), device_(device), recompute_(recompute) {}
+
+  /// Makes room for `tokens` tokens; `keep` for the backward pass. Grows only.
+  void reserve(int tokens, bool keep) {
+    if (tokens <= tokens_ && (kept_ || !keep)) return;
+    tokens_ = std::max(tokens, tokens_);
+    kept_ = kept_ || keep;
+    owned_.clear();
+    owned_sums_.clear();
+    bytes_ = 0;
+    place();
+  }
+
+  /// Activations of a block. Without `keep` at reserve(), all but the two alternating inputs are shared by all blocks.
+  const BlockActivations<T>& block(int index) const { return blocks_[static_cast<std::size_t>(index)]; }
+  const BlockScratch<T>& scratch() const { return scratch_; }
+  T* output() const { return output_; }            // (T, D) of the last block
+  T* norm() const { return norm_; }                // (T, D) final norm
+  T* dx() const { return dx_; }                    // (T, D) gradient that runs down the blocks
+  A* rstd() const { return rstd_; }                // (T) of the final norm
+  A* cos_sin() const { return cos_sin_; }          // (T, E)
+  A* logits() const { return logits_; }            // (chunk, V)
+  T* dlogits() const { return dlogits_; }          // (chunk, V); logits() itself where the types agree
+  A* nll() const { return nll_; }                  // (T)
+  A* lse() const { return lse_; }                  // (T)
+  A* weights() const { return weights_; }          // (T)
+  /// Tokens whose logits exist at a time: as many as cross-entropy needs to run at full speed, within 128 MiB of fp32.
+  int chunk() const { return std::min({tokens_, 1024, std::max(64, (1 << 25) / config_.vocab_size)}); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  T* take(int width) { return take_elements<T>(owned_, rows() * static_cast<std::size_t>(width)); }
+  A* take_sums(int width) { return take_elements<A>(owned_sums_, rows() * static_cast<std::size_t>(width)); }
+  std::size_t rows() const { return static_cast<std::size_t>(tokens_); }
+  template <typename E>
+  E* take_elements(std::vector<Buffer<E>>& owned, std::size_t n) {
+    owned.emplace_back(device_, n);
+    bytes_ += n * sizeof(E);
+    return owned.back().data();
+  }
+
+  void place() {
+    const int layers = config_.num_hidden_layers;
+    const Recompute policy = kept_ ? recompute_ : Recompute::block;
+    const BlockActivations<T> shared = policy == Recompute::none ? BlockActivations<T>{} : take_block(policy, nullptr);
+    T* const alternating[2] = {kept_ ? nullptr : take(shape_.dim), kept_ ? nullptr : take(shape_.dim)};
+    blocks_.clear();
+    for (int l = 0; l < layers; ++l) {
+      blocks_.push_back(policy == Recompute::block ? shared : take_block(policy, &shared));
+      blocks_.back().x = kept_ ? take(shape_.dim) : alternating[l % 2];
+    }
+    output_ = kept_ ? take(shape_.dim) : alternating[layers % 2];
+    norm_ = take(shape_.dim);
+    rstd_ = take_sums(1);
+    cos_sin_ = take_sums(shape_.attention.head_size);
+    nll_ = take_sums(1);
+    lse_ = take_sums(1);
+    weights_ = take_sums(1);
+    const std::size_t logits = static_cast<std::size_t>(chunk()) * static_cast<std::size_t>(config_.vocab_size);
+    logits_ = take_elements<A>(owned_sums_, logits);
+    if (!kept_) return;
+    if constexpr (std::is_same_v<T, A>)
+      dlogits_ = logits_;
+    else
+      dlogits_ = take_elements<T>(owned_, logits);
+    dx_ = take(shape_.dim);
+    scratch_ = {take(shape_.dim), take(shape_.attention.qkv_width()), take(shape_.heads_width()), take(2 * shape_.mlp),
+                take(shape_.mlp)};
+  }
+
+  /// A block's arrays but x. With `shared`, a kept block that takes what the light policy recomputes from there; without,
+  /// the shared arrays themselves: those three, or under the block policy all.
+  BlockActivations<T> take_block(Recompute policy, const BlockActivations<T>* shared) {
+    BlockActivations<T> a{};
+    const bool own_light = policy != Recompute::light || !shared;
+    a.norm1 = own_light ? take(shape_.dim) : shared->norm1;
+    a.norm2 = own_light ? take(shape_.dim) : shared->norm2;
+    a.product = own_light ? take(shape_.mlp) : shared->product;
+    if (policy == Recompute::light && !shared) return a;
+    a.rstd1 = take_sums(1);
+    a.qkv = take(shape_.attention.qkv_width());
+    a.lse = take_sums(shape_.attention.heads);
+    a.attention = take(shape_.heads_width());
+    a.middle = take(shape_.dim);
+    a.rstd2 = take_sums(1);
+    a.gate_up = take(2 * shape_.mlp);
+    return a;
+  }
+
+  LlamaConfig config_;
+  BlockShape shape_;
+  Device device_;
+  Recompute recompute_;
+  int tokens_ = 0;
+  bool kept_ = false;
+  std::size_t bytes_ = 0;
+  std::vector<Buffer<T>> owned_;
+  std::vector<Buffer<A>> owned_sums_;
+  std::vector<BlockActivations<T>> blocks_;
+  BlockScratch<T> scratch_{};
+  T *output_ = nullptr, *norm_ = nullptr, *dx_ = nullptr, *dlogits_ = nullptr;
+  A *rstd_ = nullptr, *cos_sin_ = nullptr, *logits_ = nullptr, *nll_ = nullptr, *lse_ = nullptr, *weights_ = nullptr;
+};
+
+}  // namespace expunge
