@@ -1,0 +1,171 @@
+// Opening and writing model folders.
+#include "expunge/io/model_folder.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "expunge/core/error.h"
+#include "expunge/io/json.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kIndexLimit = std::uint64_t{256} << 20;
+
+std::uint64_t elements(const SafetensorsWriter::Tensor& tensor) {
+  std::uint64_t n = 1;
+  for (const std::int64_t size : tensor.shape) n *= static_cast<std::uint64_t>(size);
+  return n;
+}
+
+}  // namespace
+
+ModelFolder::ModelFolder(const fs::path& folder) : path_(folder) {
+  const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
+  if (fs::exists(single)) {
+    files_.emplace_back(single);
+    for (const auto& [name, info] : files_[0].tensors()) file_of_[name] = 0;
+  } else if (fs::exists(index)) {
+    open_index(index);
+  } else {
+    const char* hint = fs::exists(folder / "pytorch_model.bin") || fs::exists(folder / "pytorch_model.bin.index.json")
+                           ? "; it holds pytorch_model.bin: load it with transformers and save_pretrained(safe_serialization=True)"
+                           : "";
+    fail(ExitCode::bad_input,
+         fmt::format("{}: no model.safetensors and no model.safetensors.index.json{}", folder.string(), hint));
+  }
+}
+
+void ModelFolder::open_index(const fs::path& index) {
+  const JsonObject json(parse_json_file(index, kIndexLimit), index.string());
+  const JsonObject map(json.at("weight_map"), index.string() + ": weight_map");
+  std::set<std::string> names;
+  for (const auto& [tensor, value] : map.value().items()) {
+    const std::string file = map.string(tensor);
+    if (file.empty() || file.find('/') != std::string::npos || file == "..")
+      fail(ExitCode::bad_input, fmt::format("{}: tensor {}: '{}' is not a file name in the folder", index.string(), tensor, file));
+    names.insert(file);
+  }
+  std::map<std::string, std::size_t> number;
+  for (const std::string& name : names) {
+    number[name] = files_.size();
+    files_.emplace_back(path_ / name);
+  }
+  for (const auto& [tensor, value] : map.value().items()) {
+    const std::size_t file = number.at(value.get<std::string>());
+    if (!files_[file].has(tensor))
+      fail(ExitCode::bad_input, fmt::format("{}: tensor {} is not in {} as the index says", index.string(), tensor,
+                                            files_[file].path().filename().string()));
+    file_of_[tensor] = file;
+  }
+}
+
+std::vector<std::string> ModelFolder::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, file] : file_of_) names.push_back(name);
+  return names;
+}
+
+const SafetensorsFile& ModelFolder::file(const std::string& name) const {
+  const auto found = file_of_.find(name);
+  if (found == file_of_.end()) fail(ExitCode::bad_input, fmt::format("{}: tensor {} is missing", path_.string(), name));
+  return files_[found->second];
+}
+
+ModelFolderWriter::ModelFolderWriter(const fs::path& folder, DType dtype, std::vector<SafetensorsWriter::Tensor> tensors,
+                                     std::uint64_t most_bytes)
+    : folder_(fs::absolute(folder).lexically_normal()), dtype_(dtype) {
+  if (!folder_.has_filename()) folder_ = folder_.parent_path();
+  std::error_code error;
+  if (fs::exists(folder_) && !fs::is_empty(folder_, error))
+    fail(ExitCode::output, fmt::format("{}: exists and is not empty; remove it or give another folder", folder.string()));
+  writing_ = folder_.parent_path() / ("." + folder_.filename().string() + ".writing");
+  fs::remove_all(writing_, error);
+  fs::create_directories(writing_, error);
+  if (error) fail(ExitCode::output, fmt::format("{}: cannot be made: {}", writing_.string(), error.message()));
+
+  std::uint64_t bytes = 0;
+  for (SafetensorsWriter::Tensor& tensor : tensors) {
+    const std::uint64_t more = elements(tensor) * static_cast<std::uint64_t>(dtype_size(dtype));
+    if (parts_.empty() || bytes + more > most_bytes) {
+      parts_.emplace_back();
+      part_elements_.push_back(0);
+      bytes = 0;
+    }
+    bytes += more;
+    part_elements_.back() += elements(tensor);
+    parts_.back().push_back(std::move(tensor));
+  }
+  check(!parts_.empty(), "a model has tensors");
+  begin_file();
+}
+
+ModelFolderWriter::~ModelFolderWriter() {
+  if (finished_) return;
+  writer_.reset();
+  std::error_code ignored;
+  fs::remove_all(writing_, ignored);
+}
+
+std::string ModelFolderWriter::file_name(std::size_t index) const {
+  if (parts_.size() == 1) return "model.safetensors";
+  return fmt::format("model-{:05}-of-{:05}.safetensors", index + 1, parts_.size());
+}
+
+void ModelFolderWriter::begin_file() {
+  writer_.emplace(writing_ / file_name(part_), dtype_, parts_[part_]);
+  left_ = part_elements_[part_];
+}
+
+void ModelFolderWriter::append(const double* values, std::uint64_t count) {
+  if (left_ == 0) {
+    writer_->finish();
+    writer_.reset();
+    ++part_;
+    begin_file();
+  }
+  writer_->append(values, count);
+  left_ -= count;
+}
+
+void ModelFolderWriter::copy_side_file(const fs::path& file) {
+  std::error_code error;
+  fs::copy_file(file, writing_ / file.filename(), error);
+  if (error) fail(ExitCode::output, fmt::format("{}: cannot be copied to {}: {}", file.string(), writing_.string(), error.message()));
+}
+
+void ModelFolderWriter::write_side_file(const std::string& name, std::string_view content) {
+  write_file_atomically(writing_ / name, content);
+}
+
+void ModelFolderWriter::write_index() const {
+  nlohmann::ordered_json map;
+  std::uint64_t bytes = 0;
+  for (std::size_t part = 0; part < parts_.size(); ++part) {
+    for (const SafetensorsWriter::Tensor& tensor : parts_[part]) {
+      map[tensor.name] = file_name(part);
+      bytes += elements(tensor) * static_cast<std::uint64_t>(dtype_size(dtype_));
+    }
+  }
+  const nlohmann::ordered_json index = {{"metadata", {{"total_size", bytes}}}, {"weight_map", map}};
+  write_file_atomically(writing_ / "model.safetensors.index.json", index.dump(2) + "\n");
+}
+
+void ModelFolderWriter::finish() {
+  writer_->finish();
+  writer_.reset();
+  check(left_ == 0 && part_ + 1 == parts_.size(), "every tensor was written");
+  if (parts_.size() > 1) write_index();
+  sync_to_disk(writing_);
+  std::error_code error;
+  fs::remove(folder_, error);  // an empty folder may be there
+  fs::rename(writing_, folder_, error);
+  if (error) fail(ExitCode::output, fmt::format("{}: cannot be renamed: {}", folder_.string(), error.message()));
+  finished_ = true;
+  sync_to_disk(folder_.parent_path());
+}
+
+}  // namespace expunge
