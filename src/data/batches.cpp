@@ -1,0 +1,95 @@
+// Sample order and the deal of a step's sequences.
+#include "expunge/data/batches.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "expunge/core/random.h"
+
+namespace expunge {
+namespace {
+
+struct RankLoad {
+  std::size_t tokens = 0;
+  std::vector<std::size_t> items;
+};
+
+/// First fit of falling lengths into micro-batches of at most `most` tokens.
+std::vector<std::vector<std::size_t>> pack(const std::vector<std::size_t>& items, std::span<const std::size_t> lengths,
+                                           std::size_t most) {
+  std::vector<std::vector<std::size_t>> bins;
+  std::vector<std::size_t> used;
+  for (const std::size_t item : items) {
+    std::size_t bin = 0;
+    while (bin < bins.size() && used[bin] + lengths[item] > most) ++bin;
+    if (bin == bins.size()) {
+      bins.emplace_back();
+      used.push_back(0);
+    }
+    bins[bin].push_back(item);
+    used[bin] += lengths[item];
+  }
+  return bins;
+}
+
+std::vector<std::vector<std::size_t>> split(const std::vector<std::size_t>& items, std::size_t batch_size) {
+  std::vector<std::vector<std::size_t>> batches;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (i % batch_size == 0) batches.emplace_back();
+    batches.back().push_back(items[i]);
+  }
+  return batches;
+}
+
+}  // namespace
+
+SampleOrder::SampleOrder(std::size_t items, std::uint64_t seed, bool shuffle)
+    : seed_(seed), shuffle_(shuffle), permutation_(items) {
+  permute(0);
+}
+
+void SampleOrder::permute(std::uint64_t epoch) {
+  epoch_ = epoch;
+  std::iota(permutation_.begin(), permutation_.end(), std::size_t{0});
+  if (!shuffle_) return;
+  static const std::uint64_t kStream = random_stream("sample order");
+  // Fisher and Yates 1938, from the end.
+  for (std::size_t i = permutation_.size(); i > 1; --i)
+    std::swap(permutation_[i - 1], permutation_[random_below(seed_, kStream + epoch, i, i)]);
+}
+
+std::size_t SampleOrder::item(std::uint64_t position) {
+  const std::uint64_t epoch = position / permutation_.size();
+  if (shuffle_ && epoch != epoch_) permute(epoch);
+  return permutation_[position % permutation_.size()];
+}
+
+StepPlan plan_step(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
+                   std::size_t micro_batch_tokens) {
+  std::vector<std::size_t> order(lengths.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
+
+  const auto world = static_cast<std::size_t>(world_size);
+  // Counting sequences, no rank may hold more than its share, or it would need a micro-batch more than the others.
+  const std::size_t share = micro_batch_tokens > 0 ? lengths.size() : (lengths.size() + world - 1) / world;
+  std::vector<RankLoad> loads(world);
+  for (const std::size_t item : order) {
+    RankLoad* least = nullptr;
+    for (RankLoad& load : loads)
+      if (load.items.size() < share && (!least || load.tokens < least->tokens)) least = &load;
+    least->items.push_back(item);
+    least->tokens += lengths[item];
+  }
+
+  StepPlan plan;
+  std::size_t rounds = 0;
+  for (const RankLoad& load : loads) {
+    plan.push_back(micro_batch_tokens > 0 ? pack(load.items, lengths, micro_batch_tokens) : split(load.items, batch_size));
+    rounds = std::max(rounds, plan.back().size());
+  }
+  for (auto& batches : plan) batches.resize(rounds);
+  return plan;
+}
+
+}  // namespace expunge
