@@ -1,0 +1,82 @@
+// Checkpoints: a folder step-NNNNNN that is whole and verified, or not there.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "expunge/comm/communicator.h"
+#include "expunge/fsdp/unit_layout.h"
+#include "expunge/io/hdf5.h"
+
+namespace expunge {
+
+// On disk, in <run>/checkpoints/step-NNNNNN/:
+//   shard-RRRRR-of-WWWWW.h5  rank R's slice of every unit: /parameters/<unit>, /exp_avg/<unit>, /exp_avg_sq/<unit>, 1-D
+//   checkpoint.h5            /parameters/<HF name>, /exp_avg/<HF name>, /exp_avg_sq/<HF name> in their true shapes, as virtual
+//                            datasets over the shard files; what CheckpointInfo holds as attributes of the root
+//   manifest.json            name, bytes and CRC-32C of each file above
+// The folder is written as .writing-step-NNNNNN, flushed to disk, and made live by one rename.
+
+/// What a resume and an auditor need beside the numbers.
+struct CheckpointInfo {
+  std::int64_t step = 0;          ///< optimizer steps done
+  std::int64_t total_steps = 0;   ///< of the whole run
+  std::int64_t global_batch = 0;  ///< sequences of one optimizer step
+  std::int64_t samples = 0;       ///< cursor: items of the sample order consumed
+  std::int64_t world_size = 0;    ///< ranks that wrote it
+  std::uint64_t seed = 0;         ///< all randomness is counted from it
+  std::string dtype;              ///< compute type
+  std::string gather;             ///< "per-step" or "per-micro-step": decides the order of additions
+  std::string model_sha256;       ///< the model the run began from
+  std::string tokens_sha256;
+  std::string config;             ///< resolved options
+  std::string version, host, written;  ///< program version, host of rank 0, UTC time of writing
+};
+
+/// This rank's shards of parameters and moments, unit by unit. A is float or double.
+template <typename A>
+struct StateShards {
+  std::vector<UnitLayout> units;
+  std::vector<std::span<A>> parameters, exp_avg, exp_avg_sq;
+};
+
+/// Writes and publishes checkpoints/step-<info.step>, then removes the oldest beyond `keep` (0: keeps all). Collective.
+/// Errors: Error(output); earlier checkpoints are untouched.
+template <typename A>
+void write_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoints, const CheckpointInfo& info,
+                      const StateShards<A>& state, std::int64_t keep);
+
+/// The newest checkpoint under `checkpoints` whose files match their manifest; others are named in a warning and passed
+/// over. Collective: ranks share the reading.
+std::optional<std::filesystem::path> newest_good_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoints);
+/// The same for one folder; Error(bad_input) when it is damaged. Collective.
+void verify_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoint);
+/// Folders step-NNNNNN, newest first, not verified.
+std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& checkpoints);
+/// Removes what killed writers left.
+void sweep_checkpoints(const std::filesystem::path& checkpoints);
+
+/// Reads a checkpoint that any world size and element type wrote. Throws Error(bad_input).
+class CheckpointReader {
+ public:
+  explicit CheckpointReader(const std::filesystem::path& checkpoint);
+  const CheckpointInfo& info() const { return info_; }
+  /// Elements first .. first + values.size() of a parameter; `group` is parameters, exp_avg or exp_avg_sq. Converts between
+  /// float32 and float64.
+  template <typename A>
+  void read(const std::string& group, const ParameterView& view, std::size_t first, std::span<A> values) const;
+
+ private:
+  Hdf5File file_;
+  CheckpointInfo info_;
+};
+
+/// Fills this rank's shards of parameters and moments.
+template <typename A>
+void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& state);
+
+}  // namespace expunge

@@ -1,0 +1,22 @@
+// The commands that run or handle models; each returns when done and throws Error otherwise.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "expunge/core/dtype.h"
+#include "expunge/train/config.h"
+#include "expunge/train/session.h"
+
+namespace expunge {
+
+/// `expunge train` and `expunge unlearn`. The batch options must be resolved for the session's world size.
+void run_training(Session& session, const TrainConfig& config);
+/// `expunge eval`.
+void run_evaluation(Session& session, const EvalConfig& config);
+/// `expunge export`: the newest good checkpoint of a run, or one checkpoint, as a Hugging Face folder. Weights are stored as
+/// `dtype`, or as the model's config.json says.
+void run_export(Session& session, const std::filesystem::path& checkpoint, const std::filesystem::path& output,
+                std::optional<DType> dtype);
+
+}  // namespace expunge

@@ -1,0 +1,80 @@
+// What a run is asked to do: the resolved options of `expunge train`, `unlearn` and `eval`, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "expunge/core/device.h"
+#include "expunge/core/dtype.h"
+
+namespace expunge {
+
+/// When whole weights are gathered and gradients reduced: around every micro-batch, or once per optimizer step.
+enum class GatherPolicy { automatic, per_micro_step, per_step };
+/// What the backward pass recomputes instead of keeping: nothing; norms and the SwiGLU product; whole blocks.
+enum class RecomputePolicy { automatic, none, light, block };
+enum class ScheduleType { cosine, linear, constant };
+
+/// How the model is computed; shared by every command that runs one.
+struct ComputeConfig {
+  std::string device = "auto";  ///< auto, cpu, cuda
+  DType dtype = DType::float32;
+  GatherPolicy gather = GatherPolicy::automatic;
+  RecomputePolicy recompute = RecomputePolicy::automatic;
+  bool prefetch = true;
+  bool tf32 = false;               ///< TensorFloat-32 products; CUDA alone has them
+  bool reduce_in_bf16 = false;     ///< --reduce-dtype bf16
+  std::int64_t micro_batch_tokens = 0;  ///< most tokens in a micro-batch; 0: count sequences instead
+};
+
+/// Options of `expunge train` and `expunge unlearn`.
+struct TrainConfig {
+  std::string command;  ///< "train" or "unlearn"
+  std::filesystem::path model, init_config, tokens, output_dir;
+  std::string domain, method;       ///< unlearn
+  std::vector<std::string> splits;  ///< train: "domain/split"
+  ComputeConfig compute;
+
+  double learning_rate = 2e-5;
+  double num_train_epochs = 1;
+  std::int64_t max_steps = -1;  ///< above 0: overrides num_train_epochs
+  std::int64_t per_device_train_batch_size = 1;
+  std::int64_t gradient_accumulation_steps = 0;  ///< 0: 1, or what global_batch_size asks for
+  std::int64_t global_batch_size = 0;  ///< 0: world x per-device batch x accumulation
+  double warmup_ratio = 0;
+  std::int64_t warmup_steps = 0;  ///< above 0: overrides warmup_ratio
+  ScheduleType schedule = ScheduleType::cosine;
+  double weight_decay = 0, max_grad_norm = 1, adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
+  bool bf16_master_weights = false;
+  std::uint64_t seed = 42;
+  bool shuffle = true;
+  std::filesystem::path sample_order;
+  std::int64_t max_train_samples = 0;  ///< 0: all
+
+  bool overwrite_output_dir = false;
+  std::string resume_from_checkpoint = "auto";  ///< auto, none or a checkpoint folder
+  std::int64_t save_steps = 0;                  ///< 0: only after the last step
+  std::int64_t save_total_limit = 0;            ///< 0: keep all
+  std::int64_t logging_steps = 1;
+  bool quiet = false;
+
+  /// The resolved options as `key = value` lines; what the run folder's `config` holds and --config reads.
+  std::string resolved;
+};
+
+/// Options of `expunge eval`.
+struct EvalConfig {
+  std::filesystem::path model, tokens, output;  ///< model: a model folder, a run folder or a checkpoint folder
+  std::string domain;
+  std::vector<std::string> splits;  ///< empty: every split of the domain, and general/evaluation where there is one
+  ComputeConfig compute;
+  std::int64_t per_device_eval_batch_size = 1;
+  std::int64_t max_eval_samples = 0;  ///< first sequences of each split; 0: all
+  std::filesystem::path compare;      ///< an earlier eval.h5 to print beside the result
+  bool overwrite = false, quiet = false;
+};
+
+}  // namespace expunge

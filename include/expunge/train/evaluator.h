@@ -1,0 +1,23 @@
+// One pass of the model over a split: the figures of every sequence.
+#pragma once
+
+#include <vector>
+
+#include "expunge/data/token_file.h"
+#include "expunge/eval/metrics.h"
+#include "expunge/model/llama.h"
+
+namespace expunge {
+
+struct EvaluationBatching {
+  std::size_t batch_size;          ///< sequences of a micro-batch
+  std::size_t micro_batch_tokens;  ///< above 0: tokens of a micro-batch instead
+  std::size_t max_samples;         ///< first sequences of the split; 0: all
+};
+
+/// Sequences are dealt to ranks; every rank gets the figures of all, in the order of the split. Collective. Every id must lie
+/// below the model's vocabulary.
+template <Element T>
+std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching);
+
+}  // namespace expunge

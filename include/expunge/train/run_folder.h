@@ -1,0 +1,29 @@
+// The folder of a run: what lies where, and whether a start is fresh, a resume or a finished run.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "expunge/comm/communicator.h"
+#include "expunge/train/config.h"
+
+namespace expunge {
+
+/// <output-dir>/ config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5
+struct RunFolder {
+  std::filesystem::path root;
+  std::filesystem::path config() const { return root / "config"; }
+  std::filesystem::path model() const { return root / "model"; }
+  std::filesystem::path checkpoints() const { return root / "checkpoints"; }
+  std::filesystem::path metrics() const { return root / "metrics.h5"; }
+};
+
+/// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. `side_files` come
+/// from the folder of the model and are copied, so that a checkpoint can be exported after that is gone. Collective. Throws
+///   Error(usage)     when the folder holds a run of another config (names the first key that differs),
+///   Error(output)    when it holds something else, or anything at all with --resume-from-checkpoint none.
+std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config,
+                                                        const std::filesystem::path& side_files);
+
+}  // namespace expunge

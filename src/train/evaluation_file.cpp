@@ -1,0 +1,60 @@
+// The layout of eval.h5.
+#include "expunge/train/evaluation_file.h"
+
+#include "expunge/io/files.h"
+#include "expunge/io/hdf5.h"
+
+namespace expunge {
+
+void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source, const std::vector<SplitResult>& results) {
+  PendingFile pending(path);
+  Hdf5File file = Hdf5File::create(pending.temporary());
+  file.write_attribute("/", "model", source.model);
+  file.write_attribute("/", "model_sha256", source.model_sha256);
+  file.write_attribute("/", "tokens", source.tokens);
+  file.write_attribute("/", "tokens_sha256", source.tokens_sha256);
+  file.write_attribute("/", "dtype", source.dtype);
+  file.write_attribute("/", "version", std::string(EXPUNGE_VERSION));
+  for (const SplitResult& result : results) {
+    const std::string group = "/" + result.split;
+    file.create_group(group);
+    const SplitFigures figures = summarise_split(result.sequences);
+    file.write_attribute(group, "perplexity", figures.perplexity);
+    file.write_attribute(group, "token_perplexity", figures.token_perplexity);
+    file.write_attribute(group, "accuracy", figures.accuracy);
+    file.write_attribute(group, "sequences", figures.sequences);
+    file.write_attribute(group, "tokens", figures.tokens);
+    std::vector<double> nll, accuracy;
+    std::vector<std::uint64_t> tokens;
+    for (const SequenceFigures& sequence : result.sequences) {
+      nll.push_back(sequence.nll);
+      accuracy.push_back(sequence.accuracy);
+      tokens.push_back(sequence.tokens);
+    }
+    const auto put = [&]<typename V>(const char* name, const std::vector<V>& values) {
+      file.create_dataset<V>(group + "/" + name, {values.size()});
+      file.write<V>(group + "/" + name, 0, values);
+    };
+    put("nll", nll);
+    put("accuracy", accuracy);
+    put("tokens", tokens);
+  }
+  file.close();
+  pending.commit();
+}
+
+std::map<std::string, SplitFigures> read_evaluation(const std::filesystem::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  std::map<std::string, SplitFigures> results;
+  for (const std::string& domain : file.children("/")) {
+    for (const std::string& split : file.children("/" + domain)) {
+      const std::string name = domain + "/" + split, group = "/" + name;
+      results[name] = {file.read_attribute<double>(group, "perplexity"), file.read_attribute<double>(group, "token_perplexity"),
+                       file.read_attribute<double>(group, "accuracy"), file.read_attribute<std::uint64_t>(group, "sequences"),
+                       file.read_attribute<std::uint64_t>(group, "tokens")};
+    }
+  }
+  return results;
+}
+
+}  // namespace expunge

@@ -1,0 +1,63 @@
+// `expunge export`: a checkpoint as a Hugging Face folder.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "expunge/core/error.h"
+#include "expunge/core/log.h"
+#include "expunge/io/files.h"
+#include "expunge/io/json.h"
+#include "expunge/io/model_folder.h"
+#include "expunge/model/llama.h"
+#include "expunge/train/checkpoint.h"
+#include "expunge/train/commands.h"
+#include "expunge/train/model_source.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
+constexpr std::size_t kPiece = std::size_t{1} << 22;  // elements read and written at a time
+
+void copy_tensor(const CheckpointReader& reader, const ParameterView& view, ModelFolderWriter& writer) {
+  std::vector<double> values;
+  for (std::size_t first = 0; first < view.size; first += kPiece) {
+    values.resize(std::min(kPiece, view.size - first));
+    reader.read<double>("parameters", view, first, values);
+    writer.append(values.data(), values.size());
+  }
+}
+
+/// config.json as it was, but for the element type of the weights.
+std::string exported_config(const fs::path& config_json, DType dtype) {
+  nlohmann::ordered_json config = nlohmann::ordered_json::parse(read_file(config_json, kConfigLimit));
+  config[config.contains("dtype") ? "dtype" : "torch_dtype"] = dtype_name(dtype);
+  return config.dump(2) + "\n";
+}
+
+}  // namespace
+
+void run_export(Session& session, const fs::path& checkpoint, const fs::path& output, std::optional<DType> dtype) {
+  const ModelSource source = locate_model(session.runtime(), checkpoint);
+  if (source.kind != ModelSource::Kind::checkpoint)
+    fail(ExitCode::bad_input, fmt::format("{}: a model folder already; --checkpoint takes a run or a checkpoint", checkpoint.string()));
+  const DType stored = dtype.value_or(source.config.torch_dtype);
+  const CheckpointReader reader(source.weights);
+  const std::vector<UnitLayout> units = llama_units(source.config, 1);
+  std::vector<SafetensorsWriter::Tensor> tensors;
+  for (const UnitLayout& unit : units)
+    for (const ParameterView& view : unit.views()) tensors.push_back({view.name, view.shape});
+  ModelFolderWriter writer(output, stored, std::move(tensors));
+  for (const UnitLayout& unit : units)
+    for (const ParameterView& view : unit.views()) copy_tensor(reader, view, writer);
+  for (const fs::path& file : list_folder(source.side_files))
+    if (file.filename() != "config.json") writer.copy_side_file(file);
+  writer.write_side_file("config.json", exported_config(source.side_files / "config.json", stored));
+  writer.finish();
+  log_info(fmt::format("{}: step {} written to {} as {}", source.weights.string(), reader.info().step, output.string(),
+                       dtype_name(stored)));
+}
+
+}  // namespace expunge

@@ -1,0 +1,62 @@
+// AdamW over shards.
+#include "expunge/train/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace expunge {
+
+template <Element T>
+Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
+    : params_(params),
+      kernels_(kernels<T>(params.runtime().device)),
+      beta1_(config.adam_beta1),
+      beta2_(config.adam_beta2),
+      epsilon_(config.adam_epsilon),
+      weight_decay_(config.weight_decay),
+      max_grad_norm_(config.max_grad_norm),
+      round_to_bf16_(config.bf16_master_weights) {
+  for (int unit = 0; unit < params.units(); ++unit)
+    for (auto* moments : {&exp_avg_, &exp_avg_sq_}) {
+      moments->emplace_back(params.runtime().device, params.layout(unit).shard_size());
+      zero_bytes(params.runtime().compute, moments->back().data(), moments->back().bytes());
+    }
+}
+
+template <Element T>
+double Optimizer<T>::gradient_norm() {
+  double sum = 0;
+  for (int unit = 0; unit < params_.units(); ++unit) {
+    const std::span<A> gradient = params_.gradient(unit);
+    kernels_.sum_of_squares(params_.runtime().compute, &sum, gradient.data(), gradient.size());
+  }
+  return std::sqrt(all_reduce(params_.runtime(), sum, Reduce::sum));
+}
+
+template <Element T>
+void Optimizer<T>::step(double learning_rate, double norm) {
+  ++steps;
+  AdamWStep update{};
+  update.learning_rate = learning_rate;
+  update.beta1 = beta1_;
+  update.beta2 = beta2_;
+  update.epsilon = epsilon_;
+  update.bias_correction1 = 1 - std::pow(beta1_, static_cast<double>(steps));
+  update.bias_correction2 = 1 - std::pow(beta2_, static_cast<double>(steps));
+  update.gradient_scale = max_grad_norm_ > 0 ? std::min(1.0, max_grad_norm_ / (norm + 1e-6)) : 1;
+  update.round_to_bf16 = round_to_bf16_;
+  for (int unit = 0; unit < params_.units(); ++unit) {
+    for (const ParameterSlice& slice : params_.layout(unit).slices(params_.runtime().comm.rank())) {
+      update.weight_decay = slice.view->decays ? weight_decay_ : 0;
+      kernels_.adamw(params_.runtime().compute, params_.master(unit).data() + slice.offset, exp_avg(unit).data() + slice.offset,
+                     exp_avg_sq(unit).data() + slice.offset, params_.gradient(unit).data() + slice.offset, slice.count, update);
+    }
+  }
+  params_.weights_changed();
+}
+
+template class Optimizer<float>;
+template class Optimizer<bf16>;
+template class Optimizer<double>;
+
+}  // namespace expunge

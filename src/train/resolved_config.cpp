@@ -1,0 +1,104 @@
+// Reading and comparing config text.
+#include "train/resolved_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "expunge/core/error.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::string_view kBlank = " \t\r\v\f";
+
+// A run's batch is compared as global-batch-size; how that is cut into micro-batches is free.
+constexpr std::array<std::string_view, 14> kFreeKeys = {"config",
+                                                        "output-dir",
+                                                        "overwrite-output-dir",
+                                                        "resume-from-checkpoint",
+                                                        "save-steps",
+                                                        "save-total-limit",
+                                                        "logging-steps",
+                                                        "quiet",
+                                                        "gather",
+                                                        "recompute",
+                                                        "prefetch",
+                                                        "micro-batch-tokens",
+                                                        "per-device-train-batch-size",
+                                                        "gradient-accumulation-steps"};
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+std::string_view without_comment(std::string_view line) {
+  for (auto at = line.find('#'); at != std::string_view::npos; at = line.find('#', at + 1))
+    if (at == 0 || kBlank.find(line[at - 1]) != std::string_view::npos) return line.substr(0, at);
+  return line;
+}
+
+/// Keys in order of appearance, each with all its values.
+struct Values {
+  std::vector<std::string> order;
+  std::map<std::string, std::string, std::less<>> text;
+};
+
+Values collect(std::string_view config, const std::string& origin) {
+  Values values;
+  for (const ConfigEntry& entry : read_config_text(config, origin)) {
+    if (entry.value.empty() || !decides_result(entry.key)) continue;
+    const auto [place, added] = values.text.try_emplace(entry.key, entry.value);
+    if (added)
+      values.order.push_back(entry.key);
+    else
+      place->second += ", " + entry.value;
+  }
+  return values;
+}
+
+std::string value_of(const Values& values, const std::string& key) {
+  const auto found = values.text.find(key);
+  return found == values.text.end() ? "(not set)" : found->second;
+}
+
+}  // namespace
+
+std::vector<ConfigEntry> read_config_text(std::string_view text, const std::string& origin) {
+  std::vector<ConfigEntry> entries;
+  for (int number = 1; !text.empty(); ++number) {
+    const auto end = text.find('\n');
+    const std::string_view line = trim(without_comment(text.substr(0, end)));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty()) continue;
+    const auto equals = line.find('=');
+    std::string key(trim(line.substr(0, equals)));
+    if (equals == std::string_view::npos || key.empty())
+      fail(ExitCode::usage, fmt::format("{}:{}: expected `key = value`, found \"{}\"", origin, number, line));
+    std::replace(key.begin(), key.end(), '_', '-');
+    entries.push_back({std::move(key), std::string(trim(line.substr(equals + 1))), number});
+  }
+  return entries;
+}
+
+bool fits_config_text(std::string_view value) {
+  const std::string line = fmt::format("key = {}", value);
+  return value.find('\n') == std::string_view::npos && trim(value) == value && without_comment(line) == line;
+}
+
+bool decides_result(std::string_view key) { return std::find(kFreeKeys.begin(), kFreeKeys.end(), key) == kFreeKeys.end(); }
+
+std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text) {
+  const Values before = collect(old_text, "the old config");
+  const Values after = collect(new_text, "the new config");
+  for (const auto* keys : {&after.order, &before.order})
+    for (const std::string& key : *keys)
+      if (value_of(before, key) != value_of(after, key)) return Difference{key, value_of(before, key), value_of(after, key)};
+  return std::nullopt;
+}
+
+}  // namespace expunge

@@ -1,0 +1,36 @@
+// Config text: `key = value` lines, and what differs between the configs of two runs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace expunge {
+
+/// One `key = value` line. Underscores of the key are read as dashes; the value may be empty.
+struct ConfigEntry {
+  std::string key, value;
+  int line = 0;  ///< counted from 1
+};
+
+/// Reads config text: a line is `key = value`, and '#' starts a comment at a line's start or after a blank.
+/// Throws Error(usage) with `origin`, normally a file name, and the line for any other line.
+std::vector<ConfigEntry> read_config_text(std::string_view text, const std::string& origin);
+
+/// True when `value` reads back as itself from `key = value`.
+bool fits_config_text(std::string_view value);
+
+/// False for options that say where, how often or how fast, but not what is computed; they may change on resume.
+bool decides_result(std::string_view key);
+
+struct Difference {
+  std::string key;
+  std::string before, after;  ///< "(not set)" where the key is absent or empty; a list's values joined by ", "
+};
+
+/// The first key, in the order of `new_text`, that decides the result and has another value in `old_text`.
+/// Throws Error(usage) when either is not config text.
+std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text);
+
+}  // namespace expunge

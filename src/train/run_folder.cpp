@@ -1,0 +1,100 @@
+// Preparing a run folder.
+#include "expunge/train/run_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "expunge/core/error.h"
+#include "expunge/core/log.h"
+#include "expunge/io/files.h"
+#include "expunge/train/checkpoint.h"
+#include "train/resolved_config.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kConfigLimit = 1 << 20;
+
+/// What belongs to a model beside its weights; each is copied where it exists.
+constexpr const char* kSideFiles[] = {"config.json",       "generation_config.json", "tokenizer.model", "tokenizer.json",
+                                      "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                                      "chat_template.jinja"};
+
+bool holds_nothing(const fs::path& folder) { return !fs::exists(folder) || fs::is_empty(folder); }
+
+void refuse_other_config(const TrainConfig& config, const fs::path& path) {
+  const std::string old = read_file(path, kConfigLimit);
+  if (const auto difference = first_difference(old, config.resolved))
+    fail(ExitCode::usage,
+         fmt::format("{}: this run was started with {} = {}, now {}; give the same options to resume, another --output-dir, or "
+                     "--overwrite-output-dir to start afresh",
+                     path.string(), difference->key, difference->before, difference->after));
+}
+
+/// Removes what a run of ours wrote, nothing else.
+void clear(const RunFolder& run) {
+  if (holds_nothing(run.root)) return;
+  if (!fs::exists(run.config()))
+    fail(ExitCode::output, fmt::format("{}: --overwrite-output-dir clears run folders only, and this one has no file 'config'",
+                                       run.root.string()));
+  for (const fs::path& path : {run.checkpoints(), run.metrics(), run.model(), run.config()}) fs::remove_all(path);
+}
+
+/// Checks the folder against the options; true when a run of the same config lies there.
+bool may_resume(const RunFolder& run, const TrainConfig& config) {
+  if (config.overwrite_output_dir) clear(run);
+  if (holds_nothing(run.root)) return false;
+  if (!fs::is_directory(run.root)) fail(ExitCode::output, fmt::format("{}: not a folder", run.root.string()));
+  if (config.resume_from_checkpoint == "none")
+    fail(ExitCode::output, fmt::format("{}: not empty, and --resume-from-checkpoint is none; use --overwrite-output-dir to start "
+                                       "afresh",
+                                       run.root.string()));
+  if (!fs::exists(run.config()))
+    fail(ExitCode::output, fmt::format("{}: not empty and not a run folder (it has no file 'config'); give an empty or new "
+                                       "--output-dir",
+                                       run.root.string()));
+  refuse_other_config(config, run.config());
+  return true;
+}
+
+void write_new_run(const RunFolder& run, const TrainConfig& config, const fs::path& side_files) {
+  try {
+    fs::create_directories(run.checkpoints());
+    fs::create_directories(run.model());
+    for (const char* name : kSideFiles)
+      if (fs::exists(side_files / name))
+        fs::copy_file(side_files / name, run.model() / name, fs::copy_options::overwrite_existing);
+    if (!config.init_config.empty())
+      fs::copy_file(config.init_config, run.model() / "config.json", fs::copy_options::overwrite_existing);
+  } catch (const fs::filesystem_error& error) {
+    fail(ExitCode::output, fmt::format("{}: cannot be written: {}", run.root.string(), error.code().message()));
+  }
+  // Last: a folder with a config is a run folder.
+  write_file_atomically(run.config(), config.resolved);
+}
+
+}  // namespace
+
+std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const fs::path& side_files) {
+  const RunFolder run{config.output_dir};
+  const bool resume = on_root(runtime, [&] {
+                        const bool found = may_resume(run, config);
+                        if (found)
+                          sweep_checkpoints(run.checkpoints());
+                        else
+                          write_new_run(run, config, side_files);
+                        return std::string(found ? "resume" : "");
+                      }) == "resume";
+  const std::string& asked = config.resume_from_checkpoint;
+  if (asked != "auto" && asked != "none") {
+    verify_checkpoint(runtime, asked);
+    return fs::path(asked);
+  }
+  if (!resume) return std::nullopt;
+  return newest_good_checkpoint(runtime, run.checkpoints());
+}
+
+}  // namespace expunge

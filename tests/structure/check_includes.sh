@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Checks that modules include only those that the architecture lets them see, and that every public header compiles alone.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+compiler=${CXX:-g++}
+
+declare -A may_see=(
+  [core]="core"
+  [kernels]="core kernels"
+  [comm]="core comm"
+  [io]="core io"
+  [data]="core io data"
+  [fsdp]="core comm kernels fsdp"
+  [model]="core comm kernels fsdp io model"
+  [unlearn]="core unlearn"
+  [eval]="core eval"
+  [train]="core comm kernels fsdp io data model unlearn eval train"
+)
+failures=0
+for module in "${!may_see[@]}"; do
+  for file in $(find "$root/include/expunge/$module" "$root/src/$module" -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh'); do
+    while read -r seen; do
+      if [[ " ${may_see[$module]} " != *" $seen "* ]]; then
+        echo "${file#"$root"/} includes expunge/$seen, which module $module may not see"
+        failures=$((failures + 1))
+      fi
+    done < <(sed -nE 's|^#include "expunge/([a-z]+)/.*|\1|p' "$file" | sort -u)
+  done
+done
+# Objectives and metrics are host arithmetic: of core they see the signals and errors alone.
+for file in $(find "$root"/{include/expunge,src}/{unlearn,eval} -name '*.h' -o -name '*.cpp'); do
+  if grep -nE '#include "expunge/core/(device|log|random)' "$file"; then
+    echo "${file#"$root"/} includes more of core than signals and errors"
+    failures=$((failures + 1))
+  fi
+done
+for header in $(find "$root/include" -name '*.h'); do
+  if ! "$compiler" -std=c++20 -fsyntax-only -fopenmp -I"$root/include" -I"$root/src" -x c++ "$header"; then
+    echo "${header#"$root"/} does not compile alone"
+    failures=$((failures + 1))
+  fi
+done
+for file in $(find "$root"/{include,src,tests} -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh'); do
+  if ! head -n 1 "$file" | grep -q '^// '; then
+    echo "${file#"$root"/} does not begin with a line that says what it is for"
+    failures=$((failures + 1))
+  fi
+done
+echo "$failures failures"
+[[ $failures == 0 ]]
