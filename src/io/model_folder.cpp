@@ -82,7 +82,7 @@ ModelFolderWriter::ModelFolderWriter(const fs::path& folder, DType dtype, std::v
   std::error_code error;
   if (fs::exists(folder_) && !fs::is_empty(folder_, error))
     fail(ExitCode::output, fmt::format("{}: exists and is not empty; remove it or give another folder", folder.string()));
-  writing_ = folder_.parent_path() / ("." + folder_.filename().string() + ".writing");
+  writing_ = folder_.parent_path() / fmt::format(".{}.writing", folder_.filename().string());
   fs::remove_all(writing_, error);
   fs::create_directories(writing_, error);
   if (error) fail(ExitCode::output, fmt::format("{}: cannot be made: {}", writing_.string(), error.message()));

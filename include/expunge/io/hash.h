@@ -1,0 +1,39 @@
+// Checksums: SHA-256 (identity of files) and CRC-32C (damage to checkpoints).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace expunge {
+
+/// Streaming SHA-256 (FIPS 180-4). Its state is plain bytes, so one rank can continue where another stopped.
+class Sha256 {
+ public:
+  using State = std::array<std::byte, 112>;
+
+  Sha256();
+  /// Continues from the state() of another hash on a machine of the same kind. Throws Error(internal) if it is not one.
+  explicit Sha256(const State& state);
+  void update(std::span<const std::byte> data);
+  void update(std::string_view text) { update(std::as_bytes(std::span(text))); }
+  const State& state() const { return state_; }
+  /// The digest of everything so far, 64 lower-case hexadecimal digits; more may follow.
+  std::string hex() const;
+
+ private:
+  State state_;
+};
+
+/// CRC-32C (Castagnoli; RFC 3720) of `data`, continuing from the CRC of what came before it.
+std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t before = 0);
+
+/// Checksums of a file's bytes. Throw Error(bad_input) when it cannot be read.
+std::string sha256_file(const std::filesystem::path& path);
+std::uint32_t crc32c_file(const std::filesystem::path& path);
+
+}  // namespace expunge

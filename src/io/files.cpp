@@ -1,0 +1,118 @@
+// Plain files on POSIX: every failure names the file and the system's reason.
+#include "expunge/io/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "expunge/core/error.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason(int error) { return std::generic_category().message(error); }
+
+/// An open file descriptor.
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags, ExitCode code, mode_t mode = 0666)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
+    if (fd_ < 0) fail(code, fmt::format("cannot open {}: {}", path.string(), reason(errno)));
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  /// Closes and returns whether that worked: network file systems report a full disk here.
+  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
+  const Descriptor file(path, O_RDONLY, ExitCode::bad_input);
+  std::string content;
+  std::string block(1 << 16, '\0');
+  for (;;) {
+    const ssize_t got = ::read(file.get(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ExitCode::bad_input, fmt::format("cannot read {}: {}", path.string(), reason(errno)));
+    if (got == 0) return content;
+    content.append(block, 0, static_cast<std::size_t>(got));
+    if (content.size() > max_bytes) {
+      fail(ExitCode::bad_input, fmt::format("{} is larger than the {} bytes expected of it at most", path.string(), max_bytes));
+    }
+  }
+}
+
+std::vector<fs::path> list_folder(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> entries;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) entries.push_back(it->path());
+  if (error) fail(ExitCode::bad_input, fmt::format("cannot list the folder {}: {}", folder.string(), error.message()));
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+void sync_to_disk(const fs::path& path) {
+  const Descriptor file(path, O_RDONLY, ExitCode::output);
+  if (::fsync(file.get()) == 0) return;
+  if (errno == EINVAL && fs::is_directory(path)) return;  // some file systems cannot flush a folder
+  fail(ExitCode::output, fmt::format("cannot flush {} to disk: {}", path.string(), reason(errno)));
+}
+
+PendingFile::PendingFile(fs::path path) : path_(std::move(path)), temporary_(path_) {
+  temporary_ += ".tmp";
+  std::error_code error;
+  fs::remove(temporary_, error);
+  if (error && error != std::errc::not_a_directory) {
+    fail(ExitCode::output, fmt::format("cannot remove the leftover {}: {}", temporary_.string(), error.message()));
+  }
+}
+
+PendingFile::PendingFile(PendingFile&& other) noexcept
+    : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})) {}
+
+PendingFile::~PendingFile() {
+  std::error_code ignored;
+  if (!temporary_.empty()) fs::remove(temporary_, ignored);
+}
+
+void PendingFile::commit() {
+  sync_to_disk(temporary_);
+  std::error_code error;
+  fs::rename(temporary_, path_, error);
+  if (error) {
+    fail(ExitCode::output, fmt::format("cannot rename {} to {}: {}", temporary_.string(), path_.string(), error.message()));
+  }
+  temporary_.clear();
+  const fs::path folder = path_.parent_path();
+  sync_to_disk(folder.empty() ? fs::path(".") : folder);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view content) {
+  PendingFile pending(path);
+  Descriptor file(pending.temporary(), O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
+  while (!content.empty()) {
+    const ssize_t written = ::write(file.get(), content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), reason(errno)));
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (!file.close()) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), reason(errno)));
+  pending.commit();
+}
+
+}  // namespace expunge

@@ -1,0 +1,69 @@
+// Plain files: whole reads, atomic writes, errors with the system's reason.
+#include "expunge/io/files.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include "support/temporary_folder.h"
+#include "support/tiny_disk.h"
+
+namespace expunge {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(Files, ReadsWholeFilesUpToTheLimit) {
+  const TemporaryFolder folder;
+  const std::string content(200000, 'a');
+  const auto file = folder.write("a", content);
+  EXPECT_EQ(read_file(file, content.size()), content);
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(file, content.size() - 1); }), HasSubstr("larger than"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder / "none", 9); }), HasSubstr("No such file"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder.path(), 9); }), HasSubstr("Is a directory"));
+}
+
+TEST(Files, ListsAFolderByName) {
+  const TemporaryFolder folder;
+  folder.write("b", "");
+  folder.write("a", "");
+  EXPECT_THAT(list_folder(folder.path()), ElementsAre(folder / "a", folder / "b"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { list_folder(folder / "none"); }), HasSubstr("none"));
+}
+
+TEST(Files, WritesAtomically) {
+  const TemporaryFolder folder;
+  folder.write("a", "old");
+  folder.write("a.tmp", "left by a killed process");
+  write_file_atomically(folder / "a", "new");
+  EXPECT_EQ(slurp(folder / "a"), "new");
+  EXPECT_THAT(folder.names(), ElementsAre("a"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { write_file_atomically(folder / "none/a", "x"); }), HasSubstr("No such file"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { write_file_atomically(folder / "a/b", "x"); }), HasSubstr("Not a directory"));
+}
+
+TEST(Files, AnUncommittedFileLeavesTheOldOne) {
+  const TemporaryFolder folder;
+  folder.write("a", "old");
+  {
+    const PendingFile pending(folder / "a");
+    folder.write(pending.temporary().filename().string(), "half");
+  }
+  EXPECT_EQ(slurp(folder / "a"), "old");
+  EXPECT_THAT(folder.names(), ElementsAre("a"));
+}
+
+TEST(Files, AFullDiskKeepsTheOldFile) {
+  const TinyDisk disk(256 << 10);
+  if (!disk.ready()) GTEST_SKIP() << "only root can mount a small file system";
+  const TemporaryFolder& folder = disk.folder();
+  folder.write("a", "old");
+  const std::string message =
+      error_of(ExitCode::output, [&] { write_file_atomically(folder / "a", std::string(1 << 20, 'x')); });
+  EXPECT_THAT(message, HasSubstr("No space left on device"));
+  EXPECT_EQ(slurp(folder / "a"), "old");
+  EXPECT_THAT(folder.names(), ElementsAre("a"));
+}
+
+}  // namespace
+}  // namespace expunge
