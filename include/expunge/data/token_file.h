@@ -1,0 +1,92 @@
+// Token files: what `expunge tokenize` writes and training reads.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "expunge/io/files.h"
+#include "expunge/io/hdf5.h"
+
+namespace expunge {
+
+/// Layout of a token file (HDF5). Root attributes: format_version, version (of expunge), tokenizer_sha256, vocabulary_size,
+/// max_length. For each split a group /<domain>/<split> with datasets ids (uint32, all sequences one behind the other) and
+/// offsets (uint64, sequences + 1; sequence i is ids[offsets[i], offsets[i + 1])) and attributes source, source_sha256,
+/// documents, sequences, tokens and dropped (chunks too short to keep). Integers in attributes are uint64.
+struct TokenFileInfo {
+  std::string tokenizer_sha256;
+  std::uint64_t vocabulary_size = 0;  ///< every id is below
+  std::uint64_t max_length = 0;       ///< no sequence is longer
+};
+
+/// Counts of one split.
+struct SplitCounts {
+  std::uint64_t documents = 0, sequences = 0, tokens = 0, dropped = 0;
+};
+
+/// Writes a token file split by split. It appears under its name, whole, at finish(); an exception before leaves nothing.
+class TokenFileWriter {
+ public:
+  static constexpr std::size_t kShortest = 5;  ///< a chunk of fewer ids is dropped
+
+  /// Throws Error(output) if `path` exists.
+  TokenFileWriter(const std::filesystem::path& path, const TokenFileInfo& info);
+  void begin_split(const std::string& domain, const std::string& split);
+  /// Cuts a document into sequences of max_length ids; the last is short, and dropped if it has fewer than kShortest.
+  void add_document(std::span<const std::int32_t> ids);
+  SplitCounts end_split(const std::string& source, const std::string& source_sha256);
+  void finish();
+
+ private:
+  void flush();
+
+  PendingFile pending_;
+  TokenFileInfo info_;
+  Hdf5File file_;
+  std::string group_;
+  SplitCounts counts_;
+  std::vector<std::uint32_t> ids_;
+  std::vector<std::uint64_t> offsets_;
+};
+
+/// The sequences of a split, in memory. Spans stay valid as long as the object or what it was moved into.
+class TokenSplit {
+ public:
+  TokenSplit(std::vector<std::int32_t> ids, std::vector<std::uint64_t> offsets)
+      : ids_(std::move(ids)), offsets_(std::move(offsets)) {}
+  std::size_t sequences() const { return offsets_.size() - 1; }
+  std::uint64_t tokens() const { return ids_.size(); }
+  std::size_t length(std::size_t i) const { return offsets_[i + 1] - offsets_[i]; }
+  std::span<const std::int32_t> ids(std::size_t i) const { return std::span(ids_).subspan(offsets_[i], length(i)); }
+
+ private:
+  std::vector<std::int32_t> ids_;
+  std::vector<std::uint64_t> offsets_;
+};
+
+/// Reads a token file. Everything in it is checked; throws Error(bad_input) naming file, dataset and position.
+class TokenFile {
+ public:
+  explicit TokenFile(const std::filesystem::path& path);
+
+  const TokenFileInfo& info() const { return info_; }
+  std::vector<std::string> domains() const;
+  /// Splits of a domain, e.g. {"forget", "retain"}.
+  std::vector<std::string> splits(const std::string& domain) const;
+  /// Whether "domain/split" is there.
+  bool has(const std::string& name) const;
+  /// What the writer counted in "domain/split", from its attributes.
+  SplitCounts counts(const std::string& name) const;
+  /// Loads "domain/split" and checks that every id is below `vocabulary` (of the model).
+  TokenSplit split(const std::string& name, int vocabulary) const;
+
+ private:
+  Hdf5File file_;
+  TokenFileInfo info_;
+};
+
+}  // namespace expunge

@@ -1,0 +1,88 @@
+// expunge tokenize: documents are encoded in parallel, a batch at a time, and written in their order.
+#include "app/tokenize.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+
+#include "expunge/core/error.h"
+#include "expunge/core/log.h"
+#include "expunge/data/corpus.h"
+#include "expunge/data/token_file.h"
+#include "expunge/data/tokenizer.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::size_t kBatchBytes = 4 << 20;  // enough work for every thread, little memory
+
+using Ids = std::vector<std::int32_t>;
+
+std::vector<Ids> encode_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
+  std::vector<Ids> ids(texts.size());
+  std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic)
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    try {
+      ids[i] = tokenizer.encode(texts[i]);
+    } catch (...) {
+#pragma omp critical
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return ids;
+}
+
+std::string file_names(const SplitSource& source) {
+  std::vector<std::string> names;
+  for (const auto& file : source.files) names.push_back(file.filename().string());
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const std::string& text_column,
+                    TokenFileWriter& writer) {
+  const auto began = std::chrono::steady_clock::now();
+  const std::string name = source.domain + "/" + source.split;
+  CorpusReader reader(source.files, text_column);
+  writer.begin_split(source.domain, source.split);
+  std::uint64_t bytes = 0;
+  for (bool more = true; more;) {
+    std::vector<std::string> texts;
+    std::size_t batch = 0;
+    for (std::string text; batch < kBatchBytes && (more = reader.next(text));) {
+      batch += text.size();
+      texts.push_back(std::move(text));
+    }
+    for (const Ids& ids : encode_all(tokenizer, texts)) writer.add_document(ids);
+    bytes += batch;
+  }
+  const SplitCounts counts = writer.end_split(file_names(source), reader.source_sha256());
+  if (counts.sequences == 0) {
+    fail(ExitCode::bad_input, fmt::format("{} ({}): {} documents, and none gives a sequence of at least {} tokens",
+                                          (source.files[0].parent_path() / source.split).string(), file_names(source),
+                                          counts.documents, TokenFileWriter::kShortest));
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  log_info(fmt::format("{}: {} documents, {} sequences, {} tokens, {} chunks dropped ({:.1f} MB/s)", name, counts.documents,
+                       counts.sequences, counts.tokens, counts.dropped, 1e-6 * static_cast<double>(bytes) / seconds));
+}
+
+}  // namespace
+
+int tokenize(const TokenizeOptions& options) {
+  log_setup(0, 1, options.quiet);
+  const Tokenizer tokenizer(options.tokenizer);
+  const std::vector<SplitSource> splits = find_splits(options.data, options.domains);
+  TokenFileWriter writer(options.output, {tokenizer.hash(), static_cast<std::uint64_t>(tokenizer.vocabulary_size()),
+                                          static_cast<std::uint64_t>(options.max_length)});
+  for (const SplitSource& split : splits) tokenize_split(tokenizer, split, options.text_column, writer);
+  writer.finish();
+  log_info(fmt::format("written: {}", options.output.string()));
+  return static_cast<int>(ExitCode::done);
+}
+
+}  // namespace expunge

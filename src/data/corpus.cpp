@@ -1,0 +1,206 @@
+// Finding splits, and documents out of lines.
+#include "expunge/data/corpus.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "data/line_reader.h"
+#include "expunge/core/error.h"
+#include "expunge/io/files.h"
+#include "expunge/io/json.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 3> kFormats = {".jsonl", ".jsonl.gz", ".txt"};
+constexpr std::string_view kParquet = ".parquet";
+
+/// What a file name says: forget-00001-of-00003.jsonl is {"forget", ".jsonl", 1, 3}.
+struct FileName {
+  std::string split, format;
+  int shard = 0, shards = 0;  ///< shards is 0 for a file that is not a shard
+};
+
+std::optional<FileName> parse_name(const std::string& name) {
+  if (name.starts_with('.')) return std::nullopt;
+  FileName result;
+  for (const std::string_view format : {kFormats[0], kFormats[1], kFormats[2], kParquet}) {
+    if (name.ends_with(format) && name.size() > format.size()) result.format = format;
+  }
+  if (result.format.empty()) return std::nullopt;
+  result.split = name.substr(0, name.size() - result.format.size());
+  // The Hub's "-00000-of-00001" behind the name of the split.
+  constexpr std::size_t kSuffix = 15;
+  if (result.split.size() <= kSuffix) return result;
+  const std::string suffix = result.split.substr(result.split.size() - kSuffix);
+  std::string shape = suffix;
+  for (char& c : shape) c = c >= '0' && c <= '9' ? '#' : c;
+  if (shape != "-#####-of-#####" || suffix.ends_with("-00000")) return result;
+  result.split.resize(result.split.size() - kSuffix);
+  result.shard = std::stoi(suffix.substr(1, 5));
+  result.shards = std::stoi(suffix.substr(10));
+  return result;
+}
+
+/// The files of one split, checked to be one whole set.
+std::vector<fs::path> one_set(const fs::path& folder, const std::string& split,
+                              const std::vector<std::pair<FileName, fs::path>>& found) {
+  const FileName& first = found.front().first;
+  const std::string place = (folder / split).string();
+  for (const auto& [name, path] : found) {
+    if (name.format != first.format || name.shards != first.shards) {
+      fail(ExitCode::bad_input, fmt::format("{}: the split is there twice, as {} and as {}; remove one", place,
+                                            found.front().second.filename().string(), path.filename().string()));
+    }
+  }
+  // Names come sorted, and shard numbers have five digits, so shards come in order.
+  std::vector<fs::path> files;
+  for (const auto& [name, path] : found) {
+    if (name.shards > 0 && name.shard != static_cast<int>(files.size())) break;
+    files.push_back(path);
+  }
+  if (first.shards > 0 && (static_cast<int>(files.size()) != first.shards || files.size() != found.size())) {
+    fail(ExitCode::bad_input, fmt::format("{}: shard {:05} of {:05} is missing", place, files.size(), first.shards));
+  }
+  return files;
+}
+
+std::vector<SplitSource> splits_of(const fs::path& folder, const std::string& domain) {
+  std::map<std::string, std::vector<std::pair<FileName, fs::path>>> text;
+  std::set<std::string> parquet;
+  for (const fs::path& path : list_folder(folder)) {
+    const std::optional<FileName> name = parse_name(path.filename().string());
+    if (!name || !fs::is_regular_file(path)) continue;
+    if (name->format == kParquet) {
+      parquet.insert(name->split);
+    } else {
+      text[name->split].emplace_back(*name, path);
+    }
+  }
+  for (const std::string& split : parquet) {
+    if (text.contains(split)) continue;
+    fail(ExitCode::bad_input, fmt::format("{}: split '{}' is in Parquet, which cannot be read here; convert it first: "
+                                          "python3 data/parquet_to_jsonl.py {} NEW_FOLDER, then --data NEW_FOLDER",
+                                          folder.string(), split, folder.parent_path().string()));
+  }
+  std::vector<SplitSource> result;
+  for (const auto& [split, found] : text) result.push_back({domain, split, one_set(folder, split, found)});
+  return result;
+}
+
+/// Length of the UTF-8 character at the front of `text`; 0 if it is none (RFC 3629, section 4).
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
+  const unsigned lead = byte(0), second = byte(1);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf) return continues(1) ? 2 : 0;
+  if (lead >= 0xe0 && lead <= 0xef) {
+    const bool good = continues(1) && (lead != 0xe0 || second >= 0xa0) && (lead != 0xed || second <= 0x9f);
+    return good && continues(2) ? 3 : 0;
+  }
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    const bool good = continues(1) && (lead != 0xf0 || second >= 0x90) && (lead != 0xf4 || second <= 0x8f);
+    return good && continues(2) && continues(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::size_t valid_utf8_length(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = character_length(text.substr(i));
+    if (length == 0) return i;
+    i += length;
+  }
+  return text.size();
+}
+
+std::vector<SplitSource> find_splits(const fs::path& data, const std::vector<std::string>& domains) {
+  std::vector<SplitSource> result;
+  std::set<std::string> wanted(domains.begin(), domains.end());
+  if (wanted.empty()) {
+    for (const fs::path& path : list_folder(data)) {
+      if (fs::is_directory(path)) wanted.insert(path.filename().string());
+    }
+  }
+  for (const std::string& domain : wanted) {
+    const std::vector<SplitSource> found = splits_of(data / domain, domain);
+    if (found.empty() && !domains.empty()) {
+      fail(ExitCode::bad_input, fmt::format("{} holds no {} file", (data / domain).string(), fmt::join(kFormats, ", ")));
+    }
+    result.insert(result.end(), found.begin(), found.end());
+  }
+  if (result.empty()) {
+    fail(ExitCode::bad_input,
+         fmt::format("{} holds no folder (a domain) with a {} file (a split) in it", data.string(), fmt::join(kFormats, ", ")));
+  }
+  return result;
+}
+
+struct CorpusReader::Impl {
+  std::vector<fs::path> files;
+  std::string column;
+  std::size_t file = 0;  // the next to open
+  std::optional<LineReader> lines;
+  bool is_json = false;
+  Sha256 hash;
+
+  std::string document(std::string line);
+};
+
+/// The document in a line that is not empty.
+std::string CorpusReader::Impl::document(std::string line) {
+  const std::string where = lines->where();
+  if (const std::size_t good = valid_utf8_length(line); good != line.size()) {
+    fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", where, good + 1));
+  }
+  if (!is_json) return line;
+  const JsonObject object(parse_json(line, where), where);
+  if (column.empty()) column = object.has("text") ? "text" : "content";
+  if (!object.has(column)) {
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : object.value().items()) keys.push_back(key);
+    fail(ExitCode::bad_input, fmt::format("{}: there is no text in column '{}' (columns: {}); name it with --text-column",
+                                          where, column, fmt::join(keys, ", ")));
+  }
+  return object.string(column);
+}
+
+CorpusReader::CorpusReader(std::vector<fs::path> files, std::string text_column) : impl_(std::make_unique<Impl>()) {
+  impl_->files = std::move(files);
+  impl_->column = std::move(text_column);
+}
+CorpusReader::~CorpusReader() = default;
+CorpusReader::CorpusReader(CorpusReader&&) noexcept = default;
+
+bool CorpusReader::next(std::string& text) {
+  std::string line;
+  for (;;) {
+    while (impl_->lines && impl_->lines->next(line)) {
+      if (line.empty() || (impl_->is_json && line.find_first_not_of(" \t") == std::string::npos)) continue;
+      text = impl_->document(std::move(line));
+      return true;
+    }
+    impl_->lines.reset();
+    if (impl_->file == impl_->files.size()) return false;
+    const fs::path& path = impl_->files[impl_->file++];
+    impl_->is_json = path.extension() != ".txt";
+    impl_->lines.emplace(path, kMaxLine, impl_->hash);
+  }
+}
+
+std::string CorpusReader::source_sha256() const { return impl_->hash.hex(); }
+
+}  // namespace expunge

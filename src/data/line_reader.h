@@ -1,0 +1,48 @@
+// Lines of a plain or gzip-compressed file, with a running SHA-256 of its bytes.
+#pragma once
+
+#include <zlib.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "expunge/io/hash.h"
+
+namespace expunge {
+
+/// Reads one file. Throws Error(bad_input) naming the file, and the line where there is one.
+class LineReader {
+ public:
+  /// `hash` takes in the bytes as stored. A name that ends in .gz is decompressed.
+  LineReader(std::filesystem::path path, std::size_t max_line, Sha256& hash);
+  ~LineReader();
+  LineReader(const LineReader&) = delete;
+
+  /// The next line without its end ("\n" or "\r\n"); false at the end of the file.
+  bool next(std::string& line);
+  /// Number of the last line, from 1.
+  std::uint64_t line() const { return line_; }
+  /// "FILE, line N"
+  std::string where() const;
+
+ private:
+  bool fill();
+  std::size_t read_stored();
+  std::size_t decompress();
+  [[noreturn]] void damaged(const std::string& what) const;
+
+  std::filesystem::path path_;
+  std::size_t max_line_;
+  Sha256& hash_;
+  std::ifstream file_;
+  std::vector<char> stored_, text_;  // a block of the file; the same decompressed
+  std::size_t begin_ = 0, end_ = 0;  // of what is left of text_
+  bool compressed_, in_member_ = false;
+  z_stream zlib_{};
+  std::uint64_t line_ = 0;
+};
+
+}  // namespace expunge

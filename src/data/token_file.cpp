@@ -1,0 +1,153 @@
+// Token files over HDF5.
+#include "expunge/data/token_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "expunge/core/error.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kFormatVersion = 1;
+constexpr std::uint64_t kIdsChunk = 1 << 16, kOffsetsChunk = 1 << 12;  // elements: 256 KiB and 32 KiB
+constexpr std::size_t kBuffered = 1 << 20;                             // ids kept before they are written
+
+const fs::path& must_be_new(const fs::path& path) {
+  if (fs::exists(path))
+    fail(ExitCode::output, fmt::format("{} exists already; remove it or choose another name", path.string()));
+  return path;
+}
+
+}  // namespace
+
+TokenFileWriter::TokenFileWriter(const fs::path& path, const TokenFileInfo& info)
+    : pending_(must_be_new(path)), info_(info), file_(Hdf5File::create(pending_.temporary())) {
+  file_.write_attribute("/", "format_version", kFormatVersion);
+  file_.write_attribute("/", "version", std::string(EXPUNGE_VERSION));
+  file_.write_attribute("/", "tokenizer_sha256", info.tokenizer_sha256);
+  file_.write_attribute("/", "vocabulary_size", info.vocabulary_size);
+  file_.write_attribute("/", "max_length", info.max_length);
+}
+
+void TokenFileWriter::begin_split(const std::string& domain, const std::string& split) {
+  group_ = fmt::format("/{}/{}", domain, split);
+  counts_ = {};
+  file_.create_extendible<std::uint32_t>(group_ + "/ids", kIdsChunk);
+  file_.create_extendible<std::uint64_t>(group_ + "/offsets", kOffsetsChunk);
+  offsets_ = {0};
+}
+
+void TokenFileWriter::add_document(std::span<const std::int32_t> ids) {
+  ++counts_.documents;
+  while (!ids.empty()) {
+    const auto chunk = ids.first(std::min<std::size_t>(ids.size(), info_.max_length));
+    ids = ids.subspan(chunk.size());
+    if (chunk.size() < kShortest) {
+      ++counts_.dropped;
+      continue;
+    }
+    ids_.insert(ids_.end(), chunk.begin(), chunk.end());
+    ++counts_.sequences;
+    counts_.tokens += chunk.size();
+    offsets_.push_back(counts_.tokens);
+  }
+  if (ids_.size() + offsets_.size() > kBuffered) flush();
+}
+
+void TokenFileWriter::flush() {
+  file_.append<std::uint32_t>(group_ + "/ids", ids_);
+  file_.append<std::uint64_t>(group_ + "/offsets", offsets_);
+  ids_.clear();
+  offsets_.clear();
+}
+
+SplitCounts TokenFileWriter::end_split(const std::string& source, const std::string& source_sha256) {
+  flush();
+  file_.write_attribute(group_, "source", source);
+  file_.write_attribute(group_, "source_sha256", source_sha256);
+  file_.write_attribute(group_, "documents", counts_.documents);
+  file_.write_attribute(group_, "sequences", counts_.sequences);
+  file_.write_attribute(group_, "tokens", counts_.tokens);
+  file_.write_attribute(group_, "dropped", counts_.dropped);
+  return counts_;
+}
+
+void TokenFileWriter::finish() {
+  file_.close();
+  must_be_new(pending_.path());
+  pending_.commit();
+}
+
+TokenFile::TokenFile(const fs::path& path) : file_(Hdf5File::open(path)) {
+  if (!file_.has_attribute("/", "format_version")) {
+    fail(ExitCode::bad_input, fmt::format("{} is not a token file of expunge tokenize", path.string()));
+  }
+  if (const auto version = file_.read_attribute<std::uint64_t>("/", "format_version"); version != kFormatVersion) {
+    fail(ExitCode::bad_input,
+         fmt::format("{}: expected format version {}, found {}; tokenize again", path.string(), kFormatVersion, version));
+  }
+  info_ = {file_.read_attribute<std::string>("/", "tokenizer_sha256"),
+           file_.read_attribute<std::uint64_t>("/", "vocabulary_size"), file_.read_attribute<std::uint64_t>("/", "max_length")};
+}
+
+std::vector<std::string> TokenFile::domains() const { return file_.children("/"); }
+
+std::vector<std::string> TokenFile::splits(const std::string& domain) const {
+  if (domain.find('/') == std::string::npos && file_.is_group("/" + domain)) return file_.children("/" + domain);
+  fail(ExitCode::bad_input,
+       fmt::format("{} has no domain '{}'; it has: {}", file_.path().string(), domain, fmt::join(domains(), ", ")));
+}
+
+bool TokenFile::has(const std::string& name) const { return file_.is_group("/" + name) && file_.exists("/" + name + "/ids"); }
+
+SplitCounts TokenFile::counts(const std::string& name) const {
+  const auto read = [&](const char* attribute) { return file_.read_attribute<std::uint64_t>("/" + name, attribute); };
+  return {read("documents"), read("sequences"), read("tokens"), read("dropped")};
+}
+
+TokenSplit TokenFile::split(const std::string& name, int vocabulary) const {
+  const std::string place = fmt::format("{}: {}", file_.path().string(), name);
+  const auto bad = [&](const std::string& what) { fail(ExitCode::bad_input, place + ": " + what); };
+  if (!has(name)) {
+    const std::string domain = name.substr(0, name.find('/'));
+    bad(fmt::format("there is no such split; '{}' has: {}", domain, fmt::join(splits(domain), ", ")));
+  }
+  const std::string ids_path = "/" + name + "/ids", offsets_path = "/" + name + "/offsets";
+  if (file_.shape(ids_path).size() != 1 || file_.shape(offsets_path).size() != 1)
+    bad("ids and offsets must have one dimension");
+  std::vector<std::uint64_t> offsets = file_.read_all<std::uint64_t>(offsets_path);
+  const std::uint64_t tokens = file_.size<std::uint32_t>(ids_path);
+  if (offsets.size() < 2) bad("it holds no sequences");
+  if (offsets.front() != 0) bad(fmt::format("offsets begin with {}, expected 0", offsets.front()));
+  if (offsets.back() != tokens) bad(fmt::format("offsets end with {}, expected the number of ids, {}", offsets.back(), tokens));
+  for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+    if (offsets[i + 1] < offsets[i] + 2 || offsets[i + 1] > tokens || offsets[i + 1] - offsets[i] > info_.max_length) {
+      bad(fmt::format("sequence {} goes from {} to {}, expected 2 to {} ids", i, offsets[i], offsets[i + 1], info_.max_length));
+    }
+  }
+  std::vector<std::int32_t> ids(tokens);
+  std::vector<std::uint32_t> block;
+  for (std::uint64_t begin = 0; begin < tokens; begin += block.size()) {
+    block.resize(std::min<std::uint64_t>(tokens - begin, kBuffered));
+    file_.read<std::uint32_t>(ids_path, begin, block);
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      if (block[i] >= static_cast<std::uint32_t>(vocabulary)) {
+        const auto after = std::upper_bound(offsets.begin(), offsets.end(), begin + i);
+        const auto sequence = static_cast<std::size_t>(after - offsets.begin()) - 1;
+        bad(fmt::format(
+            "sequence {}, position {}: id {} is outside the model's vocabulary of {}; was it tokenised for another model?",
+            sequence, begin + i - offsets[sequence], block[i], vocabulary));
+      }
+      ids[begin + i] = static_cast<std::int32_t>(block[i]);
+    }
+  }
+  return {std::move(ids), std::move(offsets)};
+}
+
+}  // namespace expunge
