@@ -1,0 +1,41 @@
+// The CPU's kernel table for any element type.
+#pragma once
+
+#include "expunge/kernels/kernels.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/embedding.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/nll.h"
+#include "kernels/cpu/rms_norm.h"
+#include "kernels/cpu/rope.h"
+#include "kernels/cpu/swiglu.h"
+
+namespace expunge::cpu {
+
+/// Kernels that run in the calling thread and its OpenMP team before they return, whatever the stream.
+template <Element T>
+inline constexpr Kernels<T> kKernels{
+    .linear_forward = linear_forward<T>,
+    .linear_backward = linear_backward<T>,
+    .logits_forward = logits_forward<T>,
+    .embedding_forward = embedding_forward<T>,
+    .embedding_backward = embedding_backward<T>,
+    .rms_norm_forward = rms_norm_forward<T>,
+    .rms_norm_backward = rms_norm_backward<T>,
+    .rope_table = rope_table<T>,
+    .rope_forward = rope_forward<T>,
+    .rope_backward = rope_backward<T>,
+    .attention_forward = attention_forward<T>,
+    .attention_backward = attention_backward<T>,
+    .swiglu_forward = swiglu_forward<T>,
+    .swiglu_backward = swiglu_backward<T>,
+    .nll_forward = nll_forward<T>,
+    .nll_backward = nll_backward<T>,
+    .adamw = adamw<T>,
+    .sum_of_squares = sum_of_squares<T>,
+    .cast = cast<T>,
+    .accumulate = accumulate<T>,
+};
+
+}  // namespace expunge::cpu

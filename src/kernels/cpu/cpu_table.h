@@ -1,0 +1,12 @@
+// The CPU's kernel tables, compiled once.
+#pragma once
+
+#include "expunge/kernels/kernels.h"
+
+namespace expunge::cpu {
+
+/// Instantiated for float, bf16 and double.
+template <Element T>
+const Kernels<T>& kernels();
+
+}  // namespace expunge::cpu

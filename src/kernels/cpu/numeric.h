@@ -1,0 +1,59 @@
+// Scalar helpers shared by the CPU kernels: analytic exponentials and real parts for every element type.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+
+#include "expunge/core/dtype.h"
+
+namespace expunge::cpu {
+
+// Index arithmetic is done in std::size_t: tokens x vocabulary does not fit an int.
+using Index = std::size_t;
+
+inline float real_part(float x) { return x; }
+inline double real_part(double x) { return x; }
+inline double real_part(std::complex<double> x) { return x.real(); }
+
+/// The real type under A. A softmax is shifted by a maximum of this type: a real constant, so that complex steps stay analytic.
+template <typename A>
+using real_t = decltype(real_part(A{}));
+
+/// e^x to 1.5 units in the last place, branch-free so that loops over it vectorise. 0 below -87.6, infinity above 88.3.
+/// Cody-Waite reduction to |r| <= ln(2)/2 and a degree-6 minimax polynomial (relative error 3e-9).
+inline float exponential(float x) {
+  constexpr float kLog2E = 0x1.715476p0f, kLn2High = 0x1.62e4p-1f, kLn2Low = 0x1.7f7d1cp-20f;
+  constexpr float kRound = 0x1.8p23f;            // adding it rounds to an integer, left in the lowest bits
+  constexpr float kLow = -88.0f, kHigh = 88.7f;  // where 2^n below becomes 0 and infinity
+  const float bounded = x < kLow ? kLow : (x > kHigh ? kHigh : x);
+  const float shifted = bounded * kLog2E + kRound;
+  const float n = shifted - kRound;
+  const float r = (bounded - n * kLn2High) - n * kLn2Low;
+  float q = 0x1.6a2352p-10f;
+  q = q * r + 0x1.123a6cp-7f;
+  q = q * r + 0x1.5558f4p-5f;
+  q = q * r + 0x1.55549p-3f;
+  q = q * r + 0x1.fffffcp-2f;
+  const float power = std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) + 127u) << 23);  // 2^n for -126 <= n <= 127
+  return ((q * r) * r + r + 1.0f) * power;
+}
+inline double exponential(double x) { return std::exp(x); }
+inline std::complex<double> exponential(std::complex<double> x) { return std::exp(x); }
+
+/// to = value, rounded. Not an assignment of T: g++ does not vectorise a loop that copies a class type, which bf16 is.
+template <Element T>
+void store(T& to, acc_t<T> value) {
+  if constexpr (std::same_as<T, bf16>) {
+    to.bits = bf16(value).bits;
+  } else {
+    to = value;
+  }
+}
+
+/// Lets loops with "reduction(+ : x)" sum complex numbers.
+#pragma omp declare reduction(+ : std::complex <double> : omp_out += omp_in) initializer(omp_priv = {})
+
+}  // namespace expunge::cpu

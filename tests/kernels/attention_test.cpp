@@ -1,0 +1,79 @@
+// Blocked attention against a full-matrix softmax, query by query.
+#include <algorithm>
+
+#include "operations.h"
+
+namespace expunge::testing {
+namespace {
+
+/// out and lse by the definition.
+Arrays<double> full_matrix_attention(const Attention& op, const std::vector<double>& qkv) {
+  const int heads = op.shape.heads, kv_heads = op.shape.kv_heads, width = op.shape.head_size;
+  const auto offsets = op.offsets();
+  const auto row = [&](int token, int slot) {
+    return qkv.data() + std::size_t(token * op.shape.qkv_width()) + std::size_t(slot * width);
+  };
+  std::vector<double> out(op.tokens() * std::size_t(heads * width)), lse(op.tokens() * std::size_t(heads));
+  for (std::size_t s = 0; s < op.lengths.size(); ++s)
+    for (int head = 0; head < heads; ++head)
+      for (int query = offsets[s]; query < offsets[s + 1]; ++query) {
+        const int kv_head = head / (heads / kv_heads);
+        std::vector<double> weights;
+        double total = 0;
+        for (int key = offsets[s]; key <= query; ++key) {
+          double score = 0;
+          for (int e = 0; e < width; ++e) score += row(query, head)[e] * row(key, heads + kv_head)[e];
+          weights.push_back(std::exp(score / std::sqrt(width)));
+          total += weights.back();
+        }
+        for (int key = offsets[s]; key <= query; ++key)
+          for (int e = 0; e < width; ++e)
+            out[std::size_t((query * heads + head) * width + e)] +=
+                weights[std::size_t(key - offsets[s])] / total * row(key, heads + kv_heads + kv_head)[e];
+        lse[std::size_t(head) * op.tokens() + std::size_t(query)] = std::log(total);
+      }
+  return {out, lse};
+}
+
+TEST(Attention, AgreesWithTheFullMatrix) {
+  for (const AttentionShape& shape : {AttentionShape{1, 1, 2}, {6, 1, 8}, {6, 3, 4}, {4, 4, 22}})
+    for (const std::vector<int>& lengths : {std::vector<int>{1}, {2, 0, 1}, {1, 95, 96, 97, 200}, {191, 192, 193}, {401}}) {
+      const Attention op{shape, lengths};
+      SCOPED_TRACE(op.name());
+      const auto qkv = rounded<bf16>(random_values(op.inputs()[0], 3));
+      const auto expected = full_matrix_attention(op, qkv);
+      const auto in_double = op.forward<double>({qkv});
+      const auto in_float = op.forward<float>({qkv});
+      const auto in_bf16 = op.forward<bf16>({qkv});
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_LE(relative_error(in_double[i], expected[i]), 1e-13);
+        EXPECT_LE(relative_error(in_float[i], expected[i]), std::sqrt(kTolerance<float>));
+        EXPECT_LE(relative_error(in_bf16[i], expected[i]), std::sqrt(kTolerance<bf16>));
+      }
+    }
+}
+
+/// Scores of +-1000 and more would overflow an exponential that is not shifted by the running maximum.
+TEST(Attention, SurvivesLargeScores) {
+  const Attention op{{2, 1, 4}, {300}};
+  auto qkv = random_values(op.inputs()[0], 5);
+  for (double& x : qkv) x = double(float(x * 60));
+  const auto expected = op.forward<double>({qkv});
+  const auto found = op.forward<float>({qkv});
+  // A score of 1e4 carries a rounding error of 1e-3 in float.
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_LE(relative_error(found[i], expected[i]), 1e-3);
+}
+
+TEST(Attention, WritesEveryElementOfTheGradient) {
+  const Attention op{{4, 2, 6}, {0, 1, 130}};
+  const auto qkv = random_values(op.inputs()[0], 5);
+  const auto outputs = op.forward<double>({qkv});
+  const auto dout = random_values(outputs[0].size(), 6);
+  std::vector<double> dqkv(qkv.size(), std::nan(""));
+  table<double>().attention_backward(stream(), dqkv.data(), dout.data(), qkv.data(), outputs[0].data(), outputs[1].data(),
+                                     op.offsets().data(), int(op.lengths.size()), op.shape);
+  EXPECT_TRUE(std::all_of(dqkv.begin(), dqkv.end(), [](double x) { return std::isfinite(x); }));
+}
+
+}  // namespace
+}  // namespace expunge::testing

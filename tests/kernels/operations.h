@@ -1,0 +1,231 @@
+// The kernels as operations of one form, forward(inputs) and backward(inputs, outputs, dy), so that one check serves all.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "testing.h"
+
+namespace expunge::testing {
+
+// Every operation has
+//   name()      for messages
+//   inputs()    the size of each differentiable input
+//   forward<T>  (inputs) -> y, then what the backward pass saves
+//   backward<T> (inputs, outputs, dy) -> the gradient of each input
+// and kRoundedToT, whether y is stored as T rather than in the accumulation type.
+
+struct Linear {
+  int n, in, out;
+  static constexpr bool kRoundedToT = true;
+  std::string name() const { return fmt::format("linear n={} in={} out={}", n, in, out); }
+  std::vector<std::size_t> inputs() const { return {std::size_t(n * in), std::size_t(out * in)}; }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<T> y(std::size_t(n * out));
+    table<T>().linear_forward(stream(), y.data(), narrow<T>(inputs[0]).data(), narrow<T>(inputs[1]).data(), n, in, out,
+                              Write::set);
+    return {widen<wide_t<T>>(y)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
+    std::vector<T> dx(inputs[0].size());
+    std::vector<acc_t<T>> dw(inputs[1].size());
+    table<T>().linear_backward(stream(), dx.data(), dw.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(),
+                               narrow<T>(inputs[1]).data(), n, in, out, Write::set);
+    return {widen<double>(dx), widen<double>(dw)};
+  }
+};
+
+/// Its gradient is that of Linear.
+struct Logits {
+  int n, dim, vocabulary;
+  static constexpr bool kRoundedToT = false;
+  std::string name() const { return fmt::format("logits n={} dim={} vocabulary={}", n, dim, vocabulary); }
+  std::vector<std::size_t> inputs() const { return {std::size_t(n * dim), std::size_t(vocabulary * dim)}; }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<acc_t<T>> logits(std::size_t(n * vocabulary));
+    table<T>().logits_forward(stream(), logits.data(), narrow<T>(inputs[0]).data(), narrow<T>(inputs[1]).data(), n, dim,
+                              vocabulary);
+    return {widen<wide_t<T>>(logits)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
+    return Linear{n, dim, vocabulary}.backward<T>(inputs, outputs, dy);
+  }
+};
+
+struct Embedding {
+  int vocabulary, dim;
+  std::vector<std::int32_t> ids;
+  static constexpr bool kRoundedToT = true;
+  std::string name() const { return fmt::format("embedding vocabulary={} dim={} n={}", vocabulary, dim, ids.size()); }
+  std::vector<std::size_t> inputs() const { return {std::size_t(vocabulary * dim)}; }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<T> y(ids.size() * std::size_t(dim));
+    table<T>().embedding_forward(stream(), y.data(), narrow<T>(inputs[0]).data(), ids.data(), int(ids.size()), dim);
+    return {widen<wide_t<T>>(y)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
+    std::vector<acc_t<T>> dtable(inputs[0].size());
+    table<T>().embedding_backward(stream(), dtable.data(), narrow<T>(dy).data(), ids.data(), int(ids.size()), dim);
+    return {widen<double>(dtable)};
+  }
+};
+
+struct RmsNorm {
+  int n, dim;
+  static constexpr bool kRoundedToT = true;
+  std::string name() const { return fmt::format("rms_norm n={} dim={}", n, dim); }
+  std::vector<std::size_t> inputs() const { return {std::size_t(n * dim), std::size_t(dim)}; }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<T> y(inputs[0].size());
+    std::vector<acc_t<T>> rstd(static_cast<std::size_t>(n));
+    table<T>().rms_norm_forward(stream(), y.data(), rstd.data(), narrow<T>(inputs[0]).data(), narrow<T>(inputs[1]).data(), n,
+                                dim, 1e-5);
+    return {widen<wide_t<T>>(y), widen<wide_t<T>>(rstd)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
+    std::vector<T> dx(inputs[0].size());
+    std::vector<acc_t<T>> dw(inputs[1].size());
+    table<T>().rms_norm_backward(stream(), dx.data(), dw.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(),
+                                 narrow<T>(inputs[1]).data(), narrow<acc_t<T>>(outputs[1]).data(), n, dim, Write::set);
+    return {widen<double>(dx), widen<double>(dw)};
+  }
+};
+
+struct Rope {
+  AttentionShape shape;
+  std::vector<std::int32_t> positions;
+  static constexpr bool kRoundedToT = true;
+  int n() const { return int(positions.size()); }
+  std::string name() const {
+    return fmt::format("rope n={} H={} K={} E={}", n(), shape.heads, shape.kv_heads, shape.head_size);
+  }
+  std::vector<std::size_t> inputs() const { return {positions.size() * std::size_t(shape.qkv_width())}; }
+  /// Angles in double precision for all types: their rounding is tested by itself.
+  template <Element T>
+  std::vector<acc_t<T>> cos_sin() const {
+    std::vector<double> values(positions.size() * std::size_t(shape.head_size));
+    table<double>().rope_table(stream(), values.data(), positions.data(), n(), shape.head_size, 10000);
+    return narrow<acc_t<T>>(values);
+  }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    auto qkv = narrow<T>(inputs[0]);
+    table<T>().rope_forward(stream(), qkv.data(), cos_sin<T>().data(), n(), shape);
+    return {widen<wide_t<T>>(qkv)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>&, const Arrays<double>&, const std::vector<double>& dy) const {
+    auto dqkv = narrow<T>(dy);
+    table<T>().rope_backward(stream(), dqkv.data(), cos_sin<T>().data(), n(), shape);
+    return {widen<double>(dqkv)};
+  }
+};
+
+struct Attention {
+  AttentionShape shape;
+  std::vector<int> lengths;
+  static constexpr bool kRoundedToT = true;
+  std::vector<std::int32_t> offsets() const {
+    std::vector<std::int32_t> result{0};
+    for (const int length : lengths) result.push_back(result.back() + length);
+    return result;
+  }
+  std::size_t tokens() const { return std::size_t(offsets().back()); }
+  std::string name() const {
+    return fmt::format("attention H={} K={} E={} lengths={}", shape.heads, shape.kv_heads, shape.head_size,
+                       fmt::join(lengths, ","));
+  }
+  std::vector<std::size_t> inputs() const { return {tokens() * std::size_t(shape.qkv_width())}; }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<T> out(tokens() * std::size_t(shape.heads * shape.head_size));
+    std::vector<acc_t<T>> lse(tokens() * std::size_t(shape.heads));
+    table<T>().attention_forward(stream(), out.data(), lse.data(), narrow<T>(inputs[0]).data(), offsets().data(),
+                                 int(lengths.size()), shape);
+    return {widen<wide_t<T>>(out), widen<wide_t<T>>(lse)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
+    std::vector<T> dqkv(inputs[0].size());
+    table<T>().attention_backward(stream(), dqkv.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(),
+                                  narrow<T>(outputs[0]).data(), narrow<acc_t<T>>(outputs[1]).data(), offsets().data(),
+                                  int(lengths.size()), shape);
+    return {widen<double>(dqkv)};
+  }
+};
+
+struct SwiGlu {
+  int n, mlp;
+  static constexpr bool kRoundedToT = true;
+  std::string name() const { return fmt::format("swiglu n={} mlp={}", n, mlp); }
+  std::vector<std::size_t> inputs() const { return {std::size_t(2 * n * mlp)}; }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<T> y(std::size_t(n * mlp));
+    table<T>().swiglu_forward(stream(), y.data(), narrow<T>(inputs[0]).data(), n, mlp);
+    return {widen<wide_t<T>>(y)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
+    std::vector<T> dgate_up(inputs[0].size());
+    table<T>().swiglu_backward(stream(), dgate_up.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(), n, mlp);
+    return {widen<double>(dgate_up)};
+  }
+};
+
+struct Nll {
+  int vocabulary;
+  std::vector<std::int32_t> labels;
+  static constexpr bool kRoundedToT = false;
+  int n() const { return int(labels.size()); }
+  std::string name() const { return fmt::format("nll n={} vocabulary={}", n(), vocabulary); }
+  std::vector<std::size_t> inputs() const { return {labels.size() * std::size_t(vocabulary)}; }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<acc_t<T>> nll(labels.size()), lse(labels.size());
+    std::vector<std::int32_t> prediction(labels.size());
+    table<T>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), narrow<acc_t<T>>(inputs[0]).data(),
+                           labels.data(), n(), vocabulary);
+    return {widen<wide_t<T>>(nll), widen<wide_t<T>>(lse)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
+    std::vector<T> dlogits(inputs[0].size());
+    table<T>().nll_backward(stream(), dlogits.data(), narrow<acc_t<T>>(inputs[0]).data(), narrow<acc_t<T>>(outputs[1]).data(),
+                            labels.data(), narrow<acc_t<T>>(dy).data(), n(), vocabulary);
+    return {widen<double>(dlogits)};
+  }
+};
+
+/// Calls visit(operation) for every operation over a table of awkward shapes: none, one, primes, and just about block sizes.
+template <typename Visit>
+void for_each_operation(Visit visit) {
+  for (const Linear& op : {Linear{0, 3, 2}, {1, 1, 1}, {1, 7, 5}, {5, 1, 3}, {13, 17, 11}, {64, 65, 63}, {97, 67, 131}})
+    visit(op);
+  for (const Logits& op : {Logits{0, 3, 2}, {1, 5, 1}, {11, 13, 101}}) visit(op);
+  visit(Embedding{5, 3, {}});
+  visit(Embedding{7, 1, {6}});
+  visit(Embedding{11, 67, {3, 3, 0, 10, 3, 7}});
+  for (const RmsNorm& op : {RmsNorm{0, 3}, {1, 2}, {1, 37}, {3, 16}, {29, 67}}) visit(op);
+  visit(Rope{{1, 1, 2}, {}});
+  visit(Rope{{3, 1, 10}, {0, 1, 2, 0, 4095}});
+  visit(Rope{{4, 2, 34}, {7}});
+  for (const AttentionShape& shape : {AttentionShape{1, 1, 2}, {3, 1, 10}, {4, 2, 6}, {2, 2, 18}})
+    for (const std::vector<int>& lengths : {std::vector<int>{}, {0}, {1}, {1, 1}, {0, 5, 0, 7}, {1, 95, 96, 97, 200}, {193}})
+      visit(Attention{shape, lengths});
+  for (const SwiGlu& op : {SwiGlu{0, 3}, {1, 1}, {7, 53}, {2, 16}}) visit(op);
+  visit(Nll{5, {}});
+  visit(Nll{1, {0}});
+  visit(Nll{31, {30, -1, 0, 7}});
+  visit(Nll{4099, {4098, 17}});
+}
+
+}  // namespace expunge::testing

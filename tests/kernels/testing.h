@@ -1,0 +1,95 @@
+// Shared by the kernel tests: tables, wide values, random data and error measures.
+#pragma once
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <complex>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "expunge/kernels/kernels.h"
+#include "kernels/cpu/cpu_kernels.h"
+
+namespace expunge::testing {
+
+using Complex = std::complex<double>;
+
+/// Tests hold all data in double, or complex where the kernels run in complex.
+template <Element T>
+using wide_t = std::conditional_t<std::same_as<T, Complex>, Complex, double>;
+template <typename W>
+using Arrays = std::vector<std::vector<W>>;
+
+template <Element T>
+const Kernels<T>& table() {
+  if constexpr (std::same_as<T, Complex>) {
+    return cpu::kKernels<Complex>;
+  } else {
+    return kernels<T>(Device{});
+  }
+}
+
+inline Stream& stream() {
+  static const auto inline_stream = make_inline_stream();
+  return *inline_stream;
+}
+
+template <typename T, typename W>
+std::vector<T> narrow(const std::vector<W>& wide) {
+  std::vector<T> result;
+  for (const W& x : wide) {
+    if constexpr (std::same_as<T, bf16>) {
+      result.push_back(bf16(static_cast<float>(x)));
+    } else {
+      result.push_back(static_cast<T>(x));
+    }
+  }
+  return result;
+}
+
+template <typename W, typename T>
+std::vector<W> widen(const std::vector<T>& values) {
+  return std::vector<W>(values.begin(), values.end());
+}
+
+/// Values as T holds them.
+template <typename T>
+std::vector<double> rounded(const std::vector<double>& values) {
+  return widen<double>(narrow<T>(values));
+}
+
+inline std::vector<double> random_values(std::size_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<double> normal;
+  std::vector<double> values(n);
+  for (double& x : values) x = normal(generator);
+  return values;
+}
+
+inline double norm(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double v : x) sum += v * v;
+  return std::sqrt(sum);
+}
+
+/// ||x - y|| / ||y||; 0 where both are zero.
+inline double relative_error(const std::vector<double>& x, const std::vector<double>& y) {
+  EXPECT_EQ(x.size(), y.size());
+  std::vector<double> difference(y.size());
+  for (std::size_t i = 0; i < y.size(); ++i) difference[i] = x[i] - y[i];
+  const double error = norm(difference);
+  return error == 0 ? 0 : error / norm(y);
+}
+
+/// Allowed normalised mean-square error against double, inputs being equal. bf16 results are rounded once: no element is off by
+/// more than the unit roundoff 2^-8 (a hundredth is left for float). float results carry the rounding of sums of hundreds of
+/// terms: 16 unit roundoffs of 2^-24.
+template <Element T>
+constexpr double kTolerance = std::same_as<T, bf16> ? 1.01 / (1 << 16) : 256.0 / (1ull << 48);
+
+}  // namespace expunge::testing
