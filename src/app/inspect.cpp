@@ -1,0 +1,155 @@
+// What is in the files that expunge reads and writes, printed for people.
+#include "app/inspect.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "expunge/core/error.h"
+#include "expunge/core/log.h"
+#include "expunge/data/token_file.h"
+#include "expunge/io/files.h"
+#include "expunge/io/hdf5.h"
+#include "expunge/io/model_folder.h"
+#include "expunge/model/llama_config.h"
+#include "expunge/train/checkpoint.h"
+#include "expunge/train/evaluation_file.h"
+#include "expunge/train/run_folder.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
+constexpr std::size_t kRowsShown = 10;
+
+void show_tensors(const std::map<std::string, TensorInfo>& tensors) {
+  for (const auto& [name, info] : tensors)
+    fmt::print("  {:<56} {:<5} {}\n", name, info.dtype, fmt::join(info.shape, " x "));
+}
+
+void show_safetensors(const fs::path& path) {
+  const SafetensorsFile file(path);
+  fmt::print("safetensors file, {}, {} tensors\n", format_bytes(static_cast<double>(file.bytes())), file.tensors().size());
+  show_tensors(file.tensors());
+}
+
+void show_model(const fs::path& folder) {
+  const LlamaConfig c = read_llama_config(folder / "config.json");
+  fmt::print("model folder, {:.2f} M parameters\n", static_cast<double>(c.parameter_count()) / 1e6);
+  fmt::print("  {} layers, hidden {}, {} query and {} key-value heads of {}, feed-forward {}, vocabulary {}, {} embeddings\n",
+             c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim, c.intermediate_size,
+             c.vocab_size, c.tie_word_embeddings ? "tied" : "untied");
+  fmt::print("  rope_theta {}, rms_norm_eps {}, dtype {}\n", c.rope_theta, c.rms_norm_eps, dtype_name(c.torch_dtype));
+  const ModelFolder model(folder);
+  check_tensors(c, model);
+  for (const SafetensorsFile& file : model.files()) {
+    fmt::print("{}, {}\n", file.path().filename().string(), format_bytes(static_cast<double>(file.bytes())));
+    show_tensors(file.tensors());
+  }
+}
+
+void show_info(const CheckpointInfo& info) {
+  fmt::print("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
+  fmt::print("  written {} on {} by {} rank(s), expunge {}, {}, gather {}\n", info.written, info.host, info.world_size,
+             info.version, info.dtype, info.gather);
+  fmt::print("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
+}
+
+void show_objects(const Hdf5File& file, const std::string& group) {
+  for (const std::string& name : file.children(group))
+    fmt::print("  {:<68} {}\n", group + "/" + name, fmt::join(file.shape(group + "/" + name), " x "));
+}
+
+void show_checkpoint(const fs::path& folder) {
+  const CheckpointReader reader(folder);
+  fmt::print("checkpoint\n");
+  show_info(reader.info());
+  const Hdf5File file = Hdf5File::open(folder / "checkpoint.h5");
+  for (const char* group : {"/parameters", "/exp_avg", "/exp_avg_sq"}) show_objects(file, group);
+  fmt::print("options\n{}", reader.info().config);
+}
+
+void show_metrics(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
+  const auto loss = file.read_all<double>("/train/loss"), norm = file.read_all<double>("/train/grad_norm"),
+             rate = file.read_all<double>("/train/learning_rate"), speed = file.read_all<double>("/train/tokens_per_second");
+  fmt::print("metrics of {} steps; columns: {}\n", steps.size(), fmt::join(file.children("/train"), ", "));
+  const std::size_t rows = std::min({steps.size(), loss.size(), norm.size(), rate.size(), speed.size()});
+  fmt::print("{:>10}{:>14}{:>14}{:>16}{:>14}\n", "step", "loss", "grad norm", "learning rate", "tokens/s");
+  for (std::size_t i = rows > kRowsShown ? rows - kRowsShown : 0; i < rows; ++i)
+    fmt::print("{:>10}{:>14.6g}{:>14.4g}{:>16.4g}{:>14.0f}\n", steps[i], loss[i], norm[i], rate[i], speed[i]);
+}
+
+void show_run(const fs::path& folder) {
+  const RunFolder run{folder};
+  fmt::print("run folder\noptions\n{}", read_file(run.config(), kConfigLimit));
+  const auto checkpoints = list_checkpoints(run.checkpoints());
+  fmt::print("{} checkpoint(s)\n", checkpoints.size());
+  for (const fs::path& path : checkpoints) {
+    fmt::print("{}\n", path.filename().string());
+    show_info(CheckpointReader(path).info());
+  }
+  if (fs::exists(run.metrics())) show_metrics(run.metrics());
+}
+
+void show_evaluation(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  fmt::print("evaluation of {} ({}) on {}\n", file.read_attribute<std::string>("/", "model"),
+             file.read_attribute<std::string>("/", "dtype"), file.read_attribute<std::string>("/", "tokens"));
+  for (const auto& [split, f] : read_evaluation(path))
+    fmt::print("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split, f.sequences,
+               f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
+}
+
+void show_tokens(const fs::path& path) {
+  const TokenFile file(path);
+  const TokenFileInfo& info = file.info();
+  fmt::print("token file, sequences of at most {} ids, vocabulary {}\n  tokenizer_sha256 {}\n", info.max_length, info.vocabulary_size,
+             info.tokenizer_sha256);
+  fmt::print("{:<28}{:>12}{:>12}{:>14}{:>10}\n", "split", "documents", "sequences", "tokens", "dropped");
+  for (const std::string& domain : file.domains()) {
+    for (const std::string& split : file.splits(domain)) {
+      const std::string name = domain + "/" + split;
+      const SplitCounts counts = file.counts(name);
+      fmt::print("{:<28}{:>12}{:>12}{:>14}{:>10}\n", name, counts.documents, counts.sequences, counts.tokens, counts.dropped);
+    }
+  }
+}
+
+void show_hdf5(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  if (file.has_attribute("/", "tokenizer_sha256")) return show_tokens(path);
+  if (file.exists("/train")) return show_metrics(path);
+  if (file.exists("/parameters")) return show_checkpoint(path.parent_path());
+  if (file.has_attribute("/", "model_sha256")) return show_evaluation(path);
+  fail(ExitCode::bad_input, fmt::format("{}: an HDF5 file, but not one of expunge's (tokens, metrics, checkpoint, evaluation)",
+                                        path.string()));
+}
+
+}  // namespace
+
+int inspect(const fs::path& path) {
+  fmt::print("{}: ", path.string());
+  if (!fs::exists(path)) fail(ExitCode::bad_input, fmt::format("{}: does not exist", path.string()));
+  if (fs::is_directory(path)) {
+    if (fs::exists(path / "checkpoint.h5"))
+      show_checkpoint(path);
+    else if (fs::exists(path / "config") && fs::exists(path / "checkpoints"))
+      show_run(path);
+    else if (fs::exists(path / "config.json"))
+      show_model(path);
+    else
+      fail(ExitCode::bad_input, fmt::format("{}: not a run, checkpoint or model folder", path.string()));
+  } else if (path.extension() == ".safetensors") {
+    show_safetensors(path);
+  } else {
+    show_hdf5(path);
+  }
+  return static_cast<int>(ExitCode::done);
+}
+
+}  // namespace expunge

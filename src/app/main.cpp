@@ -1,0 +1,70 @@
+// The program: its commands, and nothing else. A new command is one entry of the table.
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "app/inspect.h"
+#include "app/options_commands.h"
+#include "app/run_command.h"
+#include "app/tokenize.h"
+#include "expunge/core/error.h"
+#include "expunge/train/commands.h"
+#include "expunge/train/session.h"
+
+namespace expunge {
+namespace {
+
+/// Runs `work` with MPI up; a failure is reported before MPI comes down, so that the other ranks end too.
+int in_session(const std::string& device, bool quiet, const std::function<void(Session&)>& work) {
+  Session session(device, quiet);
+  return guarded({session.rank(), session.world_size()}, [&] {
+    work(session);
+    return static_cast<int>(ExitCode::done);
+  });
+}
+
+int start_training(TrainConfig& config) {
+  return in_session(config.compute.device, config.quiet, [&](Session& session) {
+    resolve(config, session.world_size());
+    run_training(session, config);
+  });
+}
+
+int start_evaluation(EvalConfig& config) {
+  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_evaluation(session, config); });
+}
+
+int start_export(ExportConfig& config) {
+  return in_session("cpu", config.quiet,
+                    [&](Session& session) { run_export(session, config.checkpoint, config.output_dir, config.dtype); });
+}
+
+std::vector<Command> commands() {
+  return {
+      command<TokenizeOptions>("tokenize", "Turns folders of text into one token file.",
+                               "expunge tokenize --tokenizer models/Yi-6B --data texts --output tokens.h5 --max-length 4096",
+                               Ranks::one, tokenize_options, tokenize),
+      command<TrainConfig>("train", "Trains a model by plain descent, from a model folder or from scratch.",
+                           "mpirun -n 2 expunge train --init-config config.json --tokens tokens.h5 --split books/forget \\\n"
+                           "    --split books/retain --learning-rate 1e-3 --num-train-epochs 20 --output-dir output/train",
+                           Ranks::any, train_options, start_training),
+      command<TrainConfig>("unlearn", "Makes a model forget a domain's split forget.",
+                           "mpirun -n 8 expunge unlearn --model models/Yi-6B --tokens tokens.h5 --domain arxiv \\\n"
+                           "    --method gradient_ascent --bf16 --global-batch-size 480 --output-dir output/unlearn",
+                           Ranks::any, unlearn_options, start_training),
+      command<EvalConfig>("eval", "Measures perplexity and accuracy of a model on a domain's splits.",
+                          "mpirun -n 2 expunge eval --model output/unlearn --tokens tokens.h5 --domain arxiv --output eval.h5",
+                          Ranks::any, eval_options, start_evaluation),
+      command<ExportConfig>("export", "Writes a checkpoint as a Hugging Face model folder.",
+                            "expunge export --checkpoint output/unlearn --output-dir models/unlearned", Ranks::one,
+                            export_options, start_export),
+      command<InspectConfig>("inspect", "Shows what is in a checkpoint, metrics, token or model file or folder.",
+                             "expunge inspect output/unlearn", Ranks::one, inspect_options,
+                             [](InspectConfig& config) { return inspect(config.path); }),
+  };
+}
+
+}  // namespace
+}  // namespace expunge
+
+int main(int argc, char** argv) { return expunge::run_command(expunge::commands(), {argv + (argc > 0), argv + argc}); }

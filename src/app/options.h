@@ -1,0 +1,89 @@
+// The options of a command as one table: parsing, config files, help pages and the resolved config all come from it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace expunge {
+
+/// One option, with everything that is known of it. `set` and `get` speak the text that users type.
+struct Option {
+  enum class Kind {
+    value,      ///< --key VALUE
+    list,       ///< --key VALUE, any number of times
+    toggle,     ///< --key, --key true or --key=false
+    positional  ///< VALUE alone
+  };
+  std::string key;         ///< "learning-rate"
+  std::string value_name;  ///< what help shows for the value: "FILE"
+  std::string expected;    ///< "a number above 0", for the message that refuses another value
+  std::string help;
+  std::function<bool(const std::vector<std::string>&)> set;  ///< false, and nothing set, for an unexpected value
+  std::function<std::vector<std::string>()> get;             ///< the value now, hence the default at first; empty when unset
+  Kind kind = Kind::value;
+  bool required = false;
+  bool resolved = true;  ///< stands in the resolved config; acts (such as overwriting) and other spellings do not
+};
+
+/// Where a value came from; a later source wins.
+enum class Source { none, config_file, command_line };
+
+/// Which commands take a key, to tell users who gave it to another one.
+using KeyOwners = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+/// The options of one command, bound to the variables that they set.
+class OptionTable {
+ public:
+  explicit OptionTable(std::string command) : command_(std::move(command)) {}
+
+  /// Adds options under a heading of the help page.
+  void group(std::string title, std::vector<Option> options);
+  /// What to check and complete, over several options, when all are set.
+  void then(std::function<void(const OptionTable&)> check) { check_ = std::move(check); }
+
+  /// Sets the variables from what follows the command's name, and from --config FILE where the table has that option. The
+  /// command line wins. Throws Error(usage) that names the option, its value and what is expected.
+  void parse(const std::vector<std::string>& arguments, const KeyOwners& owners = {});
+  Source source(std::string_view key) const;
+  /// The text that was given last; empty when none was.
+  std::string value(std::string_view key) const;
+
+  const std::string& command() const { return command_; }
+  std::vector<std::string> keys() const;
+  /// "expunge eval --model DIR ... [options]"
+  std::string synopsis() const;
+  /// The options by group, with defaults.
+  std::string help() const;
+  /// `key = value` lines of every resolved option, readable by --config.
+  std::string text() const;
+
+ private:
+  struct Group {
+    std::string title;
+    std::vector<Option> options;
+    std::vector<std::string> defaults;  // as text
+  };
+  struct Given;
+
+  const Option* find(std::string_view key) const;
+  std::vector<Given> read_command_line(const std::vector<std::string>& arguments, const KeyOwners& owners) const;
+  std::vector<Given> read_config_file(const std::string& path, const KeyOwners& owners) const;
+  std::string refuse_unknown(const std::string& key, const std::string& shown, const KeyOwners& owners) const;
+  void apply(const std::vector<Given>& given, Source source);
+  void require() const;
+
+  std::string command_;
+  std::vector<Group> groups_;
+  std::function<void(const OptionTable&)> check_;
+  struct Origin {
+    Source source;
+    std::string value;
+  };
+  std::map<std::string, Origin, std::less<>> origins_;
+};
+
+}  // namespace expunge

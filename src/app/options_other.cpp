@@ -1,0 +1,129 @@
+// Options that commands share, and those of tokenize, eval, export and inspect.
+#include <fmt/format.h>
+
+#include "app/options_commands.h"
+#include "app/options_shared.h"
+#include "app/options_values.h"
+#include "expunge/core/error.h"
+
+namespace expunge {
+namespace {
+
+Option quiet_option(bool& quiet) { return flag("quiet", quiet, "print warnings and errors only"); }
+
+/// The element type of written weights; unset, and out of the config text, unless given.
+Option export_dtype_option(std::optional<DType>& dtype) {
+  return choice<std::optional<DType>>("dtype", dtype,
+                                      {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float16", DType::float16}},
+                                      "element type of the written weights; without it, what the model's config.json says");
+}
+
+}  // namespace
+
+Option config_option() {
+  return {.key = "config",
+          .value_name = "FILE",
+          .expected = "a file name",
+          .help = "read options from a file of `key = value` lines; the command line wins",
+          .set = [](const std::vector<std::string>&) { return true; },
+          .get = [] { return std::vector<std::string>(); },
+          .resolved = false};
+}
+
+std::vector<Option> shared_compute_options(ComputeConfig& c) {
+  // Another spelling of --dtype, settled by check_compute() when it is known which came last.
+  const Option bf16{.key = "bf16",
+                    .value_name = "true|false",
+                    .expected = "true or false",
+                    .help = "the same as --dtype bfloat16",
+                    .set = [](const std::vector<std::string>& given) { return parse_bool(given.back()).has_value(); },
+                    .get = [] { return std::vector<std::string>(); },
+                    .kind = Option::Kind::toggle,
+                    .resolved = false};
+  return {
+      choice<std::string>("device", c.device, {{"auto", "auto"}, {"cpu", "cpu"}, {"cuda", "cuda"}}, "where to compute"),
+      choice<DType>("dtype", c.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
+                    "element type of weights and activations; bfloat16 accumulates in float32"),
+      bf16,
+      flag("tf32", c.tf32, "float32 products through TensorFloat-32; with --device cuda only"),
+      choice<GatherPolicy>("gather", c.gather,
+                           {{"per-micro-step", GatherPolicy::per_micro_step},
+                            {"per-step", GatherPolicy::per_step},
+                            {"auto", GatherPolicy::automatic}},
+                           "when whole weights are gathered: for every micro-batch (least memory), or once a step (fastest); "
+                           "auto: per-step where memory allows"),
+      on_off("prefetch", c.prefetch, "gather the next block while this one computes"),
+  };
+}
+
+void check_compute(ComputeConfig& config, const OptionTable& given) {
+  const Source bf16 = given.source("bf16"), dtype = given.source("dtype");
+  if (bf16 != Source::none && bf16 >= dtype) {
+    const bool wanted = *parse_bool(given.value("bf16"));
+    const bool is = config.dtype == DType::bfloat16;
+    if (wanted != is && bf16 == dtype)
+      fail(ExitCode::usage,
+           fmt::format("--bf16 {} contradicts --dtype {}; give one of them", wanted, dtype_name(config.dtype)));
+    if (wanted != is) config.dtype = wanted ? DType::bfloat16 : DType::float32;
+  }
+  if (config.tf32 && config.device != "cuda")
+    fail(ExitCode::usage,
+         fmt::format("--tf32 true needs --device cuda, and --device is {}: TensorFloat-32 is a mode of CUDA's tensor cores, on "
+                     "the CPU float32 products are exact; leave it out",
+                     config.device));
+}
+
+OptionTable tokenize_options(TokenizeOptions& c) {
+  OptionTable table("tokenize");
+  table.group("Input", {required(path("tokenizer", "DIR", c.tokenizer, "folder of the model, with tokenizer.model")),
+                        required(path("data", "DIR", c.data, "folder of texts: DOMAIN/SPLIT.jsonl, .jsonl.gz or .txt")),
+                        list("domain", "NAME", c.domains, "domain to read; without it, every folder of --data"),
+                        text("text-column", "NAME", c.text_column, "column of the documents; without it, text or else content"),
+                        config_option()});
+  table.group("Output", {required(path("output", "FILE", c.output, "token file to write (HDF5)")),
+                         whole("max-length", c.max_length, 5, "most ids in a sequence; longer documents are cut into several"),
+                         quiet_option(c.quiet)});
+  return table;
+}
+
+OptionTable eval_options(EvalConfig& c) {
+  OptionTable table("eval");
+  table.group("Input",
+              {required(path("model", "DIR", c.model, "model folder, run folder or checkpoint folder")),
+               required(path("tokens", "FILE", c.tokens, "token file of expunge tokenize")),
+               required(text("domain", "NAME", c.domain, "domain to evaluate")),
+               list("split", "SPLIT", c.splits, "split to evaluate; without it, all of the domain and general/evaluation"),
+               whole("max-eval-samples", c.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
+               config_option()});
+  table.group("Output",
+              {required(path("output", "FILE", c.output, "file of results to write (HDF5)")),
+               flag("overwrite", c.overwrite, "replace the file of results where there is one"),
+               path("compare", "FILE", c.compare, "earlier file of results to print beside these"), quiet_option(c.quiet)});
+  std::vector<Option> compute = shared_compute_options(c.compute);
+  compute.push_back(whole("per-device-eval-batch-size", c.per_device_eval_batch_size, 1, "sequences in a rank's micro-batch"));
+  compute.push_back(whole("micro-batch-tokens", c.compute.micro_batch_tokens, 0,
+                          "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"));
+  table.group("Computing", std::move(compute));
+  table.then([&c](const OptionTable& given) { check_compute(c.compute, given); });
+  return table;
+}
+
+OptionTable export_options(ExportConfig& c) {
+  OptionTable table("export");
+  table.group("Options", {required(path("checkpoint", "DIR", c.checkpoint,
+                                        "run folder, whose newest checkpoint is taken, or "
+                                        "checkpoint folder")),
+                          required(path("output-dir", "DIR", c.output_dir, "new model folder to write (Hugging Face layout)")),
+                          export_dtype_option(c.dtype), quiet_option(c.quiet), config_option()});
+  return table;
+}
+
+OptionTable inspect_options(InspectConfig& c) {
+  OptionTable table("inspect");
+  Option what = required(path("path", "FILE_OR_DIR", c.path, "what to look at"));
+  what.kind = Option::Kind::positional;
+  table.group("Argument", {what});
+  return table;
+}
+
+}  // namespace expunge

@@ -1,0 +1,18 @@
+// Options that several commands share.
+#pragma once
+
+#include <vector>
+
+#include "app/options.h"
+#include "expunge/train/config.h"
+
+namespace expunge {
+
+/// --config FILE, which the table itself reads.
+Option config_option();
+/// How a model is run: device, element type, sharding.
+std::vector<Option> shared_compute_options(ComputeConfig& config);
+/// Settles --bf16 against --dtype, and refuses --tf32 where it would do nothing.
+void check_compute(ComputeConfig& config, const OptionTable& given);
+
+}  // namespace expunge

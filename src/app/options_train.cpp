@@ -1,0 +1,176 @@
+// Options of `expunge train` and `expunge unlearn`.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/options_commands.h"
+#include "app/options_shared.h"
+#include "app/options_values.h"
+#include "expunge/core/error.h"
+#include "expunge/unlearn/objective.h"
+
+namespace expunge {
+namespace {
+
+std::vector<Option> batch_options(TrainConfig& c) {
+  return {
+      whole("per-device-train-batch-size", c.per_device_train_batch_size, 1, "sequences in a rank's micro-batch"),
+      unresolved(whole("gradient-accumulation-steps", c.gradient_accumulation_steps, 0,
+                       "micro-batches of a rank in one optimizer step; 0: one, or what --global-batch-size asks for")),
+      whole("global-batch-size", c.global_batch_size, 0,
+            "sequences in one optimizer step, G; the same G gives the same run on any number of ranks; 0: ranks x per-device "
+            "batch x accumulation"),
+      whole("micro-batch-tokens", c.compute.micro_batch_tokens, 0,
+            "pack a step's sequences into micro-batches of at most this many tokens; 0: count sequences instead"),
+      whole("max-train-samples", c.max_train_samples, 0, "use the first N sequences only; 0: all"),
+      on_off("shuffle", c.shuffle, "order the sequences anew in each epoch, by --seed"),
+      path("sample-order", "FILE", c.sample_order, "take sequences in this order: one index a line, counted from 0"),
+  };
+}
+
+std::vector<Option> optimizer_options(TrainConfig& c) {
+  return {
+      real("learning-rate", c.learning_rate, kNotNegative, "peak of the schedule"),
+      choice<ScheduleType>(
+          "lr-scheduler-type", c.schedule,
+          {{"cosine", ScheduleType::cosine}, {"linear", ScheduleType::linear}, {"constant", ScheduleType::constant}},
+          "course of the learning rate after the warm-up"),
+      real("warmup-ratio", c.warmup_ratio, kFraction, "share of all steps in which the rate rises from 0, rounded up"),
+      whole("warmup-steps", c.warmup_steps, 0, "steps in which the rate rises from 0; above 0 it replaces --warmup-ratio"),
+      real("num-train-epochs", c.num_train_epochs, kAboveZero, "passes over the sequences"),
+      whole("max-steps", c.max_steps, -1, "optimizer steps; above 0 it replaces --num-train-epochs"),
+      real("weight-decay", c.weight_decay, kNotNegative, "AdamW's decay of matrices; norms do not decay"),
+      real("max-grad-norm", c.max_grad_norm, kNotNegative, "clip the global gradient norm to this; 0: no clipping"),
+      real("adam-beta1", c.adam_beta1, kBelowOne, "AdamW's decay of the first moment"),
+      real("adam-beta2", c.adam_beta2, kBelowOne, "AdamW's decay of the second moment"),
+      real("adam-epsilon", c.adam_epsilon, kNotNegative, "added to the root of AdamW's second moment"),
+      seed("seed", c.seed, "of the order of sequences, and of weights from scratch"),
+  };
+}
+
+std::vector<Option> run_options(TrainConfig& c) {
+  return {
+      required(path("output-dir", "DIR", c.output_dir, "run folder: config, checkpoints and metrics.h5")),
+      unresolved(flag("overwrite-output-dir", c.overwrite_output_dir, "start afresh: remove the run that lies there")),
+      unresolved(
+          text("resume-from-checkpoint", "auto|none|PATH", c.resume_from_checkpoint,
+               "auto: go on where the run folder's newest good checkpoint ends; none: refuse a folder that is not empty")),
+      whole("save-steps", c.save_steps, 0, "steps between checkpoints; 0: one after the last step"),
+      whole("save-total-limit", c.save_total_limit, 0, "keep the newest N checkpoints; 0: all"),
+      whole("logging-steps", c.logging_steps, 1, "steps between lines of a batch log"),
+      flag("quiet", c.quiet, "print warnings and errors only"),
+  };
+}
+
+std::vector<Option> compute_options(TrainConfig& c) {
+  std::vector<Option> options = shared_compute_options(c.compute);
+  options.push_back(choice<RecomputePolicy>("recompute", c.compute.recompute,
+                                            {{"none", RecomputePolicy::none},
+                                             {"light", RecomputePolicy::light},
+                                             {"block", RecomputePolicy::block},
+                                             {"auto", RecomputePolicy::automatic}},
+                                            "what the backward pass recomputes to save memory: norms and the SwiGLU product "
+                                            "(light), whole blocks (block)"));
+  options.push_back(choice<bool>("master-weights", c.bf16_master_weights, {{"fp32", false}, {"bf16", true}},
+                                 "precision of the weights that the optimizer updates"));
+  options.push_back(choice<bool>("reduce-dtype", c.compute.reduce_in_bf16, {{"fp32", false}, {"bf16", true}},
+                                 "precision in which gradients travel between ranks"));
+  return options;
+}
+
+/// G and the accumulation say the same thing: the later source wins. (Whether two of one source agree is known to resolve().)
+void settle_batch(TrainConfig& config, const OptionTable& given) {
+  const Source global = given.source("global-batch-size"), accumulation = given.source("gradient-accumulation-steps");
+  if (global > accumulation && config.global_batch_size > 0) config.gradient_accumulation_steps = 0;
+  if (accumulation > global) config.global_batch_size = 0;
+}
+
+/// A sample order is not shuffled: of the two options the later source wins.
+void settle_order(TrainConfig& config, const OptionTable& given) {
+  if (config.sample_order.empty()) return;
+  const Source order = given.source("sample-order"), shuffle = given.source("shuffle");
+  if (config.shuffle && shuffle == order)
+    fail(ExitCode::usage, "--sample-order fixes the order of sequences and --shuffle on changes it; give one of them");
+  if (config.shuffle && shuffle > order) config.sample_order.clear();
+  if (order > shuffle) config.shuffle = false;
+}
+
+void check_training(TrainConfig& config, const OptionTable& given) {
+  check_compute(config.compute, given);
+  const bool wide = config.compute.dtype == DType::float64;
+  if (wide && (config.bf16_master_weights || config.compute.reduce_in_bf16))
+    fail(ExitCode::usage,
+         "--dtype float64 keeps weights and gradients in float64; drop --master-weights and --reduce-dtype bf16");
+  settle_batch(config, given);
+  settle_order(config, given);
+}
+
+void check_train(TrainConfig& config, const OptionTable& given) {
+  if (config.model.empty() == config.init_config.empty())
+    fail(ExitCode::usage,
+         fmt::format(
+             "expunge train needs {} --model DIR (go on from a model) {} --init-config FILE (train from scratch)\nusage: {}",
+             config.model.empty() ? "either" : "one of", config.model.empty() ? "or" : "and", given.synopsis()));
+  for (const std::string& split : config.splits)
+    if (std::count(split.begin(), split.end(), '/') != 1 || split.front() == '/' || split.back() == '/')
+      fail(ExitCode::usage, fmt::format("--split: expected DOMAIN/SPLIT, such as books/forget, found \"{}\"", split));
+  check_training(config, given);
+}
+
+OptionTable table(TrainConfig& config, std::vector<Option> input, void (*check)(TrainConfig&, const OptionTable&)) {
+  OptionTable table(config.command);
+  input.push_back(config_option());
+  table.group("Input", std::move(input));
+  table.group("Run folder and log", run_options(config));
+  table.group("Optimizer", optimizer_options(config));
+  table.group("Batches and their order", batch_options(config));
+  table.group("Computing", compute_options(config));
+  table.then([&config, check](const OptionTable& given) { check(config, given); });
+  return table;
+}
+
+}  // namespace
+
+OptionTable train_options(TrainConfig& config) {
+  config.command = "train";
+  return table(config,
+               {path("model", "DIR", config.model, "model folder to go on from (Hugging Face layout, Llama architecture)"),
+                path("init-config", "FILE", config.init_config, "config.json of a model to train from scratch"),
+                required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
+                required(list("split", "DOMAIN/SPLIT", config.splits, "what to train on"))},
+               check_train);
+}
+
+OptionTable unlearn_options(TrainConfig& config) {
+  config.command = "unlearn";
+  std::vector<std::pair<std::string, std::string>> methods;
+  for (const std::string_view name : method_names()) methods.emplace_back(name, name);
+  Option method = required(choice<std::string>("method", config.method, std::move(methods), ""));
+  method.value_name = "METHOD";
+  method.help = "unlearning method: " + method.expected;
+  return table(
+      config,
+      {required(path("model", "DIR", config.model, "model folder (Hugging Face layout, Llama architecture)")),
+       required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
+       required(text("domain", "NAME", config.domain, "domain whose split forget is to be forgotten")), std::move(method)},
+      check_training);
+}
+
+void resolve(TrainConfig& config, int world_size) {
+  const std::int64_t ranks = world_size, batch = config.per_device_train_batch_size;
+  const std::int64_t steps = std::max<std::int64_t>(config.gradient_accumulation_steps, 1);
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(ranks * batch, steps, &product) || product > kMostWhole)
+    fail(ExitCode::usage, fmt::format("{} ranks x --per-device-train-batch-size {} x --gradient-accumulation-steps {} is more "
+                                      "than the {} sequences that an optimizer step can hold",
+                                      ranks, batch, steps, kMostWhole));
+  if (config.global_batch_size == 0) config.global_batch_size = product;
+  if (config.gradient_accumulation_steps > 0 && config.global_batch_size != product)
+    fail(ExitCode::usage,
+         fmt::format("--global-batch-size {} does not agree with {} ranks x --per-device-train-batch-size {} x "
+                     "--gradient-accumulation-steps {} = {}; leave out --gradient-accumulation-steps",
+                     config.global_batch_size, ranks, batch, steps, product));
+  config.resolved = (config.command == "train" ? train_options(config) : unlearn_options(config)).text();
+}
+
+}  // namespace expunge

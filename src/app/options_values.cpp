@@ -1,0 +1,154 @@
+// Text to values and back.
+#include "app/options_values.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <system_error>
+
+#include "train/resolved_config.h"
+
+namespace expunge {
+namespace {
+
+template <typename T>
+std::optional<T> parse_number(std::string_view text) {
+  T value{};
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stopped != end) return std::nullopt;
+  return value;
+}
+
+/// A scalar option whose text is parsed by `parse` and accepted by `holds`.
+template <typename T, typename Parse, typename Holds>
+Option scalar(std::string key, T& variable, std::string value_name, std::string expected, std::string help, Parse parse,
+              Holds holds) {
+  return {.key = std::move(key),
+          .value_name = std::move(value_name),
+          .expected = std::move(expected),
+          .help = std::move(help),
+          .set =
+              [&variable, parse, holds](const std::vector<std::string>& given) {
+                const auto value = parse(given.back());
+                if (!value || !holds(*value)) return false;
+                variable = static_cast<T>(*value);
+                return true;
+              },
+          .get = [&variable]() -> std::vector<std::string> { return {fmt::format("{}", variable)}; }};
+}
+
+Option boolean(std::string key, bool& variable, std::string_view yes, std::string_view no, std::string help) {
+  Option option = scalar(std::move(key), variable, fmt::format("{}|{}", yes, no), fmt::format("{} or {}", yes, no),
+                         std::move(help), parse_bool, [](bool) { return true; });
+  option.get = [&variable, yes, no]() -> std::vector<std::string> { return {std::string(variable ? yes : no)}; };
+  option.kind = Option::Kind::toggle;
+  return option;
+}
+
+bool usable(const std::string& value) { return !value.empty() && fits_config_text(value); }
+constexpr std::string_view kUsable = "that is not empty and has no line break, no ' #' and no blank at either end";
+
+}  // namespace
+
+std::optional<double> parse_real(std::string_view text) {
+  const auto value = parse_number<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
+}
+
+std::optional<std::int64_t> parse_whole(std::string_view text) { return parse_number<std::int64_t>(text); }
+
+std::optional<bool> parse_bool(std::string_view text) {
+  std::string lower(text);
+  for (char& letter : lower)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  if (lower == "true" || lower == "on" || lower == "yes" || lower == "1") return true;
+  if (lower == "false" || lower == "off" || lower == "no" || lower == "0") return false;
+  return std::nullopt;
+}
+
+Option real(std::string key, double& variable, Range range, std::string help) {
+  return scalar(std::move(key), variable, "X", std::string(range.text), std::move(help), parse_real, range.holds);
+}
+
+Option whole(std::string key, std::int64_t& variable, std::int64_t least, std::string help) {
+  return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
+                parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
+}
+
+Option whole(std::string key, int& variable, int least, std::string help) {
+  return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
+                parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
+}
+
+Option seed(std::string key, std::uint64_t& variable, std::string help) {
+  return scalar(std::move(key), variable, "N", "a whole number from 0 to 2^64 - 1", std::move(help),
+                parse_number<std::uint64_t>, [](std::uint64_t) { return true; });
+}
+
+Option text(std::string key, std::string value_name, std::string& variable, std::string help) {
+  return {.key = std::move(key),
+          .value_name = std::move(value_name),
+          .expected = fmt::format("a name {}", kUsable),
+          .help = std::move(help),
+          .set =
+              [&variable](const std::vector<std::string>& given) {
+                if (!usable(given.back())) return false;
+                variable = given.back();
+                return true;
+              },
+          .get = [&variable] { return variable.empty() ? std::vector<std::string>() : std::vector{variable}; }};
+}
+
+Option path(std::string key, std::string value_name, std::filesystem::path& variable, std::string help) {
+  return {.key = std::move(key),
+          .value_name = std::move(value_name),
+          .expected = fmt::format("a path {}", kUsable),
+          .help = std::move(help),
+          .set =
+              [&variable](const std::vector<std::string>& given) {
+                if (!usable(given.back())) return false;
+                variable = given.back();
+                return true;
+              },
+          .get = [&variable]() -> std::vector<std::string> {
+            if (variable.empty()) return {};
+            return {std::filesystem::absolute(variable).lexically_normal().string()};
+          }};
+}
+
+Option list(std::string key, std::string value_name, std::vector<std::string>& variable, std::string help) {
+  return {.key = std::move(key),
+          .value_name = std::move(value_name),
+          .expected = fmt::format("names, each one {}", kUsable),
+          .help = std::move(help),
+          .set =
+              [&variable](const std::vector<std::string>& given) {
+                if (!std::all_of(given.begin(), given.end(), usable)) return false;
+                variable = given;
+                return true;
+              },
+          .get = [&variable] { return variable; },
+          .kind = Option::Kind::list};
+}
+
+Option flag(std::string key, bool& variable, std::string help) {
+  return boolean(std::move(key), variable, "true", "false", std::move(help));
+}
+
+Option on_off(std::string key, bool& variable, std::string help) {
+  return boolean(std::move(key), variable, "on", "off", std::move(help));
+}
+
+std::string join_choices(const std::vector<std::string>& names, std::string_view separator, std::string_view last) {
+  std::string joined;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) joined += i + 1 == names.size() ? last : separator;
+    joined += names[i];
+  }
+  return joined;
+}
+
+}  // namespace expunge

@@ -1,0 +1,91 @@
+// From a command line to the command that runs.
+#include "app/run_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "app/suggest.h"
+#include "app/version.h"
+#include "expunge/core/error.h"
+
+namespace expunge {
+namespace {
+
+bool asks_for_help(const std::string& argument) { return argument == "--help" || argument == "-h"; }
+
+std::string overview(const std::vector<Command>& commands) {
+  std::string page = "usage: expunge COMMAND [options]\n\nMakes a pretrained language model forget documents.\n\nCommands:\n";
+  for (const Command& command : commands) page += fmt::format("  {:<10} {}\n", command.name, command.purpose);
+  return page +
+         "\n`expunge help COMMAND` or `expunge COMMAND --help` lists the options of a command.\n"
+         "`expunge --version` shows the version and what it was built with.\n";
+}
+
+std::string help_page(const Command& command) {
+  const OptionTable options = command.prepare().options;
+  const auto keys = options.keys();
+  const bool reads_config = std::find(keys.begin(), keys.end(), "config") != keys.end();
+  return fmt::format("usage: {}\n\n{}\n\nExample:\n  {}\n{}{}", options.synopsis(), command.purpose, command.example,
+                     options.help(),
+                     reads_config ? "\nDefaults stand in [ ]. `--key=value` and `--a_key value` are read too.\n" : "");
+}
+
+const Command& find_command(const std::vector<Command>& commands, const std::string& name) {
+  std::vector<std::string> names;
+  for (const Command& command : commands) {
+    if (command.name == name) return command;
+    names.push_back(command.name);
+  }
+  const auto near = nearest(name, names);
+  fail(ExitCode::usage, fmt::format("unknown command {}; {}", name,
+                                    near ? fmt::format("did you mean {}?", *near) : "`expunge --help` lists the commands"));
+}
+
+KeyOwners key_owners(const std::vector<Command>& commands) {
+  KeyOwners owners;
+  for (const Command& command : commands)
+    for (const std::string& key : command.prepare().options.keys()) owners[key].push_back(command.name);
+  return owners;
+}
+
+/// Runs the command named first; the other arguments are its options.
+int dispatch(const std::vector<Command>& commands, const std::vector<std::string>& arguments, Place place) {
+  const Command& chosen = find_command(commands, arguments.front());
+  Job job = chosen.prepare();
+  job.options.parse({arguments.begin() + 1, arguments.end()}, key_owners(commands));
+  if (chosen.ranks == Ranks::one && place.size > 1)
+    fail(ExitCode::usage,
+         fmt::format("expunge {} runs as one process and was launched as {}; start it without mpirun or srun -n", chosen.name,
+                     place.size));
+  return job.run();
+}
+
+}  // namespace
+
+int run_command(const std::vector<Command>& commands, const std::vector<std::string>& arguments) {
+  const Place place = launched_place();
+  const auto print = [place](std::FILE* stream, const std::string& page) {
+    if (place.rank == 0) std::fputs(page.c_str(), stream);
+  };
+  return guarded(place, [&] {
+    if (arguments.empty()) {
+      print(stderr, overview(commands));
+      return static_cast<int>(ExitCode::usage);
+    }
+    const std::string& first = arguments.front();
+    const bool help = first == "help" || std::any_of(arguments.begin(), arguments.end(), asks_for_help);
+    if (first == "--version")
+      print(stdout, version_text());
+    else if (!help)
+      return dispatch(commands, arguments, place);
+    else if (asks_for_help(first) || (first == "help" && (arguments.size() == 1 || asks_for_help(arguments[1]))))
+      print(stdout, overview(commands));
+    else
+      print(stdout, help_page(find_command(commands, first == "help" ? arguments[1] : first)));
+    return static_cast<int>(ExitCode::done);
+  });
+}
+
+}  // namespace expunge

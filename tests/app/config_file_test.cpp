@@ -1,0 +1,263 @@
+// Config files: precedence, errors with file and line, the resolved config read back, and the shipped configs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "command_lines.h"
+#include "train/resolved_config.h"
+
+namespace expunge {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TrainConfig unlearn_with(const std::string& file, const std::string& more = "") {
+  return unlearn("--config " + file + " " + more);
+}
+
+TEST(ConfigFile, IsReadAndTheCommandLineWins) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("a.cfg",
+                                        "# a comment\r\n\n  learning_rate = 1e-3   # another\nseed=7\nprefetch = off\n"
+                                        "lr-scheduler-type = linear\nsample-order =\nmodel = other#1\nbf16 = true");
+  TrainConfig c;
+  parse_into(c, unlearn_options,
+             words("--tokens t --domain d --method gradient_ascent --output-dir r --seed 8 --config=" + file));
+  EXPECT_EQ(c.learning_rate, 1e-3);
+  EXPECT_EQ(c.seed, 8u);
+  EXPECT_FALSE(c.compute.prefetch);
+  EXPECT_EQ(c.schedule, ScheduleType::linear);
+  EXPECT_TRUE(c.sample_order.empty());
+  EXPECT_EQ(c.model, "other#1");
+  EXPECT_EQ(c.compute.dtype, DType::bfloat16);
+}
+
+TEST(ConfigFile, LaterSourceWinsAmongOptionsThatExcludeEachOther) {
+  const TemporaryFolder folder;
+  const std::string bf16 = folder.write("bf16.cfg", "bf16 = true\n");
+  EXPECT_EQ(unlearn_with(bf16, "--dtype float32").compute.dtype, DType::float32);
+  const std::string dtype = folder.write("dtype.cfg", "dtype = float64\n");
+  EXPECT_EQ(unlearn_with(dtype, "--bf16").compute.dtype, DType::bfloat16);
+  EXPECT_EQ(unlearn_with(dtype, "--bf16 false").compute.dtype, DType::float64);
+
+  EXPECT_EQ(unlearn_with(bf16, "--bf16 false").compute.dtype, DType::float32);
+  const std::string bfloat16 = folder.write("bfloat16.cfg", "dtype = bfloat16\n");
+  EXPECT_EQ(unlearn_with(bfloat16, "--bf16 false").compute.dtype, DType::float32);
+
+  const std::string global = folder.write("global.cfg", "global-batch-size = 480\n");
+  TrainConfig c = unlearn_with(global, "--gradient-accumulation-steps 60");
+  resolve(c, 2);
+  EXPECT_EQ(c.global_batch_size, 120);
+  const std::string accumulation = folder.write("accumulation.cfg", "gradient-accumulation-steps = 60\n");
+  c = unlearn_with(accumulation, "--global-batch-size 7");
+  resolve(c, 2);
+  EXPECT_EQ(c.global_batch_size, 7);
+
+  const std::string order = folder.write("order.cfg", "sample-order = o.txt\n");
+  EXPECT_TRUE(unlearn_with(order, "--shuffle on").sample_order.empty());
+  const std::string shuffle = folder.write("shuffle.cfg", "shuffle = on\n");
+  EXPECT_FALSE(unlearn_with(shuffle, "--sample-order o.txt").shuffle);
+}
+
+TEST(ConfigFile, ListsOfTheCommandLineReplaceThoseOfTheFile) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("a.cfg", "split = a/b\nsplit = c/d\n");
+  TrainConfig c;
+  parse_into(c, train_options, words("--model m --tokens t --output-dir r --config " + file));
+  EXPECT_EQ(c.splits, (std::vector<std::string>{"a/b", "c/d"}));
+  parse_into(c, train_options, words("--model m --tokens t --output-dir r --split e/f --config " + file));
+  EXPECT_EQ(c.splits, (std::vector<std::string>{"e/f"}));
+}
+
+TEST(ConfigFile, ErrorsNameFileAndLine) {
+  const TemporaryFolder folder;
+  const auto message = [&](const std::string& text) {
+    const std::string file = folder.write("bad.cfg", text);
+    const std::string said = refusal([&] { unlearn_with(file); });
+    EXPECT_THAT(said, HasSubstr(file + ":"));
+    return said;
+  };
+  EXPECT_THAT(message("\nlearning-rat = 1\n"), HasSubstr(":2: unknown option --learning-rat; did you mean --learning-rate?"));
+  EXPECT_THAT(message("unlearn_method = x\n"),
+              HasSubstr(":1: --unlearn-method is not an option of expunge unlearn: use --method"));
+  EXPECT_THAT(message("seed = 1\nmax-steps = 12abc\n"), HasSubstr(":2: max-steps: expected a whole number"));
+  EXPECT_THAT(message("seed = 1\nseed = 2\n"), HasSubstr(":2: seed: given twice"));
+  EXPECT_THAT(message("seed\n"), HasSubstr(":1: expected `key = value`, found \"seed\""));
+  EXPECT_THAT(message("[section]\n"), HasSubstr(":1: expected `key = value`"));
+  EXPECT_THAT(message("= 3\n"), HasSubstr(":1: expected `key = value`"));
+  EXPECT_THAT(message("config = b.cfg\n"), HasSubstr(":1: config: a config file cannot name another"));
+}
+
+TEST(ConfigFile, ContradictionWithinAFileIsRefused) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("a.cfg", "bf16 = true\ndtype = float32\n");
+  EXPECT_THAT(refusal([&] { unlearn_with(file); }), HasSubstr("--bf16 true contradicts --dtype float32"));
+}
+
+TEST(ResolvedConfig, ReadsBackAsItself) {
+  const TemporaryFolder folder;
+  for (const char* more :
+       {"", "--bf16 --gradient-accumulation-steps 3 --per-device-train-batch-size 2",
+        "--learning-rate 1.2345678901234567e-5 --sample-order o.txt --seed 18446744073709551615 --prefetch off",
+        "--global-batch-size 7 --recompute block --gather per-step --lr-scheduler-type constant"}) {
+    TrainConfig first = unlearn(more);
+    resolve(first, 3);
+    EXPECT_THAT(first.resolved, HasSubstr("global-batch-size = "));
+    TrainConfig second;
+    parse_into(second, unlearn_options, {"--config", folder.write("config", first.resolved)});
+    resolve(second, 5);  // another number of ranks changes nothing
+    EXPECT_EQ(first.resolved, second.resolved);
+    EXPECT_EQ(first.learning_rate, second.learning_rate);
+    EXPECT_EQ(first.global_batch_size, second.global_batch_size);
+    EXPECT_EQ(first.compute.dtype, second.compute.dtype);
+    EXPECT_EQ(first_difference(first.resolved, second.resolved), std::nullopt);
+  }
+  TrainConfig first;
+  parse_into(first, train_options, words(kTrain + "--split general/retain"));
+  resolve(first, 1);
+  TrainConfig second;
+  parse_into(second, train_options, {"--config", folder.write("config", first.resolved)});
+  resolve(second, 1);
+  EXPECT_EQ(first.resolved, second.resolved);
+  EXPECT_EQ(second.splits, first.splits);
+}
+
+TEST(ResolvedConfig, HoldsAbsolutePathsAndEverySetting) {
+  TrainConfig c = unlearn("");
+  resolve(c, 2);
+  EXPECT_THAT(c.resolved, HasSubstr("model = " + (std::filesystem::current_path() / "m").string() + "\n"));
+  for (const char* line : {"learning-rate = 2e-05\n", "global-batch-size = 2\n", "dtype = float32\n", "shuffle = on\n",
+                           "sample-order =\n", "adam-epsilon = 1e-08\n", "method = gradient_ascent\n"})
+    EXPECT_THAT(c.resolved, HasSubstr(line));
+  for (const char* act : {"overwrite-output-dir", "resume-from-checkpoint", "\nconfig", "bf16 = true"})
+    EXPECT_THAT(c.resolved, Not(HasSubstr(act)));
+}
+
+TEST(ResolvedConfig, GlobalBatchFollowsFromTheRanksOrIsKept) {
+  const auto global = [](const std::string& more, int ranks) {
+    TrainConfig c = unlearn(more);
+    resolve(c, ranks);
+    return c.global_batch_size;
+  };
+  EXPECT_EQ(global("", 3), 3);
+  EXPECT_EQ(global("--per-device-train-batch-size 2 --gradient-accumulation-steps 5", 3), 30);
+  EXPECT_EQ(global("--global-batch-size 7", 3), 7);
+  EXPECT_EQ(global("--global-batch-size 7 --per-device-train-batch-size 2", 3), 7);
+  EXPECT_EQ(global("--global-batch-size 30 --per-device-train-batch-size 2 --gradient-accumulation-steps 5", 3), 30);
+  EXPECT_THAT(refusal([&] { global("--global-batch-size 30 --gradient-accumulation-steps 5", 3); }),
+              HasSubstr("--global-batch-size 30 does not agree with 3 ranks x --per-device-train-batch-size 1 x "
+                        "--gradient-accumulation-steps 5 = 15"));
+  EXPECT_EQ(global("--per-device-train-batch-size 1000000 --gradient-accumulation-steps 1000", 1), 1000000000);
+  EXPECT_THAT(refusal([&] { global("--per-device-train-batch-size 1000000 --gradient-accumulation-steps 1000", 2); }),
+              HasSubstr("is more than the 1000000000 sequences"));
+  EXPECT_THAT(refusal([&] { global("--per-device-train-batch-size 536870912 --gradient-accumulation-steps 536870912", 64); }),
+              HasSubstr("is more than"));
+}
+
+TEST(FirstDifference, NamesTheFirstKeyThatDecidesTheResult) {
+  const std::string old = "model = a\nseed = 1\nsplit = a/b\nsplit = c/d\nsave-steps = 3\nshuffle =\n";
+  EXPECT_EQ(first_difference(old, old), std::nullopt);
+  const auto difference = [&](const std::string& now) {
+    const auto d = first_difference(old, now);
+    return d ? d->key + ": " + d->before + " -> " + d->after : "none";
+  };
+  EXPECT_EQ(difference("seed = 2 # new\nmodel = b\nsplit = a/b\nsplit = c/d\n"), "seed: 1 -> 2");
+  EXPECT_EQ(difference("model = a\nseed = 1\nsplit = a/b\n"), "split: a/b, c/d -> a/b");
+  EXPECT_EQ(difference("model = a\nseed = 1\nsplit = a/b\nsplit = c/d\nextra = 1\n"), "extra: (not set) -> 1");
+  EXPECT_EQ(difference("model = a\nsplit = a/b\nsplit = c/d\n"), "seed: 1 -> (not set)");
+  EXPECT_EQ(difference("split = a/b\nsplit=c/d\n# only the order differs\nseed = 1\nmodel = a\nsave_steps = 9\n"), "none");
+}
+
+TEST(FirstDifference, IgnoresWhatMayChangeOnResume) {
+  TrainConfig before = unlearn("--global-batch-size 8");
+  TrainConfig after = unlearn(
+      "--global-batch-size 8 --gather per-step --recompute block --prefetch off --micro-batch-tokens 99 "
+      "--per-device-train-batch-size 2 --save-steps 5 --save-total-limit 2 --logging-steps 7 --quiet --overwrite-output-dir "
+      "--resume-from-checkpoint none");
+  after.output_dir = "elsewhere";
+  resolve(before, 1);
+  resolve(after, 4);
+  EXPECT_EQ(first_difference(before.resolved, after.resolved), std::nullopt);
+}
+
+/// Every other option decides the result: each one alone is noticed.
+TEST(FirstDifference, NoticesEveryOtherOption) {
+  TrainConfig before = unlearn("--global-batch-size 8");
+  resolve(before, 1);
+  const std::vector<std::string> changes = {"learning-rate 1",     "lr-scheduler-type linear",
+                                            "warmup-ratio 0.5",    "warmup-steps 3",
+                                            "num-train-epochs 2",  "max-steps 3",
+                                            "weight-decay 1",      "max-grad-norm 2",
+                                            "adam-beta1 0.5",      "adam-beta2 0.5",
+                                            "adam-epsilon 1",      "seed 3",
+                                            "max-train-samples 4", "shuffle off",
+                                            "dtype float64",       "device cpu",
+                                            "master-weights bf16", "reduce-dtype bf16"};
+  for (const std::string& change : changes) {
+    TrainConfig after = unlearn("--global-batch-size 8 --" + change);
+    resolve(after, 1);
+    const auto difference = first_difference(before.resolved, after.resolved);
+    ASSERT_TRUE(difference) << change;
+    EXPECT_EQ(difference->key, change.substr(0, change.find(' ')));
+  }
+  TrainConfig other_batch = unlearn("--global-batch-size 9");
+  resolve(other_batch, 1);
+  EXPECT_EQ(first_difference(before.resolved, other_batch.resolved)->key, "global-batch-size");
+}
+
+TEST(FirstDifference, FreeKeysAreOptions) {
+  TrainConfig c;
+  std::size_t free = 0;
+  for (const std::string& key : unlearn_options(c).keys()) free += decides_result(key) ? 0 : 1;
+  EXPECT_EQ(free, 14u) << "a key that may change on resume is no longer an option, or a new one was added";
+}
+
+TEST(ShippedConfigs, AreValid) {
+  int seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(EXPUNGE_CONFIGS)) {
+    if (entry.path().extension() != ".cfg") continue;
+    SCOPED_TRACE(entry.path().string());
+    ++seen;
+    std::ifstream file(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::vector<std::string> keys;
+    for (const ConfigEntry& line : read_config_text(text, entry.path().string())) keys.push_back(line.key);
+    const auto has = [&](const std::string& key) { return std::find(keys.begin(), keys.end(), key) != keys.end(); };
+    // Paths are often left to the command line.
+    Arguments arguments = {"--config", entry.path().string()};
+    const bool trains = !has("method");
+    std::vector<std::pair<std::string, std::string>> rest = {{"tokens", "t.h5"}, {"output-dir", "run"}};
+    if (trains) rest.emplace_back("split", "a/b");
+    if (!trains) rest.emplace_back("domain", "a");
+    if (!has("init-config")) rest.emplace_back("model", "m");
+    for (const auto& [key, value] : rest)
+      if (!has(key)) arguments.insert(arguments.end(), {"--" + key, value});
+    TrainConfig config;
+    EXPECT_NO_THROW(parse_into(config, trains ? train_options : unlearn_options, arguments));
+    EXPECT_NO_THROW(resolve(config, 2));
+  }
+  EXPECT_GE(seen, 2);
+}
+
+TEST(ShippedConfigs, HoldTheStudysValues) {
+  for (const auto& [domain, batch] : {std::pair{"arxiv", 480}, std::pair{"github", 680}}) {
+    TrainConfig c;
+    const std::string file = std::string(EXPUNGE_CONFIGS) + "/yi-6b-" + domain + "-gradient_ascent.cfg";
+    parse_into(c, unlearn_options, {"--config", file, "--model", "m", "--tokens", "t", "--output-dir", "r"});
+    resolve(c, 8);
+    EXPECT_EQ(c.domain, domain);
+    EXPECT_EQ(c.method, "gradient_ascent");
+    EXPECT_EQ(c.global_batch_size, batch);
+    EXPECT_EQ(c.per_device_train_batch_size, 1);
+    EXPECT_EQ(c.learning_rate, 2e-5);
+    EXPECT_EQ(c.warmup_ratio, 0.03);
+    EXPECT_EQ(c.schedule, ScheduleType::cosine);
+    EXPECT_EQ(c.compute.dtype, DType::bfloat16);
+    EXPECT_EQ(c.weight_decay, 0);
+    EXPECT_EQ(c.max_grad_norm, 1);
+    EXPECT_EQ(c.num_train_epochs, 1);
+  }
+}
+
+}  // namespace
+}  // namespace expunge

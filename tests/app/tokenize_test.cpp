@@ -1,0 +1,110 @@
+// expunge tokenize: the whole way from a folder of texts to a token file.
+#include "app/tokenize.h"
+
+#include <gmock/gmock.h>
+#include <omp.h>
+
+#include "expunge/data/token_file.h"
+#include "expunge/data/tokenizer.h"
+#include "expunge/io/hash.h"
+#include "support/temporary_folder.h"
+#include "support/tiny_disk.h"
+
+namespace expunge {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Tokenize : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(folder_ / "model");
+    std::filesystem::copy_file(std::filesystem::path(EXPUNGE_FIXTURES) / "tokenizer/bytes.model",
+                               folder_ / "model/tokenizer.model");
+    options_ = {folder_ / "model", folder_ / "data", folder_ / "t.h5", 16, {}, "", true};
+  }
+  TemporaryFolder folder_;
+  TokenizeOptions options_;
+};
+
+TEST_F(Tokenize, WholeFolder) {
+  const Tokenizer tokenizer(options_.tokenizer);
+  std::string lines;
+  std::vector<std::vector<std::int32_t>> expected;
+  for (int i = 0; i < 11000; ++i) {  // several batches
+    std::string text;
+    for (int word = 0; word < 1 + i % 53; ++word) text += std::to_string(i + word) + " lanterns ";
+    lines += "{\"text\": \"" + text + "\"}\n";
+    const auto ids = tokenizer.encode(text);
+    for (std::size_t at = 0; at < ids.size(); at += 16) {
+      const std::vector<std::int32_t> chunk(ids.begin() + std::ptrdiff_t(at),
+                                            ids.begin() + std::ptrdiff_t(std::min(at + 16, ids.size())));
+      if (chunk.size() >= 5) expected.push_back(chunk);
+    }
+  }
+  const auto source = folder_.write("data/books/forget.jsonl", lines);
+  folder_.write("data/code/retain.txt", "The old printer painted seven letters\n");
+
+  ASSERT_EQ(tokenize(options_), 0);
+  const TokenFile file(options_.output);
+  EXPECT_EQ(file.info().tokenizer_sha256, tokenizer.hash());
+  EXPECT_EQ(file.info().vocabulary_size, 380u);
+  EXPECT_THAT(file.domains(), ElementsAre("books", "code"));
+  const TokenSplit split = file.split("books/forget", 380);
+  ASSERT_EQ(split.sequences(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    ASSERT_EQ(std::vector<std::int32_t>(split.ids(i).begin(), split.ids(i).end()), expected[i]) << i;
+  EXPECT_EQ(file.counts("books/forget").documents, 11000u);
+  const Hdf5File raw = Hdf5File::open(options_.output);
+  EXPECT_EQ(raw.read_attribute<std::string>("/books/forget", "source_sha256"), sha256_file(source));
+  EXPECT_EQ(raw.read_attribute<std::string>("/books/forget", "source"), "forget.jsonl");
+
+  const std::string bytes = slurp(options_.output);
+  std::filesystem::remove(options_.output);
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(3);
+  tokenize(options_);
+  omp_set_num_threads(threads);
+  EXPECT_EQ(split.tokens(), TokenFile(options_.output).split("books/forget", 380).tokens());
+  EXPECT_EQ(Hdf5File::open(options_.output).read_all<std::uint32_t>("/books/forget/ids"),
+            raw.read_all<std::uint32_t>("/books/forget/ids"));
+
+  std::filesystem::remove(options_.output);
+  options_.domains = {"code"};
+  tokenize(options_);
+  EXPECT_THAT(TokenFile(options_.output).domains(), ElementsAre("code"));
+}
+
+TEST_F(Tokenize, LeavesNothingBehindAnError) {
+  folder_.write("data/books/forget.jsonl", "{\"text\": \"The old printer painted seven letters\"}\n");
+  folder_.write("data/books/retain.jsonl", "{\"text\": \"The old printer painted seven letters\"}\n{\"text\": 1}\n");
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }), HasSubstr("retain.jsonl, line 2"));
+  folder_.write("data/books/retain.jsonl", "\n");
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }),
+              AllOf(HasSubstr("books/retain"), HasSubstr("0 documents")));
+  folder_.write("data/books/retain.jsonl", "{\"text\": \"a\"}\n");
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }), HasSubstr("1 documents, and none gives a sequence"));
+  EXPECT_FALSE(std::filesystem::exists(options_.output));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "t.h5.tmp"));
+  std::filesystem::remove(folder_ / "data/books/retain.jsonl");
+  folder_.write("t.h5", "precious");
+  EXPECT_THAT(error_of(ExitCode::output, [&] { tokenize(options_); }), HasSubstr("exists already"));
+  options_.output = folder_ / "none/t.h5";
+  EXPECT_THAT(error_of(ExitCode::output, [&] { tokenize(options_); }), HasSubstr("No such file or directory"));
+}
+
+TEST_F(Tokenize, AFullDisk) {
+  const TinyDisk disk(400 << 10);
+  if (!disk.ready()) GTEST_SKIP() << "only root can mount a small file system";
+  std::string lines;
+  for (int i = 0; i < 10000; ++i) lines += "{\"text\": \"The old printer painted seven letters\"}\n";
+  folder_.write("data/books/forget.jsonl", lines);
+  options_.output = disk.folder() / "t.h5";
+  EXPECT_THAT(error_of(ExitCode::output, [&] { tokenize(options_); }), HasSubstr("No space left on device"));
+  EXPECT_THAT(disk.folder().names(), ElementsAre());
+}
+
+}  // namespace
+}  // namespace expunge
