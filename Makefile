@@ -1,0 +1,63 @@
+# A thin front door over CMake; `make help` lists the targets.
+BUILD := build
+BUILD_ASAN := build-asan
+JOBS := $(shell nproc)
+# Warnings are errors in continuous integration only: other compilers may warn about more.
+WERROR := $(if $(CI),ON,OFF)
+SOURCES = $(shell find include src tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+
+# Open MPI refuses to start as root, as it is in a container, unless told twice.
+export OMPI_ALLOW_RUN_AS_ROOT := 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := all
+.PHONY: all demo test test-long asan format format-check tidy install-packages clean help
+
+# configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
+configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
+	cmake -S . -B $(1) $${generator:+-G "$$generator"} -DEXPUNGE_WERROR=$(WERROR) $(2)
+
+all: ## Build the release executable, build/expunge
+	@$(call configure,$(BUILD),)
+	@cmake --build $(BUILD) --target expunge -j $(JOBS)
+
+demo: install-packages all ## Train a small model, make it forget, show before and after (installs what is missing)
+	@data/demo.sh $(BUILD)/expunge
+
+test: install-packages ## Build and run the tests (installs what is missing)
+	@$(call configure,$(BUILD),)
+	@cmake --build $(BUILD) -j $(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -LE long
+
+test-long: install-packages ## Build and run the long tests
+	@$(call configure,$(BUILD),)
+	@cmake --build $(BUILD) -j $(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L long
+
+asan: install-packages ## Build with AddressSanitizer and UBSan in build-asan, and run the tests of one process
+	@$(call configure,$(BUILD_ASAN),-DEXPUNGE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo)
+	@cmake --build $(BUILD_ASAN) -j $(JOBS)
+	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir $(BUILD_ASAN) --output-on-failure --no-tests=error -LE long -E '_ranks$$'
+
+format: ## Format the sources with clang-format
+	@.ci/install_packages.sh clang-format
+	@clang-format -i $(SOURCES)
+
+format-check: ## Fail where clang-format would change something
+	@.ci/install_packages.sh clang-format
+	@clang-format --dry-run --Werror $(SOURCES)
+
+tidy: install-packages ## Check the sources with clang-tidy
+	@.ci/install_packages.sh clang-tidy
+	@$(call configure,$(BUILD),)
+	@run-clang-tidy -quiet -p $(BUILD) -j $(JOBS) "$(CURDIR)/src/.*"
+
+install-packages: ## Install the packages that are missing (apt-get; sudo only when not root)
+	@.ci/install_packages.sh
+
+clean: ## Remove the builds and what the demo made
+	rm -rf $(BUILD) $(BUILD_ASAN) demo
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
