@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Bad input: each kind has its message and exit code, and loses nothing.
+source "$(dirname "$0")/common.sh" "$1"
+make_inputs
+"$expunge" "${train[@]}" --max-steps 1 --output-dir base
+"$expunge" export --checkpoint base --output-dir model --quiet
+eval=("$expunge" eval --tokens tokens.h5 --domain papers --output eval.h5)
+broken() { rm -rf broken && cp -r model broken; }
+
+broken && truncate -s -100 broken/model.safetensors
+expect_exit 3 "model.safetensors.*truncated" "${eval[@]}" --model broken
+broken && printf '\xff\xff\xff\xff\xff\xff\xff\x7f' | dd of=broken/model.safetensors conv=notrunc status=none
+expect_exit 3 "header claims" "${eval[@]}" --model broken
+broken && sed -i 's/"hidden_size": 32/"hidden_size": 64/' broken/config.json
+expect_exit 3 "config.json says" "${eval[@]}" --model broken
+broken && sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": 3/' broken/config.json
+expect_exit 3 "model.layers.2.*missing" "${eval[@]}" --model broken
+broken && sed -i 's/"vocab_size": 400/"vocab_size": 399/' broken/config.json
+expect_exit 3 "config.json says 399" "${eval[@]}" --model broken
+broken && echo '{' >broken/config.json
+expect_exit 3 "config.json" "${eval[@]}" --model broken
+broken && sed -i 's/"model_type": "llama"/"model_type": "gpt2"/' broken/config.json
+expect_exit 3 "gpt2.*not supported" "${eval[@]}" --model broken
+expect_exit 3 "neither a model folder" "${eval[@]}" --model texts
+
+bad_text() { rm -rf bad && mkdir -p bad/papers && cat >bad/papers/forget.jsonl; }
+tokenize=("$expunge" tokenize --tokenizer init --data bad --output bad.h5)
+bad_text <<<$'{"text": "fine"}\n{"text": oops}'
+expect_exit 3 "forget.jsonl.*line 2" "${tokenize[@]}"
+bad_text <<<'{"body": "no such column"}'
+expect_exit 3 "text.*content" "${tokenize[@]}"
+bad_text </dev/null
+expect_exit 3 "forget" "${tokenize[@]}"
+bad_text <<<$'{"text": "\xff\xfe"}'
+expect_exit 3 "line 1.*UTF-8" "${tokenize[@]}"
+[[ ! -e bad.h5 ]] || die "a token file was left behind"
+mkdir no-tokenizer && cp init/tokenizer_config.json no-tokenizer/
+expect_exit 3 "tokenizer.model" "$expunge" tokenize --tokenizer no-tokenizer --data texts --output bad.h5
+expect_exit 4 "tokens.h5" "$expunge" tokenize --tokenizer init --data texts --output tokens.h5
+
+sed 's/"vocab_size": 400/"vocab_size": 50/' init/config.json >small.json
+expect_exit 3 "vocabulary" "$expunge" train --init-config small.json --tokens tokens.h5 --split papers/forget --output-dir small
+expect_exit 3 "papers/nothing" "$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/nothing --output-dir x
+head -c 3000 tokens.h5 >torn.h5
+expect_exit 3 "torn.h5" "$expunge" train --init-config init/config.json --tokens torn.h5 --split papers/forget --output-dir x
+expect_exit 2 "did you mean --learning-rate" "$expunge" "${train[@]}" --learning-rat 1 --output-dir x
+expect_exit 2 "gradient_ascent" "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method forget_it --output-dir x
+expect_exit 4 "exported|exists" "$expunge" export --checkpoint base --output-dir model
+expect_exit 4 "not a run folder" "$expunge" "${train[@]}" --output-dir texts
+[[ ! -e x ]] || die "a refused run left a folder"
+# On ranks: the code comes through mpirun, and the message names the rank.
+expect_exit 3 "rank 0 of 2.*neither a model folder" ranks 2 "${eval[@]}" --model texts
+
+if [[ $(id -u) == 0 ]] && mkdir disk && mount -t tmpfs -o size=1100k tmpfs disk 2>/dev/null; then
+  trap 'umount "$work/disk"; rm -rf "$work"' EXIT
+  expect_exit 4 "space|disk" ranks 2 "$expunge" "${train[@]}" --max-steps 6 --save-steps 1 --output-dir disk/run
+  [[ -n $(ls disk/run/checkpoints) ]] || die "no checkpoint before the disk was full"
+  good=$(ls disk/run/checkpoints | tail -n 1)
+  mount -o remount,size=20m disk
+  expect_exit 0 "" ranks 2 "$expunge" "${train[@]}" --max-steps 6 --save-steps 1 --output-dir disk/run --quiet=false
+  grep -q "resuming after step $((10#${good#step-}))" out.txt || die "did not resume from $good"
+else
+  echo "skipped: a full disk needs root and mount"
+fi
+echo passed

@@ -1,0 +1,54 @@
+# What the scripts share: a work folder with tokens and a small model, and checks that name what failed.
+set -euo pipefail
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
+expunge=$1
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+ranks() { local n=$1; shift; mpirun -n "$n" --oversubscribe --bind-to none "$@"; }
+die() { echo "FAILED: $*" >&2; exit 1; }
+
+# expect_exit CODE PATTERN COMMAND...: the command returns CODE and says PATTERN (grep -E) exactly where a user reads it.
+expect_exit() {
+  local code=$1 pattern=$2 found=0
+  shift 2
+  timeout 60 "$@" >out.txt 2>&1 || found=$?
+  [[ $found == "$code" ]] || { cat out.txt >&2; die "exit $found instead of $code: $*"; }
+  grep -qE -- "$pattern" out.txt || { cat out.txt >&2; die "no '$pattern' from: $*"; }
+  echo "ok: exit $code: $pattern"
+}
+
+# same_parameters CHECKPOINT CHECKPOINT: weights and moments are equal bit by bit.
+same_parameters() {
+  for group in parameters exp_avg exp_avg_sq; do
+    h5diff "$1/checkpoint.h5" "$2/checkpoint.h5" "/$group" || return 1
+  done
+}
+
+# attribute FILE OBJECT NAME: the value of a numeric attribute.
+attribute() { h5dump -a "$2/$3" "$1" | sed -nE 's/^ *\(0\): (.*)$/\1/p'; }
+
+# Tokens of the first documents of the corpus, a tokenizer for them, and the configuration of a tiny Llama.
+make_inputs() {
+  mkdir -p texts/papers texts/general init
+  for split in forget approximate retain; do head -n 12 "$root/data/corpus/papers/$split.jsonl" >"texts/papers/$split.jsonl"; done
+  head -n 12 "$root/data/corpus/general/evaluation.jsonl" >texts/general/evaluation.jsonl
+  cat texts/*/*.jsonl >all.txt
+  spm_train --input=all.txt --model_prefix=init/tokenizer --model_type=bpe --vocab_size=400 --byte_fallback=true \
+    --character_coverage=1.0 --minloglevel=2 2>spm.log || { cat spm.log >&2; die "spm_train"; }
+  cat >init/tokenizer_config.json <<'JSON'
+{"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "add_eos_token": false, "bos_token": "<s>", "eos_token": "</s>",
+ "unk_token": "<unk>", "legacy": true}
+JSON
+  cat >init/config.json <<'JSON'
+{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 32, "intermediate_size": 88,
+ "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 400, "rms_norm_eps": 1e-5,
+ "hidden_act": "silu", "torch_dtype": "float32", "tie_word_embeddings": false, "initializer_range": 0.05}
+JSON
+  "$expunge" tokenize --tokenizer init --data texts --output tokens.h5 --max-length 64 --quiet
+}
+
+train=(train --init-config init/config.json --tokens tokens.h5 --split papers/forget --split papers/retain
+       --learning-rate 3e-3 --global-batch-size 6 --quiet)

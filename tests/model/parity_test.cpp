@@ -1,0 +1,199 @@
+// The model against Hugging Face's Llama: nll, predictions and gradients of the models in tests/fixtures.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "expunge/io/model_folder.h"
+#include "expunge/model/llama.h"
+#include "support/lone_rank.h"
+
+namespace expunge {
+namespace {
+
+const std::filesystem::path kFixtures = EXPUNGE_FIXTURES;
+
+std::vector<std::vector<std::int32_t>> read_sequences(const std::filesystem::path& file) {
+  std::vector<std::vector<std::int32_t>> sequences;
+  std::ifstream input(file);
+  for (std::string line; std::getline(input, line);) {
+    std::istringstream ids(line);
+    sequences.emplace_back(std::istream_iterator<std::int32_t>(ids), std::istream_iterator<std::int32_t>());
+  }
+  return sequences;
+}
+
+/// A model of tests/fixtures on one rank, with its sequences and what was computed for them.
+template <Element T>
+struct Fixture {
+  explicit Fixture(const std::string& name)
+      : folder(kFixtures / name),
+        expected(kFixtures / name / "expected.safetensors"),
+        config(read_llama_config(kFixtures / name / "config.json")),
+        sequences(read_sequences(kFixtures / name / "tokens.txt")),
+        params(rank.runtime(), llama_units(config, 1), {false, true, false}, true),
+        llama(config, params, Recompute::none) {
+    check_tensors(config, folder);
+    for (int unit = 0; unit < params.units(); ++unit)
+      for (const ParameterView& view : params.layout(unit).views())
+        folder.read(view.name, 0, view.size, params.master(unit).data() + view.offset);
+    for (const auto& sequence : sequences) batch.append(sequence);
+    params.begin_step();
+  }
+
+  /// A whole tensor of the expected results.
+  std::vector<double> read(const std::string& name) const {
+    std::vector<double> values(expected.info(name).elements());
+    expected.read(name, 0, values.size(), values.data());
+    return values;
+  }
+  std::size_t first_token(int s) const { return static_cast<std::size_t>(batch.offsets[static_cast<std::size_t>(s)]); }
+  /// Mean nll of each sequence.
+  std::vector<double> mean_nll(const std::vector<acc_t<T>>& nll) const {
+    std::vector<double> means;
+    for (int s = 0; s < batch.sequences(); ++s) {
+      double sum = 0;
+      for (std::size_t t = first_token(s); t < first_token(s + 1); ++t) sum += static_cast<double>(nll[t]);
+      means.push_back(sum / batch.targets(s));
+    }
+    return means;
+  }
+  /// Weights that make the loss the mean over sequences of their mean nll.
+  std::vector<double> mean_weights() const {
+    std::vector<double> weights(batch.ids.size());
+    for (int s = 0; s < batch.sequences(); ++s)
+      for (std::size_t t = first_token(s); t + 1 < first_token(s + 1); ++t)
+        weights[t] = 1.0 / (batch.targets(s) * batch.sequences());
+    return weights;
+  }
+
+  LoneRank rank;
+  ModelFolder folder;
+  SafetensorsFile expected;
+  LlamaConfig config;
+  std::vector<std::vector<std::int32_t>> sequences;
+  TokenBatch batch;
+  ShardedParams<T> params;
+  Llama<T> llama;
+};
+
+/// Squared norms of a difference and of what was expected, added up over vectors.
+struct Difference {
+  template <typename A>
+  void add(std::span<const A> found, const std::vector<double>& wanted) {
+    ASSERT_EQ(found.size(), wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      const double difference = static_cast<double>(found[i]) - wanted[i];
+      error += difference * difference;
+      norm += wanted[i] * wanted[i];
+    }
+  }
+  /// Norm of the difference over the norm expected; not a number where that is zero.
+  double relative() const { return std::sqrt(error / norm); }
+  double error = 0, norm = 0;
+};
+
+/// Largest relative difference that the element type allows. The expected values are float32, computed in float32.
+template <Element T>
+constexpr double kTolerance = 1e-5;
+/// bfloat16 keeps 8 bits of each weight and activation: 2^-9 a rounding, of which some dozens add up.
+template <>
+constexpr double kTolerance<bf16> = 2e-2;
+
+/// nll of each target and the most likely next tokens, from whole logits (T, V) of sequence s.
+struct FromLogits {
+  template <Element T>
+  FromLogits(const Fixture<T>& fixture, int s) {
+    const std::vector<double> logits = fixture.read("logits/" + std::to_string(s));
+    const auto vocabulary = static_cast<std::size_t>(fixture.config.vocab_size);
+    const auto& ids = fixture.sequences[static_cast<std::size_t>(s)];
+    EXPECT_EQ(logits.size(), ids.size() * vocabulary);
+    for (std::size_t t = 0; t < ids.size(); ++t) {
+      const auto row = std::span(logits).subspan(t * vocabulary, vocabulary);
+      const auto most = std::ranges::max_element(row);
+      predictions.push_back(static_cast<std::int32_t>(most - row.begin()));
+      if (t + 1 == ids.size()) break;
+      double sum = 0;
+      for (const double logit : row) sum += std::exp(logit - *most);
+      nll.push_back(std::log(sum) + *most - row[static_cast<std::size_t>(ids[t + 1])]);
+    }
+  }
+  std::vector<double> nll;                // (T - 1)
+  std::vector<std::int32_t> predictions;  // (T)
+};
+
+template <typename T>
+class ParityTest : public testing::Test {};
+using ExactTypes = testing::Types<float, double>;
+TYPED_TEST_SUITE(ParityTest, ExactTypes);
+
+template <Element T>
+void expect_same_scores(const std::string& name) {
+  Fixture<T> fixture(name);
+  const auto scores = fixture.llama.score(fixture.batch);
+  const std::vector<double> means = fixture.mean_nll(scores.nll), expected = fixture.read("nll");
+  ASSERT_EQ(means.size(), expected.size());
+  for (std::size_t s = 0; s < means.size(); ++s)
+    EXPECT_NEAR(means[s], expected[s], kTolerance<T> * expected[s]) << name << ", sequence " << s;
+
+  int compared = 0;
+  for (int s = 0; fixture.expected.has("logits/" + std::to_string(s)); ++s, ++compared) {
+    const FromLogits logits(fixture, s);
+    Difference difference;
+    difference.add(std::span<const acc_t<T>>(scores.nll).subspan(fixture.first_token(s), logits.nll.size()), logits.nll);
+    EXPECT_LE(difference.relative(), kTolerance<T>) << name << ", sequence " << s;
+    EXPECT_TRUE(std::equal(logits.predictions.begin(), logits.predictions.end(),
+                           scores.predictions.begin() + static_cast<std::ptrdiff_t>(fixture.first_token(s))))
+        << name << ", sequence " << s;
+  }
+  EXPECT_GE(compared, 2);
+}
+
+TYPED_TEST(ParityTest, ScoresEqualThoseOfHuggingFace) {
+  expect_same_scores<TypeParam>("tiny_llama");
+  expect_same_scores<TypeParam>("tiny_llama_tied");
+}
+
+template <Element T>
+void expect_same_gradients(const std::string& name) {
+  Fixture<T> fixture(name);
+  (void)fixture.llama.forward_backward(fixture.batch, fixture.mean_weights());
+  fixture.params.finish_gradients();
+  Difference whole;
+  for (int unit = 0; unit < fixture.params.units(); ++unit) {
+    for (const ParameterView& view : fixture.params.layout(unit).views()) {
+      const std::span<const acc_t<T>> found = fixture.params.gradient(unit).subspan(view.offset, view.size);
+      const std::vector<double> wanted = fixture.read("grad/" + view.name);
+      whole.add(found, wanted);
+      if (std::is_same_v<T, bf16>) continue;  // in bfloat16 as a whole: a small gradient may be a difference of large ones
+      Difference difference;
+      difference.add(found, wanted);
+      EXPECT_LE(difference.relative(), kTolerance<T>) << name << ", " << view.name;
+    }
+  }
+  EXPECT_LE(whole.relative(), kTolerance<T>) << name;
+}
+
+TYPED_TEST(ParityTest, GradientsEqualThoseOfHuggingFace) {
+  expect_same_gradients<TypeParam>("tiny_llama");
+  expect_same_gradients<TypeParam>("tiny_llama_tied");
+}
+
+TEST(ParityInBfloat16, MeanNllAndGradientsAreNear) {
+  for (const std::string name : {"tiny_llama", "tiny_llama_tied"}) {
+    Fixture<bf16> fixture(name);
+    const std::vector<double> means = fixture.mean_nll(fixture.llama.score(fixture.batch).nll);
+    Difference difference;
+    difference.add(std::span<const double>(means), fixture.read("nll"));
+    EXPECT_LE(difference.relative(), kTolerance<bf16>) << name;
+    expect_same_gradients<bf16>(name);
+  }
+}
+
+}  // namespace
+}  // namespace expunge

@@ -1,0 +1,173 @@
+// Checkpoints over ranks: round trip, true shapes, damage, removal of old ones, another world size.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "expunge/core/random.h"
+#include "expunge/io/hdf5.h"
+#include "expunge/model/llama.h"
+#include "expunge/train/checkpoint.h"
+#include "support/mpi_session.h"
+#include "support/temporary_folder.h"
+
+namespace expunge {
+namespace {
+
+const Runtime& runtime() { return test_session().runtime(); }
+
+std::vector<UnitLayout> units_for(int world) {
+  LlamaConfig config;
+  config.hidden_size = 20;
+  config.intermediate_size = 27;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 6;
+  config.vocab_size = 31;
+  return llama_units(config, world);
+}
+
+/// Element i of a parameter's group: a number that nothing else has.
+double value(const std::string& group, const std::string& name, std::size_t i) {
+  return static_cast<float>(random_uniform(random_stream(group), random_stream(name), i));
+}
+
+/// Shards of this rank, as if the job had `world` ranks and this were `rank`.
+template <typename A>
+struct Shards {
+  Shards(int rank, int world, bool filled) : rank_(rank) {
+    state.units = units_for(world);
+    for (auto& group : storage)
+      for (const UnitLayout& unit : state.units) group.emplace_back(unit.shard_size(), A(0));
+    std::vector<std::span<A>>* const groups[] = {&state.parameters, &state.exp_avg, &state.exp_avg_sq};
+    for (int g = 0; g < 3; ++g)
+      for (auto& shard : storage[g]) groups[g]->push_back(shard);
+    if (filled) for_each([](A& slot, double expected) { slot = static_cast<A>(expected); });
+  }
+  template <typename Visit>
+  void for_each(Visit visit) {
+    const char* const names[] = {"parameters", "exp_avg", "exp_avg_sq"};
+    for (int g = 0; g < 3; ++g)
+      for (std::size_t u = 0; u < state.units.size(); ++u)
+        for (const ParameterSlice& slice : state.units[u].slices(rank_))
+          for (std::size_t i = 0; i < slice.count; ++i)
+            visit(storage[g][u][slice.offset + i], value(names[g], slice.view->name, slice.first + i));
+  }
+  int rank_;
+  std::vector<std::vector<A>> storage[3];
+  StateShards<A> state;
+};
+
+/// A folder that all ranks see.
+class SharedFolder {
+ public:
+  SharedFolder() {
+    if (runtime().comm.rank() == 0) own_.emplace();
+    path_ = on_root(runtime(), [&] { return own_->path().string(); });
+  }
+  ~SharedFolder() { barrier(runtime()); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::optional<TemporaryFolder> own_;
+  std::filesystem::path path_;
+};
+
+CheckpointInfo info_of(std::int64_t step) {
+  CheckpointInfo info;
+  info.step = step;
+  info.global_batch = 12;
+  info.world_size = runtime().comm.size();
+  info.dtype = "float32";
+  info.config = "seed = 1\n";
+  return info;
+}
+
+void write(const std::filesystem::path& folder, std::int64_t step, std::int64_t keep = 0) {
+  const Shards<float> shards(runtime().comm.rank(), runtime().comm.size(), true);
+  write_checkpoint(runtime(), folder, info_of(step), shards.state, keep);
+}
+
+TEST(Checkpoint, IsReadBackByAnyWorldSize) {
+  const SharedFolder folder;
+  write(folder.path(), 5);
+  const auto found = newest_good_checkpoint(runtime(), folder.path());
+  ASSERT_TRUE(found);
+  const CheckpointReader reader(*found);
+  EXPECT_EQ(reader.info().step, 5);
+  EXPECT_EQ(reader.info().global_batch, 12);
+  EXPECT_EQ(reader.info().config, "seed = 1\n");
+  for (int world = 1; world <= 5; ++world) {
+    for (int rank = 0; rank < world; ++rank) {
+      Shards<float> shards(rank, world, false);
+      read_state(reader, rank, shards.state);
+      shards.for_each([](float slot, double expected) { ASSERT_EQ(slot, static_cast<float>(expected)); });
+    }
+  }
+  Shards<double> doubles(0, 1, false);
+  reader.read<double>("parameters", doubles.state.units[1].views()[3], 7, std::span(doubles.storage[0][1]).first(9));
+  EXPECT_EQ(doubles.storage[0][1][2], value("parameters", doubles.state.units[1].views()[3].name, 9));
+}
+
+TEST(Checkpoint, ShowsParametersInTheirTrueShapes) {
+  const SharedFolder folder;
+  write(folder.path(), 1);
+  const Hdf5File file = Hdf5File::open(folder.path() / "step-000001" / "checkpoint.h5");
+  for (const char* group : {"parameters", "exp_avg", "exp_avg_sq"}) {
+    EXPECT_EQ(file.shape(std::string("/") + group + "/model.layers.1.self_attn.k_proj.weight"), (std::vector<std::uint64_t>{12, 20}));
+    EXPECT_EQ(file.shape(std::string("/") + group + "/model.norm.weight"), (std::vector<std::uint64_t>{20}));
+  }
+}
+
+TEST(Checkpoint, ADamagedOneIsPassedOver) {
+  const SharedFolder folder;
+  write(folder.path(), 1);
+  write(folder.path(), 2);
+  const auto damage = [&](const char* name) {
+    if (runtime().comm.rank() == 0) {
+      std::fstream file(folder.path() / "step-000002" / name, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(-9, std::ios::end);
+      const auto place = file.tellg();
+      const int byte = file.get();
+      file.seekp(place);
+      file.put(static_cast<char>(byte ^ 1));
+    }
+    barrier(runtime());
+  };
+  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000002");
+  damage("shard-00000-of-0000X.h5");  // no such file: nothing happens
+  const std::string shard = "shard-00000-of-0000" + std::to_string(runtime().comm.size()) + ".h5";
+  damage(shard.c_str());
+  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000001") << "one bit of a shard";
+  EXPECT_THROW(verify_checkpoint(runtime(), folder.path() / "step-000002"), Error);
+  damage(shard.c_str());
+  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000002") << "put right again";
+  damage("checkpoint.h5");
+  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000001") << "one bit of the index";
+}
+
+TEST(Checkpoint, WhatAKilledWriterLeftIsNoCheckpoint) {
+  const SharedFolder folder;
+  write(folder.path(), 1);
+  if (runtime().comm.rank() == 0) {
+    std::filesystem::copy(folder.path() / "step-000001", folder.path() / ".writing-step-000002");
+    std::filesystem::create_directory(folder.path() / "step-000003");
+  }
+  barrier(runtime());
+  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000001");
+  barrier(runtime());
+  if (runtime().comm.rank() == 0) sweep_checkpoints(folder.path());
+  barrier(runtime());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / ".writing-step-000002"));
+}
+
+TEST(Checkpoint, KeepsTheNewest) {
+  const SharedFolder folder;
+  for (const std::int64_t step : {2, 4, 10, 100}) write(folder.path(), step, 2);
+  std::vector<std::string> left;
+  for (const auto& path : list_checkpoints(folder.path())) left.push_back(path.filename().string());
+  EXPECT_EQ(left, (std::vector<std::string>{"step-000100", "step-000010"}));
+}
+
+}  // namespace
+}  // namespace expunge
