@@ -40,7 +40,8 @@ int report(Place place, ExitCode code, const std::string& message) {
     std::fputs(fmt::format("expunge: error{}: {}\n", where, message).c_str(), stderr);
   }
   std::fflush(nullptr);
-  if (in_mpi) MpiEnvironment::abort(status);
+  // A rank alone ends in order; MPI_Abort would add a message of its own.
+  if (in_mpi && place.size > 1) MpiEnvironment::abort(status);
   return status;
 }
 

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <string_view>
+#include <system_error>
 
 #include "expunge/core/error.h"
 #include "expunge/io/json.h"
@@ -14,25 +16,42 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kIndexLimit = std::uint64_t{256} << 20;
+constexpr std::uint64_t kSideFileLimit = std::uint64_t{1} << 30;
 
-std::uint64_t elements(const SafetensorsWriter::Tensor& tensor) {
-  std::uint64_t n = 1;
-  for (const std::int64_t size : tensor.shape) n *= static_cast<std::uint64_t>(size);
-  return n;
+/// Whether `name` is that of a file directly in a folder, so that an index cannot lead out of it.
+bool is_file_name(const std::string& name) {
+  return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+/// The real path of a folder to be written, which must be empty or not exist.
+fs::path free_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::path real = fs::weakly_canonical(fs::absolute(folder, error), error);
+  if (!error && !real.has_filename()) real = real.parent_path();  // a slash at the end
+  if (!error && is_there(real) && (!fs::is_directory(real, error) || !fs::is_empty(real, error)) && !error)
+    fail(ExitCode::output,
+         fmt::format("{}: already there, and not an empty folder; remove it or name another", folder.string()));
+  if (error) fail(ExitCode::output, fmt::format("{}: cannot be looked into: {}", folder.string(), error.message()));
+  return real;
 }
 
 }  // namespace
 
 ModelFolder::ModelFolder(const fs::path& folder) : path_(folder) {
   const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
-  if (fs::exists(single)) {
+  if (is_there(single)) {
     files_.emplace_back(single);
     for (const auto& [name, info] : files_[0].tensors()) file_of_[name] = 0;
-  } else if (fs::exists(index)) {
+  } else if (is_there(index)) {
     open_index(index);
   } else {
-    const char* hint = fs::exists(folder / "pytorch_model.bin") || fs::exists(folder / "pytorch_model.bin.index.json")
-                           ? "; it holds pytorch_model.bin: load it with transformers and save_pretrained(safe_serialization=True)"
+    const char* hint = is_there(folder / "pytorch_model.bin") || is_there(folder / "pytorch_model.bin.index.json")
+                           ? "; it holds pytorch_model.bin: load it with transformers and write it with save_pretrained()"
                            : "";
     fail(ExitCode::bad_input,
          fmt::format("{}: no model.safetensors and no model.safetensors.index.json{}", folder.string(), hint));
@@ -44,10 +63,11 @@ void ModelFolder::open_index(const fs::path& index) {
   const JsonObject map(json.at("weight_map"), index.string() + ": weight_map");
   std::set<std::string> names;
   for (const auto& [tensor, value] : map.value().items()) {
-    const std::string file = map.string(tensor);
-    if (file.empty() || file.find('/') != std::string::npos || file == "..")
-      fail(ExitCode::bad_input, fmt::format("{}: tensor {}: '{}' is not a file name in the folder", index.string(), tensor, file));
-    names.insert(file);
+    const std::string name = map.string(tensor);
+    if (!is_file_name(name)) map.wrong(tensor, "the name of a file in the folder");
+    if (names.insert(name).second && !is_there(path_ / name))
+      fail(ExitCode::bad_input, fmt::format("{}: the file {}, which the index names, is missing; fetch the model again",
+                                            path_.string(), json_excerpt(name)));
   }
   std::map<std::string, std::size_t> number;
   for (const std::string& name : names) {
@@ -57,8 +77,8 @@ void ModelFolder::open_index(const fs::path& index) {
   for (const auto& [tensor, value] : map.value().items()) {
     const std::size_t file = number.at(value.get<std::string>());
     if (!files_[file].has(tensor))
-      fail(ExitCode::bad_input, fmt::format("{}: tensor {} is not in {} as the index says", index.string(), tensor,
-                                            files_[file].path().filename().string()));
+      fail(ExitCode::bad_input, fmt::format("{}: tensor {} is not in {} as the index says; fetch the model again",
+                                            index.string(), json_excerpt(tensor), files_[file].path().filename().string()));
     file_of_[tensor] = file;
   }
 }
@@ -71,32 +91,30 @@ std::vector<std::string> ModelFolder::names() const {
 
 const SafetensorsFile& ModelFolder::file(const std::string& name) const {
   const auto found = file_of_.find(name);
-  if (found == file_of_.end()) fail(ExitCode::bad_input, fmt::format("{}: tensor {} is missing", path_.string(), name));
+  if (found == file_of_.end())
+    fail(ExitCode::bad_input, fmt::format("{}: tensor {} is missing", path_.string(), json_excerpt(name)));
   return files_[found->second];
 }
 
 ModelFolderWriter::ModelFolderWriter(const fs::path& folder, DType dtype, std::vector<SafetensorsWriter::Tensor> tensors,
                                      std::uint64_t most_bytes)
-    : folder_(fs::absolute(folder).lexically_normal()), dtype_(dtype) {
-  if (!folder_.has_filename()) folder_ = folder_.parent_path();
+    : folder_(free_folder(folder)), dtype_(dtype) {
   std::error_code error;
-  if (fs::exists(folder_) && !fs::is_empty(folder_, error))
-    fail(ExitCode::output, fmt::format("{}: exists and is not empty; remove it or give another folder", folder.string()));
   writing_ = folder_.parent_path() / fmt::format(".{}.writing", folder_.filename().string());
-  fs::remove_all(writing_, error);
+  fs::remove_all(writing_, error);  // left by a killed process
   fs::create_directories(writing_, error);
   if (error) fail(ExitCode::output, fmt::format("{}: cannot be made: {}", writing_.string(), error.message()));
 
   std::uint64_t bytes = 0;
   for (SafetensorsWriter::Tensor& tensor : tensors) {
-    const std::uint64_t more = elements(tensor) * static_cast<std::uint64_t>(dtype_size(dtype));
+    const std::uint64_t more = tensor.elements() * static_cast<std::uint64_t>(dtype_size(dtype));
     if (parts_.empty() || bytes + more > most_bytes) {
       parts_.emplace_back();
       part_elements_.push_back(0);
       bytes = 0;
     }
     bytes += more;
-    part_elements_.back() += elements(tensor);
+    part_elements_.back() += tensor.elements();
     parts_.back().push_back(std::move(tensor));
   }
   check(!parts_.empty(), "a model has tensors");
@@ -132,9 +150,7 @@ void ModelFolderWriter::append(const double* values, std::uint64_t count) {
 }
 
 void ModelFolderWriter::copy_side_file(const fs::path& file) {
-  std::error_code error;
-  fs::copy_file(file, writing_ / file.filename(), error);
-  if (error) fail(ExitCode::output, fmt::format("{}: cannot be copied to {}: {}", file.string(), writing_.string(), error.message()));
+  write_side_file(file.filename().string(), read_file(file, kSideFileLimit));
 }
 
 void ModelFolderWriter::write_side_file(const std::string& name, std::string_view content) {
@@ -147,7 +163,7 @@ void ModelFolderWriter::write_index() const {
   for (std::size_t part = 0; part < parts_.size(); ++part) {
     for (const SafetensorsWriter::Tensor& tensor : parts_[part]) {
       map[tensor.name] = file_name(part);
-      bytes += elements(tensor) * static_cast<std::uint64_t>(dtype_size(dtype_));
+      bytes += tensor.elements() * static_cast<std::uint64_t>(dtype_size(dtype_));
     }
   }
   const nlohmann::ordered_json index = {{"metadata", {{"total_size", bytes}}}, {"weight_map", map}};
@@ -161,8 +177,7 @@ void ModelFolderWriter::finish() {
   if (parts_.size() > 1) write_index();
   sync_to_disk(writing_);
   std::error_code error;
-  fs::remove(folder_, error);  // an empty folder may be there
-  fs::rename(writing_, folder_, error);
+  fs::rename(writing_, folder_, error);  // replaces an empty folder
   if (error) fail(ExitCode::output, fmt::format("{}: cannot be renamed: {}", folder_.string(), error.message()));
   finished_ = true;
   sync_to_disk(folder_.parent_path());

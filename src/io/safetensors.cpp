@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "expunge/core/error.h"
@@ -20,20 +22,51 @@
 namespace expunge {
 namespace {
 
-constexpr std::uint64_t kHeaderLimit = 100'000'000;  // as the reference implementation
-constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t kHeaderLimit = 100'000'000;          // as the reference implementation
+constexpr std::uint64_t kLengthBytes = 8;                    // the header's length, little-endian
+constexpr std::size_t kDeepest = 8;                          // nesting of the header's JSON; the format needs 3
+constexpr std::uint64_t kWindow = std::uint64_t{128} << 10;  // the least read-ahead window in use, a multiple of the page
+constexpr std::uint64_t kPiece = std::uint64_t{16} << 20;    // bytes mapped at a time: a multiple of every element size
+
+std::string not_valid(const std::filesystem::path& path) {
+  return fmt::format("{}: not a valid safetensors file (fetch or convert it again)", path.string());
+}
 
 [[noreturn]] void bad(const std::filesystem::path& path, const std::string& what) {
-  fail(ExitCode::bad_input, fmt::format("{}: not a valid safetensors file: {}; fetch or convert the file again", path.string(), what));
+  fail(ExitCode::bad_input, fmt::format("{}: {}", not_valid(path), what));
 }
+
+/// A name from the file, fit for a terminal.
+std::string shown(const std::string& name) { return json_excerpt(name); }
 
 /// Bits of an element of any type that the format knows; 0 for others.
 std::uint64_t dtype_bits(const std::string& dtype) {
   static const std::map<std::string, std::uint64_t> kBits = {
-      {"F64", 64}, {"I64", 64}, {"U64", 64},     {"F32", 32},     {"I32", 32}, {"U32", 32}, {"F16", 16}, {"BF16", 16},
-      {"I16", 16}, {"U16", 16}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"I8", 8},   {"U8", 8},   {"BOOL", 8}, {"F8_E8M0", 8}};
+      {"F64", 64},    {"I64", 64},    {"U64", 64},        {"C64", 64},        {"F32", 32}, {"I32", 32},
+      {"U32", 32},    {"F16", 16},    {"BF16", 16},       {"I16", 16},        {"U16", 16}, {"F8_E4M3", 8},
+      {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I8", 8},   {"U8", 8},
+      {"BOOL", 8},    {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"F4", 4}};
   const auto found = kBits.find(dtype);
   return found == kBits.end() ? 0 : found->second;
+}
+
+/// Parses the header. A key that comes twice is an error: readers differ on which one counts.
+nlohmann::json parse(const std::filesystem::path& path, std::string_view text) {
+  using nlohmann::json;
+  std::vector<std::set<std::string>> keys;  // of each object that is open
+  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
+    if (static_cast<std::size_t>(depth) > kDeepest) bad(path, "its header is nested too deeply");
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+      bad(path, fmt::format("its header has {} twice", shown(parsed.get<std::string>())));
+    return true;
+  };
+  try {
+    return json::parse(text, watch);
+  } catch (const json::exception& error) {
+    bad(path, fmt::format("its header is not JSON: {}", error.what()));
+  }
 }
 
 std::uint64_t offset(const JsonObject& tensor, const nlohmann::json& value) {
@@ -47,7 +80,8 @@ TensorInfo read_info(const JsonObject& tensor, std::uint64_t data_begin) {
   const nlohmann::json& shape = tensor.at("shape");
   if (!shape.is_array() || shape.size() > 8) tensor.wrong("shape", "a list of at most 8 sizes");
   for (const nlohmann::json& size : shape) {
-    if (!size.is_number_unsigned() || size.get<std::uint64_t>() > std::uint64_t{1} << 40) tensor.wrong("shape", "sizes below 2^40");
+    if (!size.is_number_unsigned() || size.get<std::uint64_t>() > std::uint64_t{1} << 40)
+      tensor.wrong("shape", "whole numbers of at most 2^40");
     info.shape.push_back(size.get<std::int64_t>());
   }
   const nlohmann::json& offsets = tensor.at("data_offsets");
@@ -55,28 +89,41 @@ TensorInfo read_info(const JsonObject& tensor, std::uint64_t data_begin) {
   info.begin = offset(tensor, offsets[0]);
   info.end = offset(tensor, offsets[1]);
   if (info.begin > info.end || info.end > std::numeric_limits<std::uint64_t>::max() - data_begin)
-    tensor.wrong("data_offsets", "a begin that is at most the end");
+    tensor.wrong("data_offsets", "a begin that is at most the end, in the file");
   info.begin += data_begin;
   info.end += data_begin;
   return info;
 }
 
-/// Bytes that dtype and shape ask for; false when they do not fit 64 bits.
+/// Bytes that dtype and shape ask for; false when they are no whole number or do not fit 64 bits.
 bool size_in_bytes(const TensorInfo& info, std::uint64_t& bytes) {
-  bytes = dtype_bits(info.dtype);
+  std::uint64_t bits = dtype_bits(info.dtype);
   for (const std::int64_t size : info.shape)
-    if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes)) return false;
-  bytes /= 8;
-  return true;
+    if (__builtin_mul_overflow(bits, static_cast<std::uint64_t>(size), &bits)) return false;
+  bytes = bits / 8;
+  return bits % 8 == 0;
 }
 
-template <typename Stored, typename Out, typename Convert>
-void convert(const char* from, std::uint64_t count, Out* out, Convert to_number) {
+template <typename Out>
+using Converter = void (*)(const char* from, std::uint64_t count, Out* out);
+
+template <typename Out, typename Stored, auto to_number>
+void convert(const char* from, std::uint64_t count, Out* out) {
   for (std::uint64_t i = 0; i < count; ++i) {
     Stored stored;
     std::memcpy(&stored, from + i * sizeof(Stored), sizeof(Stored));  // data may be unaligned
     out[i] = static_cast<Out>(to_number(stored));
   }
+}
+
+/// Null where the dtype cannot be read.
+template <typename Out>
+Converter<Out> converter(const std::string& dtype) {
+  if (dtype == "F32") return convert<Out, float, [](float x) { return x; }>;
+  if (dtype == "F64") return convert<Out, double, [](double x) { return x; }>;
+  if (dtype == "BF16") return convert<Out, bf16, [](bf16 x) { return static_cast<float>(x); }>;
+  if (dtype == "F16") return convert<Out, std::uint16_t, float_from_float16>;
+  return nullptr;
 }
 
 }  // namespace
@@ -87,32 +134,19 @@ std::uint64_t TensorInfo::elements() const {
   return n;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) fail(ExitCode::bad_input, fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
-  struct stat status {};
-  const bool regular = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
-  bytes_ = regular ? static_cast<std::uint64_t>(status.st_size) : 0;
-  void* const map = bytes_ >= kLengthBytes ? mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file, 0) : MAP_FAILED;
-  const int error = errno;
-  ::close(file);
-  if (!regular) bad(path, "it is not a regular file");
-  if (bytes_ < kLengthBytes) bad(path, fmt::format("it has {} bytes", bytes_));
-  if (map == MAP_FAILED) fail(ExitCode::bad_input, fmt::format("{}: cannot be mapped: {}", path.string(), std::strerror(error)));
-  map_ = static_cast<const char*>(map);
-  // No read-ahead: the pages around a slice belong to other ranks.
-  madvise(map, bytes_, MADV_RANDOM);
-  try {
-    parse_header();
-    check_layout();
-  } catch (...) {
-    munmap(map, bytes_);
-    throw;
-  }
+bool TensorInfo::readable() const { return converter<float>(dtype) != nullptr; }
+
+// Delegating: the destructor runs when a check throws.
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : SafetensorsFile() {
+  path_ = path;
+  open();
+  parse_header();
+  check_layout();
 }
 
 SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
     : path_(std::move(other.path_)),
+      file_(std::exchange(other.file_, -1)),
       map_(std::exchange(other.map_, nullptr)),
       bytes_(other.bytes_),
       header_bytes_(other.header_bytes_),
@@ -120,57 +154,111 @@ SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
 
 SafetensorsFile::~SafetensorsFile() {
   if (map_) munmap(const_cast<char*>(map_), bytes_);
+  if (file_ >= 0) ::close(file_);
+}
+
+void SafetensorsFile::open() {
+  // Without O_NONBLOCK a named pipe would wait for a writer.
+  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file_ < 0) fail(ExitCode::bad_input, fmt::format("{}: cannot be opened: {}", path_.string(), std::strerror(errno)));
+  struct stat status {};
+  if (fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) bad(path_, "it is not a regular file");
+  bytes_ = static_cast<std::uint64_t>(status.st_size);
+  if (bytes_ < kLengthBytes) bad(path_, fmt::format("it has {} bytes, a header alone has more", bytes_));
+  void* const map = mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file_, 0);
+  if (map == MAP_FAILED)
+    fail(ExitCode::bad_input, fmt::format("{}: cannot be mapped: {}", path_.string(), std::strerror(errno)));
+  map_ = static_cast<const char*>(map);
+  // No read-ahead: the pages around a slice belong to other ranks.
+  madvise(map, bytes_, MADV_RANDOM);
 }
 
 void SafetensorsFile::parse_header() {
   std::uint64_t length = 0;
+  fetch(0, kLengthBytes);
   std::memcpy(&length, map_, kLengthBytes);  // little-endian, as every machine this builds on
-  if (length > kHeaderLimit || length > bytes_ - kLengthBytes)
-    bad(path_, fmt::format("its header claims {} bytes, the file has {}; the file may be truncated", length, bytes_));
+  if (length > kHeaderLimit)
+    bad(path_, fmt::format("its header claims {} bytes, more than the {} allowed", length, kHeaderLimit));
+  if (length > bytes_ - kLengthBytes)
+    bad(path_, fmt::format("its header claims {} bytes, the file has {} in all; it may be truncated", length, bytes_));
   header_bytes_ = kLengthBytes + length;
-  const JsonObject header(parse_json(std::string_view(map_ + kLengthBytes, length), path_.string()), path_.string());
+  fetch(0, header_bytes_);
+  const JsonObject header(parse(path_, std::string_view(map_ + kLengthBytes, length)), not_valid(path_));
+  release(0, header_bytes_);
   for (const auto& [name, value] : header.value().items()) {
     if (name == "__metadata__") continue;
-    tensors_[name] = read_info(JsonObject(value, fmt::format("{}: tensor {}", path_.string(), name)), header_bytes_);
+    tensors_[name] = read_info(JsonObject(value, fmt::format("{}: tensor {}", not_valid(path_), shown(name))), header_bytes_);
   }
 }
 
 /// Every tensor has the bytes that dtype and shape ask for, and together they fill the data without gap or overlap.
 void SafetensorsFile::check_layout() const {
-  std::vector<std::pair<const std::string*, const TensorInfo*>> ordered;
   for (const auto& [name, info] : tensors_) {
-    if (dtype_bits(info.dtype) == 0) bad(path_, fmt::format("tensor {} has the unknown dtype '{}'", name, info.dtype));
+    if (dtype_bits(info.dtype) == 0)
+      bad(path_, fmt::format("tensor {} has the unknown dtype {}", shown(name), shown(info.dtype)));
     if (info.end > bytes_)
-      bad(path_, fmt::format("tensor {} ends at byte {}, the file has {}; the file may be truncated", name, info.end, bytes_));
+      bad(path_, fmt::format("tensor {} ends at byte {}, the file has {}; it may be truncated", shown(name), info.end, bytes_));
     std::uint64_t expected = 0;
     if (!size_in_bytes(info, expected) || expected != info.end - info.begin)
-      bad(path_, fmt::format("tensor {}: {} [{}] does not fill its {} bytes", name, info.dtype, fmt::join(info.shape, ", "),
-                             info.end - info.begin));
-    ordered.emplace_back(&name, &info);
+      bad(path_, fmt::format("tensor {}: {} [{}] does not fill the {} bytes of its data_offsets", shown(name), info.dtype,
+                             fmt::join(info.shape, ", "), info.end - info.begin));
   }
-  std::sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
-  });
   std::uint64_t at = header_bytes_;
-  for (const auto& [name, info] : ordered) {
-    if (info->begin < at) bad(path_, fmt::format("tensor {} overlaps the one before it", *name));
-    if (info->begin > at) bad(path_, fmt::format("{} bytes before tensor {} belong to no tensor", info->begin - at, *name));
-    at = info->end;
+  for (const auto& [name, begin, end] : segments()) {
+    if (name.empty() && begin == 0) continue;
+    if (begin < at) bad(path_, fmt::format("tensor {} overlaps the one before it by {} bytes", shown(name), at - begin));
+    if (begin > at) bad(path_, fmt::format("{} bytes before tensor {} belong to no tensor", begin - at, shown(name)));
+    at = end;
   }
   if (at != bytes_) bad(path_, fmt::format("{} bytes at its end belong to no tensor", bytes_ - at));
 }
 
+std::vector<SafetensorsFile::Segment> SafetensorsFile::segments() const {
+  std::vector<Segment> segments = {{"", 0, header_bytes_}};
+  for (const auto& [name, info] : tensors_) segments.push_back({name, info.begin, info.end});
+  std::ranges::sort(segments, {}, [](const Segment& s) { return std::pair(s.begin, s.end); });
+  return segments;
+}
+
 const TensorInfo& SafetensorsFile::info(const std::string& name) const {
   const auto found = tensors_.find(name);
-  if (found == tensors_.end()) fail(ExitCode::bad_input, fmt::format("{}: tensor {} is missing", path_.string(), name));
+  if (found == tensors_.end()) fail(ExitCode::bad_input, fmt::format("{}: tensor {} is missing", path_.string(), shown(name)));
   return found->second;
 }
 
-/// Has the system read the pages of a byte range, and no others, in one go.
+/// Has the system read the pages of a byte range, and no others, in one go. What would otherwise be a SIGBUS is an error here.
 void SafetensorsFile::fetch(std::uint64_t begin, std::uint64_t end) const {
-  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  const std::uint64_t first = begin / page * page;
-  madvise(const_cast<char*>(map_) + first, end - first, MADV_WILLNEED);
+  struct stat status {};
+  if (fstat(file_, &status) != 0 || static_cast<std::uint64_t>(status.st_size) < bytes_)
+    fail(ExitCode::bad_input,
+         fmt::format("{}: shrank from {} to {} bytes while it was read; leave model files alone during a run", path_.string(),
+                     bytes_, status.st_size));
+  const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)), first = begin / page * page;
+  char* const from = const_cast<char*>(map_) + first;
+  // Linux cuts each request at its read-ahead window; the rest would come page by page, at a hundredth of the speed.
+  for (std::uint64_t at = 0; at < end - first; at += kWindow)
+    madvise(from + at, std::min(kWindow, end - first - at), MADV_WILLNEED);
+#ifdef MADV_POPULATE_READ
+  // Unknown to kernels before 5.14, where pages come at first use.
+  if (madvise(from, end - first, MADV_POPULATE_READ) != 0 && (errno == EFAULT || errno == EHWPOISON))
+    fail(ExitCode::bad_input, fmt::format("{}: bytes {} to {} cannot be read from the disk", path_.string(), begin, end));
+#endif
+}
+
+/// Unmaps the pages of a byte range; they stay in the system's cache.
+void SafetensorsFile::release(std::uint64_t begin, std::uint64_t end) const {
+  const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)), first = begin / page * page;
+  madvise(const_cast<char*>(map_) + first, end - first, MADV_DONTNEED);
+}
+
+void SafetensorsFile::visit(std::uint64_t begin, std::uint64_t end, const std::function<void(std::string_view)>& use) const {
+  check(begin <= end && end <= bytes_, "a byte range lies in the file");
+  for (; begin < end; begin += std::min(kPiece, end - begin)) {
+    const std::uint64_t piece_end = begin + std::min(kPiece, end - begin);
+    fetch(begin, piece_end);
+    use({map_ + begin, piece_end - begin});
+    release(begin, piece_end);
+  }
 }
 
 std::string_view SafetensorsFile::raw(std::uint64_t begin, std::uint64_t end) const {
@@ -183,16 +271,15 @@ template <typename Out>
 void SafetensorsFile::read_as(const std::string& name, std::uint64_t first, std::uint64_t count, Out* out) const {
   const TensorInfo& tensor = info(name);
   check(first <= tensor.elements() && count <= tensor.elements() - first, "a slice lies in its tensor");
-  if (count == 0) return;
-  const std::uint64_t element = dtype_bits(tensor.dtype) / 8;
-  const char* const from = map_ + tensor.begin + first * element;
-  fetch(tensor.begin + first * element, tensor.begin + (first + count) * element);
-  if (tensor.dtype == "F32") return convert<float>(from, count, out, [](float x) { return x; });
-  if (tensor.dtype == "F64") return convert<double>(from, count, out, [](double x) { return x; });
-  if (tensor.dtype == "BF16") return convert<bf16>(from, count, out, [](bf16 x) { return static_cast<float>(x); });
-  if (tensor.dtype == "F16") return convert<std::uint16_t>(from, count, out, float_from_float16);
-  fail(ExitCode::bad_input, fmt::format("{}: tensor {} is {}; expected F32, F16, BF16 or F64: convert the model", path_.string(),
-                                        name, tensor.dtype));
+  const Converter<Out> convert_piece = converter<Out>(tensor.dtype);
+  if (!convert_piece)
+    fail(ExitCode::bad_input, fmt::format("{}: tensor {} has dtype {}; expected F32, F16, BF16 or F64: convert the model",
+                                          path_.string(), shown(name), tensor.dtype));
+  const std::uint64_t size = dtype_bits(tensor.dtype) / 8;
+  visit(tensor.begin + first * size, tensor.begin + (first + count) * size, [&](std::string_view piece) {
+    convert_piece(piece.data(), piece.size() / size, out);
+    out += piece.size() / size;
+  });
 }
 
 void SafetensorsFile::read(const std::string& name, std::uint64_t first, std::uint64_t count, float* out) const {

@@ -18,10 +18,14 @@ namespace {
 
 std::string stored_name(DType dtype) {
   switch (dtype) {
-    case DType::float32: return "F32";
-    case DType::float64: return "F64";
-    case DType::bfloat16: return "BF16";
-    case DType::float16: return "F16";
+    case DType::float32:
+      return "F32";
+    case DType::float64:
+      return "F64";
+    case DType::bfloat16:
+      return "BF16";
+    case DType::float16:
+      return "F16";
   }
   fail(ExitCode::internal, "dtype without a stored name");
 }
@@ -37,17 +41,22 @@ void encode(const double* values, std::uint64_t count, std::string& out, Convert
 
 }  // namespace
 
+std::uint64_t SafetensorsWriter::Tensor::elements() const {
+  std::uint64_t n = 1;
+  for (const std::int64_t size : shape) n *= static_cast<std::uint64_t>(size);
+  return n;
+}
+
+// Delegating: the destructor runs when a write fails.
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, DType dtype, const std::vector<Tensor>& tensors)
-    : pending_(path), dtype_(dtype) {
+    : SafetensorsWriter(path, dtype) {
   nlohmann::ordered_json header = {{"__metadata__", {{"format", "pt"}}}};
   std::uint64_t at = 0;
   for (const Tensor& tensor : tensors) {
-    std::uint64_t elements = 1;
-    for (const std::int64_t size : tensor.shape) elements *= static_cast<std::uint64_t>(size);
-    const std::uint64_t end = at + elements * static_cast<std::uint64_t>(dtype_size(dtype));
+    const std::uint64_t end = at + tensor.elements() * static_cast<std::uint64_t>(dtype_size(dtype));
     header[tensor.name] = {{"dtype", stored_name(dtype)}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
     at = end;
-    left_ += elements;
+    left_ += tensor.elements();
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // data begins aligned
@@ -73,9 +82,15 @@ void SafetensorsWriter::append(const double* values, std::uint64_t count) {
   check(count <= left_, "no more elements are written than were announced");
   left_ -= count;
   switch (dtype_) {
-    case DType::float32: encode<float>(values, count, converted_, [](double x) { return static_cast<float>(x); }); break;
-    case DType::float64: encode<double>(values, count, converted_, [](double x) { return x; }); break;
-    case DType::bfloat16: encode<bf16>(values, count, converted_, [](double x) { return bf16(static_cast<float>(x)); }); break;
+    case DType::float32:
+      encode<float>(values, count, converted_, [](double x) { return static_cast<float>(x); });
+      break;
+    case DType::float64:
+      encode<double>(values, count, converted_, [](double x) { return x; });
+      break;
+    case DType::bfloat16:
+      encode<bf16>(values, count, converted_, [](double x) { return bf16(static_cast<float>(x)); });
+      break;
     case DType::float16:
       encode<std::uint16_t>(values, count, converted_, [](double x) { return float16_from_float(static_cast<float>(x)); });
       break;

@@ -84,9 +84,13 @@ void print_comparison(const std::vector<SplitResult>& results, const std::map<st
 
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
+  if (!config.overwrite && std::filesystem::exists(config.output))
+    fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another name or --overwrite", config.output.string()));
   const ModelSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
+  check_tokenizer(runtime, source, tokens);
   const std::vector<std::string> splits = choose_splits(config, tokens);
+  if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
   const auto before = config.compare.empty() ? std::map<std::string, SplitFigures>() : read_evaluation(config.compare);
   const std::string sha256 =
       model_sha256(source, runtime, llama_units(source.config, session.world_size()));
@@ -96,11 +100,10 @@ void run_evaluation(Session& session, const EvalConfig& config) {
       print_table(results);
     else
       print_comparison(results, before);
-    if (!config.output.empty())
-      write_evaluation(config.output,
-                       {config.model.string(), sha256, config.tokens.string(), sha256_file(config.tokens),
-                        std::string(dtype_name(config.compute.dtype))},
-                       results);
+    write_evaluation(config.output,
+                     {config.model.string(), sha256, config.tokens.string(), sha256_file(config.tokens),
+                      std::string(dtype_name(config.compute.dtype))},
+                     results);
     return std::string();
   });
 }

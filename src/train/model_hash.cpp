@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "expunge/core/error.h"
@@ -51,7 +51,7 @@ class TravellingHash {
   /// The next bytes of the file, hashed by `rank`.
   void update(const SafetensorsFile& file, std::uint64_t begin, std::uint64_t end, int rank) {
     move_to(rank);
-    if (runtime_.comm.rank() == rank) hash_.update(file.raw(begin, end));
+    if (runtime_.comm.rank() == rank) file.visit(begin, end, [this](std::string_view bytes) { hash_.update(bytes); });
   }
   /// The digest, on every rank.
   std::string hex() {
@@ -75,17 +75,18 @@ class TravellingHash {
 
 std::string file_sha256(const SafetensorsFile& file, const Owners& owners, const Runtime& runtime) {
   TravellingHash hash(runtime);
-  hash.update(file, 0, file.header_bytes(), 0);
-  std::vector<std::pair<const std::string*, const TensorInfo*>> tensors;
-  for (const auto& [name, info] : file.tensors()) tensors.emplace_back(&name, &info);
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.second->begin < b.second->begin; });
-  for (const auto& [name, info] : tensors) {
-    const std::uint64_t elements = info->elements(), bytes = info->end - info->begin;
+  for (const SafetensorsFile::Segment& segment : file.segments()) {
+    // The header, and a tensor that the model does not use, belong to nobody; rank 0 reads them.
+    if (!owners.knows(segment.tensor)) {
+      hash.update(file, segment.begin, segment.end, 0);
+      continue;
+    }
+    const std::uint64_t elements = file.info(segment.tensor).elements();
+    const std::uint64_t element_bytes = (segment.end - segment.begin) / elements;
     for (std::uint64_t first = 0; first < elements;) {
-      // A tensor that the model does not use belongs to nobody; rank 0 reads it.
-      const std::uint64_t end = owners.knows(*name) ? owners.owned_until(*name, first) : elements;
-      const int rank = owners.knows(*name) ? owners.owner(*name, first) : 0;
-      hash.update(file, info->begin + bytes / elements * first, info->begin + bytes / elements * end, rank);
+      const std::uint64_t end = owners.owned_until(segment.tensor, first);
+      hash.update(file, segment.begin + element_bytes * first, segment.begin + element_bytes * end,
+                  owners.owner(segment.tensor, first));
       first = end;
     }
   }

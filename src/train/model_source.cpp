@@ -5,6 +5,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/random.h"
+#include "expunge/data/tokenizer.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
 
@@ -55,11 +56,26 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
   }
   if (!fs::exists(path / "config.json"))
     fail(ExitCode::bad_input, fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));
-  return {ModelSource::Kind::folder, path, path, read_llama_config(path / "config.json")};
+  ModelSource source{ModelSource::Kind::folder, path, path, read_llama_config(path / "config.json")};
+  check_tensors(source.config, ModelFolder(path));
+  return source;
 }
 
 ModelSource initial_model(const fs::path& config_json) {
   return {ModelSource::Kind::initial, config_json, config_json.parent_path(), read_llama_config(config_json)};
+}
+
+void check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens) {
+  on_root(runtime, [&] {
+    if (!fs::exists(source.side_files / "tokenizer.model")) return std::string();
+    const std::string hash = Tokenizer(source.side_files).hash();
+    if (hash != tokens.info().tokenizer_sha256)
+      fail(ExitCode::bad_input,
+           fmt::format("{}: the tokens were made with another tokenizer than the model's in {}; tokenize the texts with "
+                       "--tokenizer {}",
+                       tokens.path().string(), source.side_files.string(), source.side_files.string()));
+    return std::string();
+  });
 }
 
 template <Element T>
@@ -68,7 +84,6 @@ void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
   switch (source.kind) {
     case ModelSource::Kind::folder: {
       const ModelFolder folder(source.weights);
-      check_tensors(source.config, folder);
       return for_each_slice(params, round_to_bf16, [&](const ParameterSlice& slice, std::vector<A>& values) {
         folder.read(slice.view->name, slice.first, values.size(), values.data());
       });

@@ -135,6 +135,7 @@ void train_as(Session& session, const TrainConfig& config) {
   const ModelSource source =
       config.init_config.empty() ? locate_model(runtime, config.model) : initial_model(config.init_config);
   const TokenFile tokens(config.tokens);
+  check_tokenizer(runtime, source, tokens);
   TrainingData data(tokens, data_sources(config, *objective), config, source.config.vocab_size);
   const std::vector<UnitLayout> units = llama_units(source.config, session.world_size());
 

@@ -3,12 +3,12 @@
 source "$(dirname "$0")/common.sh" "$1"
 make_inputs
 
-ranks 2 "$expunge" "${train[@]}" --max-steps 40 --output-dir base
+ranks 2 "$expunge" "${train[@]}" --quiet --learning-rate 1e-2 --max-steps 150 --output-dir base
 ranks 2 "$expunge" eval --model base --tokens tokens.h5 --domain papers --output before.h5 --quiet >table.txt
 for split in papers/forget papers/approximate papers/retain general/evaluation; do
   grep -q "^$split " table.txt || die "no row for $split"
 done
-ranks 2 "$expunge" unlearn --model base --tokens tokens.h5 --domain papers --method gradient_ascent --learning-rate 1e-3 \
+ranks 2 "$expunge" unlearn --model base --tokens tokens.h5 --domain papers --method gradient_ascent --learning-rate 2e-3 \
   --lr-scheduler-type constant --max-steps 5 --global-batch-size 6 --output-dir unlearned --quiet
 ranks 2 "$expunge" eval --model unlearned --tokens tokens.h5 --domain papers --output after.h5 --compare before.h5 --quiet
 
@@ -30,12 +30,12 @@ h5diff -p 1e-5 after.h5 exported.h5 /papers || die "evaluation of the export dif
 hash=$(h5dump -a /model_sha256 exported.h5 | grep -oE '[0-9a-f]{64}')
 [[ $hash == $(sha256sum exported/model.safetensors | cut -d' ' -f1) ]] || die "model_sha256 is $hash"
 
-for path in base base/checkpoints/step-000040 base/metrics.h5 tokens.h5 exported exported/model.safetensors before.h5; do
+for path in base base/checkpoints/step-000150 base/metrics.h5 tokens.h5 exported exported/model.safetensors before.h5; do
   "$expunge" inspect "$path" >/dev/null || die "inspect $path"
 done
 # bfloat16 on three ranks, both gather policies, packed micro-batches.
 for gather in per-step per-micro-step; do
-  ranks 3 "$expunge" "${train[@]}" --bf16 --gather "$gather" --micro-batch-tokens 200 --reduce-dtype bf16 --max-steps 3 \
+  ranks 3 "$expunge" "${train[@]}" --quiet --bf16 --gather "$gather" --micro-batch-tokens 200 --reduce-dtype bf16 --max-steps 3 \
     --output-dir "bf16-$gather"
 done
 echo passed

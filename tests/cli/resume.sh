@@ -2,9 +2,10 @@
 # Stopping after a step and starting again gives the run that was never stopped.
 source "$(dirname "$0")/common.sh" "$1"
 make_inputs
-run=("$expunge" "${train[@]}" --max-steps 6 --save-steps 2)
+run=("$expunge" "${train[@]}" --max-steps 6 --save-steps 2 --logging-steps 100)
+rate=(--learning-rate 3e-3)
 
-ranks 2 "${run[@]}" --output-dir whole
+ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole
 # Stopped after step 4, while step 6 was being written: its checkpoint is torn, metrics go further than the checkpoint.
 cp -r whole stopped
 rm stopped/checkpoints/step-000006/manifest.json
@@ -12,7 +13,7 @@ mkdir stopped/checkpoints/.writing-step-000008
 for n in 2 3; do
   rm -rf again
   cp -r stopped again
-  ranks $n "${run[@]}" --output-dir again
+  ranks $n "${run[@]}" "${rate[@]}" --output-dir again
   steps=$(h5dump -d /train/step again/metrics.h5 | sed -nE 's/^ *\(0\): (.*)$/\1/p')
   [[ $steps == "1, 2, 3, 4, 5, 6" ]] || die "steps are $steps"
   [[ ! -e again/checkpoints/.writing-step-000008 ]] || die "a leftover stays"
@@ -28,16 +29,15 @@ for n in 2 3; do
 done
 ! same_parameters whole/checkpoints/step-000006 whole/checkpoints/step-000004 >/dev/null || die "no step was taken"
 
-expect_exit 0 "finished already" ranks 2 "$expunge" "${run[@]:1:${#run[@]}-1}" --output-dir whole --quiet=false
+expect_exit 0 "finished already" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole
 expect_exit 2 "learning-rate" ranks 2 "${run[@]}" --output-dir whole --learning-rate 1e-4
-expect_exit 4 "not empty" ranks 2 "${run[@]}" --output-dir whole --resume-from-checkpoint none
+expect_exit 4 "not empty" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --resume-from-checkpoint none
 # A damaged newest checkpoint is passed over with a warning.
 printf x | dd of=whole/checkpoints/step-000006/shard-00001-of-00002.h5 bs=1 seek=5000 conv=notrunc status=none
-expect_exit 0 "step-000006 is passed over" ranks 2 "${run[@]}" --output-dir whole
-same_parameters whole/checkpoints/step-000006 again/checkpoints/step-000006 >/dev/null 2>&1 || true
-ranks 2 "${run[@]}" --output-dir whole --overwrite-output-dir --save-total-limit 1
+expect_exit 0 "step-000006 is passed over" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole
+ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --overwrite-output-dir --save-total-limit 1
 [[ $(ls whole/checkpoints) == step-000006 ]] || die "save-total-limit"
 # From a checkpoint named by its path, into another folder.
-ranks 2 "${run[@]}" --output-dir other --resume-from-checkpoint stopped/checkpoints/step-000002
+ranks 2 "${run[@]}" "${rate[@]}" --output-dir other --resume-from-checkpoint stopped/checkpoints/step-000002
 same_parameters whole/checkpoints/step-000006 other/checkpoints/step-000006 || die "resumed from a path, weights differ"
 echo passed

@@ -46,6 +46,8 @@ TEST(Columns, TruncateAfterAStep) {
   for (std::int64_t step : {1, 2, 5, 6}) append(table, step, double(step));
   table.truncate_after("/train/step", 9);
   EXPECT_EQ(table.rows(), 4u);
+  table.truncate_after("/train/step", 5);
+  EXPECT_EQ(table.rows(), 3u);
   table.truncate_after("/train/step", 3);
   EXPECT_THAT(table.read_int64("/train/step"), ElementsAre(1, 2));
   append(table, 3, 3.0);

@@ -190,11 +190,11 @@ TEST(Hdf5, MissingOrShortSourcesAreErrors) {
   Hdf5File gap = Hdf5File::create(folder / "sub/gap.h5");
   gap.create_virtual<float>("/w", {60}, {{"s0.h5", "/part", 2, 0, 1}});
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { gap.read_all<float>("/w"); }), HasSubstr("hold 1 of 60"));
-  EXPECT_THAT(error_of(ExitCode::bad_input,
-                       [&] {
-                         gap.create_virtual<float>("/x", {60}, {{"s0.h5", "/part", 2, 59, 2}});
-                       }),
-              HasSubstr("found 60 elements"));
+  for (const std::uint64_t count : {std::uint64_t{2}, ~std::uint64_t{0}}) {
+    const std::vector<VirtualRange> outside = {{"s0.h5", "/part", 2, 59, count}};
+    EXPECT_THAT(error_of(ExitCode::bad_input, [&] { gap.create_virtual<float>("/x", {60}, outside); }),
+                HasSubstr("found 60 elements"));
+  }
 }
 
 TEST(Hdf5, WrongObjectsAreNamed) {

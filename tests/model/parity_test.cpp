@@ -98,12 +98,18 @@ struct Difference {
   double error = 0, norm = 0;
 };
 
-/// Largest relative difference that the element type allows. The expected values are float32, computed in float32.
+/// Largest relative differences of nll and of gradients that the element type allows. The expected values are float32,
+/// computed in float32.
 template <Element T>
-constexpr double kTolerance = 1e-5;
-/// bfloat16 keeps 8 bits of each weight and activation: 2^-9 a rounding, of which some dozens add up.
+constexpr double kNllTolerance = 1e-5;
+template <Element T>
+constexpr double kGradientTolerance = 1e-5;
+/// What Hugging Face's model in bfloat16 is off by: 1.9e-3 and 5.9e-2 for tiny_llama, of which rounding the weights alone
+/// makes 0.7e-3 and 3.1e-2. More would be an error of ours.
 template <>
-constexpr double kTolerance<bf16> = 2e-2;
+constexpr double kNllTolerance<bf16> = 2e-3;
+template <>
+constexpr double kGradientTolerance<bf16> = 6e-2;
 
 /// nll of each target and the most likely next tokens, from whole logits (T, V) of sequence s.
 struct FromLogits {
@@ -139,14 +145,14 @@ void expect_same_scores(const std::string& name) {
   const std::vector<double> means = fixture.mean_nll(scores.nll), expected = fixture.read("nll");
   ASSERT_EQ(means.size(), expected.size());
   for (std::size_t s = 0; s < means.size(); ++s)
-    EXPECT_NEAR(means[s], expected[s], kTolerance<T> * expected[s]) << name << ", sequence " << s;
+    EXPECT_NEAR(means[s], expected[s], kNllTolerance<T> * expected[s]) << name << ", sequence " << s;
 
   int compared = 0;
   for (int s = 0; fixture.expected.has("logits/" + std::to_string(s)); ++s, ++compared) {
     const FromLogits logits(fixture, s);
     Difference difference;
     difference.add(std::span<const acc_t<T>>(scores.nll).subspan(fixture.first_token(s), logits.nll.size()), logits.nll);
-    EXPECT_LE(difference.relative(), kTolerance<T>) << name << ", sequence " << s;
+    EXPECT_LE(difference.relative(), kNllTolerance<T>) << name << ", sequence " << s;
     EXPECT_TRUE(std::equal(logits.predictions.begin(), logits.predictions.end(),
                            scores.predictions.begin() + static_cast<std::ptrdiff_t>(fixture.first_token(s))))
         << name << ", sequence " << s;
@@ -173,10 +179,10 @@ void expect_same_gradients(const std::string& name) {
       if (std::is_same_v<T, bf16>) continue;  // in bfloat16 as a whole: a small gradient may be a difference of large ones
       Difference difference;
       difference.add(found, wanted);
-      EXPECT_LE(difference.relative(), kTolerance<T>) << name << ", " << view.name;
+      EXPECT_LE(difference.relative(), kGradientTolerance<T>) << name << ", " << view.name;
     }
   }
-  EXPECT_LE(whole.relative(), kTolerance<T>) << name;
+  EXPECT_LE(whole.relative(), kGradientTolerance<T>) << name;
 }
 
 TYPED_TEST(ParityTest, GradientsEqualThoseOfHuggingFace) {
@@ -190,7 +196,7 @@ TEST(ParityInBfloat16, MeanNllAndGradientsAreNear) {
     const std::vector<double> means = fixture.mean_nll(fixture.llama.score(fixture.batch).nll);
     Difference difference;
     difference.add(std::span<const double>(means), fixture.read("nll"));
-    EXPECT_LE(difference.relative(), kTolerance<bf16>) << name;
+    EXPECT_LE(difference.relative(), kNllTolerance<bf16>) << name;
     expect_same_gradients<bf16>(name);
   }
 }

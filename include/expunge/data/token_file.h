@@ -73,6 +73,7 @@ class TokenFile {
  public:
   explicit TokenFile(const std::filesystem::path& path);
 
+  const std::filesystem::path& path() const { return file_.path(); }
   const TokenFileInfo& info() const { return info_; }
   std::vector<std::string> domains() const;
   /// Splits of a domain, e.g. {"forget", "retain"}.

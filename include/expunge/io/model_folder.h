@@ -12,7 +12,8 @@
 
 namespace expunge {
 
-/// Opens model.safetensors, or every file that model.safetensors.index.json names. Throws Error(bad_input).
+/// Opens model.safetensors, or every file that model.safetensors.index.json names; tensors that the index does not list are
+/// ignored. Throws Error(bad_input).
 class ModelFolder {
  public:
   explicit ModelFolder(const std::filesystem::path& folder);
@@ -45,7 +46,7 @@ class ModelFolderWriter {
   /// 5 GB, as Hugging Face splits.
   static constexpr std::uint64_t kMostBytes = 5'000'000'000;
 
-  /// `folder` must be empty or not exist.
+  /// `folder` must be empty or not exist. A tensor larger than `most_bytes` has a file of its own.
   ModelFolderWriter(const std::filesystem::path& folder, DType dtype, std::vector<SafetensorsWriter::Tensor> tensors,
                     std::uint64_t most_bytes = kMostBytes);
   ~ModelFolderWriter();
@@ -54,6 +55,7 @@ class ModelFolderWriter {
 
   /// The next elements of the tensors, in the order given; one call stays within one tensor.
   void append(const double* values, std::uint64_t count);
+  /// Throws Error(bad_input) where the file cannot be read.
   void copy_side_file(const std::filesystem::path& file);
   void write_side_file(const std::string& name, std::string_view content);
   void finish();

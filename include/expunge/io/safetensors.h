@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "expunge/core/dtype.h"
@@ -14,16 +16,25 @@ namespace expunge {
 
 /// A tensor of a safetensors file.
 struct TensorInfo {
-  std::string dtype;                ///< as stored: "F32", "F16", "BF16", "F64" can be read, others only listed
+  std::string dtype;                ///< as stored, in the format's names
   std::vector<std::int64_t> shape;  ///< row-major
   std::uint64_t begin, end;         ///< bytes in the file
   std::uint64_t elements() const;
+  /// Whether SafetensorsFile::read converts from this dtype: F32, F16, BF16 and F64. Others are only listed.
+  bool readable() const;
 };
 
-/// An open safetensors file. Its header is checked whole at opening: sizes, offsets, overlaps and holes; what is wrong throws
-/// Error(bad_input) with the file, the tensor, what was expected and what was found.
+/// An open safetensors file. Its header is checked whole at opening: sizes, offsets, overlaps, holes, names that come twice.
+/// What is wrong, and a file that shrinks while it is open, throws Error(bad_input) with the file, the tensor, what was
+/// expected and what was found. Format: https://github.com/huggingface/safetensors
 class SafetensorsFile {
  public:
+  /// A stretch of the file: the header with its length field (no name) or the data of one tensor.
+  struct Segment {
+    std::string tensor;
+    std::uint64_t begin, end;  ///< bytes in the file
+  };
+
   explicit SafetensorsFile(const std::filesystem::path& path);
   SafetensorsFile(SafetensorsFile&& other) noexcept;
   SafetensorsFile& operator=(SafetensorsFile&&) = delete;
@@ -36,20 +47,29 @@ class SafetensorsFile {
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   bool has(const std::string& name) const { return tensors_.contains(name); }
   const TensorInfo& info(const std::string& name) const;
-  /// Elements first .. first + count of a tensor, converted from F32, F16, BF16 or F64. Touches no other page of the file.
+  /// The whole file in order, without gaps, so that several processes can hash it, each what it reads anyway.
+  std::vector<Segment> segments() const;
+  /// Elements first .. first + count of a tensor, converted from F32, F16, BF16 or F64. Touches no other page of the file, and
+  /// leaves none mapped: resident memory does not grow by what was read.
   void read(const std::string& name, std::uint64_t first, std::uint64_t count, float* out) const;
   void read(const std::string& name, std::uint64_t first, std::uint64_t count, double* out) const;
-  /// A range of the file's bytes, for hashing.
+  /// Calls `use` with the bytes begin .. end in pieces of 16 MiB (the last may be shorter); same memory as read().
+  void visit(std::uint64_t begin, std::uint64_t end, const std::function<void(std::string_view)>& use) const;
+  /// A range of the file's bytes; they stay resident.
   std::string_view raw(std::uint64_t begin, std::uint64_t end) const;
 
  private:
+  SafetensorsFile() = default;
+  void open();
   void parse_header();
   void check_layout() const;
   void fetch(std::uint64_t begin, std::uint64_t end) const;
+  void release(std::uint64_t begin, std::uint64_t end) const;
   template <typename Out>
   void read_as(const std::string& name, std::uint64_t first, std::uint64_t count, Out* out) const;
 
   std::filesystem::path path_;
+  int file_ = -1;
   const char* map_ = nullptr;
   std::uint64_t bytes_ = 0, header_bytes_ = 0;
   std::map<std::string, TensorInfo> tensors_;
@@ -61,6 +81,7 @@ class SafetensorsWriter {
   struct Tensor {
     std::string name;
     std::vector<std::int64_t> shape;
+    std::uint64_t elements() const;
   };
   /// All tensors are stored as `dtype`, in the order given.
   SafetensorsWriter(const std::filesystem::path& path, DType dtype, const std::vector<Tensor>& tensors);
@@ -74,6 +95,7 @@ class SafetensorsWriter {
   void finish();
 
  private:
+  SafetensorsWriter(const std::filesystem::path& path, DType dtype) : pending_(path), dtype_(dtype) {}
   void write_all(const void* data, std::uint64_t bytes);
 
   PendingFile pending_;

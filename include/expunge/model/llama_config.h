@@ -20,12 +20,14 @@ struct LlamaConfig {
   std::int64_t parameter_count() const;
 };
 
-/// Reads and checks a config.json. Architectures: Llama, Mistral without a sliding window shorter than its positions, Yi. What
-/// is not supported is refused by name. Throws Error(bad_input).
+/// Reads and checks a config.json of transformers 4 or 5; absent keys have transformers' defaults, but sizes must be there.
+/// Architectures: Llama, Yi, and Mistral without a sliding window shorter than its positions. What is not supported is refused
+/// by name. Throws Error(bad_input).
 LlamaConfig read_llama_config(const std::filesystem::path& config_json);
 
 /// Compares a folder's tensors with what config.json implies. Throws Error(bad_input) that names the first tensor that is
-/// missing, of another shape or type, or unexpected. A stored lm_head.weight of a tied model is ignored, as transformers does.
+/// missing, of another shape or type, or unexpected. Ignored, as by transformers: rotary_emb.inv_freq, and in a tied model an
+/// lm_head.weight equal to the embeddings.
 void check_tensors(const LlamaConfig& config, const ModelFolder& folder);
 
 }  // namespace expunge

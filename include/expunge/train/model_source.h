@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "expunge/data/token_file.h"
 #include "expunge/fsdp/sharded_params.h"
 #include "expunge/model/llama_config.h"
 
@@ -19,11 +20,15 @@ struct ModelSource {
 };
 
 /// Finds the model that a user means by a path: a Hugging Face folder, a run folder (its newest good checkpoint) or a
-/// checkpoint folder. A checkpoint is verified. Collective. Throws Error(bad_input).
+/// checkpoint folder. A checkpoint is verified, a folder's tensors are held against its config.json. Collective. Throws
+/// Error(bad_input).
 ModelSource locate_model(const Runtime& runtime, const std::filesystem::path& path);
 /// A model of random weights: normal with standard deviation initializer_range, norms 1; they depend on seed, name and place
 /// alone, not on the world size.
 ModelSource initial_model(const std::filesystem::path& config_json);
+
+/// Throws Error(bad_input) where the model has a tokenizer and the tokens were made with another. Collective.
+void check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens);
 
 /// Fills this rank's master weights, reading only its slices; `round_to_bf16` rounds them.
 template <Element T>
