@@ -261,12 +261,6 @@ void SafetensorsFile::visit(std::uint64_t begin, std::uint64_t end, const std::f
   }
 }
 
-std::string_view SafetensorsFile::raw(std::uint64_t begin, std::uint64_t end) const {
-  check(begin <= end && end <= bytes_, "a byte range lies in the file");
-  fetch(begin, end);
-  return {map_ + begin, end - begin};
-}
-
 template <typename Out>
 void SafetensorsFile::read_as(const std::string& name, std::uint64_t first, std::uint64_t count, Out* out) const {
   const TensorInfo& tensor = info(name);

@@ -229,11 +229,11 @@ TEST(Safetensors, ReadsAcrossPiecesAndLeavesNothingMapped) {
   file.read("w", 7, slice.size(), slice.data());
   EXPECT_TRUE(std::equal(slice.begin(), slice.end(), values.begin() + 7));
   EXPECT_LE(mapped_kilobytes(file.path()), 64u);
-  EXPECT_EQ(file.raw(0, file.bytes()).size(), file.bytes());
-  std::uint64_t sum = 0;
-  for (const char byte : file.raw(0, file.bytes())) sum += static_cast<unsigned char>(byte);
-  EXPECT_GT(sum, 0u);
-  EXPECT_GT(mapped_kilobytes(file.path()), 30'000u);  // so the measure above can tell
+  std::uint64_t most = 0;
+  file.visit(0, file.bytes(), [&](std::string_view piece) {
+    if (std::accumulate(piece.begin(), piece.end(), 0) != 0) most = std::max(most, mapped_kilobytes(file.path()));
+  });
+  EXPECT_GT(most, 15'000u);  // so the measure above can tell
 }
 
 TEST(SafetensorsWriter, RoundTripsEachDtype) {

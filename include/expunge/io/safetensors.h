@@ -26,7 +26,7 @@ struct TensorInfo {
 
 /// An open safetensors file. Its header is checked whole at opening: sizes, offsets, overlaps, holes, names that come twice.
 /// What is wrong, and a file that shrinks while it is open, throws Error(bad_input) with the file, the tensor, what was
-/// expected and what was found. Format: https://github.com/huggingface/safetensors
+/// expected and what was found.
 class SafetensorsFile {
  public:
   /// A stretch of the file: the header with its length field (no name) or the data of one tensor.
@@ -55,8 +55,6 @@ class SafetensorsFile {
   void read(const std::string& name, std::uint64_t first, std::uint64_t count, double* out) const;
   /// Calls `use` with the bytes begin .. end in pieces of 16 MiB (the last may be shorter); same memory as read().
   void visit(std::uint64_t begin, std::uint64_t end, const std::function<void(std::string_view)>& use) const;
-  /// A range of the file's bytes; they stay resident.
-  std::string_view raw(std::uint64_t begin, std::uint64_t end) const;
 
  private:
   SafetensorsFile() = default;
