@@ -54,15 +54,13 @@ using namespace hdf5;
 
 static_assert(std::same_as<hid_t, std::int64_t>);
 
-/// Silences the library's own messages, and its clean-up at exit: that crashes when a file could not be written to the end,
-/// and would hide the exit code.
-void start_library() {
-  static const bool once = [] {
-    H5dont_atexit();
-    return H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
-  }();
-  static_cast<void>(once);
-}
+/// Starts the library before main(), so before MPI: a library that finds MPI running cleans up inside MPI_Finalize. That
+/// clean-up, like the one at exit, crashes when a file could not be written to its end, and would hide the exit code. Every
+/// file is closed by its owner, so neither is missed. Its own messages are silenced; Place folds them into errors.
+const bool kLibraryStarted = [] {
+  H5dont_atexit();
+  return H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+}();
 
 Handle text_type() {
   Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
@@ -89,7 +87,7 @@ std::string read_text(const Place& place, hid_t attribute, hid_t stored) {
 }  // namespace
 
 Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode) {
-  start_library();  // before the flags below, which start it by themselves
+  check(kLibraryStarted, "the HDF5 library starts");
   const bool fresh = mode == Mode::create;
   const hid_t id = fresh ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT)
                          : H5Fopen(path.c_str(), mode == Mode::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
