@@ -53,28 +53,29 @@ void write_shards(const fs::path& path, const StateShards<A>& state) {
   sync_to_disk(path);
 }
 
-void write_info(Hdf5File& file, const CheckpointInfo& info) {
-  const auto put = [&](const char* name, const auto& value) { file.write_attribute("/", name, value); };
-  put("step", info.step);
-  put("total_steps", info.total_steps);
-  put("global_batch", info.global_batch);
-  put("samples", info.samples);
-  put("world_size", info.world_size);
-  put("seed", info.seed);
-  put("dtype", info.dtype);
-  put("gather", info.gather);
-  put("model_sha256", info.model_sha256);
-  put("tokens_sha256", info.tokens_sha256);
-  put("config", info.config);
-  put("version", info.version);
-  put("host", info.host);
-  put("written", info.written);
+/// Visits what CheckpointInfo holds with the names of the root's attributes.
+template <typename Info, typename Visit>
+void for_each_attribute(Info& info, Visit visit) {
+  visit("step", info.step);
+  visit("total_steps", info.total_steps);
+  visit("global_batch", info.global_batch);
+  visit("samples", info.samples);
+  visit("world_size", info.world_size);
+  visit("seed", info.seed);
+  visit("dtype", info.dtype);
+  visit("gather", info.gather);
+  visit("model_sha256", info.model_sha256);
+  visit("tokens_sha256", info.tokens_sha256);
+  visit("config", info.config);
+  visit("version", info.version);
+  visit("host", info.host);
+  visit("written", info.written);
 }
 
 template <typename A>
 void write_index(const fs::path& path, const CheckpointInfo& info, const StateShards<A>& state) {
   Hdf5File file = Hdf5File::create(path);
-  write_info(file, info);
+  for_each_attribute(info, [&](const char* name, const auto& value) { file.write_attribute("/", name, value); });
   for (const auto& [group, shards] : groups(state)) {
     for (const UnitLayout& unit : state.units) {
       std::vector<std::vector<VirtualRange>> ranges(unit.views().size());
@@ -260,21 +261,7 @@ void verify_checkpoint(const Runtime& runtime, const fs::path& checkpoint) {
 }
 
 CheckpointReader::CheckpointReader(const fs::path& checkpoint) : file_(Hdf5File::open(checkpoint / "checkpoint.h5")) {
-  const auto get = [&]<typename V>(const char* name, V& value) { value = file_.read_attribute<V>("/", name); };
-  get("step", info_.step);
-  get("total_steps", info_.total_steps);
-  get("global_batch", info_.global_batch);
-  get("samples", info_.samples);
-  get("world_size", info_.world_size);
-  get("seed", info_.seed);
-  get("dtype", info_.dtype);
-  get("gather", info_.gather);
-  get("model_sha256", info_.model_sha256);
-  get("tokens_sha256", info_.tokens_sha256);
-  get("config", info_.config);
-  get("version", info_.version);
-  get("host", info_.host);
-  get("written", info_.written);
+  for_each_attribute(info_, [&]<typename V>(const char* name, V& value) { value = file_.read_attribute<V>("/", name); });
 }
 
 template <typename A>

@@ -10,6 +10,7 @@
 #include "kernels/cpu/cpu_kernels.h"
 #include "model/llama_impl.h"
 #include "support/lone_rank.h"
+#include "support/small_llama.h"
 
 namespace expunge {
 
@@ -23,20 +24,7 @@ namespace {
 
 using Complex = std::complex<double>;
 
-LlamaConfig small_config(bool tied) {
-  LlamaConfig config;
-  config.hidden_size = 20;
-  config.intermediate_size = 27;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 6;
-  config.vocab_size = 31;
-  config.rms_norm_eps = 1e-5;
-  config.rope_theta = 1000;
-  config.tie_word_embeddings = tied;
-  return config;
-}
+LlamaConfig small_config(bool tied) { return small_llama(31, tied); }
 
 /// Sequences of lengths 1, 7, 100 (across attention blocks) and 2.
 TokenBatch batch_of(const LlamaConfig& config) {

@@ -8,6 +8,7 @@
 #include "expunge/model/llama.h"
 #include "expunge/train/checkpoint.h"
 #include "support/mpi_session.h"
+#include "support/small_llama.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -16,15 +17,7 @@ namespace {
 const Runtime& runtime() { return test_session().runtime(); }
 
 std::vector<UnitLayout> units_for(int world) {
-  LlamaConfig config;
-  config.hidden_size = 20;
-  config.intermediate_size = 27;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 6;
-  config.vocab_size = 31;
-  return llama_units(config, world);
+  return llama_units(small_llama(31, false), world);
 }
 
 /// Element i of a parameter's group: a number that nothing else has.

@@ -9,6 +9,7 @@
 #include "expunge/train/trainer.h"
 #include "support/lone_rank.h"
 #include "support/mpi_session.h"
+#include "support/small_llama.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -16,21 +17,6 @@ namespace {
 
 constexpr int kVocabulary = 61;
 constexpr int kSteps = 20;
-
-LlamaConfig small_config(bool tied) {
-  LlamaConfig config;
-  config.hidden_size = 24;
-  config.intermediate_size = 37;
-  config.num_hidden_layers = 3;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 6;
-  config.vocab_size = kVocabulary;
-  config.rms_norm_eps = 1e-5;
-  config.tie_word_embeddings = tied;
-  config.initializer_range = 0.2;
-  return config;
-}
 
 /// 23 sequences of 2 to 60 ids in papers/forget.
 std::filesystem::path write_tokens(const TemporaryFolder& folder) {
@@ -65,7 +51,7 @@ std::vector<double> as_doubles(std::span<A> values) {
 
 template <Element T>
 Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, const Split& split, int steps) {
-  const LlamaConfig config = small_config(split.tied);
+  const LlamaConfig config = small_llama(kVocabulary, split.tied);
   TrainConfig options;
   options.command = "unlearn";
   options.learning_rate = 1e-3;
