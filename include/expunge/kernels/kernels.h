@@ -30,6 +30,23 @@ struct AdamWStep {
   bool round_to_bf16;                         ///< store weights rounded to bfloat16 (--master-weights bf16)
 };
 
+/// Cross-entropy with soft targets. With p = softmax(logits) and q = softmax(target_logits - label_shift onehot(label)), held
+/// constant, the signal of a token is -sum of q log(p + epsilon), less the entropy of q where subtract_entropy: then it is
+/// KL(q || p). Self-distillation (Dong et al. 2024) shifts the label; an infinite shift removes it from q (vocabulary at least
+/// 2). A label < 0 shifts nothing.
+struct SoftTarget {
+  double label_shift;     ///< 0 for none
+  double epsilon;         ///< 0 for the exact logarithm, which cannot underflow
+  bool subtract_entropy;  ///< a constant: the gradient is the same
+};
+
+/// Which ids sample_labels may draw.
+struct LabelSampling {
+  int top_k;             ///< the most likely so many, the lowest ids among equals; 0 for all
+  double top_p;          ///< of those, the fewest most likely whose probabilities add up to at least top_p; 1 for all
+  int vocabulary_limit;  ///< ids below this alone, 1 .. V
+};
+
 template <Element T>
 struct Kernels {
   using A = acc_t<T>;
@@ -79,6 +96,27 @@ struct Kernels {
   /// dlogits = dnll (softmax(logits) - onehot(label)), 0 where label < 0.  dlogits may be logits itself when T is A
   void (*nll_backward)(Stream&, T* dlogits, const A* logits, const A* lse, const std::int32_t* labels, const A* dnll, int n,
                        int vocabulary);
+
+  /// signal (n) of SoftTarget; target_lse (n) = log-sum-exp of the shifted target logits; lse from nll_forward.  logits,
+  /// target_logits (n, V)
+  void (*soft_target_forward)(Stream&, A* signal, A* target_lse, const A* logits, const A* lse, const A* target_logits,
+                              const std::int32_t* labels, int n, int vocabulary, const SoftTarget&);
+  /// dlogits = dsignal (c p - q p / (p + epsilon)) with c = sum of q p / (p + epsilon), that is dsignal (p - q) without
+  /// epsilon. target_logits may be logits itself and stays a constant; dlogits may be either when T is A
+  void (*soft_target_backward)(Stream&, T* dlogits, const A* logits, const A* lse, const A* target_logits, const A* target_lse,
+                               const std::int32_t* labels, const A* dsignal, int n, int vocabulary, const SoftTarget&);
+  /// signal = mean over D of (h - target)^2.  signal (n), h (n, D), target (n, D), or (D) for all tokens when one_target
+  void (*distance_forward)(Stream&, A* signal, const T* h, const T* target, bool one_target, int n, int dim);
+  /// dh = dsignal 2 (h - target) / D
+  void (*distance_backward)(Stream&, T* dh, const T* h, const T* target, bool one_target, const A* dsignal, int n, int dim);
+  /// Mean = sum of p log p and variance = sum of p (log p - mean)^2, at least 0, of p = softmax(logits): what Min-K%++ (Zhang
+  /// et al. 2024) needs.  mean, variance, lse (n); logits (n, V)
+  void (*log_prob_moments)(Stream&, A* mean, A* variance, const A* logits, const A* lse, int n, int vocabulary);
+  /// Draws an id other than excluded[t] (< 0: any) from softmax(logits) filtered by LabelSampling and renormalised: the first,
+  /// in order of falling probability, whose cumulative probability exceeds uniform[t] in [0, 1). -1 where no id is left or,
+  /// when top_k is 1, logits are not numbers.  chosen, excluded, uniform (n)
+  void (*sample_labels)(Stream&, std::int32_t* chosen, const A* logits, const std::int32_t* excluded, const double* uniform,
+                        int n, int vocabulary, const LabelSampling&);
 
   /// Updates weights w, first moment m and second moment v (n) from gradients g (n), each in one pass.
   void (*adamw)(Stream&, A* w, A* m, A* v, const A* g, std::size_t n, const AdamWStep&);

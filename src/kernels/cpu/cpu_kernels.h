@@ -3,12 +3,16 @@
 
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/distance.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/embedding.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/log_prob_moments.h"
 #include "kernels/cpu/nll.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
+#include "kernels/cpu/sample_labels.h"
+#include "kernels/cpu/soft_target.h"
 #include "kernels/cpu/swiglu.h"
 
 namespace expunge::cpu {
@@ -32,6 +36,12 @@ inline constexpr Kernels<T> kKernels{
     .swiglu_backward = swiglu_backward<T>,
     .nll_forward = nll_forward<T>,
     .nll_backward = nll_backward<T>,
+    .soft_target_forward = soft_target_forward<T>,
+    .soft_target_backward = soft_target_backward<T>,
+    .distance_forward = distance_forward<T>,
+    .distance_backward = distance_backward<T>,
+    .log_prob_moments = log_prob_moments<T>,
+    .sample_labels = sample_labels<T>,
     .adamw = adamw<T>,
     .sum_of_squares = sum_of_squares<T>,
     .cast = cast<T>,

@@ -1,0 +1,51 @@
+// Mean and variance of the log-probability of a token drawn from each row's softmax.
+#pragma once
+
+#include <algorithm>
+
+#include "expunge/kernels/kernels.h"
+#include "kernels/cpu/numeric.h"
+
+namespace expunge::cpu {
+
+/// Moments of blocks that stay in the first-level cache, each about its own mean, are merged as Chan, Golub and LeVeque (1983)
+/// do: the row is read from memory once, and E[x^2] - E[x]^2, which loses all digits of a nearly uniform row, never appears.
+/// All terms of the variance are squares, so it is not negative.
+template <Element T>
+void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T>* logits, const acc_t<T>* lse, int n,
+                      int vocabulary) {
+  using A = acc_t<T>;
+  constexpr int kBlock = 1024;
+#pragma omp parallel for schedule(static)
+  for (int t = 0; t < n; ++t) {
+    const A* const row = logits + Index(t) * Index(vocabulary);
+    const A shift = lse[t];
+    A weight{}, centre{}, squares{}, p[kBlock];
+    for (int begin = 0; begin < vocabulary; begin += kBlock) {
+      const int size = std::min(kBlock, vocabulary - begin);
+      const A* const block = row + begin;
+      A block_weight{}, block_mean{}, block_squares{};
+#pragma omp simd reduction(+ : block_weight, block_mean)
+      for (int i = 0; i < size; ++i) {
+        p[i] = exponential(block[i] - shift);
+        block_weight += p[i];
+        block_mean += p[i] * (block[i] - shift);
+      }
+      if (block_weight == A{}) continue;  // a block of probabilities too small for A adds nothing
+      block_mean /= block_weight;
+#pragma omp simd reduction(+ : block_squares)
+      for (int i = 0; i < size; ++i) {
+        const A deviation = (block[i] - shift) - block_mean;
+        block_squares += p[i] * deviation * deviation;
+      }
+      const A total = weight + block_weight, step = block_mean - centre;
+      squares += block_squares + step * step * (weight * (block_weight / total));
+      centre += step * (block_weight / total);
+      weight = total;
+    }
+    mean[t] = centre;
+    variance[t] = squares / weight;
+  }
+}
+
+}  // namespace expunge::cpu
