@@ -5,9 +5,9 @@
 
 #include "app/options_commands.h"
 #include "app/options_shared.h"
+#include "app/options_train.h"
 #include "app/options_values.h"
 #include "expunge/core/error.h"
-#include "expunge/unlearn/objective.h"
 
 namespace expunge {
 namespace {
@@ -44,7 +44,24 @@ std::vector<Option> optimizer_options(TrainConfig& c) {
       real("adam-beta1", c.adam_beta1, kBelowOne, "AdamW's decay of the first moment"),
       real("adam-beta2", c.adam_beta2, kBelowOne, "AdamW's decay of the second moment"),
       real("adam-epsilon", c.adam_epsilon, kNotNegative, "added to the root of AdamW's second moment"),
+      text("trainable", "REGEX", c.trainable, "update only parameters whose whole names match"),
       seed("seed", c.seed, "of the order of sequences, and of weights from scratch"),
+  };
+}
+
+std::vector<Option> evaluation_options(TrainConfig& c) {
+  return {
+      whole("eval-steps", c.eval_steps, 0, "steps between evaluations, the first before the run; 0: none"),
+      list("eval-split", "SPLIT", c.eval_splits,
+           "split to evaluate, of the domain or as DOMAIN/SPLIT; without it, all of the domain and general/evaluation"),
+      whole("per-device-eval-batch-size", c.per_device_eval_batch_size, 1,
+            "sequences in a rank's micro-batch of an evaluation"),
+      whole("max-eval-samples", c.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
+      text("stop-at", "CONDITION", c.stop_at,
+           "end the run, with a checkpoint, when an evaluation meets this: \"forget:perplexity >= "
+           "approximate:perplexity@start\""),
+      real("collapse-guard", c.collapse_guard, kNotNegative,
+           "stop when the mean nll of a step's forget or retain sequences exceeds this many times ln(vocabulary); 0: never"),
   };
 }
 
@@ -95,16 +112,6 @@ void settle_order(TrainConfig& config, const OptionTable& given) {
   if (order > shuffle) config.shuffle = false;
 }
 
-void check_training(TrainConfig& config, const OptionTable& given) {
-  check_compute(config.compute, given);
-  const bool wide = config.compute.dtype == DType::float64;
-  if (wide && (config.bf16_master_weights || config.compute.reduce_in_bf16))
-    fail(ExitCode::usage,
-         "--dtype float64 keeps weights and gradients in float64; drop --master-weights and --reduce-dtype bf16");
-  settle_batch(config, given);
-  settle_order(config, given);
-}
-
 void check_train(TrainConfig& config, const OptionTable& given) {
   if (config.model.empty() == config.init_config.empty())
     fail(ExitCode::usage,
@@ -117,7 +124,9 @@ void check_train(TrainConfig& config, const OptionTable& given) {
   check_training(config, given);
 }
 
-OptionTable table(TrainConfig& config, std::vector<Option> input, void (*check)(TrainConfig&, const OptionTable&)) {
+}  // namespace
+
+OptionTable training_table(TrainConfig& config, std::vector<Option> input) {
   OptionTable table(config.command);
   input.push_back(config_option());
   table.group("Input", std::move(input));
@@ -125,35 +134,32 @@ OptionTable table(TrainConfig& config, std::vector<Option> input, void (*check)(
   table.group("Optimizer", optimizer_options(config));
   table.group("Batches and their order", batch_options(config));
   table.group("Computing", compute_options(config));
-  table.then([&config, check](const OptionTable& given) { check(config, given); });
+  table.group("Evaluation inside the run", evaluation_options(config));
   return table;
 }
 
-}  // namespace
+void check_training(TrainConfig& config, const OptionTable& given) {
+  check_compute(config.compute, given);
+  const bool wide = config.compute.dtype == DType::float64;
+  if (wide && (config.bf16_master_weights || config.compute.reduce_in_bf16))
+    fail(ExitCode::usage,
+         "--dtype float64 keeps weights and gradients in float64; drop --master-weights and --reduce-dtype bf16");
+  settle_batch(config, given);
+  settle_order(config, given);
+  if (!config.stop_at.empty() && config.eval_steps == 0) fail(ExitCode::usage, "--stop-at needs --eval-steps N");
+  if (config.eval_steps > 0 && config.domain.empty() && config.eval_splits.empty())
+    fail(ExitCode::usage, "--eval-steps needs --eval-split DOMAIN/SPLIT");
+}
 
 OptionTable train_options(TrainConfig& config) {
   config.command = "train";
-  return table(config,
-               {path("model", "DIR", config.model, "model folder to go on from (Hugging Face layout, Llama architecture)"),
-                path("init-config", "FILE", config.init_config, "config.json of a model to train from scratch"),
-                required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
-                required(list("split", "DOMAIN/SPLIT", config.splits, "what to train on"))},
-               check_train);
-}
-
-OptionTable unlearn_options(TrainConfig& config) {
-  config.command = "unlearn";
-  std::vector<std::pair<std::string, std::string>> methods;
-  for (const std::string_view name : method_names()) methods.emplace_back(name, name);
-  Option method = required(choice<std::string>("method", config.method, std::move(methods), ""));
-  method.value_name = "METHOD";
-  method.help = "unlearning method: " + method.expected;
-  return table(
-      config,
-      {required(path("model", "DIR", config.model, "model folder (Hugging Face layout, Llama architecture)")),
-       required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
-       required(text("domain", "NAME", config.domain, "domain whose split forget is to be forgotten")), std::move(method)},
-      check_training);
+  OptionTable table = training_table(
+      config, {path("model", "DIR", config.model, "model folder to go on from (Hugging Face layout, Llama architecture)"),
+               path("init-config", "FILE", config.init_config, "config.json of a model to train from scratch"),
+               required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
+               required(list("split", "DOMAIN/SPLIT", config.splits, "what to train on"))});
+  table.then([&config](const OptionTable& given) { check_train(config, given); });
+  return table;
 }
 
 void resolve(TrainConfig& config, int world_size) {

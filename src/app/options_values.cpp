@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <system_error>
+#include <type_traits>
 
 #include "train/resolved_config.h"
 
@@ -22,7 +23,16 @@ std::optional<T> parse_number(std::string_view text) {
   return value;
 }
 
-/// A scalar option whose text is parsed by `parse` and accepted by `holds`.
+template <typename T>
+struct ValueOf {
+  using Type = T;
+};
+template <typename T>
+struct ValueOf<std::optional<T>> {
+  using Type = T;
+};
+
+/// A scalar option whose text is parsed by `parse` and accepted by `holds`. T may be optional, and is then unset by default.
 template <typename T, typename Parse, typename Holds>
 Option scalar(std::string key, T& variable, std::string value_name, std::string expected, std::string help, Parse parse,
               Holds holds) {
@@ -34,10 +44,15 @@ Option scalar(std::string key, T& variable, std::string value_name, std::string 
               [&variable, parse, holds](const std::vector<std::string>& given) {
                 const auto value = parse(given.back());
                 if (!value || !holds(*value)) return false;
-                variable = static_cast<T>(*value);
+                variable = static_cast<typename ValueOf<T>::Type>(*value);
                 return true;
               },
-          .get = [&variable]() -> std::vector<std::string> { return {fmt::format("{}", variable)}; }};
+          .get = [&variable]() -> std::vector<std::string> {
+            if constexpr (std::is_same_v<T, typename ValueOf<T>::Type>)
+              return {fmt::format("{}", variable)};
+            else
+              return variable ? std::vector{fmt::format("{}", *variable)} : std::vector<std::string>();
+          }};
 }
 
 Option boolean(std::string key, bool& variable, std::string_view yes, std::string_view no, std::string help) {
@@ -79,6 +94,15 @@ Option whole(std::string key, std::int64_t& variable, std::int64_t least, std::s
 }
 
 Option whole(std::string key, int& variable, int least, std::string help) {
+  return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
+                parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
+}
+
+Option real(std::string key, std::optional<double>& variable, Range range, std::string help) {
+  return scalar(std::move(key), variable, "X", std::string(range.text), std::move(help), parse_real, range.holds);
+}
+
+Option whole(std::string key, std::optional<int>& variable, int least, std::string help) {
   return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
                 parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
 }

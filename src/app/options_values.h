@@ -37,6 +37,9 @@ std::optional<bool> parse_bool(std::string_view text);
 Option real(std::string key, double& variable, Range range, std::string help);
 Option whole(std::string key, std::int64_t& variable, std::int64_t least, std::string help);
 Option whole(std::string key, int& variable, int least, std::string help);
+/// Unset, and out of the resolved config, unless given.
+Option real(std::string key, std::optional<double>& variable, Range range, std::string help);
+Option whole(std::string key, std::optional<int>& variable, int least, std::string help);
 Option seed(std::string key, std::uint64_t& variable, std::string help);
 Option text(std::string key, std::string value_name, std::string& variable, std::string help);
 /// The resolved config holds the absolute path.

@@ -68,11 +68,11 @@ template <Element T>
 void ShardedParams<T>::fill(Slot& slot, int unit) {
   const std::size_t n = layout(unit).shard_size();
   T* const place = slot.weights.data() + static_cast<std::size_t>(runtime_.comm.rank()) * n;
-  const void* source = place;
-  if constexpr (std::is_same_v<T, A>)
-    source = master(unit).data();
-  else
+  const void* source = frozen_shard(unit);
+  if (!source) {
     kernels_.cast(runtime_.compute, place, master(unit).data(), n);
+    source = place;
+  }
   runtime_.communication.wait(slot.released);
   runtime_.communication.wait(runtime_.compute.record());
   runtime_.comm.all_gather(runtime_.communication, slot.weights.data(), source, n * sizeof(T));
@@ -203,6 +203,19 @@ void ShardedParams<T>::weights_changed() {
     runtime_.compute.wait(slot.ready);  // a prefetch that nobody used still reads the old weights
     slot.unit = -1;
     slot.ready = {};
+  }
+}
+
+template <Element T>
+void ShardedParams<T>::freeze() {
+  if constexpr (!std::is_same_v<T, A>) {
+    for (int unit = 0; unit < units(); ++unit) {
+      frozen_.emplace_back(runtime_.device, layout(unit).shard_size());
+      kernels_.cast(runtime_.compute, frozen_.back().data(), master(unit).data(), layout(unit).shard_size());
+    }
+    runtime_.compute.synchronize();
+    master_.clear();
+    master_.resize(units_.size());
   }
 }
 

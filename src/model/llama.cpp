@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "llama_impl.h"
+#include "llama_loss.h"
 
 namespace expunge {
 
@@ -25,7 +25,8 @@ std::vector<UnitLayout> llama_units(const LlamaConfig& config, int world_size) {
     };
     // In the order of BlockParameter.
     block.add({{prefix + "input_layernorm.weight", {dim}}});
-    block.add({matrix("self_attn.q_proj", query, dim), matrix("self_attn.k_proj", key, dim), matrix("self_attn.v_proj", key, dim)});
+    block.add(
+        {matrix("self_attn.q_proj", query, dim), matrix("self_attn.k_proj", key, dim), matrix("self_attn.v_proj", key, dim)});
     block.add({matrix("self_attn.o_proj", dim, query)});
     block.add({{prefix + "post_attention_layernorm.weight", {dim}}});
     block.add({matrix("mlp.gate_proj", mlp, dim), matrix("mlp.up_proj", mlp, dim)});
@@ -41,11 +42,12 @@ std::vector<UnitLayout> llama_units(const LlamaConfig& config, int world_size) {
 
 std::size_t activation_bytes(const LlamaConfig& config, std::size_t tokens, Recompute recompute, std::size_t element_bytes) {
   const auto wide = [](int n) { return static_cast<std::size_t>(n); };
-  const std::size_t dim = wide(config.hidden_size), mlp = wide(config.intermediate_size), heads = wide(config.num_attention_heads);
+  const std::size_t dim = wide(config.hidden_size), mlp = wide(config.intermediate_size),
+                    heads = wide(config.num_attention_heads);
   const std::size_t attention = heads * wide(config.head_dim);
   const std::size_t qkv = attention + 2 * wide(config.num_key_value_heads) * wide(config.head_dim);
-  const std::size_t recomputed = 2 * dim + mlp;                   // norms and product
-  const std::size_t rest = qkv + attention + dim + 2 * mlp;       // what the block policy recomputes as well
+  const std::size_t recomputed = 2 * dim + mlp;                     // norms and product
+  const std::size_t rest = qkv + attention + dim + 2 * mlp;         // what the block policy recomputes as well
   const std::size_t scratch = 4 * dim + qkv + attention + 3 * mlp;  // output, final norm, dx, dnorm; block scratch
   const std::size_t layers = wide(config.num_hidden_layers);
   const std::size_t kept = recompute == Recompute::none    ? layers * (dim + rest + recomputed)

@@ -1,7 +1,8 @@
-// The model's loop over its units. Included where an element type is instantiated.
+// The model's loop over its units, for scoring and for the way back. Included where an element type is instantiated.
 #pragma once
 
 #include <algorithm>
+#include <ranges>
 
 #include "expunge/core/error.h"
 #include "expunge/model/llama.h"
@@ -16,9 +17,10 @@ struct Llama<T>::DeviceBatch {
   DeviceBatch(const TokenBatch& batch, const Runtime& runtime)
       : ids(upload(batch.ids, runtime)), labels(upload(batch.labels, runtime)), offsets(upload(batch.offsets, runtime)) {}
 
-  static Buffer<std::int32_t> upload(const std::vector<std::int32_t>& host, const Runtime& runtime) {
-    Buffer<std::int32_t> buffer(runtime.device, host.size());
-    copy_bytes(runtime.compute, buffer.data(), host.data(), buffer.bytes());
+  template <std::ranges::contiguous_range Host>
+  static auto upload(const Host& host, const Runtime& runtime) {
+    Buffer<std::ranges::range_value_t<Host>> buffer(runtime.device, std::ranges::size(host));
+    copy_bytes(runtime.compute, buffer.data(), std::ranges::data(host), buffer.bytes());
     return buffer;
   }
 
@@ -50,98 +52,96 @@ std::size_t Llama<T>::workspace_bytes() const {
 
 template <Element T>
 auto Llama<T>::score(const TokenBatch& batch) -> TokenScores<A> {
-  workspace_->reserve(batch.tokens(), false);
+  Workspace<T>& w = *workspace_;
+  w.reserve(batch.tokens(), false);
   const DeviceBatch device(batch, params_.runtime());
-  forward(batch, device);
-  return head(batch, device, nullptr, nullptr);
+  forward(batch, device, config_.num_hidden_layers);
+  const Head head = open_head(batch.tokens());
+  for (int begin = 0; begin < batch.tokens(); begin += w.chunk())
+    score_rows(head, {begin, std::min(begin + w.chunk(), batch.tokens()), {}}, device, nullptr);
+  return read_scores(batch.tokens());
 }
 
 template <Element T>
-auto Llama<T>::forward_backward(const TokenBatch& batch, std::span<const double> weights) -> TokenScores<A> {
-  check(weights.size() == batch.ids.size(), "one weight a token");
-  workspace_->reserve(batch.tokens(), true);
-  const DeviceBatch device(batch, params_.runtime());
-  forward(batch, device);
-  const std::vector<A> rounded(weights.begin(), weights.end());
-  copy_bytes(params_.runtime().compute, workspace_->weights(), rounded.data(), rounded.size() * sizeof(A));
-  GradientLease<T> head_gradients = params_.gradients(head_unit());
-  TokenScores<A> scores = head(batch, device, workspace_->weights(), &head_gradients);
-  backward(batch, device, std::move(head_gradients));
-  return scores;
-}
-
-template <Element T>
-void Llama<T>::forward(const TokenBatch& batch, const DeviceBatch& device) {
+void Llama<T>::forward(const TokenBatch& batch, const DeviceBatch& device, int blocks) {
   const Runtime& runtime = params_.runtime();
   const int n = batch.tokens(), layers = config_.num_hidden_layers;
-  const auto block_or_head = [&](int unit) { return unit <= layers ? unit : head_unit(); };
+  const auto prefetch_block_or_head = [&](int l) {
+    if (l < blocks) params_.prefetch(l + 1);
+    if (l == layers) params_.prefetch(head_unit());
+  };
   {
     const Buffer<std::int32_t> positions = DeviceBatch::upload(batch.positions, runtime);
     kernels_.rope_table(runtime.compute, workspace_->cos_sin(), positions.data(), n, config_.head_dim, config_.rope_theta);
     const Lease<T> embedding = params_.gather(0);
-    params_.prefetch(1);
+    prefetch_block_or_head(0);
     const ParameterView& table = params_.layout(0).views().front();
     kernels_.embedding_forward(runtime.compute, workspace_->block(0).x, embedding.view(table), device.ids.data(), n,
                                config_.hidden_size);
   }
   const LlamaBlock<T> block(kernels_, runtime.compute, BlockShape(config_));
   const BlockInput<T> input{n, batch.sequences(), device.offsets.data(), workspace_->cos_sin()};
-  for (int l = 0; l < layers; ++l) {
+  for (int l = 0; l < blocks; ++l) {
     const Lease<T> lease = params_.gather(l + 1);
-    params_.prefetch(block_or_head(l + 2));
-    T* const y = l + 1 < layers ? workspace_->block(l + 1).x : workspace_->output();
-    block.forward(y, workspace_->block(l), {lease.data(), params_.layout(l + 1)}, input);
+    prefetch_block_or_head(l + 1);
+    block.forward(block_output(l), workspace_->block(l), {lease.data(), params_.layout(l + 1)}, input);
   }
 }
 
-/// Final norm, logits in chunks of tokens, scores; with `weights` also the gradient down to the last block's output, in
-/// workspace dx. weights (T) on the device
 template <Element T>
-auto Llama<T>::head(const TokenBatch& batch, const DeviceBatch& device, const A* weights, GradientLease<T>* gradients) -> TokenScores<A> {
-  Stream& stream = params_.runtime().compute;
-  Workspace<T>& w = *workspace_;
-  const int n = batch.tokens(), dim = config_.hidden_size, vocabulary = config_.vocab_size;
+T* Llama<T>::block_output(int layer) const {
+  return layer + 1 < config_.num_hidden_layers ? workspace_->block(layer + 1).x : workspace_->output();
+}
+
+/// Whole weights of the head while they are leased.
+template <Element T>
+struct Llama<T>::Head {
+  Lease<T> lease;
+  const ParameterView& norm;
+  const ParameterView& matrix;
+};
+
+/// Gathers the head and applies the final norm.
+template <Element T>
+auto Llama<T>::open_head(int tokens) -> Head {
   const UnitLayout& layout = params_.layout(head_unit());
-  const ParameterView& norm = layout.views()[config_.tie_word_embeddings ? 1 : 0];
-  const ParameterView& matrix = layout.views()[config_.tie_word_embeddings ? 0 : 1];
-  const Lease<T> lease = params_.gather(head_unit());
-  if (weights) params_.prefetch(config_.num_hidden_layers);
+  const std::size_t norm = config_.tie_word_embeddings ? 1 : 0;
+  Head head{params_.gather(head_unit()), layout.views()[norm], layout.views()[1 - norm]};
+  kernels_.rms_norm_forward(params_.runtime().compute, workspace_->norm(), workspace_->rstd(), workspace_->output(),
+                            head.lease.view(head.norm), tokens, config_.hidden_size, config_.rms_norm_eps);
+  return head;
+}
 
-  kernels_.rms_norm_forward(stream, w.norm(), w.rstd(), w.output(), lease.view(norm), n, dim, config_.rms_norm_eps);
-  Buffer<std::int32_t> predictions(params_.runtime().device, static_cast<std::size_t>(n));
-  T* const dnorm = w.scratch().dnorm;
-  for (int begin = 0; begin < n; begin += w.chunk()) {
-    const int rows = std::min(w.chunk(), n - begin);
-    const std::size_t first = static_cast<std::size_t>(begin) * static_cast<std::size_t>(dim);
-    const std::int32_t* labels = device.labels.data() + begin;
-    kernels_.logits_forward(stream, w.logits(), w.norm() + first, lease.view(matrix), rows, dim, vocabulary);
-    kernels_.nll_forward(stream, w.nll() + begin, w.lse() + begin, predictions.data() + begin, w.logits(), labels, rows,
-                         vocabulary);
-    if (!weights) continue;
-    kernels_.nll_backward(stream, w.dlogits(), w.logits(), w.lse() + begin, labels, weights + begin, rows, vocabulary);
-    kernels_.linear_backward(stream, dnorm + first, gradients->view(matrix), w.dlogits(), w.norm() + first, lease.view(matrix),
-                             rows, dim, vocabulary, Write::set);
-  }
-  if (weights)
-    kernels_.rms_norm_backward(stream, w.dx(), gradients->view(norm), dnorm, w.output(), lease.view(norm), w.rstd(), n, dim,
-                               Write::set);
+/// Logits of `rows` tokens from `begin`, in the workspace.
+template <Element T>
+auto Llama<T>::logits(const Head& head, int begin, int rows) -> A* {
+  const std::size_t first = static_cast<std::size_t>(begin) * static_cast<std::size_t>(config_.hidden_size);
+  kernels_.logits_forward(params_.runtime().compute, workspace_->logits(), workspace_->norm() + first,
+                          head.lease.view(head.matrix), rows, config_.hidden_size, config_.vocab_size);
+  return workspace_->logits();
+}
 
-  TokenScores<A> scores{std::vector<A>(static_cast<std::size_t>(n)), std::vector<std::int32_t>(static_cast<std::size_t>(n))};
-  copy_bytes(stream, scores.nll.data(), w.nll(), scores.nll.size() * sizeof(A));
-  copy_bytes(stream, scores.predictions.data(), predictions.data(), predictions.bytes());
+template <Element T>
+auto Llama<T>::read_scores(int tokens) -> TokenScores<A> {
+  const Workspace<T>& w = *workspace_;
+  Stream& stream = params_.runtime().compute;
+  const auto n = static_cast<std::size_t>(tokens);
+  TokenScores<A> scores{std::vector<A>(n), std::vector<A>(n), std::vector<std::int32_t>(n)};
+  copy_bytes(stream, scores.nll.data(), w.nll(), n * sizeof(A));
+  copy_bytes(stream, scores.signal.data(), w.signal(), n * sizeof(A));
+  copy_bytes(stream, scores.predictions.data(), w.predictions(), n * sizeof(std::int32_t));
   stream.synchronize();
   return scores;
 }
 
 template <Element T>
-void Llama<T>::backward(const TokenBatch& batch, const DeviceBatch& device, GradientLease<T>&& head_gradients) {
+void Llama<T>::backward(const TokenBatch& batch, const DeviceBatch& device, int blocks,
+                        std::optional<GradientLease<T>> embedding) {
   const Runtime& runtime = params_.runtime();
   const int n = batch.tokens();
-  const bool tied = config_.tie_word_embeddings;
-  if (!tied) params_.reduce(head_unit(), std::move(head_gradients));
   const LlamaBlock<T> block(kernels_, runtime.compute, BlockShape(config_));
   const BlockInput<T> input{n, batch.sequences(), device.offsets.data(), workspace_->cos_sin()};
-  for (int l = config_.num_hidden_layers - 1; l >= 0; --l) {
+  for (int l = blocks - 1; l >= 0; --l) {
     const Lease<T> lease = params_.gather(l + 1);
     if (l > 0) params_.prefetch(l);
     GradientLease<T> gradients = params_.gradients(l + 1);
@@ -149,11 +149,31 @@ void Llama<T>::backward(const TokenBatch& batch, const DeviceBatch& device, Grad
                    {lease.data(), params_.layout(l + 1)}, input, recompute_);
     params_.reduce(l + 1, std::move(gradients));
   }
-  GradientLease<T> gradients = tied ? std::move(head_gradients) : params_.gradients(0);
+  GradientLease<T> gradients = embedding ? std::move(*embedding) : params_.gradients(0);
   const ParameterView& table = params_.layout(0).views().front();
   kernels_.embedding_backward(runtime.compute, gradients.view(table), workspace_->dx(), device.ids.data(), n,
                               config_.hidden_size);
   params_.reduce(0, std::move(gradients));
+}
+
+template <Element T>
+std::vector<std::int32_t> Llama<T>::draw_labels(const TokenBatch& batch, std::span<const std::int32_t> excluded,
+                                                std::span<const double> uniform, const LabelSampling& sampling) {
+  check(excluded.size() == batch.ids.size() && uniform.size() == excluded.size(), "one exclusion and one number a token");
+  Workspace<T>& w = *workspace_;
+  const Runtime& runtime = params_.runtime();
+  w.reserve(batch.tokens(), false);
+  const DeviceBatch device(batch, runtime);
+  const Buffer<std::int32_t> without = DeviceBatch::upload(excluded, runtime);
+  const Buffer<double> numbers = DeviceBatch::upload(uniform, runtime);
+  forward(batch, device, config_.num_hidden_layers);
+  const Head head = open_head(batch.tokens());
+  for (int begin = 0; begin < batch.tokens(); begin += w.chunk()) {
+    const int rows = std::min(w.chunk(), batch.tokens() - begin);
+    kernels_.sample_labels(runtime.compute, w.predictions() + begin, logits(head, begin, rows), without.data() + begin,
+                           numbers.data() + begin, rows, config_.vocab_size, sampling);
+  }
+  return read_scores(batch.tokens()).predictions;
 }
 
 }  // namespace expunge

@@ -22,6 +22,7 @@ class Workspace {
     kept_ = kept_ || keep;
     owned_.clear();
     owned_sums_.clear();
+    owned_ids_.clear();
     bytes_ = 0;
     place();
   }
@@ -29,16 +30,19 @@ class Workspace {
   /// Activations of a block. Without `keep` at reserve(), all but the two alternating inputs are shared by all blocks.
   const BlockActivations<T>& block(int index) const { return blocks_[static_cast<std::size_t>(index)]; }
   const BlockScratch<T>& scratch() const { return scratch_; }
-  T* output() const { return output_; }            // (T, D) of the last block
-  T* norm() const { return norm_; }                // (T, D) final norm
-  T* dx() const { return dx_; }                    // (T, D) gradient that runs down the blocks
-  A* rstd() const { return rstd_; }                // (T) of the final norm
-  A* cos_sin() const { return cos_sin_; }          // (T, E)
-  A* logits() const { return logits_; }            // (chunk, V)
-  T* dlogits() const { return dlogits_; }          // (chunk, V); logits() itself where the types agree
-  A* nll() const { return nll_; }                  // (T)
-  A* lse() const { return lse_; }                  // (T)
-  A* weights() const { return weights_; }          // (T)
+  T* output() const { return output_; }                       // (T, D) of the last block
+  T* norm() const { return norm_; }                           // (T, D) final norm
+  T* dx() const { return dx_; }                               // (T, D) gradient that runs down the blocks
+  A* rstd() const { return rstd_; }                           // (T) of the final norm
+  A* cos_sin() const { return cos_sin_; }                     // (T, E)
+  A* logits() const { return logits_; }                       // (chunk, V)
+  T* dlogits() const { return dlogits_; }                     // (chunk, V); logits() itself where the types agree
+  A* nll() const { return nll_; }                             // (T)
+  A* signal() const { return signal_; }                       // (T)
+  A* lse() const { return lse_; }                             // (T)
+  A* target_lse() const { return target_lse_; }               // (T)
+  A* weights() const { return weights_; }                     // (T)
+  std::int32_t* predictions() const { return predictions_; }  // (T)
   /// Tokens whose logits exist at a time: as many as cross-entropy needs to run at full speed, within 128 MiB of fp32.
   int chunk() const { return std::min({tokens_, 1024, std::max(64, (1 << 25) / config_.vocab_size)}); }
   std::size_t bytes() const { return bytes_; }
@@ -69,7 +73,10 @@ class Workspace {
     rstd_ = take_sums(1);
     cos_sin_ = take_sums(shape_.attention.head_size);
     nll_ = take_sums(1);
+    signal_ = take_sums(1);
     lse_ = take_sums(1);
+    target_lse_ = take_sums(1);
+    predictions_ = take_elements<std::int32_t>(owned_ids_, rows());
     weights_ = take_sums(1);
     const std::size_t logits = static_cast<std::size_t>(chunk()) * static_cast<std::size_t>(config_.vocab_size);
     logits_ = take_elements<A>(owned_sums_, logits);
@@ -111,10 +118,13 @@ class Workspace {
   std::size_t bytes_ = 0;
   std::vector<Buffer<T>> owned_;
   std::vector<Buffer<A>> owned_sums_;
+  std::vector<Buffer<std::int32_t>> owned_ids_;
   std::vector<BlockActivations<T>> blocks_;
   BlockScratch<T> scratch_{};
+  std::int32_t* predictions_ = nullptr;
   T *output_ = nullptr, *norm_ = nullptr, *dx_ = nullptr, *dlogits_ = nullptr;
-  A *rstd_ = nullptr, *cos_sin_ = nullptr, *logits_ = nullptr, *nll_ = nullptr, *lse_ = nullptr, *weights_ = nullptr;
+  A *rstd_ = nullptr, *cos_sin_ = nullptr, *logits_ = nullptr, *nll_ = nullptr, *signal_ = nullptr, *lse_ = nullptr,
+    *target_lse_ = nullptr, *weights_ = nullptr;
 };
 
 }  // namespace expunge

@@ -14,18 +14,6 @@
 namespace expunge {
 namespace {
 
-const std::string kGeneralEvaluation = "general/evaluation";
-
-std::vector<std::string> choose_splits(const EvalConfig& config, const TokenFile& tokens) {
-  std::vector<std::string> splits;
-  for (const std::string& split : config.splits)
-    splits.push_back(split.find('/') == std::string::npos ? config.domain + "/" + split : split);
-  if (!splits.empty()) return splits;
-  for (const std::string& split : tokens.splits(config.domain)) splits.push_back(config.domain + "/" + split);
-  if (config.domain != "general" && tokens.has(kGeneralEvaluation)) splits.push_back(kGeneralEvaluation);
-  return splits;
-}
-
 template <Element T>
 std::vector<SplitResult> evaluate_as(const Session& session, const EvalConfig& config, const ModelSource& source,
                                      const TokenFile& tokens, const std::vector<std::string>& splits) {
@@ -49,10 +37,14 @@ std::vector<SplitResult> evaluate_as(const Session& session, const EvalConfig& c
 std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& config, const ModelSource& source,
                                   const TokenFile& tokens, const std::vector<std::string>& splits) {
   switch (config.compute.dtype) {
-    case DType::float32: return evaluate_as<float>(session, config, source, tokens, splits);
-    case DType::bfloat16: return evaluate_as<bf16>(session, config, source, tokens, splits);
-    case DType::float64: return evaluate_as<double>(session, config, source, tokens, splits);
-    case DType::float16: break;
+    case DType::float32:
+      return evaluate_as<float>(session, config, source, tokens, splits);
+    case DType::bfloat16:
+      return evaluate_as<bf16>(session, config, source, tokens, splits);
+    case DType::float64:
+      return evaluate_as<double>(session, config, source, tokens, splits);
+    case DType::float16:
+      break;
   }
   fail(ExitCode::usage, "--dtype: use float32, bfloat16 or float64");
 }
@@ -67,8 +59,8 @@ void print_table(const std::vector<SplitResult>& results) {
 }
 
 void print_comparison(const std::vector<SplitResult>& results, const std::map<std::string, SplitFigures>& before) {
-  fmt::print("\n{:<24}{:>14}{:>14}{:>16}{:>12}\n{:<24}{:>14}{:>14}{:>16}{:>12}\n", "", "perplexity", "", "accuracy", "", "split",
-             "before", "after", "before", "after");
+  fmt::print("\n{:<24}{:>14}{:>14}{:>16}{:>12}\n{:<24}{:>14}{:>14}{:>16}{:>12}\n", "", "perplexity", "", "accuracy", "",
+             "split", "before", "after", "before", "after");
   for (const SplitResult& result : results) {
     const SplitFigures f = summarise_split(result.sequences);
     const auto old = before.find(result.split);
@@ -85,15 +77,15 @@ void print_comparison(const std::vector<SplitResult>& results, const std::map<st
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
   if (!config.overwrite && std::filesystem::exists(config.output))
-    fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another name or --overwrite", config.output.string()));
+    fail(ExitCode::output,
+         fmt::format("{}: exists already; remove it, give another name or --overwrite", config.output.string()));
   const ModelSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
   check_tokenizer(runtime, source, tokens);
-  const std::vector<std::string> splits = choose_splits(config, tokens);
+  const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
   if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
   const auto before = config.compare.empty() ? std::map<std::string, SplitFigures>() : read_evaluation(config.compare);
-  const std::string sha256 =
-      model_sha256(source, runtime, llama_units(source.config, session.world_size()));
+  const std::string sha256 = model_sha256(source, runtime, llama_units(source.config, session.world_size()));
   const std::vector<SplitResult> results = evaluate(session, config, source, tokens, splits);
   on_root(runtime, [&] {
     if (before.empty())

@@ -25,6 +25,17 @@ SequenceFigures figures(const TokenBatch& batch, const TokenScores<A>& scores, i
 
 }  // namespace
 
+std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
+                                           const std::vector<std::string>& asked) {
+  static const std::string kGeneral = "general/evaluation";
+  std::vector<std::string> splits;
+  for (const std::string& split : asked) splits.push_back(split.find('/') == std::string::npos ? domain + "/" + split : split);
+  if (!splits.empty()) return splits;
+  for (const std::string& split : tokens.splits(domain)) splits.push_back(domain + "/" + split);
+  if (domain != "general" && tokens.has(kGeneral)) splits.push_back(kGeneral);
+  return splits;
+}
+
 template <Element T>
 std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching) {
   const Runtime& runtime = model.params().runtime();

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <cmath>
+
 #include "expunge/core/error.h"
 #include "expunge/core/random.h"
 #include "expunge/data/tokenizer.h"
@@ -20,25 +23,60 @@ ModelSource from_checkpoint(const fs::path& checkpoint) {
   return {ModelSource::Kind::checkpoint, checkpoint, side_files, read_llama_config(side_files / "config.json")};
 }
 
-/// Rounds and copies host values into a rank's shard.
-template <typename A>
-void store(const Runtime& runtime, std::span<A> shard, std::size_t offset, std::vector<A>& values, bool round_to_bf16) {
-  if (round_to_bf16)
-    for (A& value : values) value = static_cast<A>(static_cast<float>(bf16(static_cast<float>(value))));
-  copy_bytes(runtime.compute, shard.data() + offset, values.data(), values.size() * sizeof(A));
-  runtime.compute.synchronize();
-}
+double rounded_to_bf16(double value) { return static_cast<double>(static_cast<float>(bf16(static_cast<float>(value)))); }
 
-/// Reads each parameter's slice of this rank by `read(slice, values)`.
-template <Element T, typename Read>
-void for_each_slice(ShardedParams<T>& params, bool round_to_bf16, Read read) {
+/// Reads each parameter's slice of this rank by `read(slice, values)` and hands it to `use(unit, slice, values)`.
+template <Element T, typename Read, typename Use>
+void for_each_slice(ShardedParams<T>& params, Read read, Use use) {
   std::vector<acc_t<T>> values;
   for (int unit = 0; unit < params.units(); ++unit) {
     for (const ParameterSlice& slice : params.layout(unit).slices(params.runtime().comm.rank())) {
       values.resize(slice.count);
       read(slice, values);
-      store<acc_t<T>>(params.runtime(), params.master(unit), slice.offset, values, round_to_bf16);
+      use(unit, slice, values);
     }
+  }
+}
+
+/// Hands every slice of this rank as the source has it to `use(unit, slice, values)`.
+template <Element T, typename Use>
+void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params, Use use) {
+  using A = acc_t<T>;
+  const auto rounded = [&](int unit, const ParameterSlice& slice, std::vector<A>& values) {
+    if (round_to_bf16)
+      for (A& value : values) value = static_cast<A>(rounded_to_bf16(static_cast<double>(value)));
+    use(unit, slice, values);
+  };
+  switch (source.kind) {
+    case ModelSource::Kind::folder: {
+      const ModelFolder folder(source.weights);
+      return for_each_slice(
+          params,
+          [&](const ParameterSlice& slice, std::vector<A>& values) {
+            folder.read(slice.view->name, slice.first, values.size(), values.data());
+          },
+          rounded);
+    }
+    case ModelSource::Kind::checkpoint: {
+      const CheckpointReader reader(source.weights);
+      return for_each_slice(
+          params,
+          [&](const ParameterSlice& slice, std::vector<A>& values) {
+            reader.read("parameters", *slice.view, slice.first, std::span<A>(values));
+          },
+          rounded);
+    }
+    case ModelSource::Kind::initial:
+      return for_each_slice(
+          params,
+          [&](const ParameterSlice& slice, std::vector<A>& values) {
+            const std::uint64_t stream = random_stream(slice.view->name);
+            for (std::size_t i = 0; i < values.size(); ++i)
+              values[i] = slice.view->decays
+                              ? static_cast<A>(source.config.initializer_range * random_normal(seed, stream, slice.first + i))
+                              : A(1);
+          },
+          rounded);
   }
 }
 
@@ -55,7 +93,8 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
     return from_checkpoint(*checkpoint);
   }
   if (!fs::exists(path / "config.json"))
-    fail(ExitCode::bad_input, fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));
   ModelSource source{ModelSource::Kind::folder, path, path, read_llama_config(path / "config.json")};
   check_tensors(source.config, ModelFolder(path));
   return source;
@@ -81,30 +120,39 @@ void check_tokenizer(const Runtime& runtime, const ModelSource& source, const To
 template <Element T>
 void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
   using A = acc_t<T>;
-  switch (source.kind) {
-    case ModelSource::Kind::folder: {
-      const ModelFolder folder(source.weights);
-      return for_each_slice(params, round_to_bf16, [&](const ParameterSlice& slice, std::vector<A>& values) {
-        folder.read(slice.view->name, slice.first, values.size(), values.data());
-      });
-    }
-    case ModelSource::Kind::checkpoint: {
-      const CheckpointReader reader(source.weights);
-      return for_each_slice(params, round_to_bf16, [&](const ParameterSlice& slice, std::vector<A>& values) {
-        reader.read("parameters", *slice.view, slice.first, std::span<A>(values));
-      });
-    }
-    case ModelSource::Kind::initial:
-      return for_each_slice(params, round_to_bf16, [&](const ParameterSlice& slice, std::vector<A>& values) {
-        const std::uint64_t stream = random_stream(slice.view->name);
-        for (std::size_t i = 0; i < values.size(); ++i)
-          values[i] = slice.view->decays ? static_cast<A>(source.config.initializer_range *
-                                                          random_normal(seed, stream, slice.first + i))
-                                         : A(1);
-      });
-  }
+  const Runtime& runtime = params.runtime();
+  read_weights(source, seed, round_to_bf16, params, [&](int unit, const ParameterSlice& slice, const std::vector<A>& values) {
+    copy_bytes(runtime.compute, params.master(unit).data() + slice.offset, values.data(), values.size() * sizeof(A));
+    runtime.compute.synchronize();
+  });
 }
 
+template <Element T>
+WeightsMoved weights_moved(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
+  using A = acc_t<T>;
+  const Runtime& runtime = params.runtime();
+  std::array<double, 5> sums{};  // weights, moved, moved in bfloat16, ||w - w'||^2, ||w'||^2
+  std::vector<A> now;
+  read_weights(source, seed, round_to_bf16, params, [&](int unit, const ParameterSlice& slice, const std::vector<A>& before) {
+    now.resize(before.size());
+    copy_bytes(runtime.compute, now.data(), params.master(unit).data() + slice.offset, now.size() * sizeof(A));
+    runtime.compute.synchronize();
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      const auto new_value = static_cast<double>(now[i]), old_value = static_cast<double>(before[i]);
+      sums[0] += 1;
+      sums[1] += new_value != old_value;
+      sums[2] += rounded_to_bf16(new_value) != rounded_to_bf16(old_value);
+      sums[3] += (new_value - old_value) * (new_value - old_value);
+      sums[4] += old_value * old_value;
+    }
+  });
+  all_reduce(runtime, sums, Reduce::sum);
+  return {sums[1] / sums[0], sums[2] / sums[0], std::sqrt(sums[3] / sums[4])};
+}
+
+template WeightsMoved weights_moved(const ModelSource&, std::uint64_t, bool, ShardedParams<float>&);
+template WeightsMoved weights_moved(const ModelSource&, std::uint64_t, bool, ShardedParams<bf16>&);
+template WeightsMoved weights_moved(const ModelSource&, std::uint64_t, bool, ShardedParams<double>&);
 template void load_weights(const ModelSource&, std::uint64_t, bool, ShardedParams<float>&);
 template void load_weights(const ModelSource&, std::uint64_t, bool, ShardedParams<bf16>&);
 template void load_weights(const ModelSource&, std::uint64_t, bool, ShardedParams<double>&);

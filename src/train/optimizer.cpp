@@ -1,10 +1,27 @@
 // AdamW over shards.
 #include "expunge/train/optimizer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <regex>
+
+#include "expunge/core/error.h"
 
 namespace expunge {
+namespace {
+
+std::regex parse_pattern(const std::string& text) {
+  try {
+    return std::regex(text);
+  } catch (const std::regex_error& error) {
+    fail(ExitCode::usage, fmt::format("--trainable '{}': not a regular expression: {}", text, error.what()));
+  }
+}
+
+}  // namespace
 
 template <Element T>
 Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
@@ -21,14 +38,33 @@ Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
       moments->emplace_back(params.runtime().device, params.layout(unit).shard_size());
       zero_bytes(params.runtime().compute, moments->back().data(), moments->back().bytes());
     }
+  if (config.trainable.empty()) return;
+  const std::regex pattern = parse_pattern(config.trainable);
+  std::size_t trained = 0;
+  for (int unit = 0; unit < params.units(); ++unit)
+    for (const ParameterView& view : params.layout(unit).views())
+      if (std::regex_match(view.name, pattern))
+        ++trained;
+      else
+        frozen_.insert(view.name);
+  if (trained == 0)
+    fail(ExitCode::usage,
+         fmt::format("--trainable '{}' matches no parameter; names are like {}", config.trainable, *std::prev(frozen_.end())));
+}
+
+template <Element T>
+std::vector<ParameterSlice> Optimizer<T>::trained_slices(int unit) const {
+  std::vector<ParameterSlice> slices = params_.layout(unit).slices(params_.runtime().comm.rank());
+  std::erase_if(slices, [&](const ParameterSlice& slice) { return frozen_.contains(slice.view->name); });
+  return slices;
 }
 
 template <Element T>
 double Optimizer<T>::gradient_norm() {
   double sum = 0;
   for (int unit = 0; unit < params_.units(); ++unit) {
-    const std::span<A> gradient = params_.gradient(unit);
-    kernels_.sum_of_squares(params_.runtime().compute, &sum, gradient.data(), gradient.size());
+    for (const ParameterSlice& slice : trained_slices(unit))
+      kernels_.sum_of_squares(params_.runtime().compute, &sum, params_.gradient(unit).data() + slice.offset, slice.count);
   }
   return std::sqrt(all_reduce(params_.runtime(), sum, Reduce::sum));
 }
@@ -46,7 +82,7 @@ void Optimizer<T>::step(double learning_rate, double norm) {
   update.gradient_scale = max_grad_norm_ > 0 ? std::min(1.0, max_grad_norm_ / (norm + 1e-6)) : 1;
   update.round_to_bf16 = round_to_bf16_;
   for (int unit = 0; unit < params_.units(); ++unit) {
-    for (const ParameterSlice& slice : params_.layout(unit).slices(params_.runtime().comm.rank())) {
+    for (const ParameterSlice& slice : trained_slices(unit)) {
       update.weight_decay = slice.view->decays ? weight_decay_ : 0;
       kernels_.adamw(params_.runtime().compute, params_.master(unit).data() + slice.offset, exp_avg(unit).data() + slice.offset,
                      exp_avg_sq(unit).data() + slice.offset, params_.gradient(unit).data() + slice.offset, slice.count, update);

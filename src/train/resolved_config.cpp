@@ -15,13 +15,14 @@ namespace {
 constexpr std::string_view kBlank = " \t\r\v\f";
 
 // A run's batch is compared as global-batch-size; how that is cut into micro-batches is free.
-constexpr std::array<std::string_view, 14> kFreeKeys = {"config",
+constexpr std::array<std::string_view, 15> kFreeKeys = {"config",
                                                         "output-dir",
                                                         "overwrite-output-dir",
                                                         "resume-from-checkpoint",
                                                         "save-steps",
                                                         "save-total-limit",
                                                         "logging-steps",
+                                                        "save-labels",
                                                         "quiet",
                                                         "gather",
                                                         "recompute",

@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kConfigLimit = 1 << 20;
 
 /// What belongs to a model beside its weights; each is copied where it exists.
-constexpr const char* kSideFiles[] = {"config.json",       "generation_config.json", "tokenizer.model", "tokenizer.json",
-                                      "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-                                      "chat_template.jinja"};
+constexpr const char* kSideFiles[] = {"config.json",       "generation_config.json", "tokenizer.model",
+                                      "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
+                                      "added_tokens.json", "chat_template.jinja"};
 
 bool holds_nothing(const fs::path& folder) { return !fs::exists(folder) || fs::is_empty(folder); }
 
@@ -40,7 +40,9 @@ void clear(const RunFolder& run) {
   if (!fs::exists(run.config()))
     fail(ExitCode::output, fmt::format("{}: --overwrite-output-dir clears run folders only, and this one has no file 'config'",
                                        run.root.string()));
-  for (const fs::path& path : {run.checkpoints(), run.metrics(), run.model(), run.config()}) fs::remove_all(path);
+  for (const fs::path& path :
+       {run.checkpoints(), run.metrics(), run.evaluations(), run.labels(), run.reference(), run.model(), run.config()})
+    fs::remove_all(path);
 }
 
 /// Checks the folder against the options; true when a run of the same config lies there.
@@ -49,9 +51,10 @@ bool may_resume(const RunFolder& run, const TrainConfig& config) {
   if (holds_nothing(run.root)) return false;
   if (!fs::is_directory(run.root)) fail(ExitCode::output, fmt::format("{}: not a folder", run.root.string()));
   if (config.resume_from_checkpoint == "none")
-    fail(ExitCode::output, fmt::format("{}: not empty, and --resume-from-checkpoint is none; use --overwrite-output-dir to start "
-                                       "afresh",
-                                       run.root.string()));
+    fail(ExitCode::output,
+         fmt::format("{}: not empty, and --resume-from-checkpoint is none; use --overwrite-output-dir to start "
+                     "afresh",
+                     run.root.string()));
   if (!fs::exists(run.config()))
     fail(ExitCode::output, fmt::format("{}: not empty and not a run folder (it has no file 'config'); give an empty or new "
                                        "--output-dir",

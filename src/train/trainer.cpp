@@ -8,17 +8,62 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "expunge/core/error.h"
+#include "expunge/core/random.h"
 #include "expunge/train/schedule.h"
+#include "train/loss_batch.h"
 
 namespace expunge {
 
-RunLength::RunLength(const TrainConfig& config, std::size_t items)
-    : global_batch(config.global_batch_size),
-      samples(config.max_steps > 0 ? config.max_steps * global_batch
-                                   : static_cast<std::int64_t>(std::ceil(static_cast<double>(items) * config.num_train_epochs))),
-      steps((samples + global_batch - 1) / global_batch) {}
+RunLength::RunLength(const TrainConfig& config, std::size_t count)
+    : items(static_cast<std::int64_t>(count)),
+      epoch(items),
+      global_batch(config.global_batch_size),
+      samples(config.max_steps > 0
+                  ? config.max_steps * global_batch
+                  : static_cast<std::int64_t>(std::ceil(static_cast<double>(items) * config.num_train_epochs))),
+      steps((samples + global_batch - 1) / global_batch),
+      divide_by_global_batch(config.objective.released) {
+  if (!config.objective.released) return;
+  const std::int64_t accumulation = config.gradient_accumulation_steps > 0
+                                        ? config.gradient_accumulation_steps
+                                        : std::max<std::int64_t>(1, global_batch / config.per_device_train_batch_size);
+  const std::int64_t round = std::max<std::int64_t>(1, global_batch / accumulation);
+  const std::int64_t rounds = (items + round - 1) / round;
+  epoch = rounds * round;
+  if (config.max_steps <= 0)
+    steps = static_cast<std::int64_t>(
+        std::ceil(config.num_train_epochs * static_cast<double>(std::max<std::int64_t>(1, rounds / accumulation))));
+  for (std::int64_t micro = 1; static_cast<std::int64_t>(ends.size()) < steps; ++micro)
+    if (micro % accumulation == 0 || (rounds <= accumulation && micro % rounds == 0)) ends.push_back(micro * round);
+  samples = ends.back();
+}
+
+namespace {
+
+/// The signal of an objective whose terms are distances of a block's output.
+std::optional<Signal> layer_signal(const Objective& objective) {
+  for (const Term& term : objective.terms())
+    if (term.signal.kind == Signal::Kind::distance && term.role == Role::forget) return term.signal;
+  return std::nullopt;
+}
+
+/// Uniform in the positive orthant, scaled to its length (Li et al. 2024). (D)
+std::vector<double> control_vector(const Signal& signal, std::uint64_t seed, int dim) {
+  static const std::uint64_t kStream = random_stream("control vector");
+  std::vector<double> vector(static_cast<std::size_t>(dim));
+  double sum = 0;
+  for (std::size_t i = 0; i < vector.size(); ++i) {
+    vector[i] = random_uniform(seed, kStream, i);
+    sum += vector[i] * vector[i];
+  }
+  for (double& x : vector) x *= signal.control_norm / std::sqrt(sum);
+  return vector;
+}
+
+}  // namespace
 
 int largest_micro_batch(const TrainConfig& config, const TrainingData& data) {
   const auto longest = static_cast<std::int64_t>(data.longest());
@@ -33,24 +78,23 @@ struct Trainer<T>::Sums {
   double& loss() { return values[0]; }
   double& forget() { return values[1]; }  // of the sequences' mean nll
   double& retain() { return values[2]; }
+  double first_bad = -1;  // item whose loss is not finite
 };
 
 template <Element T>
-Trainer<T>::Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& optimizer, const Objective& objective,
-                    TrainingData& data)
+Trainer<T>::Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& optimizer, Task<T> task)
     : config_(config),
       model_(model),
       optimizer_(optimizer),
-      objective_(objective),
-      data_(data),
-      length_(config, data.items()),
+      task_(std::move(task)),
+      length_(config, task_.data.items()),
       warmup_(warmup_length(config, length_.steps)) {}
 
 template <Element T>
 std::vector<std::size_t> Trainer<T>::step_items() {
   std::vector<std::size_t> items;
   for (std::int64_t at = length_.samples_after(optimizer_.steps); at < length_.samples_after(optimizer_.steps + 1); ++at)
-    items.push_back(data_.item(static_cast<std::uint64_t>(at)));
+    items.push_back(task_.data.item(length_.place(at)));
   return items;
 }
 
@@ -58,11 +102,19 @@ template <Element T>
 Scope Trainer<T>::count(const std::vector<std::size_t>& items) const {
   Scope scope;
   for (const std::size_t item : items) {
-    RoleCount& role = data_.role(item) == Role::forget ? scope.forget : scope.retain;
+    RoleCount& role = task_.data.role(item) == Role::forget ? scope.forget : scope.retain;
     role.sequences += 1;
-    role.tokens += static_cast<double>(data_.length(item) - 1);
+    role.tokens += static_cast<double>(task_.data.targets(item));
   }
+  scope.sequences = length_.divide_by_global_batch ? static_cast<double>(length_.global_batch)
+                                                   : scope.forget.sequences + scope.retain.sequences;
   return scope;
+}
+
+template <Element T>
+bool Trainer<T>::uses_reference(Role role) const {
+  const std::vector<Term> terms = task_.objective.terms();
+  return std::ranges::any_of(terms, [&](const Term& term) { return term.role == role && term.signal.uses_reference(); });
 }
 
 template <Element T>
@@ -73,18 +125,22 @@ StepMetrics Trainer<T>::step() {
   const std::vector<std::size_t> items = step_items();
   const Scope scope = count(items);
   std::vector<std::size_t> lengths(items.size());
-  std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return data_.length(item); });
+  std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return task_.data.length(item); });
   const StepPlan plan = plan_step(lengths, runtime.comm.size(), static_cast<std::size_t>(config_.per_device_train_batch_size),
                                   static_cast<std::size_t>(config_.compute.micro_batch_tokens));
 
   params.begin_step();
   Sums sums;
-  const auto& rounds = plan[static_cast<std::size_t>(runtime.comm.rank())];
-  for (const std::vector<std::size_t>& round : rounds) {
-    if (&round == &rounds.back()) params.last_micro_batch();
-    std::vector<std::size_t> mine(round.size());
-    std::transform(round.begin(), round.end(), mine.begin(), [&](std::size_t i) { return items[i]; });
-    micro_batch(mine, scope, sums);
+  const auto& mine = plan[static_cast<std::size_t>(runtime.comm.rank())];
+  for (std::size_t round = 0; round < mine.size(); ++round) {
+    if (round + 1 == mine.size()) params.last_micro_batch();
+    std::vector<std::size_t> own(mine[round].size());
+    std::transform(mine[round].begin(), mine[round].end(), own.begin(), [&](std::size_t i) { return items[i]; });
+    // The reference model's units are gathered by all ranks or by none.
+    const bool with_reference = std::ranges::any_of(plan, [&](const auto& rank) {
+      return std::ranges::any_of(rank[round], [&](std::size_t i) { return uses_reference(task_.data.role(items[i])); });
+    });
+    micro_batch(std::move(own), scope, with_reference, sums);
   }
   params.finish_gradients();
   all_reduce(runtime, sums.values, Reduce::sum);
@@ -96,10 +152,8 @@ StepMetrics Trainer<T>::step() {
   metrics.loss_retain = sums.retain() / scope.retain.sequences;
   metrics.learning_rate = config_.learning_rate * schedule_factor(config_.schedule, optimizer_.steps, warmup_, length_.steps);
   metrics.grad_norm = optimizer_.gradient_norm();
-  if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm))
-    fail(ExitCode::collapse, fmt::format("step {}: loss {} and gradient norm {} are not finite; the weights of the last "
-                                         "checkpoint are good: resume with a smaller --learning-rate in a new --output-dir",
-                                         metrics.step, metrics.loss, metrics.grad_norm));
+  if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm)) refuse_to_go_on(metrics, sums);
+  guard_against_collapse(metrics);
   optimizer_.step(metrics.learning_rate, metrics.grad_norm);
 
   for (const std::size_t length : lengths) metrics.tokens += static_cast<std::int64_t>(length);
@@ -109,26 +163,58 @@ StepMetrics Trainer<T>::step() {
 }
 
 template <Element T>
-void Trainer<T>::micro_batch(const std::vector<std::size_t>& items, const Scope& scope, Sums& sums) {
-  TokenBatch batch;
-  std::vector<double> weights;
-  for (const std::size_t item : items) {
-    batch.append(data_.ids(item));
-    const auto targets = static_cast<double>(data_.length(item) - 1);
-    double weight = 0;
-    for (const Term& term : objective_.terms())
-      if (term.role == data_.role(item)) weight += objective_.constant_weight(term, targets, scope);
-    weights.resize(batch.ids.size(), weight);
+void Trainer<T>::refuse_to_go_on(const StepMetrics& metrics, const Sums& sums) const {
+  const double bad = all_reduce(model_.params().runtime(), sums.first_bad, Reduce::max);
+  const std::string culprit =
+      bad < 0 ? ""
+              : fmt::format("; the loss of {} is the first that is not", task_.data.describe(static_cast<std::size_t>(bad)));
+  fail(ExitCode::collapse,
+       fmt::format("step {}: loss {} and gradient norm {} are not both finite{}; no update was made and the last checkpoint is "
+                   "good: start again with a smaller --learning-rate in a new --output-dir",
+                   metrics.step, metrics.loss, metrics.grad_norm, culprit));
+}
+
+template <Element T>
+void Trainer<T>::guard_against_collapse(const StepMetrics& metrics) const {
+  const double limit = config_.collapse_guard * std::log(model_.config().vocab_size);
+  if (config_.collapse_guard == 0) return;
+  for (const auto& [role, nll] : {std::pair{"forget", metrics.loss_forget}, {"retain", metrics.loss_retain}})
+    if (nll > limit)
+      fail(
+          ExitCode::collapse,
+          fmt::format("step {}: the model has collapsed: on {} sequences its mean nll is {:.4g}, {:.2g} times that of guessing "
+                      "(ln of {} ids), more than --collapse-guard {}; no update was made and the last checkpoint is as it was: "
+                      "start again with a smaller --learning-rate or fewer steps, or end in time with --stop-at",
+                      metrics.step, role, nll, nll / std::log(model_.config().vocab_size), model_.config().vocab_size,
+                      config_.collapse_guard));
+}
+
+template <Element T>
+void Trainer<T>::micro_batch(std::vector<std::size_t> items, const Scope& scope, bool with_reference, Sums& sums) {
+  const LossBatch batch(task_.data, std::move(items), task_.objective, task_.reference_nll, scope);
+  Llama<T>* const reference = with_reference ? task_.reference : nullptr;
+  auto weights = batch.constant_weights();
+  TokenScores<acc_t<T>> scores;
+  if (const std::optional<Signal> at_layer = layer_signal(task_.objective)) {
+    scores = model_.forward_backward(
+        batch.tokens(), LayerPlan<T>{at_layer->layer, batch.rows(), *weights,
+                                     control_vector(*at_layer, config_.seed, model_.config().hidden_size), reference});
+  } else {
+    LossPlan<T> plan{batch.rows(), {}, nullptr, reference};
+    if (weights)
+      plan.weights = std::move(*weights);
+    else
+      plan.weigh = [&](const TokenScores<acc_t<T>>& first) {
+        std::vector<double> made;
+        batch.evaluate(first, &made);
+        return made;
+      };
+    scores = model_.forward_backward(batch.tokens(), plan);
   }
-  const TokenScores<acc_t<T>> scores = model_.forward_backward(batch, weights);
-  for (int s = 0; s < batch.sequences(); ++s) {
-    double nll = 0;
-    const auto first = static_cast<std::size_t>(batch.offsets[static_cast<std::size_t>(s)]);
-    const auto targets = static_cast<std::size_t>(batch.targets(s));
-    for (std::size_t t = first; t < first + targets; ++t) nll += static_cast<double>(scores.nll[t]);
-    sums.loss() += weights[first] * nll;
-    double& role = data_.role(items[static_cast<std::size_t>(s)]) == Role::forget ? sums.forget() : sums.retain();
-    role += nll / static_cast<double>(targets);
+  for (const LossBatch::Part& part : batch.evaluate(scores, nullptr)) {
+    sums.loss() += part.loss;
+    (task_.data.role(part.item) == Role::forget ? sums.forget() : sums.retain()) += part.nll;
+    if (!std::isfinite(part.loss) && sums.first_bad < 0) sums.first_bad = static_cast<double>(part.item);
   }
 }
 

@@ -15,6 +15,8 @@
 #include "expunge/train/policies.h"
 #include "expunge/train/run_folder.h"
 #include "expunge/train/trainer.h"
+#include "train/method_setup.h"
+#include "train/monitor.h"
 
 namespace expunge {
 namespace {
@@ -39,8 +41,10 @@ std::string host_name() {
 std::vector<TrainingData::Source> data_sources(const TrainConfig& config, const Objective& objective) {
   std::vector<TrainingData::Source> sources;
   for (const std::string& split : config.splits) sources.push_back({split, Role::retain});
+  if (!sources.empty()) return sources;  // expunge train
+  const std::string retain = config.retain.general ? "general/retain" : config.domain + "/retain";
   for (const Term& term : objective.terms())
-    if (term.role == Role::forget) sources.push_back({config.domain + "/forget", Role::forget});
+    sources.push_back({term.role == Role::forget ? config.domain + "/forget" : retain, term.role});
   return sources;
 }
 
@@ -91,7 +95,7 @@ GatherPolicy decide_gather(const Session& session, const TrainConfig& config, co
 void log_start(const Session& session, const TrainConfig& config, const ModelSource& source, const TrainingData& data,
                std::int64_t steps, GatherPolicy gather, Recompute recompute) {
   log_info(fmt::format("{} {} | {:.2f} M parameters, {} | {} rank{} x {} thread{} | gather {}, recompute {}",
-                       config.command == "train" ? "train" : config.method,
+                       config.command == "train" ? "train" : config.objective.method,
                        config.model.empty() ? config.init_config.string() : config.model.string(),
                        static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype),
                        session.world_size(), session.world_size() == 1 ? "" : "s", session.threads(),
@@ -99,81 +103,151 @@ void log_start(const Session& session, const TrainConfig& config, const ModelSou
   log_info(fmt::format("{} sequences, {} optimizer steps of {}", data.items(), steps, config.global_batch_size));
 }
 
-/// The steps that are left, each with its row of metrics, and the checkpoints between them.
+void log_moved(const WeightsMoved& moved) {
+  log_info(fmt::format("{:.1f} % of the weights moved ({:.1f} % when stored as bfloat16), the update is {:.3g} of their norm",
+                       100 * moved.share, 100 * moved.share_bf16, moved.relative));
+}
+
+/// What only the model's shape tells of a method's options.
+void check_objective(const Objective& objective, const LlamaConfig& config) {
+  for (const Term& term : objective.terms())
+    if (term.signal.kind == Signal::Kind::distance && (term.signal.layer < 0 || term.signal.layer >= config.num_hidden_layers))
+      fail(ExitCode::usage,
+           fmt::format("--layer {}: the model's blocks are 0 to {}", term.signal.layer, config.num_hidden_layers - 1));
+}
+
+/// What a method is made with: the options, and what the token file says.
+std::unique_ptr<Objective> objective_of(const TrainConfig& config, const TokenFile& tokens) {
+  if (config.command == "train") return make_descent();
+  MethodOptions options = config.objective;
+  options.max_length = static_cast<double>(tokens.info().max_length);
+  return make_objective(options);
+}
+
+/// A method that compares with the original model needs it again on a resume, unchanged.
+void check_original(const Runtime& runtime, const ModelSource& source, const std::vector<UnitLayout>& units,
+                    const CheckpointInfo& before) {
+  const std::string now = model_sha256(source, runtime, units);
+  if (now != before.model_sha256)
+    fail(ExitCode::bad_input, fmt::format("{}: the original model changed since the run began (SHA-256 {}, was {}); restore it "
+                                          "to resume",
+                                          source.weights.string(), now, before.model_sha256));
+}
+
+/// The model and its optimizer while they are trained.
 template <Element T>
-void run_steps(const TrainConfig& config, const Runtime& runtime, const RunLength& length, Trainer<T>& trainer,
-               Optimizer<T>& optimizer, CheckpointInfo& info, const StateShards<acc_t<T>>& state) {
-  const RunFolder run{config.output_dir};
+struct Trained {
+  Trained(const Session& session, const TrainConfig& config, const ModelSource& source, const std::vector<UnitLayout>& units,
+          GatherPolicy gather, Recompute recompute)
+      : params(session.runtime(), units,
+               {gather == GatherPolicy::per_step, config.compute.prefetch, config.compute.reduce_in_bf16}, true),
+        optimizer(params, config),
+        state(state_of(params, optimizer)),
+        model(source.config, params, recompute) {}
+
+  ShardedParams<T> params;
+  Optimizer<T> optimizer;
+  StateShards<acc_t<T>> state;
+  Llama<T> model;
+};
+
+template <Element T>
+void save(const TrainConfig& config, const RunLength& length, Trained<T>& trained, CheckpointInfo& info) {
+  info.step = trained.optimizer.steps;
+  info.samples = length.samples_after(info.step);
+  info.written = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  write_checkpoint(trained.params.runtime(), RunFolder{config.output_dir}.checkpoints(), info, trained.state,
+                   config.save_total_limit);
+}
+
+/// The steps that are left, each with its row of metrics, and the evaluations and checkpoints between them.
+template <Element T>
+void run_steps(const TrainConfig& config, const RunLength& length, Trainer<T>& trainer, Trained<T>& trained, Monitor* monitor,
+               CheckpointInfo& info) {
+  const Runtime& runtime = trained.params.runtime();
+  const Optimizer<T>& optimizer = trained.optimizer;
   std::optional<MetricsFile> metrics_file;
-  if (runtime.comm.rank() == 0) metrics_file.emplace(run.metrics(), optimizer.steps);
+  if (runtime.comm.rank() == 0) metrics_file.emplace(RunFolder{config.output_dir}.metrics(), optimizer.steps);
   Progress progress(config.command, length.steps, optimizer.steps, config.logging_steps);
-  while (optimizer.steps < length.steps) {
+  while (optimizer.steps < info.total_steps) {
     StepMetrics metrics = trainer.step();
     std::array<double, 2> bytes{static_cast<double>(peak_resident_bytes()),
-                                static_cast<double>(model_state_bytes(state.units, sizeof(acc_t<T>)))};
+                                static_cast<double>(model_state_bytes(trained.state.units, sizeof(acc_t<T>)))};
     all_reduce(runtime, bytes, Reduce::max);
     metrics.memory_bytes = static_cast<std::int64_t>(bytes[0]);
     metrics.model_state_bytes = static_cast<std::int64_t>(bytes[1]);
     if (metrics_file) metrics_file->append(metrics);
-    progress.advance(fmt::format("loss {:.4f} | grad norm {:.3g} | lr {:.2e} | {:.0f} tokens/s", metrics.loss, metrics.grad_norm,
-                                 metrics.learning_rate, metrics.tokens_per_second));
-    const bool last = optimizer.steps == length.steps;
-    if (!last && (config.save_steps == 0 || optimizer.steps % config.save_steps != 0)) continue;
-    info.step = optimizer.steps;
-    info.samples = length.samples_after(optimizer.steps);
-    info.written = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-    write_checkpoint(runtime, run.checkpoints(), info, state, config.save_total_limit);
+    progress.advance(fmt::format("loss {:.4f} | grad norm {:.3g} | lr {:.2e} | {:.0f} tokens/s", metrics.loss,
+                                 metrics.grad_norm, metrics.learning_rate, metrics.tokens_per_second));
+    const bool stop = monitor && monitor->evaluate(trained.model, optimizer.steps, optimizer.steps == length.steps);
+    if (stop) {
+      info.total_steps = optimizer.steps;
+      log_info(fmt::format("step {}: {} holds; the run ends here", optimizer.steps, config.stop_at));
+    }
+    const bool last = optimizer.steps == info.total_steps;
+    if (last || (config.save_steps > 0 && optimizer.steps % config.save_steps == 0)) save(config, length, trained, info);
   }
   progress.finish();
 }
 
 template <Element T>
 void train_as(Session& session, const TrainConfig& config) {
-  using A = acc_t<T>;
   const Runtime& runtime = session.runtime();
-  const auto objective = config.command == "train" ? make_descent() : make_objective(config.method);
   const ModelSource source =
       config.init_config.empty() ? locate_model(runtime, config.model) : initial_model(config.init_config);
   const TokenFile tokens(config.tokens);
+  const auto objective = objective_of(config, tokens);
+  check_objective(*objective, source.config);
   check_tokenizer(runtime, source, tokens);
   TrainingData data(tokens, data_sources(config, *objective), config, source.config.vocab_size);
   const std::vector<UnitLayout> units = llama_units(source.config, session.world_size());
 
+  const RunFolder run{config.output_dir};
   const std::optional<fs::path> checkpoint = prepare_run_folder(runtime, config, source.side_files);
   std::optional<CheckpointReader> reader;
   std::optional<CheckpointInfo> before;
   if (checkpoint) before = reader.emplace(*checkpoint).info();
   const RunLength length(config, data.items());
-  if (before && before->step >= length.steps) {
-    log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), length.steps));
+  if (before && before->step >= std::min(length.steps, before->total_steps)) {
+    log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), before->step));
     return;
   }
   CheckpointInfo info = describe_run(session, config, source, units, before);
   info.total_steps = length.steps;
 
   const int tokens_at_once = largest_micro_batch(config, data);
-  const GatherPolicy gather = decide_gather(session, config, units, before, sizeof(T), sizeof(A));
-  const Recompute recompute =
-      choose_recompute(config.compute.recompute, source.config, static_cast<std::size_t>(tokens_at_once), sizeof(T),
-                       session.available_memory());
+  const GatherPolicy gather = decide_gather(session, config, units, before, sizeof(T), sizeof(acc_t<T>));
+  const Recompute recompute = choose_recompute(config.compute.recompute, source.config,
+                                               static_cast<std::size_t>(tokens_at_once), sizeof(T), session.available_memory());
   info.gather = gather_name(gather);
-  ShardedParams<T> params(
-      runtime, units, {gather == GatherPolicy::per_step, config.compute.prefetch, config.compute.reduce_in_bf16}, true);
-  Optimizer<T> optimizer(params, config);
-  const StateShards<A> state = state_of(params, optimizer);
-  Llama<T> model(source.config, params, recompute);
-  Trainer<T> trainer(config, model, optimizer, *objective, data);
-
+  Trained<T> trained(session, config, source, units, gather, recompute);
   if (before) {
-    read_state(*reader, session.rank(), state);
-    optimizer.steps = before->step;
+    read_state(*reader, session.rank(), trained.state);
+    trained.optimizer.steps = before->step;
     log_info(fmt::format("resuming after step {} from {}", before->step, checkpoint->string()));
   } else {
-    load_weights(source, config.seed, config.bf16_master_weights, params);
+    load_weights(source, config.seed, config.bf16_master_weights, trained.params);
   }
   log_start(session, config, source, data, length.steps, gather, recompute);
-  model.reserve(tokens_at_once, true);
-  run_steps(config, runtime, length, trainer, optimizer, info, state);
+  trained.model.reserve(tokens_at_once, true);
+
+  Task<T> task{*objective, data};
+  std::optional<ReferenceModel<T>> reference;
+  if (uses_reference(*objective)) {
+    if (before) check_original(runtime, source, units, *before);
+    task.reference = &reference.emplace(runtime, source, config).model;
+    task.reference->reserve(tokens_at_once, false);
+  }
+  prepare_labels(config, source, run, trained.model, data, !before);
+  if (objective->uses_reference_nll()) task.reference_nll = prepare_reference_nll(config, run, trained.model, data, !before);
+  std::optional<Monitor> monitor;
+  if (config.eval_steps > 0) {
+    monitor.emplace(runtime, config, tokens, source.config.vocab_size, trained.optimizer.steps);
+    monitor->evaluate(trained.model, trained.optimizer.steps, false);
+  }
+  Trainer<T> trainer(config, trained.model, trained.optimizer, std::move(task));
+  run_steps(config, length, trainer, trained, monitor ? &*monitor : nullptr, info);
+  log_moved(weights_moved(source, config.seed, config.bf16_master_weights, trained.params));
   log_info(fmt::format("done: {}", config.output_dir.string()));
 }
 
@@ -181,10 +255,14 @@ void train_as(Session& session, const TrainConfig& config) {
 
 void run_training(Session& session, const TrainConfig& config) {
   switch (config.compute.dtype) {
-    case DType::float32: return train_as<float>(session, config);
-    case DType::bfloat16: return train_as<bf16>(session, config);
-    case DType::float64: return train_as<double>(session, config);
-    case DType::float16: break;
+    case DType::float32:
+      return train_as<float>(session, config);
+    case DType::bfloat16:
+      return train_as<bf16>(session, config);
+    case DType::float64:
+      return train_as<double>(session, config);
+    case DType::float16:
+      break;
   }
   fail(ExitCode::usage, "--dtype: float16 is not trained in; use float32, bfloat16 or float64");
 }

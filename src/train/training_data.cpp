@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <optional>
 
 #include "expunge/core/error.h"
 #include "expunge/io/files.h"
@@ -44,16 +46,56 @@ SampleOrder make_order(const TrainConfig& config, std::size_t items) {
 TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const TrainConfig& config,
                            int vocabulary)
     : order_(std::vector<std::size_t>{}) {
-  for (const Source& source : sources) splits_.push_back(tokens.split(source.split, vocabulary));
-  for (std::size_t s = 0; s < sources.size(); ++s)
-    for (std::size_t i = 0; i < splits_[s].sequences(); ++i) items_.push_back({sources[s].role, splits_[s].ids(i)});
-  if (config.max_train_samples > 0)
-    items_.resize(std::min(items_.size(), static_cast<std::size_t>(config.max_train_samples)));
+  std::array<std::optional<std::size_t>, 2> part_of;  // by role, where each has one source
+  for (const Source& source : sources) {
+    part_of[static_cast<std::size_t>(source.role)] = parts_.size();
+    parts_.push_back({source, tokens.split(source.split, vocabulary), {}});
+  }
+  const auto forget = part_of[static_cast<std::size_t>(Role::forget)], retain = part_of[static_cast<std::size_t>(Role::retain)];
+  if (forget && retain)
+    interleave(*forget, *retain, config.retain);
+  else
+    for (std::size_t p = 0; p < parts_.size(); ++p)
+      for (std::size_t i = 0; i < parts_[p].split.sequences(); ++i) items_.push_back({parts_[p].source.role, p, i});
+  if (config.max_train_samples > 0) items_.resize(std::min(items_.size(), static_cast<std::size_t>(config.max_train_samples)));
   order_ = make_order(config, items_.size());
 }
 
+void TrainingData::interleave(std::size_t forget, std::size_t retain, const RetainConfig& config) {
+  const std::size_t available = parts_[retain].split.sequences();
+  const std::size_t needed = parts_[forget].split.sequences() * static_cast<std::size_t>(config.positive_ratio);
+  if (needed > available && !config.repeat)
+    fail(ExitCode::usage,
+         fmt::format(
+             "{} has {} sequences, {} x --positive-ratio {} needs {}; tokenize more retain text, lower --positive-ratio, "
+             "or use --retain-repeat to go through it again",
+             parts_[retain].source.split, available, parts_[forget].source.split, config.positive_ratio, needed));
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < parts_[forget].split.sequences(); ++i) {
+    items_.push_back({Role::forget, forget, i});
+    for (std::int64_t k = 0; k < config.positive_ratio; ++k) items_.push_back({Role::retain, retain, next++ % available});
+  }
+}
+
+std::span<const std::int32_t> TrainingData::labels(std::size_t item) const {
+  const Part& p = part(item);
+  if (p.labels.empty()) return ids(item);
+  return std::span(p.labels).subspan(p.split.offsets()[items_[item].sequence], length(item));
+}
+
+std::size_t TrainingData::targets(std::size_t item) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(labels(item).subspan(1), [](std::int32_t label) { return label >= 0; }));
+}
+
+std::string TrainingData::describe(std::size_t item) const {
+  return fmt::format("{} sequence {}", part(item).source.split, items_[item].sequence);
+}
+
 std::size_t TrainingData::longest() const {
-  return std::ranges::max(items_, {}, [](const Item& item) { return item.ids.size(); }).ids.size();
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < items(); ++i) longest = std::max(longest, length(i));
+  return longest;
 }
 
 }  // namespace expunge

@@ -1,55 +1,194 @@
-// The unlearning methods and their registry.
+// The unlearning methods: one line each in the registry, and how each is put together.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "expunge/core/error.h"
 #include "expunge/unlearn/objective.h"
+#include "unlearn/objectives.h"
 
 namespace expunge {
 namespace {
 
-/// factor x the mean over the step's sequences of N(s), a sequence's mean nll over its targets.
-class MeanNll final : public Objective {
- public:
-  MeanNll(Role role, double factor) : role_(role), factor_(factor) {}
-  std::vector<Term> terms() const override { return {{role_, Signal::nll}}; }
-  double constant_weight(const Term&, double targets, const Scope& scope) const override {
-    return factor_ / (targets * scope.sequences());
-  }
+using Over = MeanTerm::Over;
+using Made = std::unique_ptr<Objective>;
 
- private:
-  Role role_;
-  double factor_;
-};
+constexpr Signal kNll{};
+
+Made means(std::vector<MeanTerm> terms) { return std::make_unique<MeanObjective>(std::move(terms)); }
+
+Signal to_reference(Signal::Kind kind) { return {.kind = kind, .target = Signal::Target::reference}; }
+
+// Yao et al. 2024 (arXiv 2402.15159), section 3. Every loss is the mean over a step's sequences, forget and retain alike.
+
+Made gradient_ascent(const MethodOptions&) { return means({{{Role::forget, kNll}, -1, Over::sequences}}); }
+Made other_labels(const MethodOptions&) { return means({{{Role::forget, kNll}, 1, Over::sequences}}); }
+Made descent(const MethodOptions&) { return means({{{Role::retain, kNll}, 1, Over::sequences}}); }
+
+Made ascent_plus_descent(const MethodOptions& o) {
+  return means({{{Role::forget, kNll}, -1, Over::sequences}, {{Role::retain, kNll}, o.positive_factor, Over::sequences}});
+}
+
+/// Forward KL to the original model, as cross-entropy; the released code adds 1e-12 to q and takes the mean over every
+/// position of a padded sequence, where we have no padding: over every position there is, divided by the padded length.
+Made ascent_plus_kl(const MethodOptions& o) {
+  Signal kl = to_reference(Signal::Kind::cross_entropy);
+  MeanTerm retain{{Role::retain, kl}, o.positive_factor, Over::sequences};
+  if (o.released) {
+    retain.term.signal.epsilon = 1e-12;
+    retain.term.signal.every_position = true;
+    retain.over = Over::fixed_length;
+    retain.length = o.max_length;
+  }
+  return means({{{Role::forget, kNll}, -1, Over::sequences}, retain});
+}
+
+// Later methods: L = gamma L_forget + alpha L_retain, defaults as open-unlearning's.
+
+double gamma(const MethodOptions& o, double usual) { return o.gamma.value_or(usual); }
+
+/// alpha x the retain term that was asked for, or nothing when alpha is 0.
+std::vector<MeanTerm> retain_terms(const MethodOptions& o, double usual) {
+  const double alpha = o.alpha.value_or(usual);
+  if (alpha == 0) return {};
+  return {{{Role::retain, o.retain_kl ? to_reference(Signal::Kind::divergence) : kNll}, alpha, Over::tokens}};
+}
+
+Made with_retain(MeanTerm forget, std::vector<MeanTerm> terms) {
+  terms.push_back(forget);
+  return means(std::move(terms));
+}
+
+Made grad_diff(const MethodOptions& o) {
+  return with_retain({{Role::forget, kNll}, -gamma(o, 1), Over::tokens}, retain_terms(o, 1));
+}
+
+Made npo(const MethodOptions& o) {
+  return std::make_unique<PreferenceLoss>(true, o.beta.value_or(0.1), 0, gamma(o, 1), retain_terms(o, 1));
+}
+
+Made simnpo(const MethodOptions& o) {
+  return std::make_unique<PreferenceLoss>(false, o.beta.value_or(4.5), o.delta.value_or(0), gamma(o, 0.125),
+                                          retain_terms(o, 1));
+}
+
+Made wga(const MethodOptions& o) {
+  return std::make_unique<TokenWeightedAscent>(o.beta.value_or(1), 0, gamma(o, 1), retain_terms(o, 1));
+}
+
+Made satimp(const MethodOptions& o) {
+  return std::make_unique<TokenWeightedAscent>(o.beta.value_or(5), o.beta2.value_or(1), gamma(o, 0.1), retain_terms(o, 1));
+}
+
+/// Cross-entropy to the reference model's distribution with the label's logit lowered by beta (Dong et al. 2024,
+/// arXiv 2402.10052).
+Made undial(const MethodOptions& o) {
+  Signal signal = to_reference(Signal::Kind::cross_entropy);
+  signal.label_shift = o.beta.value_or(10);
+  return with_retain({{Role::forget, signal}, gamma(o, 1), Over::tokens}, retain_terms(o, 0));
+}
+
+/// Cross-entropy to the model's own distribution without the label (Yang 2025, arXiv 2503.01224).
+Made ce_u(const MethodOptions& o) {
+  const Signal signal{.kind = Signal::Kind::cross_entropy, .target = Signal::Target::own, .label_shift = kWholeLabel};
+  return with_retain({{Role::forget, signal}, gamma(o, 1), Over::tokens}, retain_terms(o, 0));
+}
+
+/// A block's output is steered to a random control vector on forget and held at the reference model's on retain (Li et al.
+/// 2024, arXiv 2403.03218). Mean over the role's sequences of a sequence's mean over all its positions.
+Made rmu(const MethodOptions& o) {
+  Signal signal{.kind = Signal::Kind::distance,
+                .target = Signal::Target::control,
+                .every_position = true,
+                .layer = o.layer.value_or(7),
+                .control_norm = o.steering.value_or(2)};
+  std::vector<MeanTerm> terms{{{Role::forget, signal}, gamma(o, 1), Over::own_sequences}};
+  signal.target = Signal::Target::reference;
+  if (const double alpha = o.alpha.value_or(1); alpha != 0)
+    terms.push_back({{Role::retain, signal}, alpha, Over::own_sequences});
+  return means(std::move(terms));
+}
 
 struct Method {
-  std::string_view name;
-  std::unique_ptr<Objective> (*make)();
+  MethodInfo info;
+  Made (*make)(const MethodOptions&);
 };
 
-constexpr Method kMethods[] = {
-    // -N(forget): Yao et al. 2024, section 3.2 (after Jang et al. 2023).
-    {"gradient_ascent", [] { return std::unique_ptr<Objective>(new MeanNll(Role::forget, -1)); }},
-};
+using Options = std::vector<std::string_view>;
+
+/// Options of methods with a retain set, and those of gamma and alpha.
+Options with(Options own) {
+  own.insert(own.end(), {"general", "positive-ratio", "retain-repeat"});
+  return own;
+}
+Options weighted(Options own) {
+  own.insert(own.end(), {"gamma", "alpha", "retain-loss"});
+  return with(std::move(own));
+}
+
+const std::vector<Method>& registry() {
+  static const std::vector<Method> methods = {
+      {{"gradient_ascent", "ascent on forget"}, gradient_ascent},
+      {{"random_label",
+        "descent on forget with random labels, or with adversarial ones (--top-k 1 --rm-groundtruth)",
+        true,
+        false,
+        {"top-k", "top-p", "rm-groundtruth", "save-labels"}},
+       other_labels},
+      {{"ascent_plus_descent", "ascent on forget, descent on retain", false, true, with({"positive-factor"})},
+       ascent_plus_descent},
+      {{"ascent_plus_kl_divergence", "ascent on forget, KL to the original model on retain", false, true,
+        with({"positive-factor"})},
+       ascent_plus_kl},
+      {{"finetune", "baseline: descent on retain", false, false, {"general"}}, descent},
+      {{"retrain", "baseline: descent on retain, of a model that never saw forget", false, false, {"general"}}, descent},
+      {{"grad_diff", "gamma x ascent on forget, alpha x nll or KL on retain, means over tokens", false, true, weighted({})},
+       grad_diff},
+      {{"npo", "negative preference optimisation", false, true, weighted({"beta"})}, npo},
+      {{"simnpo", "npo without a reference model, by mean nll", false, true, weighted({"beta", "delta"})}, simnpo},
+      {{"wga", "ascent weighted by the token's probability", false, true, weighted({"beta"})}, wga},
+      {{"satimp", "ascent weighted by saturation and importance", false, true, weighted({"beta", "beta2"})}, satimp},
+      {{"undial", "self-distillation with the label's logit lowered", false, true, weighted({"beta"})}, undial},
+      {{"ce_u", "cross-entropy to the model's own distribution without the label", false, true, weighted({})}, ce_u},
+      {{"rmu", "a block's output steered to a random vector, held on retain", false, true,
+        with({"gamma", "alpha", "layer", "steering-coefficient"})},
+       rmu},
+  };
+  return methods;
+}
+
+const Method& find(std::string_view name) {
+  const auto found = std::ranges::find(registry(), name, [](const Method& m) { return m.info.name; });
+  if (found != registry().end()) return *found;
+  std::vector<std::string_view> names;
+  for (const Method& method : registry()) names.push_back(method.info.name);
+  fail(ExitCode::usage, fmt::format("--method: unknown method '{}'; use one of: {}", name, fmt::join(names, ", ")));
+}
 
 }  // namespace
 
-std::unique_ptr<Objective> make_descent() { return std::make_unique<MeanNll>(Role::retain, 1); }
-
-std::unique_ptr<Objective> make_objective(std::string_view method) {
-  const auto found = std::find_if(std::begin(kMethods), std::end(kMethods), [&](const Method& m) { return m.name == method; });
-  if (found == std::end(kMethods))
-    fail(ExitCode::usage, fmt::format("--method: unknown method '{}'; use one of: {}", method, fmt::join(method_names(), ", ")));
-  return found->make();
+double Objective::evaluate(const Term& term, const SequenceSignals& sequence, const Scope& scope,
+                           std::span<double> gradient) const {
+  const auto weight = constant_weight(term, static_cast<double>(sequence.model.size()), scope);
+  check(weight.has_value(), "an objective gives a term a constant weight or evaluates it itself");
+  std::fill(gradient.begin(), gradient.end(), *weight);
+  return *weight * std::accumulate(sequence.model.begin(), sequence.model.end(), 0.0);
 }
 
-std::vector<std::string_view> method_names() {
-  std::vector<std::string_view> names;
-  for (const Method& method : kMethods) names.push_back(method.name);
-  return names;
+Made make_descent() { return descent({}); }
+
+Made make_objective(const MethodOptions& options) { return find(options.method).make(options); }
+
+const MethodInfo& method_info(std::string_view name) { return find(name).info; }
+
+const std::vector<MethodInfo>& methods() {
+  static const std::vector<MethodInfo> infos = [] {
+    std::vector<MethodInfo> all;
+    for (const Method& method : registry()) all.push_back(method.info);
+    return all;
+  }();
+  return infos;
 }
 
 }  // namespace expunge

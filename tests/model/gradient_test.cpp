@@ -8,8 +8,9 @@
 #include "expunge/core/random.h"
 #include "fsdp/sharded_params_impl.h"
 #include "kernels/cpu/cpu_kernels.h"
-#include "model/llama_impl.h"
+#include "model/llama_loss.h"
 #include "support/lone_rank.h"
+#include "support/nll_plan.h"
 #include "support/small_llama.h"
 
 namespace expunge {
@@ -60,19 +61,11 @@ struct Model {
   Llama<T> llama;
 };
 
-class GradientTest : public testing::TestWithParam<std::tuple<bool, Recompute>> {};
-
-TEST_P(GradientTest, EqualsComplexStepInARandomDirectionOfEveryParameter) {
-  const auto [tied, recompute] = GetParam();
-  const LlamaConfig config = small_config(tied);
-  const TokenBatch batch = batch_of(config);
-  const std::vector<double> weights = weights_of(batch);
-
-  Model<double> real(config, recompute);
-  (void)real.llama.forward_backward(batch, weights);
-  real.params.finish_gradients();
-
-  Model<Complex> complex(config, Recompute::none);
+/// Derivatives of sum_t weights[t] signal[t] in a random direction of every parameter: from `real`'s gradient, and by the
+/// complex step through `pass`, which returns the signals of the complex model.
+template <typename Pass>
+void expect_gradient_equals_complex_step(Model<double>& real, Model<Complex>& complex, const std::vector<double>& weights,
+                                         Pass pass) {
   constexpr double kStep = 1e-50;
   for (int unit = 0; unit < real.params.units(); ++unit) {
     for (const ParameterView& view : real.params.layout(unit).views()) {
@@ -84,27 +77,152 @@ TEST_P(GradientTest, EqualsComplexStepInARandomDirectionOfEveryParameter) {
         expected += term;
         norm += term * term;
       }
-      const auto scores = complex.llama.score(batch);
+      const std::vector<Complex> signals = pass();
       double derivative = 0;
-      for (std::size_t t = 0; t < weights.size(); ++t) derivative += weights[t] * scores.nll[t].imag() / kStep;
-      EXPECT_GT(norm, 0) << view.name;
+      for (std::size_t t = 0; t < weights.size(); ++t) derivative += weights[t] * signals[t].imag() / kStep;
       EXPECT_NEAR(derivative, expected, 1e-10 * std::sqrt(norm)) << view.name;
       for (std::size_t i = 0; i < view.size; ++i) complex.params.master(unit)[view.offset + i].imag(0);
     }
   }
 }
 
+/// Another model of the same shape, as a reference.
+template <Element T>
+void perturb(Model<T>& model) {
+  for (int unit = 0; unit < model.params.units(); ++unit)
+    for (std::size_t i = 0; i < model.params.master(unit).size(); ++i)
+      model.params.master(unit)[i] += static_cast<acc_t<T>>(0.1 * random_normal(6, static_cast<std::uint64_t>(unit), i));
+}
+
+double norm_of(Model<double>& model) {
+  double sum = 0;
+  for (int unit = 0; unit < model.params.units(); ++unit)
+    for (const double g : model.params.gradient(unit)) sum += g * g;
+  return std::sqrt(sum);
+}
+
+class GradientTest : public testing::TestWithParam<std::tuple<bool, Recompute>> {};
+
+TEST_P(GradientTest, EqualsComplexStepInARandomDirectionOfEveryParameter) {
+  const auto [tied, recompute] = GetParam();
+  const LlamaConfig config = small_config(tied);
+  const TokenBatch batch = batch_of(config);
+  const std::vector<double> weights = weights_of(batch);
+
+  Model<double> real(config, recompute);
+  (void)real.llama.forward_backward(batch, nll_plan<double>(batch, weights));
+  real.params.finish_gradients();
+
+  Model<Complex> complex(config, Recompute::none);
+  EXPECT_GT(norm_of(real), 0);
+  expect_gradient_equals_complex_step(real, complex, weights, [&] { return complex.llama.score(batch).nll; });
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, GradientTest,
-                         testing::Combine(testing::Bool(), testing::Values(Recompute::none, Recompute::light, Recompute::block)));
+                         testing::Combine(testing::Bool(),
+                                          testing::Values(Recompute::none, Recompute::light, Recompute::block)));
+
+constexpr Signal::Target kReference = Signal::Target::reference;
+const Signal kSoftSignals[] = {
+    {.kind = Signal::Kind::cross_entropy, .target = kReference},
+    {.kind = Signal::Kind::cross_entropy, .target = kReference, .epsilon = 1e-3, .every_position = true},
+    {.kind = Signal::Kind::divergence, .target = kReference},
+    {.kind = Signal::Kind::cross_entropy, .target = kReference, .label_shift = 2},
+};
+
+/// The batch's first two sequences under the signal, the rest under nll.
+std::vector<SignalRows> mixed_rows(const TokenBatch& batch, const Signal& signal) {
+  return {{0, batch.offsets[2], signal}, {batch.offsets[2], batch.tokens(), {}}};
+}
+
+class SoftGradientTest : public testing::TestWithParam<std::tuple<bool, Signal>> {};
+
+TEST_P(SoftGradientTest, EqualsComplexStep) {
+  const auto [tied, signal] = GetParam();
+  const LlamaConfig config = small_config(tied);
+  const TokenBatch batch = batch_of(config);
+  const std::vector<double> weights = weights_of(batch);
+  Model<double> real(config, Recompute::none), reference(config, Recompute::none);
+  Model<Complex> complex(config, Recompute::none), complex_reference(config, Recompute::none);
+  perturb(reference);
+  perturb(complex_reference);
+  (void)real.llama.forward_backward(batch, LossPlan<double>{mixed_rows(batch, signal), weights, nullptr, &reference.llama});
+  EXPECT_GT(norm_of(real), 0);
+  expect_gradient_equals_complex_step(real, complex, weights, [&] {
+    return complex.llama
+        .forward_backward(batch, LossPlan<Complex>{mixed_rows(batch, signal), weights, nullptr, &complex_reference.llama})
+        .signal;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Signals, SoftGradientTest, testing::Combine(testing::Bool(), testing::ValuesIn(kSoftSignals)));
+
+TEST(Gradient, TheModelsOwnDistributionIsAConstantTarget) {
+  const LlamaConfig config = small_config(false);
+  const TokenBatch batch = batch_of(config);
+  Signal signal{.kind = Signal::Kind::cross_entropy, .target = kReference, .label_shift = kWholeLabel};
+  Model<double> model(config, Recompute::none), copy(config, Recompute::none), frozen(config, Recompute::none);
+  const auto against_copy = copy.llama.forward_backward(
+      batch, LossPlan<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, &frozen.llama});
+  signal.target = Signal::Target::own;
+  const auto own =
+      model.llama.forward_backward(batch, LossPlan<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, nullptr});
+  EXPECT_EQ(own.signal, against_copy.signal);
+  EXPECT_GT(norm_of(model), 0);
+  for (int unit = 0; unit < model.params.units(); ++unit)
+    EXPECT_TRUE(std::ranges::equal(model.params.gradient(unit), copy.params.gradient(unit))) << "unit " << unit;
+}
+
+TEST(Gradient, WeightsMadeFromTheScoresAreUsedAsIfKnownBefore) {
+  const LlamaConfig config = small_config(true);
+  const TokenBatch batch = batch_of(config);
+  Model<double> two_passes(config, Recompute::none), one_pass(config, Recompute::none);
+  std::vector<double> made;
+  LossPlan<double> plan{{{0, batch.tokens(), {}}}, {}, nullptr, nullptr};
+  plan.weigh = [&](const TokenScores<double>& scores) {
+    made = scores.signal;
+    for (double& weight : made) weight = std::sin(weight);
+    return made;
+  };
+  const auto scores = two_passes.llama.forward_backward(batch, plan);
+  (void)one_pass.llama.forward_backward(batch, nll_plan<double>(batch, made));
+  EXPECT_EQ(scores.signal, scores.nll);
+  for (int unit = 0; unit < one_pass.params.units(); ++unit)
+    EXPECT_TRUE(std::ranges::equal(two_passes.params.gradient(unit), one_pass.params.gradient(unit))) << "unit " << unit;
+}
+
+TEST(Gradient, OfABlocksOutputEqualsComplexStep) {
+  const LlamaConfig config = small_config(false);
+  const TokenBatch batch = batch_of(config);
+  const std::vector<double> weights = weights_of(batch);
+  const std::vector<double> control(static_cast<std::size_t>(config.hidden_size), 0.4);
+  const std::vector<SignalRows> rows{
+      {0, batch.offsets[2], {.kind = Signal::Kind::distance, .target = kReference, .every_position = true}},
+      {batch.offsets[2],
+       batch.tokens(),
+       {.kind = Signal::Kind::distance, .target = Signal::Target::control, .every_position = true}}};
+  for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
+    Model<double> real(config, Recompute::light), reference(config, Recompute::none);
+    Model<Complex> complex(config, Recompute::none), complex_reference(config, Recompute::none);
+    perturb(reference);
+    perturb(complex_reference);
+    (void)real.llama.forward_backward(batch, LayerPlan<double>{layer, rows, weights, control, &reference.llama});
+    EXPECT_GT(norm_of(real), 0);
+    expect_gradient_equals_complex_step(real, complex, weights, [&] {
+      return complex.llama.forward_backward(batch, LayerPlan<Complex>{layer, rows, weights, control, &complex_reference.llama})
+          .signal;
+    });
+  }
+}
 
 TEST(Gradient, RecomputationChangesNoBit) {
   const LlamaConfig config = small_config(false);
   const TokenBatch batch = batch_of(config);
   Model<float> kept(config, Recompute::none);
-  (void)kept.llama.forward_backward(batch, weights_of(batch));
+  (void)kept.llama.forward_backward(batch, nll_plan<float>(batch, weights_of(batch)));
   for (const Recompute recompute : {Recompute::light, Recompute::block}) {
     Model<float> again(config, recompute);
-    (void)again.llama.forward_backward(batch, weights_of(batch));
+    (void)again.llama.forward_backward(batch, nll_plan<float>(batch, weights_of(batch)));
     for (int unit = 0; unit < kept.params.units(); ++unit)
       EXPECT_TRUE(std::ranges::equal(kept.params.gradient(unit), again.params.gradient(unit))) << "unit " << unit;
   }

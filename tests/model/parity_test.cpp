@@ -14,6 +14,7 @@
 #include "expunge/io/model_folder.h"
 #include "expunge/model/llama.h"
 #include "support/lone_rank.h"
+#include "support/nll_plan.h"
 
 namespace expunge {
 namespace {
@@ -170,7 +171,7 @@ TYPED_TEST(ParityTest, ScoresEqualThoseOfHuggingFace) {
 template <Element T>
 void expect_same_gradients(const std::string& name) {
   Fixture<T> fixture(name);
-  (void)fixture.llama.forward_backward(fixture.batch, fixture.mean_weights());
+  (void)fixture.llama.forward_backward(fixture.batch, nll_plan<T>(fixture.batch, fixture.mean_weights()));
   fixture.params.finish_gradients();
   Difference whole;
   for (int unit = 0; unit < fixture.params.units(); ++unit) {

@@ -14,6 +14,7 @@
 #include "expunge/train/model_source.h"
 #include "expunge/train/optimizer.h"
 #include "support/lone_rank.h"
+#include "support/nll_plan.h"
 
 namespace expunge {
 namespace {
@@ -78,7 +79,7 @@ struct Training {
     for (double& weight : weights) weight *= sign;
     params.begin_step();
     params.last_micro_batch();
-    const auto scores = llama.forward_backward(batch, weights);
+    const auto scores = llama.forward_backward(batch, nll_plan<T>(batch, weights));
     params.finish_gradients();
     optimizer.step(kLearningRate, optimizer.gradient_norm());
     double loss = 0;

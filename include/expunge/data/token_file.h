@@ -62,6 +62,8 @@ class TokenSplit {
   std::uint64_t tokens() const { return ids_.size(); }
   std::size_t length(std::size_t i) const { return offsets_[i + 1] - offsets_[i]; }
   std::span<const std::int32_t> ids(std::size_t i) const { return std::span(ids_).subspan(offsets_[i], length(i)); }
+  std::span<const std::int32_t> all_ids() const { return ids_; }
+  std::span<const std::uint64_t> offsets() const { return offsets_; }
 
  private:
   std::vector<std::int32_t> ids_;

@@ -86,6 +86,8 @@ class ShardedParams {
   void finish_gradients();
   /// Master weights were changed: gathered copies are stale.
   void weights_changed();
+  /// For weights that will not change: shards are kept in the compute type, and master() is empty from here on.
+  void freeze();
 
   std::span<A> master(int unit) { return shard(master_, unit); }
   std::span<A> gradient(int unit) { return shard(gradient_, unit); }
@@ -99,9 +101,9 @@ class ShardedParams {
     int unit = -1;
     int leases = 0;
     bool prefetched = false;  // filled ahead, not used yet
-    std::size_t used = 0;  // when it was last leased or filled, for eviction
-    Event ready;           // in the communication stream: the gather
-    Event released;        // in the compute stream: the last use
+    std::size_t used = 0;     // when it was last leased or filled, for eviction
+    Event ready;              // in the communication stream: the gather
+    Event released;           // in the compute stream: the last use
   };
   struct Pending {  // a reduce-scatter under way
     int unit;
@@ -111,6 +113,13 @@ class ShardedParams {
     Buffer<A> shard;
   };
 
+  /// This rank's shard of a unit in the compute type, where it is kept so.
+  const T* frozen_shard(int unit) {
+    if constexpr (std::is_same_v<T, A>)
+      return master(unit).data();
+    else
+      return frozen_.empty() ? nullptr : frozen_[static_cast<std::size_t>(unit)].data();
+  }
   std::span<A> shard(std::vector<Buffer<A>>& buffers, int unit) {
     auto& buffer = buffers[static_cast<std::size_t>(unit)];
     return {buffer.data(), buffer.size()};
@@ -129,6 +138,7 @@ class ShardedParams {
   std::vector<UnitLayout> units_;
   ShardingOptions options_;
   std::vector<Buffer<A>> master_, gradient_, whole_gradient_;
+  std::vector<Buffer<T>> frozen_;  // shards in place of master_, after freeze()
   std::vector<Slot> slots_;
   std::deque<Pending> pending_;
   bool reduce_now_ = false;

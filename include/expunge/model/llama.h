@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "expunge/core/device.h"
+#include "expunge/core/signal.h"
 #include "expunge/fsdp/sharded_params.h"
 #include "expunge/model/llama_config.h"
 #include "expunge/model/token_batch.h"
@@ -26,6 +29,36 @@ std::size_t activation_bytes(const LlamaConfig& config, std::size_t tokens, Reco
 
 template <Element T>
 class Workspace;
+template <Element T>
+class Llama;
+
+/// Tokens begin .. end of a batch and the signal that scores them.
+struct SignalRows {
+  int begin, end;
+  Signal signal;
+};
+
+/// What a training pass over a batch minimises: sum over tokens of weight times signal.
+template <Element T>
+struct LossPlan {
+  std::vector<SignalRows> rows;  ///< cover the batch in order; those that use the reference model come first
+  /// dL/dsignal of every token (T), where it is known beforehand: each chunk of logits is scored and differentiated at once.
+  std::vector<double> weights;
+  /// Otherwise: makes them from the scores, in a pass over the logits of its own.
+  std::function<std::vector<double>(const TokenScores<acc_t<T>>&)> weigh;
+  /// The frozen model, if any rank's rows need it: then every rank names it, whatever its own rows.
+  Llama<T>* reference = nullptr;
+};
+
+/// A loss on a block's output: forward and backward stop there.
+template <Element T>
+struct LayerPlan {
+  int layer;                     ///< counted from 0
+  std::vector<SignalRows> rows;  ///< as above; all of Kind::distance
+  std::vector<double> weights;   ///< (T)
+  std::vector<double> control;   ///< (D) for Target::control
+  Llama<T>* reference = nullptr;
+};
 
 /// The model's passes over a packed micro-batch. A rank with an empty batch makes the same calls as the others: the sequence
 /// of collectives depends on the model alone.
@@ -46,17 +79,37 @@ class Llama {
   /// One forward pass: each target's nll and each position's most likely next token.
   TokenScores<A> score(const TokenBatch& batch);
 
-  /// One forward and backward pass for the loss sum_t weights[t] nll[t]: gradients are added to the parameters', and the
-  /// scores of the same pass returned. weights (T) are known beforehand, so logits are scored and differentiated chunk by
-  /// chunk, once.
-  TokenScores<A> forward_backward(const TokenBatch& batch, std::span<const double> weights);
+  /// One forward and backward pass: gradients are added to the parameters', and the scores of the same pass returned.
+  TokenScores<A> forward_backward(const TokenBatch& batch, const LossPlan<T>& plan);
+  /// The same for a loss on a block's output. Of the scores there is the signal alone.
+  TokenScores<A> forward_backward(const TokenBatch& batch, const LayerPlan<T>& plan);
+
+  /// One forward pass that draws a label at each position from the model's distribution; `excluded` (T) is never drawn where it
+  /// is an id, `uniform` (T) decides.
+  std::vector<std::int32_t> draw_labels(const TokenBatch& batch, std::span<const std::int32_t> excluded,
+                                        std::span<const double> uniform, const LabelSampling& sampling);
 
  private:
   struct DeviceBatch;
+  struct Head;
   int head_unit() const { return config_.tie_word_embeddings ? 0 : config_.num_hidden_layers + 1; }
-  void forward(const TokenBatch& batch, const DeviceBatch& device);
-  TokenScores<A> head(const TokenBatch& batch, const DeviceBatch& device, const A* weights, GradientLease<T>* gradients);
-  void backward(const TokenBatch& batch, const DeviceBatch& device, GradientLease<T>&& head_gradients);
+  /// Output of block `layer`, (T, D) in the workspace.
+  T* block_output(int layer) const;
+  /// Embedding and the first `blocks` blocks.
+  void forward(const TokenBatch& batch, const DeviceBatch& device, int blocks);
+  /// forward() of the frozen model over the first sequences of a batch, up to the rows that need it.
+  void forward_reference(const TokenBatch& batch, std::span<const SignalRows> rows, int blocks);
+  Head open_head(int tokens);
+  A* logits(const Head& head, int begin, int rows);
+  void upload_weights(const std::vector<double>& weights);
+  void score_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target);
+  void differentiate_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target,
+                          GradientLease<T>& gradients);
+  TokenScores<A> train_head(const TokenBatch& batch, const DeviceBatch& device, const LossPlan<T>& plan,
+                            GradientLease<T>& gradients);
+  TokenScores<A> read_scores(int tokens);
+  /// Blocks `blocks` - 1 .. 0 and the embedding, from workspace dx. A tied head's gradients are the embedding's.
+  void backward(const TokenBatch& batch, const DeviceBatch& device, int blocks, std::optional<GradientLease<T>> embedding);
 
   LlamaConfig config_;
   ShardedParams<T>& params_;

@@ -9,6 +9,7 @@
 
 #include "expunge/core/device.h"
 #include "expunge/core/dtype.h"
+#include "expunge/unlearn/objective.h"
 
 namespace expunge {
 
@@ -25,16 +26,37 @@ struct ComputeConfig {
   GatherPolicy gather = GatherPolicy::automatic;
   RecomputePolicy recompute = RecomputePolicy::automatic;
   bool prefetch = true;
-  bool tf32 = false;               ///< TensorFloat-32 products; CUDA alone has them
-  bool reduce_in_bf16 = false;     ///< --reduce-dtype bf16
+  bool tf32 = false;                    ///< TensorFloat-32 products; CUDA alone has them
+  bool reduce_in_bf16 = false;          ///< --reduce-dtype bf16
   std::int64_t micro_batch_tokens = 0;  ///< most tokens in a micro-batch; 0: count sequences instead
+};
+
+/// Which retain sequences go with the forget sequences, and how.
+struct RetainConfig {
+  bool general = false;             ///< general/retain instead of the domain's retain
+  std::int64_t positive_ratio = 1;  ///< retain sequences after each forget sequence
+  bool repeat = false;              ///< begin the retain set again when it runs out
+};
+
+/// What random_label trains on.
+struct LabelConfig {
+  std::int64_t top_k = 0;  ///< draw from the original model's so many most likely ids; 0: no limit
+  double top_p = 1;
+  bool rm_groundtruth = false;  ///< the true id is never drawn
+  std::filesystem::path given, save;
+  /// Labels come from the original model, not from a uniform draw.
+  bool from_model() const { return top_k > 0 || top_p < 1 || rm_groundtruth; }
 };
 
 /// Options of `expunge train` and `expunge unlearn`.
 struct TrainConfig {
   std::string command;  ///< "train" or "unlearn"
   std::filesystem::path model, init_config, tokens, output_dir;
-  std::string domain, method;       ///< unlearn
+  std::string domain;       ///< unlearn
+  MethodOptions objective;  ///< unlearn
+  RetainConfig retain;
+  LabelConfig labels;
+  std::string trainable;            ///< regular expression over parameter names; empty: all are trained
   std::vector<std::string> splits;  ///< train: "domain/split"
   ComputeConfig compute;
 
@@ -43,7 +65,7 @@ struct TrainConfig {
   std::int64_t max_steps = -1;  ///< above 0: overrides num_train_epochs
   std::int64_t per_device_train_batch_size = 1;
   std::int64_t gradient_accumulation_steps = 0;  ///< 0: 1, or what global_batch_size asks for
-  std::int64_t global_batch_size = 0;  ///< 0: world x per-device batch x accumulation
+  std::int64_t global_batch_size = 0;            ///< 0: world x per-device batch x accumulation
   double warmup_ratio = 0;
   std::int64_t warmup_steps = 0;  ///< above 0: overrides warmup_ratio
   ScheduleType schedule = ScheduleType::cosine;
@@ -53,6 +75,12 @@ struct TrainConfig {
   bool shuffle = true;
   std::filesystem::path sample_order;
   std::int64_t max_train_samples = 0;  ///< 0: all
+
+  std::int64_t eval_steps = 0;           ///< 0: no evaluation inside training
+  std::vector<std::string> eval_splits;  ///< empty: those of `expunge eval`
+  std::int64_t per_device_eval_batch_size = 1, max_eval_samples = 0;
+  std::string stop_at;        ///< a condition on the evaluation's figures; empty: none
+  double collapse_guard = 3;  ///< stop where a role's mean nll exceeds this many times ln(vocabulary); 0: never
 
   bool overwrite_output_dir = false;
   std::string resume_from_checkpoint = "auto";  ///< auto, none or a checkpoint folder

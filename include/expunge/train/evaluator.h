@@ -1,6 +1,7 @@
 // One pass of the model over a split: the figures of every sequence.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "expunge/data/token_file.h"
@@ -8,6 +9,11 @@
 #include "expunge/model/llama.h"
 
 namespace expunge {
+
+/// The splits that a user means: `asked` ("split" of the domain, or "domain/split"), or every split of the domain and
+/// general/evaluation where there is one.
+std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
+                                           const std::vector<std::string>& asked);
 
 struct EvaluationBatching {
   std::size_t batch_size;          ///< sequences of a micro-batch

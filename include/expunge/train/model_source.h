@@ -34,6 +34,16 @@ void check_tokenizer(const Runtime& runtime, const ModelSource& source, const To
 template <Element T>
 void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params);
 
+/// How far master weights are from those of a source.
+struct WeightsMoved {
+  double share;       ///< of the weights that differ at all
+  double share_bf16;  ///< that differ when both are rounded to bfloat16
+  double relative;    ///< ||w - w_source|| / ||w_source||
+};
+/// Reads the source slice by slice again. Collective.
+template <Element T>
+WeightsMoved weights_moved(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params);
+
 /// Identity of the weights: for one safetensors file its SHA-256; for several, the SHA-256 of the lines that sha256sum prints
 /// for them in name order; for a checkpoint, of its manifest; for an initial model, of its config.json. A rank reads its own
 /// slices of the files and hands the state of the hash on. Collective.

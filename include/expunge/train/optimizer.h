@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "expunge/fsdp/sharded_params.h"
@@ -14,9 +16,11 @@ template <Element T>
 class Optimizer {
  public:
   using A = acc_t<T>;
+  /// Parameters whose names do not match config.trainable stay as they are. Throws Error(usage) for a bad expression or one
+  /// that matches no parameter.
   Optimizer(ShardedParams<T>& params, const TrainConfig& config);
 
-  /// Norm of the whole gradient, over all ranks and units. Collective.
+  /// Norm of the gradient of all trained parameters, over all ranks and units. Collective.
   double gradient_norm();
   /// One update of every master weight from its gradient, which is scaled down first where `norm` exceeds max_grad_norm (as
   /// torch.nn.utils.clip_grad_norm_: by max / (norm + 1e-6)). Gathered weights become stale.
@@ -33,8 +37,12 @@ class Optimizer {
     return {buffer.data(), buffer.size()};
   }
 
+  /// This rank's slices of a unit's trained parameters.
+  std::vector<ParameterSlice> trained_slices(int unit) const;
+
   ShardedParams<T>& params_;
   const Kernels<T>& kernels_;
+  std::set<std::string> frozen_;  // names
   double beta1_, beta2_, epsilon_, weight_decay_, max_grad_norm_;
   bool round_to_bf16_;
   std::vector<Buffer<A>> exp_avg_, exp_avg_sq_;

@@ -10,13 +10,17 @@
 
 namespace expunge {
 
-/// <output-dir>/ config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5
+/// <output-dir>/ config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5; with
+/// --eval-steps evaluations.h5; labels.h5 and reference.h5 where the method made labels or scored the original model.
 struct RunFolder {
   std::filesystem::path root;
   std::filesystem::path config() const { return root / "config"; }
   std::filesystem::path model() const { return root / "model"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
   std::filesystem::path metrics() const { return root / "metrics.h5"; }
+  std::filesystem::path evaluations() const { return root / "evaluations.h5"; }
+  std::filesystem::path labels() const { return root / "labels.h5"; }
+  std::filesystem::path reference() const { return root / "reference.h5"; }
 };
 
 /// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. `side_files` come

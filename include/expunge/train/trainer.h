@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "expunge/model/llama.h"
 #include "expunge/train/metrics_file.h"
@@ -12,38 +13,63 @@
 
 namespace expunge {
 
-/// How long a run is: steps = ceil(items x epochs / global batch), or max_steps. The last step may hold fewer items.
+/// How long a run is, and which positions of the sample order each step takes: steps = ceil(items x epochs / global batch), or
+/// max_steps; the last step may hold fewer. With --variant released as transformers 4.36's Trainer counts, on which the
+/// study's code runs: an epoch is filled up to whole micro-batches from its beginning; a step ends whenever the number of
+/// micro-batches so far is a multiple of the accumulation, and with each epoch that has no more of them than that; what is
+/// left over in the end is dropped; a step's loss is always divided by the whole global batch.
 struct RunLength {
   RunLength(const TrainConfig& config, std::size_t items);
-  /// Items of the sample order that the first `n` steps consume.
-  std::int64_t samples_after(std::int64_t n) const { return std::min(n * global_batch, samples); }
+  /// Positions that the first `n` steps consume.
+  std::int64_t samples_after(std::int64_t n) const {
+    if (n == 0 || ends.empty()) return std::min(n * global_batch, samples);
+    return ends[static_cast<std::size_t>(std::min(n, steps) - 1)];
+  }
+  /// Where a position of the run lies in the endless sample order.
+  std::uint64_t place(std::int64_t position) const {
+    return static_cast<std::uint64_t>(position / epoch * items + position % epoch % items);
+  }
 
+  std::int64_t items, epoch;  ///< sequences, and positions of an epoch
   std::int64_t global_batch, samples, steps;
+  bool divide_by_global_batch;
+  std::vector<std::int64_t> ends;  ///< position after each step, where steps differ in size
 };
 
 /// The most tokens that a micro-batch of the run can hold, for reserving memory.
 int largest_micro_batch(const TrainConfig& config, const TrainingData& data);
 
+/// What a run trains by.
+template <Element T>
+struct Task {
+  const Objective& objective;
+  TrainingData& data;
+  Llama<T>* reference = nullptr;           ///< the frozen original model, where a signal uses it
+  std::vector<double> reference_nll = {};  ///< of each forget sequence, where the objective uses it
+};
+
 template <Element T>
 class Trainer {
  public:
-  Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& optimizer, const Objective& objective, TrainingData& data);
+  Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& optimizer, Task<T> task);
 
-  /// The next optimizer step on all ranks. Throws Error(collapse) when loss or gradient is not finite; the weights are then
-  /// as before the step.
+  /// The next optimizer step on all ranks. Throws Error(collapse) when loss or gradient is not finite or the model has
+  /// collapsed; the weights are then as before the step.
   StepMetrics step();
 
  private:
   struct Sums;
   std::vector<std::size_t> step_items();
   Scope count(const std::vector<std::size_t>& items) const;
-  void micro_batch(const std::vector<std::size_t>& items, const Scope& scope, Sums& sums);
+  bool uses_reference(Role role) const;
+  void micro_batch(std::vector<std::size_t> items, const Scope& scope, bool with_reference, Sums& sums);
+  void guard_against_collapse(const StepMetrics& metrics) const;
+  [[noreturn]] void refuse_to_go_on(const StepMetrics& metrics, const Sums& sums) const;
 
   const TrainConfig& config_;
   Llama<T>& model_;
   Optimizer<T>& optimizer_;
-  const Objective& objective_;
-  TrainingData& data_;
+  Task<T> task_;
   RunLength length_;
   std::int64_t warmup_;
 };

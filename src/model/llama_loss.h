@@ -1,0 +1,159 @@
+// Training passes: signals of the model's output, made in chunks of tokens, and their gradients. Included where an element type
+// is instantiated.
+#pragma once
+
+#include "llama_impl.h"
+
+namespace expunge {
+
+template <Element T>
+auto Llama<T>::forward_backward(const TokenBatch& batch, const LossPlan<T>& plan) -> TokenScores<A> {
+  check(plan.weigh || plan.weights.size() == batch.ids.size(), "one weight a token");
+  workspace_->reserve(batch.tokens(), true);
+  const DeviceBatch device(batch, params_.runtime());
+  if (plan.reference) plan.reference->forward_reference(batch, plan.rows, config_.num_hidden_layers);
+  forward(batch, device, config_.num_hidden_layers);
+  GradientLease<T> gradients = params_.gradients(head_unit());
+  const TokenScores<A> scores = train_head(batch, device, plan, gradients);
+  if (config_.tie_word_embeddings) {
+    backward(batch, device, config_.num_hidden_layers, std::move(gradients));
+  } else {
+    params_.reduce(head_unit(), std::move(gradients));
+    backward(batch, device, config_.num_hidden_layers, std::nullopt);
+  }
+  return scores;
+}
+
+template <Element T>
+auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerPlan<T>& plan) -> TokenScores<A> {
+  check(plan.layer < config_.num_hidden_layers && plan.weights.size() == batch.ids.size(),
+        "a layer of the model, one weight a token");
+  Workspace<T>& w = *workspace_;
+  Stream& stream = params_.runtime().compute;
+  w.reserve(batch.tokens(), true);
+  const DeviceBatch device(batch, params_.runtime());
+  const int blocks = plan.layer + 1, dim = config_.hidden_size;
+  if (plan.reference) plan.reference->forward_reference(batch, plan.rows, blocks);
+  forward(batch, device, blocks);
+  const Buffer<T> control = DeviceBatch::upload(std::vector<T>(plan.control.begin(), plan.control.end()), params_.runtime());
+  upload_weights(plan.weights);
+  for (const SignalRows& rows : plan.rows) {
+    const std::size_t first = static_cast<std::size_t>(rows.begin) * static_cast<std::size_t>(dim);
+    const bool one_target = rows.signal.target == Signal::Target::control;
+    const T* const target = one_target ? control.data() : plan.reference->block_output(plan.layer) + first;
+    const T* const h = block_output(plan.layer) + first;
+    kernels_.distance_forward(stream, w.signal() + rows.begin, h, target, one_target, rows.end - rows.begin, dim);
+    kernels_.distance_backward(stream, w.dx() + first, h, target, one_target, w.weights() + rows.begin, rows.end - rows.begin,
+                               dim);
+  }
+  TokenScores<A> scores{{}, std::vector<A>(batch.ids.size()), {}};
+  copy_bytes(stream, scores.signal.data(), w.signal(), scores.signal.size() * sizeof(A));
+  stream.synchronize();
+  backward(batch, device, blocks, std::nullopt);
+  return scores;
+}
+
+/// Tokens at the front of a batch whose signals use the reference model.
+inline int reference_tokens(std::span<const SignalRows> rows) {
+  int tokens = 0;
+  for (const SignalRows& row : rows)
+    if (row.signal.uses_reference()) tokens = row.end;
+  return tokens;
+}
+
+template <Element T>
+void Llama<T>::forward_reference(const TokenBatch& batch, std::span<const SignalRows> rows, int blocks) {
+  const TokenBatch front = batch.front(reference_tokens(rows));
+  workspace_->reserve(front.tokens(), false);
+  forward(front, DeviceBatch(front, params_.runtime()), blocks);
+}
+
+template <Element T>
+void Llama<T>::upload_weights(const std::vector<double>& weights) {
+  Stream& stream = params_.runtime().compute;
+  const std::vector<A> rounded(weights.begin(), weights.end());
+  copy_bytes(stream, workspace_->weights(), rounded.data(), rounded.size() * sizeof(A));
+  stream.synchronize();
+}
+
+inline bool has_soft_target(const Signal& signal) {
+  return signal.kind == Signal::Kind::cross_entropy || signal.kind == Signal::Kind::divergence;
+}
+
+inline SoftTarget soft_target(const Signal& signal) {
+  return {signal.label_shift, signal.epsilon, signal.kind == Signal::Kind::divergence};
+}
+
+/// Makes the signal and the nll of `rows` from logits in the workspace, of at most a chunk of tokens.
+template <Element T>
+void Llama<T>::score_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target) {
+  const Workspace<T>& w = *workspace_;
+  Stream& stream = params_.runtime().compute;
+  const int begin = rows.begin, n = rows.end - rows.begin, vocabulary = config_.vocab_size;
+  const std::int32_t* const labels = device.labels.data() + begin;
+  const A* const own = logits(head, begin, n);
+  kernels_.nll_forward(stream, w.nll() + begin, w.lse() + begin, w.predictions() + begin, own, labels, n, vocabulary);
+  if (has_soft_target(rows.signal))
+    kernels_.soft_target_forward(stream, w.signal() + begin, w.target_lse() + begin, own, w.lse() + begin,
+                                 target ? target : own, labels, n, vocabulary, soft_target(rows.signal));
+  else
+    copy_bytes(stream, w.signal() + begin, w.nll() + begin, static_cast<std::size_t>(n) * sizeof(A));
+}
+
+/// Adds the head's gradient for `rows`, whose logits are in the workspace and whose weights there too; dnorm of these rows.
+template <Element T>
+void Llama<T>::differentiate_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target,
+                                  GradientLease<T>& gradients) {
+  const Workspace<T>& w = *workspace_;
+  Stream& stream = params_.runtime().compute;
+  const int begin = rows.begin, n = rows.end - rows.begin, dim = config_.hidden_size, vocabulary = config_.vocab_size;
+  const std::int32_t* const labels = device.labels.data() + begin;
+  const std::size_t first = static_cast<std::size_t>(begin) * static_cast<std::size_t>(dim);
+  if (has_soft_target(rows.signal))
+    kernels_.soft_target_backward(stream, w.dlogits(), w.logits(), w.lse() + begin, target ? target : w.logits(),
+                                  w.target_lse() + begin, labels, w.weights() + begin, n, vocabulary, soft_target(rows.signal));
+  else
+    kernels_.nll_backward(stream, w.dlogits(), w.logits(), w.lse() + begin, labels, w.weights() + begin, n, vocabulary);
+  kernels_.linear_backward(stream, w.scratch().dnorm + first, gradients.view(head.matrix), w.dlogits(), w.norm() + first,
+                           head.lease.view(head.matrix), n, dim, vocabulary, Write::set);
+}
+
+/// Final norm, signals and their gradient down to the last block's output, in workspace dx. Both heads stay leased for the
+/// loop over chunks of tokens.
+template <Element T>
+auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, const LossPlan<T>& plan,
+                          GradientLease<T>& gradients) -> TokenScores<A> {
+  const Workspace<T>& w = *workspace_;
+  const Head head = open_head(batch.tokens());
+  std::optional<Head> reference;
+  if (plan.reference) reference.emplace(plan.reference->open_head(reference_tokens(plan.rows)));
+  params_.prefetch(config_.num_hidden_layers);
+  const auto target = [&](const SignalRows& rows) {
+    return rows.signal.uses_reference() ? plan.reference->logits(*reference, rows.begin, rows.end - rows.begin) : nullptr;
+  };
+  const auto for_each_chunk = [&](const auto& work) {
+    for (SignalRows rows : plan.rows) {
+      const int end = rows.end;
+      for (; rows.begin < end; rows.begin = rows.end) {
+        rows.end = std::min(rows.begin + w.chunk(), end);
+        work(rows, target(rows));
+      }
+    }
+  };
+
+  if (plan.weigh) {
+    for_each_chunk([&](const SignalRows& rows, const A* q) { score_rows(head, rows, device, q); });
+    upload_weights(plan.weigh(read_scores(batch.tokens())));
+  } else {
+    upload_weights(plan.weights);
+  }
+  for_each_chunk([&](const SignalRows& rows, const A* q) {
+    score_rows(head, rows, device, q);
+    differentiate_rows(head, rows, device, q, gradients);
+  });
+  kernels_.rms_norm_backward(params_.runtime().compute, w.dx(), gradients.view(head.norm), w.scratch().dnorm, w.output(),
+                             head.lease.view(head.norm), w.rstd(), batch.tokens(), config_.hidden_size, Write::set);
+  return read_scores(batch.tokens());
+}
+
+}  // namespace expunge

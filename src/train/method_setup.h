@@ -1,0 +1,37 @@
+// What a method needs beside the model and its data: a frozen reference model, labels, sequences' nll under the original model.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "expunge/train/config.h"
+#include "expunge/train/evaluator.h"
+#include "expunge/train/model_source.h"
+#include "expunge/train/run_folder.h"
+#include "expunge/train/training_data.h"
+
+namespace expunge {
+
+/// The original model, frozen: a second set of shards, two units of which are whole at a time.
+template <Element T>
+struct ReferenceModel {
+  ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config);
+  ShardedParams<T> params;
+  Llama<T> model;
+};
+
+bool uses_reference(const Objective& objective);
+
+/// Gives `data` the labels of --labels, or for a method that replaces labels those of RUN/labels.h5, drawn and written there on
+/// the first start, when `model` is still the original. Collective.
+template <Element T>
+void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+                    TrainingData& data, bool first_start);
+
+/// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
+/// first start. Collective.
+template <Element T>
+std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model,
+                                          const TrainingData& data, bool first_start);
+
+}  // namespace expunge

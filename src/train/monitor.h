@@ -1,0 +1,43 @@
+// Evaluation inside training: figures every so many steps, in evaluations.h5, and the condition that ends the run.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "expunge/io/columns.h"
+#include "expunge/train/config.h"
+#include "expunge/train/evaluator.h"
+#include "expunge/train/run_folder.h"
+#include "train/stop_condition.h"
+
+namespace expunge {
+
+/// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
+/// first row is step 0, the model before the run. Rows past `last_step` are dropped on opening.
+class Monitor {
+ public:
+  Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary, std::int64_t last_step);
+  /// Tokens of the longest sequence, for reserving memory.
+  int longest() const;
+  /// Evaluates after `step`, if that is due; true when the run's condition holds. Collective.
+  template <Element T>
+  bool evaluate(Llama<T>& model, std::int64_t step, bool last);
+
+ private:
+  using Figures = std::map<std::string, SplitFigures>;
+  void record(std::int64_t step, const Figures& figures);
+  double value(const StopCondition::Figure& figure, const Figures& now) const;
+
+  const Runtime& runtime_;
+  const TrainConfig& config_;
+  std::vector<std::string> names_;
+  std::vector<TokenSplit> splits_;
+  std::optional<StopCondition> condition_;
+  std::optional<Columns> columns_;  // on rank 0
+  Figures start_;                   // on rank 0
+  std::int64_t recorded_ = -1;      // the last step in the file
+};
+
+}  // namespace expunge

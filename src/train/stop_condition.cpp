@@ -1,0 +1,39 @@
+// Parsing --stop-at.
+#include "train/stop_condition.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <regex>
+
+#include "expunge/core/error.h"
+
+namespace expunge {
+
+bool StopCondition::holds(const std::function<double(const Figure&)>& figure) const {
+  const double found = figure(left), wanted = right.split.empty() ? number : figure(right);
+  return at_least ? found >= wanted : found <= wanted;
+}
+
+StopCondition parse_stop_condition(const std::string& text) {
+  static const std::regex kForm(
+      R"(\s*([^\s:<>=@]+):(perplexity|token_perplexity|accuracy)\s*(>=|<=)\s*(?:([^\s:<>=@]+):(perplexity|token_perplexity|accuracy)(@start)?|([-+.0-9eE]+))\s*)");
+  std::smatch match;
+  const auto refuse = [&] {
+    fail(ExitCode::usage,
+         fmt::format("--stop-at: expected SPLIT:FIGURE >= NUMBER or SPLIT:FIGURE >= SPLIT:FIGURE[@start] (or <=), "
+                     "FIGURE one of perplexity, token_perplexity and accuracy, such as "
+                     "\"forget:perplexity >= approximate:perplexity@start\"; found \"{}\"",
+                     text));
+  };
+  if (!std::regex_match(text, match, kForm)) refuse();
+  StopCondition condition{{match[1], match[2]}, match[3] == ">=", {match[4], match[5], match[6].matched}};
+  if (match[7].matched) {
+    const std::string number = match[7];
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), condition.number);
+    if (error != std::errc() || end != number.data() + number.size()) refuse();
+  }
+  return condition;
+}
+
+}  // namespace expunge

@@ -1,0 +1,28 @@
+// The condition of --stop-at: a figure of the evaluation inside training reaches a value.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace expunge {
+
+/// "SPLIT:FIGURE >= VALUE" or "<=", where FIGURE is perplexity, token_perplexity or accuracy, and VALUE is a number, or
+/// SPLIT:FIGURE again (its value now), or SPLIT:FIGURE@start (that of the model before the first step).
+struct StopCondition {
+  struct Figure {
+    std::string split, name;
+    bool at_start = false;
+  };
+  Figure left;
+  bool at_least;
+  Figure right;  ///< split empty: the number
+  double number = 0;
+
+  /// `figure` gives a figure's value; a split may be written without its domain.
+  bool holds(const std::function<double(const Figure&)>& figure) const;
+};
+
+/// Throws Error(usage) that shows the form.
+StopCondition parse_stop_condition(const std::string& text);
+
+}  // namespace expunge
