@@ -48,7 +48,7 @@ TEST(LogProbMoments, OfRowsThatAreNearlyUniform) {
   const Moments uniform = moments_of(std::vector<float>(kVocabulary, 3.0f));
   EXPECT_NEAR(uniform.mean, -std::log(double(kVocabulary)), 1e-4);
   EXPECT_GE(uniform.variance, 0);
-  EXPECT_LE(uniform.variance, 1e-9);
+  EXPECT_LE(uniform.variance, 1e-8);
   std::vector<float> nearly(kVocabulary);
   for (std::size_t i = 0; i < kVocabulary; ++i) nearly[i] = i % 2 ? 0x1p-10f : 0.0f;
   EXPECT_NEAR(moments_of(nearly).variance, 0x1p-22, 1e-3 * 0x1p-22);
@@ -63,7 +63,7 @@ TEST(LogProbMoments, OfRowsOfOneLikelyToken) {
     EXPECT_EQ(certain.variance, 0) << likely;
     logits[likely] = 20;
     const Moments found = moments_of(logits), expected = expected_of(logits);
-    EXPECT_NEAR(found.mean, expected.mean, 5e-6) << likely;  // lse is 20, rounded to float
+    EXPECT_NEAR(found.mean, expected.mean, 2e-5) << likely;  // lse is 20, rounded to float
     EXPECT_NEAR(found.variance, expected.variance, 1e-4 * expected.variance) << likely;
   }
 }

@@ -223,14 +223,20 @@ struct SoftTargets {
   std::vector<acc_t<T>> target() const {
     return narrow<acc_t<T>>(rounded<bf16>(random_values(labels.size() * std::size_t(vocabulary), 5)));
   }
+  /// In wide precision for all types: its rounding is tested by itself.
+  template <typename W>
+  std::vector<W> log_sum_exp(const std::vector<W>& logits) const {
+    std::vector<W> nll(labels.size()), lse(labels.size());
+    std::vector<std::int32_t> prediction(labels.size());
+    table<W>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), logits.data(), labels.data(), n(), vocabulary);
+    return lse;
+  }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    const auto logits = narrow<acc_t<T>>(inputs[0]);
-    std::vector<acc_t<T>> nll(labels.size()), lse(labels.size()), signal(labels.size()), target_lse(labels.size());
-    std::vector<std::int32_t> prediction(labels.size());
-    table<T>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), logits.data(), labels.data(), n(), vocabulary);
-    table<T>().soft_target_forward(stream(), signal.data(), target_lse.data(), logits.data(), lse.data(), target<T>().data(),
-                                   labels.data(), n(), vocabulary, objective);
+    std::vector<acc_t<T>> signal(labels.size()), target_lse(labels.size());
+    const auto lse = narrow<acc_t<T>>(log_sum_exp(inputs[0]));
+    table<T>().soft_target_forward(stream(), signal.data(), target_lse.data(), narrow<acc_t<T>>(inputs[0]).data(), lse.data(),
+                                   target<T>().data(), labels.data(), n(), vocabulary, objective);
     return {widen<wide_t<T>>(signal), widen<wide_t<T>>(lse), widen<wide_t<T>>(target_lse)};
   }
   template <Element T>
