@@ -1,7 +1,9 @@
 // The kernels as operations of one form, forward(inputs) and backward(inputs, outputs, dy), so that one check serves all.
 #pragma once
 
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "testing.h"
@@ -205,6 +207,74 @@ struct Nll {
   }
 };
 
+/// The target is a constant of the operation, as it is for the kernel: complex steps do not reach it.
+struct SoftTargets {
+  int vocabulary;
+  std::vector<std::int32_t> labels;
+  SoftTarget objective;
+  static constexpr bool kRoundedToT = false;
+  int n() const { return int(labels.size()); }
+  std::string name() const {
+    return fmt::format("soft_target n={} vocabulary={} shift={} epsilon={} entropy={}", n(), vocabulary, objective.label_shift,
+                       objective.epsilon, objective.subtract_entropy);
+  }
+  std::vector<std::size_t> inputs() const { return {labels.size() * std::size_t(vocabulary)}; }
+  template <Element T>
+  std::vector<acc_t<T>> target() const {
+    return narrow<acc_t<T>>(rounded<bf16>(random_values(labels.size() * std::size_t(vocabulary), 5)));
+  }
+  /// In wide precision for all types: its rounding is tested by itself.
+  template <typename W>
+  std::vector<W> log_sum_exp(const std::vector<W>& logits) const {
+    std::vector<W> nll(labels.size()), lse(labels.size());
+    std::vector<std::int32_t> prediction(labels.size());
+    table<W>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), logits.data(), labels.data(), n(), vocabulary);
+    return lse;
+  }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<acc_t<T>> signal(labels.size()), target_lse(labels.size());
+    const auto lse = narrow<acc_t<T>>(log_sum_exp(inputs[0]));
+    table<T>().soft_target_forward(stream(), signal.data(), target_lse.data(), narrow<acc_t<T>>(inputs[0]).data(), lse.data(),
+                                   target<T>().data(), labels.data(), n(), vocabulary, objective);
+    return {widen<wide_t<T>>(signal), widen<wide_t<T>>(lse), widen<wide_t<T>>(target_lse)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
+    std::vector<T> dlogits(inputs[0].size());
+    table<T>().soft_target_backward(
+        stream(), dlogits.data(), narrow<acc_t<T>>(inputs[0]).data(), narrow<acc_t<T>>(outputs[1]).data(), target<T>().data(),
+        narrow<acc_t<T>>(outputs[2]).data(), labels.data(), narrow<acc_t<T>>(dy).data(), n(), vocabulary, objective);
+    return {widen<double>(dlogits)};
+  }
+};
+
+/// The target is a constant.
+struct Distance {
+  int n, dim;
+  bool one_target;
+  static constexpr bool kRoundedToT = false;
+  std::string name() const { return fmt::format("distance n={} dim={} one_target={}", n, dim, one_target); }
+  std::vector<std::size_t> inputs() const { return {std::size_t(n * dim)}; }
+  template <Element T>
+  std::vector<T> target() const {
+    return narrow<T>(rounded<bf16>(random_values(std::size_t((one_target ? 1 : n) * dim), 5)));
+  }
+  template <Element T>
+  Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
+    std::vector<acc_t<T>> signal(static_cast<std::size_t>(n));
+    table<T>().distance_forward(stream(), signal.data(), narrow<T>(inputs[0]).data(), target<T>().data(), one_target, n, dim);
+    return {widen<wide_t<T>>(signal)};
+  }
+  template <Element T>
+  Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
+    std::vector<T> dh(inputs[0].size());
+    table<T>().distance_backward(stream(), dh.data(), narrow<T>(inputs[0]).data(), target<T>().data(), one_target,
+                                 narrow<acc_t<T>>(dy).data(), n, dim);
+    return {widen<double>(dh)};
+  }
+};
+
 /// Calls visit(operation) for every operation over a table of awkward shapes: none, one, primes, and just about block sizes.
 template <typename Visit>
 void for_each_operation(Visit visit) {
@@ -226,6 +296,22 @@ void for_each_operation(Visit visit) {
   visit(Nll{1, {0}});
   visit(Nll{31, {30, -1, 0, 7}});
   visit(Nll{4099, {4098, 17}});
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const SoftTarget& objective : {SoftTarget{0, 0, false},
+                                      {0, 0, true},
+                                      {1.5, 0, false},
+                                      {kInfinity, 0, false},
+                                      {kInfinity, 0, true},
+                                      {0, 1e-3, true},
+                                      {-3, 1e-2, true},
+                                      {kInfinity, 0.25, false}}) {
+    visit(SoftTargets{5, {}, objective});
+    visit(SoftTargets{2, {0, 1}, objective});
+    visit(SoftTargets{31, {30, -1, 0, 7}, objective});
+    visit(SoftTargets{4099, {4098, 17, 2048}, objective});
+  }
+  for (const bool one_target : {false, true})
+    for (const auto& [n, dim] : {std::pair{0, 3}, {1, 1}, {5, 67}}) visit(Distance{n, dim, one_target});
 }
 
 }  // namespace expunge::testing

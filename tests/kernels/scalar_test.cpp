@@ -1,4 +1,4 @@
-// The exponential, rope angles, predictions, ignored labels, and kernels over flat vectors.
+// The exponential and the logarithm, rope angles, predictions, ignored labels, and kernels over flat vectors.
 #include <omp.h>
 
 #include <limits>
@@ -27,6 +27,19 @@ TEST(Exponential, HasLimits) {
   EXPECT_EQ(cpu::exponential(kInfinity), kInfinity);
   EXPECT_EQ(cpu::exponential(1000.0f), kInfinity);
   EXPECT_TRUE(std::isnan(cpu::exponential(std::nanf(""))));
+}
+
+TEST(Logarithm, IsGoodToTwoUnitsInTheLastPlace) {
+  double worst = 0;
+  const auto check = [&](float x) {
+    const double exact = std::log(double(x));
+    const double unit = exact == 0 ? 0x1p-149 : std::exp2(std::floor(std::log2(std::abs(exact))) - 23);
+    worst = std::max(worst, std::abs(double(cpu::logarithm(x)) - exact) / unit);
+  };
+  for (double x = -87.3; x < 88.3; x += 1.7e-4) check(float(std::exp(x)));
+  for (double x = 0.5; x < 2; x += 1.3e-6) check(float(x));
+  for (const float x : {std::numeric_limits<float>::min(), 1.0f, std::numeric_limits<float>::max()}) check(x);
+  EXPECT_LE(worst, 2);
 }
 
 TEST(SwiGlu, StaysFiniteForLargeGates) {

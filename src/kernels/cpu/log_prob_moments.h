@@ -15,12 +15,14 @@ template <Element T>
 void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T>* logits, const acc_t<T>* lse, int n,
                       int vocabulary) {
   using A = acc_t<T>;
-  constexpr int kBlock = 1024;
+  using Wide = wide_sum_t<A>;
+  constexpr int kBlock = 512;
 #pragma omp parallel for schedule(static)
   for (int t = 0; t < n; ++t) {
     const A* const row = logits + Index(t) * Index(vocabulary);
     const A shift = lse[t];
-    A weight{}, centre{}, squares{}, p[kBlock];
+    Wide weight{}, centre{}, squares{};
+    A p[kBlock];
     for (int begin = 0; begin < vocabulary; begin += kBlock) {
       const int size = std::min(kBlock, vocabulary - begin);
       const A* const block = row + begin;
@@ -38,13 +40,13 @@ void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T
         const A deviation = (block[i] - shift) - block_mean;
         block_squares += p[i] * deviation * deviation;
       }
-      const A total = weight + block_weight, step = block_mean - centre;
-      squares += block_squares + step * step * (weight * (block_weight / total));
-      centre += step * (block_weight / total);
+      const Wide total = weight + block_weight, step = block_mean - centre, share = Wide(block_weight) / total;
+      squares += block_squares + step * step * weight * share;
+      centre += step * share;
       weight = total;
     }
-    mean[t] = centre;
-    variance[t] = squares / weight;
+    mean[t] = A(centre);
+    variance[t] = A(squares / weight);
   }
 }
 

@@ -22,6 +22,10 @@ inline double real_part(std::complex<double> x) { return x.real(); }
 template <typename A>
 using real_t = decltype(real_part(A{}));
 
+/// What long sums over blocks of A are held in: double, or complex where A is.
+template <typename A>
+using wide_sum_t = decltype(A{} + double{});
+
 /// e^x to 1.5 units in the last place, branch-free so that loops over it vectorise. 0 below -87.6, infinity above 88.3.
 /// Cody-Waite reduction to |r| <= ln(2)/2 and a degree-6 minimax polynomial (relative error 3e-9).
 inline float exponential(float x) {

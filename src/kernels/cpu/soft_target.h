@@ -14,12 +14,15 @@ namespace expunge::cpu {
 // One row: p = softmax(logits) = e^(logits - lse), and q = e^(s - target_lse) of the shifted target logits
 // s = target_logits - label_shift onehot(label).
 
+/// Elements that are summed in the accumulation type: few, so that rounding stays small where a loop is not vectorised.
+constexpr int kSoftTargetBlock = 512;
+
 /// Sums over the parts of a row seen so far, with weights e^(s - maximum).
 template <typename A>
 struct SoftTargetSums {
   real_t<A> maximum = -std::numeric_limits<real_t<A>>::infinity();
-  A weight{};  ///< sum of the weights
-  A cost{};    ///< weighted sum of -log(p + epsilon), plus s - lse where q's entropy is to be subtracted
+  wide_sum_t<A> weight{};  ///< sum of the weights
+  wide_sum_t<A> cost{};    ///< weighted sum of -log(p + epsilon), plus s - lse where q's entropy is to be subtracted
 };
 
 /// What the objective says, in the accumulation type. Epsilons too small for A's normal numbers are none.
@@ -39,12 +42,11 @@ struct SoftTargetScalars {
 /// p and q are alike, and the caller adds lse - target_lse once.
 template <bool kSmoothed, typename A>
 void add_to(SoftTargetSums<A>& sums, const A* logits, const A* shifted, int n, A lse, const SoftTargetScalars<A>& scalars) {
-  constexpr int kBlock = 2048;
-  for (int begin = 0; begin < n; begin += kBlock) {
-    const int end = std::min(begin + kBlock, n);
+  for (int begin = 0; begin < n; begin += kSoftTargetBlock) {
+    const int end = std::min(begin + kSoftTargetBlock, n);
     const real_t<A> block_maximum = largest(shifted + begin, end - begin);
     if (block_maximum > sums.maximum) {
-      const real_t<A> rescale = exponential(sums.maximum - block_maximum);
+      const double rescale = exponential(sums.maximum - block_maximum);
       sums.weight *= rescale;
       sums.cost *= rescale;
       sums.maximum = block_maximum;
@@ -91,20 +93,25 @@ void soft_target_forward(Stream&, acc_t<T>* signal, acc_t<T>* target_lse, const 
     const Index row = Index(t) * Index(vocabulary);
     const int label = scalars.shifted_label(labels[t]);
     const SoftTargetSums<A> sums = sums_of_row(logits + row, target_logits + row, label, lse[t], vocabulary, scalars);
-    const A sum_of_row = std::log(sums.weight) + sums.maximum;
-    target_lse[t] = sum_of_row;
-    signal[t] = sums.cost / sums.weight + scalars.entropy * (lse[t] - sum_of_row);
+    const wide_sum_t<A> log_sum_exp = std::log(sums.weight) + double(sums.maximum);
+    target_lse[t] = A(log_sum_exp);
+    signal[t] = A(sums.cost / sums.weight + double(scalars.entropy) * (lse[t] - target_lse[t]));
   }
 }
 
 /// sum of q p / (p + epsilon) over n elements
 template <typename A>
-A reached_share(const A* logits, const A* shifted, int n, A lse, A target_lse, real_t<A> epsilon) {
-  A sum{};
-#pragma omp simd reduction(+ : sum)
-  for (int i = 0; i < n; ++i) {
-    const A p = exponential(logits[i] - lse);
-    sum += exponential(shifted[i] - target_lse) * (p / (p + epsilon));
+wide_sum_t<A> reached_share(const A* logits, const A* shifted, int n, A lse, A target_lse, real_t<A> epsilon) {
+  wide_sum_t<A> sum{};
+  for (int begin = 0; begin < n; begin += kSoftTargetBlock) {
+    const int end = std::min(begin + kSoftTargetBlock, n);
+    A block_sum{};
+#pragma omp simd reduction(+ : block_sum)
+    for (int i = begin; i < end; ++i) {
+      const A p = exponential(logits[i] - lse);
+      block_sum += exponential(shifted[i] - target_lse) * (p / (p + epsilon));
+    }
+    sum += block_sum;
   }
   return sum;
 }
@@ -117,13 +124,14 @@ void soft_target_backward_row(T* dlogits, const acc_t<T>* logits, const acc_t<T>
   const real_t<A> epsilon = scalars.epsilon;
   const A label_logit = label < 0 ? A{} : logits[label];
   const A label_target = label < 0 ? A{} : target[label] - scalars.label_shift;  // minus infinity is q = 0
-  A share = real_t<A>(1);
+  wide_sum_t<A> reached{};
   if constexpr (kSmoothed) {
     const int before = label < 0 ? vocabulary : label, after = label < 0 ? vocabulary : label + 1;
-    share = reached_share(logits, target, before, lse, target_lse, epsilon) +
-            reached_share(logits + after, target + after, vocabulary - after, lse, target_lse, epsilon);
-    if (label >= 0) share += reached_share(&label_logit, &label_target, 1, lse, target_lse, epsilon);
+    reached = reached_share(logits, target, before, lse, target_lse, epsilon) +
+              reached_share(logits + after, target + after, vocabulary - after, lse, target_lse, epsilon);
+    if (label >= 0) reached += reached_share(&label_logit, &label_target, 1, lse, target_lse, epsilon);
   }
+  const A share = A(reached);
   const auto gradient = [=](A logit, A shifted) {
     const A p = exponential(logit - lse), q = exponential(shifted - target_lse);
     return scale * (kSmoothed ? share * p - q * (p / (p + epsilon)) : p - q);
