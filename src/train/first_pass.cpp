@@ -36,7 +36,7 @@ Labels draw_uniform_labels(const TokenSplit& split, std::uint64_t seed, int voca
 
 template <Element T>
 Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const LabelConfig& labels, bool released,
-                         std::uint64_t seed, const std::vector<std::int32_t>& special, const EvaluationBatching& batching) {
+                         std::uint64_t seed, const EvaluationBatching& batching) {
   const Runtime& runtime = original.params().runtime();
   const int vocabulary = original.config().vocab_size;
   const LabelSampling sampling{static_cast<int>(std::min<std::int64_t>(labels.top_k, vocabulary)), labels.top_p,
@@ -65,7 +65,7 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
       const std::span<const std::int32_t> ids = split.ids(mine[i]);
       const auto first = static_cast<std::size_t>(batch.offsets[i]);
       for (std::size_t t = 0; t < ids.size(); ++t) {
-        const bool kept = is_special(special, ids[t]) || (t == 0 && !released);  // nothing predicts the first id
+        const bool kept = t == 0 && !released;  // nothing predicts the first id
         const std::int32_t label = kept ? ids[t] : drawn[released ? first + t : first + t - 1];
         table[split.offsets()[mine[i]] + t] = label < 0 ? kIgnoredLabel : label;
       }
@@ -78,10 +78,10 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
 }
 
 template Labels draw_model_labels(Llama<float>&, const TokenSplit&, const LabelConfig&, bool, std::uint64_t,
-                                  const std::vector<std::int32_t>&, const EvaluationBatching&);
+                                  const EvaluationBatching&);
 template Labels draw_model_labels(Llama<bf16>&, const TokenSplit&, const LabelConfig&, bool, std::uint64_t,
-                                  const std::vector<std::int32_t>&, const EvaluationBatching&);
+                                  const EvaluationBatching&);
 template Labels draw_model_labels(Llama<double>&, const TokenSplit&, const LabelConfig&, bool, std::uint64_t,
-                                  const std::vector<std::int32_t>&, const EvaluationBatching&);
+                                  const EvaluationBatching&);
 
 }  // namespace expunge

@@ -82,11 +82,10 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
   if (first_start) {
     const std::size_t forget = forget_source(data);
     const TokenSplit& split = data.split(forget);
-    const std::vector<std::int32_t> special = special_ids(source);
     const Labels labels =
         config.labels.from_model()
-            ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed, special, batching(config))
-            : draw_uniform_labels(split, config.seed, source.config.vocab_size, special);
+            ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed, batching(config))
+            : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
     on_root(runtime, [&] {
       fs::remove(run.labels());  // of a start that died before its first checkpoint
       write_labels(run.labels(), data.source(forget).split, split, labels);

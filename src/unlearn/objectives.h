@@ -60,11 +60,19 @@ class MeanObjective : public Objective {
 class ForgetLoss : public MeanObjective {
  public:
   explicit ForgetLoss(std::vector<MeanTerm> retain) : MeanObjective(std::move(retain)) {}
+  double evaluate(const Term& term, const SequenceSignals& sequence, const Scope& scope,
+                  std::span<double> gradient) const final {
+    return term.role == Role::forget ? forget_loss(sequence, scope, gradient)
+                                     : Objective::evaluate(term, sequence, scope, gradient);
+  }
   std::vector<Term> terms() const final {
     std::vector<Term> terms = MeanObjective::terms();
     terms.push_back({Role::forget, {}});
     return terms;
   }
+
+ private:
+  virtual double forget_loss(const SequenceSignals& sequence, const Scope& scope, std::span<double> gradient) const = 0;
 };
 
 /// -(2/beta) log sigmoid(beta (advantage - delta)): a preference loss. The advantage of a forget sequence is
@@ -76,7 +84,7 @@ class PreferenceLoss final : public ForgetLoss {
   PreferenceLoss(bool against_reference, double beta, double delta, double gamma, std::vector<MeanTerm> retain)
       : ForgetLoss(std::move(retain)), against_reference_(against_reference), beta_(beta), delta_(delta), gamma_(gamma) {}
   bool uses_reference_nll() const override { return against_reference_; }
-  double evaluate(const Term&, const SequenceSignals& sequence, const Scope& scope, std::span<double> gradient) const override {
+  double forget_loss(const SequenceSignals& sequence, const Scope& scope, std::span<double> gradient) const override {
     const double sum = std::accumulate(sequence.model.begin(), sequence.model.end(), 0.0);
     const double length = against_reference_ ? 1 : static_cast<double>(sequence.model.size());
     const double x = beta_ * ((against_reference_ ? sum - sequence.reference_nll : sum / length) - delta_);
@@ -98,7 +106,7 @@ class TokenWeightedAscent final : public ForgetLoss {
  public:
   TokenWeightedAscent(double beta, double beta2, double gamma, std::vector<MeanTerm> retain)
       : ForgetLoss(std::move(retain)), beta_(beta), beta2_(beta2), gamma_(gamma) {}
-  double evaluate(const Term&, const SequenceSignals& sequence, const Scope& scope, std::span<double> gradient) const override {
+  double forget_loss(const SequenceSignals& sequence, const Scope& scope, std::span<double> gradient) const override {
     double loss = 0;
     for (std::size_t t = 0; t < sequence.model.size(); ++t) {
       const double nll = sequence.model[t];

@@ -16,9 +16,7 @@ namespace {
 
 const Runtime& runtime() { return test_session().runtime(); }
 
-std::vector<UnitLayout> units_for(int world) {
-  return llama_units(small_llama(31, false), world);
-}
+std::vector<UnitLayout> units_for(int world) { return llama_units(small_llama(31, false), world); }
 
 /// Element i of a parameter's group: a number that nothing else has.
 double value(const std::string& group, const std::string& name, std::size_t i) {
@@ -107,7 +105,8 @@ TEST(Checkpoint, ShowsParametersInTheirTrueShapes) {
   write(folder.path(), 1);
   const Hdf5File file = Hdf5File::open(folder.path() / "step-000001" / "checkpoint.h5");
   for (const char* group : {"parameters", "exp_avg", "exp_avg_sq"}) {
-    EXPECT_EQ(file.shape(std::string("/") + group + "/model.layers.1.self_attn.k_proj.weight"), (std::vector<std::uint64_t>{12, 20}));
+    EXPECT_EQ(file.shape(std::string("/") + group + "/model.layers.1.self_attn.k_proj.weight"),
+              (std::vector<std::uint64_t>{12, 20}));
     EXPECT_EQ(file.shape(std::string("/") + group + "/model.norm.weight"), (std::vector<std::uint64_t>{20}));
   }
 }

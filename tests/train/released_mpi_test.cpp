@@ -150,7 +150,7 @@ struct Sampler {
     load_weights(source, 0, false, params);
   }
   Labels draw(const TokenSplit& split, LabelConfig labels, bool released, std::uint64_t seed) {
-    return draw_model_labels(model, split, labels, released, seed, {0, 1, 2, 3}, {2, 0, 0});
+    return draw_model_labels(model, split, labels, released, seed, {2, 0, 0});
   }
   ModelSource source;
   ShardedParams<float> params;
@@ -169,9 +169,7 @@ TEST(ReleasedLabels, AdversarialLabelsAreThoseOfTheReleasedSampler) {
       const std::size_t at = split.offsets()[s] + t;
       EXPECT_EQ(released[at], expected[at]) << "sequence " << s << " position " << t;
       agree += paper[at] == expected[at];
-      if (split.ids(s)[t] > 3) {
-        EXPECT_NE(paper[at], split.ids(s)[t]);
-      }
+      EXPECT_NE(paper[at], split.ids(s)[t]);
     }
   EXPECT_LT(agree, split.tokens() / 2);  // the paper's alignment is another
 }
@@ -181,10 +179,12 @@ TEST(ReleasedLabels, AreDrawnFromTheFilteredDistribution) {
   const TokenSplit split = TokenFile(kReleased / "tokens_varying.h5").split("study/forget", 53);
   const Hdf5File file = expected();
   constexpr int kDraws = 2000;
-  for (const auto& [name, labels] : {std::pair{"top_k_5", LabelConfig{.top_k = 5}},
-                                     {"top_p_80", LabelConfig{.top_p = 0.8}},
-                                     {"top_k_5_top_p_80", LabelConfig{.top_k = 5, .top_p = 0.8}}}) {
-    const auto probabilities = file.read_all<float>(std::string("/samplers/") + name + "/probabilities");
+  for (const std::string& name : file.children("/samplers")) {
+    const std::string group = "/samplers/" + name;
+    const LabelConfig labels{.top_k = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "top_k")),
+                             .top_p = file.read_attribute<double>(group, "top_p"),
+                             .rm_groundtruth = file.read_attribute<std::uint64_t>(group, "rm_groundtruth") != 0};
+    const auto probabilities = file.read_all<float>(group + "/probabilities");
     const std::size_t length = split.length(0);
     std::vector<double> counts(length * 53);
     for (int draw = 0; draw < kDraws; ++draw) {
@@ -192,7 +192,6 @@ TEST(ReleasedLabels, AreDrawnFromTheFilteredDistribution) {
       for (std::size_t t = 0; t < length; ++t) counts[t * 53 + static_cast<std::size_t>(drawn[t])] += 1;
     }
     for (std::size_t t = 0; t < length; ++t) {
-      if (split.ids(0)[t] <= 3) continue;  // special ids stay
       for (std::size_t v = 0; v < 53; ++v) {
         const double p = static_cast<double>(probabilities[t * 53 + v]);
         const double five_sigma = 5 * std::sqrt(p * (1 - p) / kDraws);

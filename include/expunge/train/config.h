@@ -43,7 +43,7 @@ struct LabelConfig {
   std::int64_t top_k = 0;  ///< draw from the original model's so many most likely ids; 0: no limit
   double top_p = 1;
   bool rm_groundtruth = false;  ///< the true id is never drawn
-  std::filesystem::path given, save;
+  std::filesystem::path given = {}, save = {};
   /// Labels come from the original model, not from a uniform draw.
   bool from_model() const { return top_k > 0 || top_p < 1 || rm_groundtruth; }
 };
