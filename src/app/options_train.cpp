@@ -126,10 +126,10 @@ void check_train(TrainConfig& config, const OptionTable& given) {
 
 }  // namespace
 
-OptionTable training_table(TrainConfig& config, std::vector<Option> input) {
+OptionTable training_table(TrainConfig& config, std::vector<OptionGroup> first) {
   OptionTable table(config.command);
-  input.push_back(config_option());
-  table.group("Input", std::move(input));
+  first.front().second.push_back(config_option());
+  for (OptionGroup& group : first) table.group(group.first, std::move(group.second));
   table.group("Run folder and log", run_options(config));
   table.group("Optimizer", optimizer_options(config));
   table.group("Batches and their order", batch_options(config));
@@ -154,10 +154,11 @@ void check_training(TrainConfig& config, const OptionTable& given) {
 OptionTable train_options(TrainConfig& config) {
   config.command = "train";
   OptionTable table = training_table(
-      config, {path("model", "DIR", config.model, "model folder to go on from (Hugging Face layout, Llama architecture)"),
-               path("init-config", "FILE", config.init_config, "config.json of a model to train from scratch"),
-               required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
-               required(list("split", "DOMAIN/SPLIT", config.splits, "what to train on"))});
+      config, {{"Input",
+                {path("model", "DIR", config.model, "model folder to go on from (Hugging Face layout, Llama architecture)"),
+                 path("init-config", "FILE", config.init_config, "config.json of a model to train from scratch"),
+                 required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
+                 required(list("split", "DOMAIN/SPLIT", config.splits, "what to train on"))}}});
   table.then([&config](const OptionTable& given) { check_train(config, given); });
   return table;
 }

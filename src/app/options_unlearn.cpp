@@ -79,11 +79,12 @@ void check_unlearning(TrainConfig& config, const OptionTable& given) {
 OptionTable unlearn_options(TrainConfig& config) {
   config.command = "unlearn";
   OptionTable table = training_table(
-      config, {required(path("model", "DIR", config.model, "model folder (Hugging Face layout, Llama architecture)")),
-               required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
-               required(text("domain", "NAME", config.domain, "domain whose split forget is to be forgotten"))});
-  table.group("Method", method_options(config));
-  table.group("Methods later than the study", later_method_options(config));
+      config, {{"Input",
+                {required(path("model", "DIR", config.model, "model folder (Hugging Face layout, Llama architecture)")),
+                 required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
+                 required(text("domain", "NAME", config.domain, "domain whose split forget is to be forgotten"))}},
+               {"Method", method_options(config)},
+               {"Methods later than the study", later_method_options(config)}});
   table.then([&config](const OptionTable& given) { check_unlearning(config, given); });
   return table;
 }

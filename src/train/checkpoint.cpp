@@ -121,8 +121,8 @@ std::vector<ManifestFile> read_manifest(const fs::path& folder) {
       fail(ExitCode::bad_input, fmt::format("{}: file name '{}' leads out of the checkpoint", path.string(), name));
     if (crc.size() != 8 || crc.find_first_not_of("0123456789abcdef") != std::string::npos)
       fail(ExitCode::bad_input, fmt::format("{}: key 'crc32c': expected 8 hexadecimal digits, found '{}'", path.string(), crc));
-    files.push_back({name, static_cast<std::uint64_t>(file.integer("bytes", 0)),
-                     static_cast<std::uint32_t>(std::stoul(crc, nullptr, 16))});
+    files.push_back(
+        {name, static_cast<std::uint64_t>(file.integer("bytes", 0)), static_cast<std::uint32_t>(std::stoul(crc, nullptr, 16))});
   }
   return files;
 }
@@ -168,7 +168,8 @@ void publish(const fs::path& writing, const fs::path& live) {
   std::error_code error;
   if (fs::exists(live)) remove_checkpoint(live);
   fs::rename(writing, live, error);
-  if (error) fail(ExitCode::output, fmt::format("{}: cannot rename the finished checkpoint: {}", live.string(), error.message()));
+  if (error)
+    fail(ExitCode::output, fmt::format("{}: cannot rename the finished checkpoint: {}", live.string(), error.message()));
   sync_to_disk(live.parent_path());
 }
 
@@ -268,8 +269,8 @@ template <typename A>
 void CheckpointReader::read(const std::string& group, const ParameterView& view, std::size_t first, std::span<A> values) const {
   const std::string dataset = "/" + group + "/" + view.name;
   if (file_.shape(dataset) != std::vector<std::uint64_t>(view.shape.begin(), view.shape.end()))
-    fail(ExitCode::bad_input, fmt::format("{}: {}: shape differs from what the model's config.json implies",
-                                          file_.path().string(), dataset));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: {}: shape differs from what the model's config.json implies", file_.path().string(), dataset));
   using Other = std::conditional_t<std::is_same_v<A, float>, double, float>;
   const bool stored_as_double = info_.dtype == dtype_name(DType::float64);
   if (stored_as_double == std::is_same_v<A, double>) return file_.read<A>(dataset, first, values);
@@ -287,7 +288,8 @@ void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& 
 }
 
 template void write_checkpoint(const Runtime&, const fs::path&, const CheckpointInfo&, const StateShards<float>&, std::int64_t);
-template void write_checkpoint(const Runtime&, const fs::path&, const CheckpointInfo&, const StateShards<double>&, std::int64_t);
+template void write_checkpoint(const Runtime&, const fs::path&, const CheckpointInfo&, const StateShards<double>&,
+                               std::int64_t);
 template void CheckpointReader::read(const std::string&, const ParameterView&, std::size_t, std::span<float>) const;
 template void CheckpointReader::read(const std::string&, const ParameterView&, std::size_t, std::span<double>) const;
 template void read_state(const CheckpointReader&, int, const StateShards<float>&);

@@ -6,7 +6,8 @@
 
 namespace expunge {
 
-void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source, const std::vector<SplitResult>& results) {
+void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
+                      const std::vector<SplitResult>& results) {
   PendingFile pending(path);
   Hdf5File file = Hdf5File::create(pending.temporary());
   file.write_attribute("/", "model", source.model);

@@ -42,7 +42,8 @@ std::string exported_config(const fs::path& config_json, DType dtype) {
 void run_export(Session& session, const fs::path& checkpoint, const fs::path& output, std::optional<DType> dtype) {
   const ModelSource source = locate_model(session.runtime(), checkpoint);
   if (source.kind != ModelSource::Kind::checkpoint)
-    fail(ExitCode::bad_input, fmt::format("{}: a model folder already; --checkpoint takes a run or a checkpoint", checkpoint.string()));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: a model folder already; --checkpoint takes a run or a checkpoint", checkpoint.string()));
   const DType stored = dtype.value_or(source.config.torch_dtype);
   const CheckpointReader reader(source.weights);
   const std::vector<UnitLayout> units = llama_units(source.config, 1);

@@ -46,7 +46,8 @@ void require(const fs::path& path, bool first_start) {
                      path.string()));
 }
 
-/// The labels of a file for every source that it covers.
+}  // namespace
+
 void give_labels(const fs::path& path, const ModelSource& source, TrainingData& data) {
   bool any = false;
   for (std::size_t s = 0; s < data.sources(); ++s) {
@@ -57,8 +58,6 @@ void give_labels(const fs::path& path, const ModelSource& source, TrainingData& 
   }
   if (!any) fail(ExitCode::bad_input, fmt::format("{}: holds no labels for {}", path.string(), data.source(0).split));
 }
-
-}  // namespace
 
 template <Element T>
 ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config)
@@ -76,8 +75,8 @@ template <Element T>
 void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, bool first_start) {
   const Runtime& runtime = model.params().runtime();
-  if (!config.labels.given.empty()) return give_labels(config.labels.given, source, data);
-  if (config.command == "train" || !method_info(config.objective.method).replaces_labels) return;
+  if (!config.labels.given.empty() || config.command == "train" || !method_info(config.objective.method).replaces_labels)
+    return;
   require(run.labels(), first_start);
   if (first_start) {
     const std::size_t forget = forget_source(data);

@@ -22,8 +22,11 @@ struct ReferenceModel {
 
 bool uses_reference(const Objective& objective);
 
-/// Gives `data` the labels of --labels, or for a method that replaces labels those of RUN/labels.h5, drawn and written there on
-/// the first start, when `model` is still the original. Collective.
+/// Gives every source of `data` that the label file covers its labels. Throws Error(bad_input), also where it covers none.
+void give_labels(const std::filesystem::path& path, const ModelSource& source, TrainingData& data);
+
+/// For a method that replaces labels, unless --labels gave them: those of RUN/labels.h5, drawn and written there on the first
+/// start, when `model` is still the original. Collective.
 template <Element T>
 void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, bool first_start);

@@ -54,9 +54,7 @@ class TravellingHash {
     if (runtime_.comm.rank() == rank) file.visit(begin, end, [this](std::string_view bytes) { hash_.update(bytes); });
   }
   /// The digest, on every rank.
-  std::string hex() {
-    return broadcast(runtime_, hash_.hex(), holder_);
-  }
+  std::string hex() { return broadcast(runtime_, hash_.hex(), holder_); }
 
  private:
   void move_to(int rank) {
@@ -97,9 +95,12 @@ std::string file_sha256(const SafetensorsFile& file, const Owners& owners, const
 
 std::string model_sha256(const ModelSource& source, const Runtime& runtime, const std::vector<UnitLayout>& units) {
   switch (source.kind) {
-    case ModelSource::Kind::initial: return on_root(runtime, [&] { return sha256_file(source.weights); });
-    case ModelSource::Kind::checkpoint: return on_root(runtime, [&] { return sha256_file(source.weights / "manifest.json"); });
-    case ModelSource::Kind::folder: break;
+    case ModelSource::Kind::initial:
+      return on_root(runtime, [&] { return sha256_file(source.weights); });
+    case ModelSource::Kind::checkpoint:
+      return on_root(runtime, [&] { return sha256_file(source.weights / "manifest.json"); });
+    case ModelSource::Kind::folder:
+      break;
   }
   const ModelFolder folder(source.weights);
   const Owners owners(units);

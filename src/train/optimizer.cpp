@@ -23,6 +23,23 @@ std::regex parse_pattern(const std::string& text) {
 
 }  // namespace
 
+std::set<std::string> frozen_parameters(const std::string& pattern, const std::vector<UnitLayout>& units) {
+  std::set<std::string> frozen;
+  if (pattern.empty()) return frozen;
+  const std::regex trained = parse_pattern(pattern);
+  bool any = false;
+  for (const UnitLayout& unit : units)
+    for (const ParameterView& view : unit.views())
+      if (std::regex_match(view.name, trained))
+        any = true;
+      else
+        frozen.insert(view.name);
+  if (!any)
+    fail(ExitCode::usage,
+         fmt::format("--trainable '{}' matches no parameter; names are like {}", pattern, *std::prev(frozen.end())));
+  return frozen;
+}
+
 template <Element T>
 Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
     : params_(params),
@@ -38,18 +55,9 @@ Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
       moments->emplace_back(params.runtime().device, params.layout(unit).shard_size());
       zero_bytes(params.runtime().compute, moments->back().data(), moments->back().bytes());
     }
-  if (config.trainable.empty()) return;
-  const std::regex pattern = parse_pattern(config.trainable);
-  std::size_t trained = 0;
-  for (int unit = 0; unit < params.units(); ++unit)
-    for (const ParameterView& view : params.layout(unit).views())
-      if (std::regex_match(view.name, pattern))
-        ++trained;
-      else
-        frozen_.insert(view.name);
-  if (trained == 0)
-    fail(ExitCode::usage,
-         fmt::format("--trainable '{}' matches no parameter; names are like {}", config.trainable, *std::prev(frozen_.end())));
+  std::vector<UnitLayout> units;
+  for (int unit = 0; unit < params.units(); ++unit) units.push_back(params.layout(unit));
+  frozen_ = frozen_parameters(config.trainable, units);
 }
 
 template <Element T>

@@ -16,18 +16,24 @@ std::size_t whole_elements(const std::vector<UnitLayout>& units) {
 
 std::string_view gather_name(GatherPolicy policy) {
   switch (policy) {
-    case GatherPolicy::automatic: return "auto";
-    case GatherPolicy::per_micro_step: return "per-micro-step";
-    case GatherPolicy::per_step: return "per-step";
+    case GatherPolicy::automatic:
+      return "auto";
+    case GatherPolicy::per_micro_step:
+      return "per-micro-step";
+    case GatherPolicy::per_step:
+      return "per-step";
   }
   fail(ExitCode::internal, "unnamed gather policy");
 }
 
 std::string_view recompute_name(Recompute recompute) {
   switch (recompute) {
-    case Recompute::none: return "none";
-    case Recompute::light: return "light";
-    case Recompute::block: return "block";
+    case Recompute::none:
+      return "none";
+    case Recompute::light:
+      return "light";
+    case Recompute::block:
+      return "block";
   }
   fail(ExitCode::internal, "unnamed recompute policy");
 }
@@ -47,10 +53,14 @@ GatherPolicy choose_gather(const std::vector<UnitLayout>& units, std::size_t ele
 Recompute choose_recompute(RecomputePolicy asked, const LlamaConfig& config, std::size_t tokens, std::size_t element_bytes,
                            std::size_t available) {
   switch (asked) {
-    case RecomputePolicy::none: return Recompute::none;
-    case RecomputePolicy::light: return Recompute::light;
-    case RecomputePolicy::block: return Recompute::block;
-    case RecomputePolicy::automatic: break;
+    case RecomputePolicy::none:
+      return Recompute::none;
+    case RecomputePolicy::light:
+      return Recompute::light;
+    case RecomputePolicy::block:
+      return Recompute::block;
+    case RecomputePolicy::automatic:
+      break;
   }
   for (const Recompute recompute : {Recompute::none, Recompute::light})
     if (activation_bytes(config, tokens, recompute, element_bytes) <= available / 2) return recompute;

@@ -59,6 +59,10 @@ bool may_resume(const RunFolder& run, const TrainConfig& config) {
     fail(ExitCode::output, fmt::format("{}: not empty and not a run folder (it has no file 'config'); give an empty or new "
                                        "--output-dir",
                                        run.root.string()));
+  if (list_checkpoints(run.checkpoints()).empty()) {  // nothing to go on from, and nothing to lose
+    clear(run);
+    return false;
+  }
   refuse_other_config(config, run.config());
   return true;
 }

@@ -18,9 +18,12 @@ double schedule_factor(ScheduleType type, std::int64_t step, std::int64_t warmup
   if (step < warmup) return static_cast<double>(step) / static_cast<double>(warmup);
   const double progress = static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(1, steps - warmup));
   switch (type) {
-    case ScheduleType::cosine: return std::max(0.0, (1 + std::cos(std::numbers::pi * progress)) / 2);
-    case ScheduleType::linear: return std::max(0.0, 1 - progress);
-    case ScheduleType::constant: return 1;
+    case ScheduleType::cosine:
+      return std::max(0.0, (1 + std::cos(std::numbers::pi * progress)) / 2);
+    case ScheduleType::linear:
+      return std::max(0.0, 1 - progress);
+    case ScheduleType::constant:
+      return 1;
   }
   fail(ExitCode::internal, "schedule without a formula");
 }

@@ -201,6 +201,10 @@ void train_as(Session& session, const TrainConfig& config) {
   check_tokenizer(runtime, source, tokens);
   TrainingData data(tokens, data_sources(config, *objective), config, source.config.vocab_size);
   const std::vector<UnitLayout> units = llama_units(source.config, session.world_size());
+  // What can be refused is refused before the run folder is made.
+  (void)frozen_parameters(config.trainable, units);
+  if (!config.labels.given.empty()) give_labels(config.labels.given, source, data);
+  if (!config.stop_at.empty()) (void)parse_stop_condition(config.stop_at);
 
   const RunFolder run{config.output_dir};
   const std::optional<fs::path> checkpoint = prepare_run_folder(runtime, config, source.side_files);

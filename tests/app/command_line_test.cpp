@@ -23,7 +23,7 @@ TEST(CommandLine, SetsEveryKindOfValue) {
   EXPECT_EQ(c.model, "m");
   EXPECT_EQ(c.tokens, "t.h5");
   EXPECT_EQ(c.domain, "books");
-  EXPECT_EQ(c.method, "gradient_ascent");
+  EXPECT_EQ(c.objective.method, "gradient_ascent");
   EXPECT_EQ(c.output_dir, "run");
   EXPECT_EQ(c.learning_rate, 3e-4);
   EXPECT_EQ(c.num_train_epochs, 0.5);
@@ -132,7 +132,8 @@ TEST(CommandLine, RefusesValues) {
                 TrainConfig c;
                 parse_into(c, unlearn_options, words("--model m --tokens t --domain d --output-dir r --method ga"));
               }),
-              HasSubstr("--method: expected gradient_ascent, found \"ga\""));
+              HasSubstr("--method: expected gradient_ascent, random_label, ascent_plus_descent, ascent_plus_kl_divergence, "
+                        "finetune, retrain, grad_diff, npo, simnpo, wga, satimp, undial, ce_u or rmu, found \"ga\""));
 }
 
 TEST(CommandLine, NamesUnknownOptionsAndTheNearestKnown) {
@@ -144,12 +145,12 @@ TEST(CommandLine, NamesUnknownOptionsAndTheNearestKnown) {
   EXPECT_EQ(refusal([] { unlearn("--sed 1 --unlearn_method gradient_ascent"); }),
             "unknown option --sed; did you mean --seed?\n"
             "  --unlearn-method is not an option of expunge unlearn: use --method");
-  const KeyOwners owners = {{"per-device-eval-batch-size", {"eval"}}, {"seed", {"train", "unlearn"}}};
+  const KeyOwners owners = {{"compare", {"eval"}}, {"seed", {"train", "unlearn"}}};
   EXPECT_EQ(refusal([&] {
               TrainConfig c;
-              parse_into(c, unlearn_options, words(kUnlearn + "--per-device-eval-batch-size 2"), owners);
+              parse_into(c, unlearn_options, words(kUnlearn + "--compare b.h5"), owners);
             }),
-            "--per-device-eval-batch-size is an option of expunge eval, not of expunge unlearn");
+            "--compare is an option of expunge eval, not of expunge unlearn");
   EXPECT_EQ(refusal([&] {
               EvalConfig c;
               parse_into(c, eval_options, words(kEval + "--seed 2"), owners);

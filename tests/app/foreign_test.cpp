@@ -142,7 +142,7 @@ TEST(Foreign, MessagesNameOurs) {
       {"--nproc_per_node=8", "ranks come from the launcher"},
       {"--model_max_length 4096", "expunge tokenize --max-length N"},
       {"--overwrite_cache", "leave it out"},
-      {"--rm_groundtruth True", "a method that this version does not have"},
+      {"--completely_random True", "it is what --method random_label does"},
       {"--dataset_path d", "give its output to --tokens FILE"},
   };
   for (const auto& [line, message] : table) {

@@ -33,7 +33,7 @@ struct CheckpointInfo {
   std::string gather;             ///< "per-step" or "per-micro-step": decides the order of additions
   std::string model_sha256;       ///< the model the run began from
   std::string tokens_sha256;
-  std::string config;             ///< resolved options
+  std::string config;                  ///< resolved options
   std::string version, host, written;  ///< program version, host of rank 0, UTC time of writing
 };
 

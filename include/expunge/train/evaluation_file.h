@@ -24,7 +24,8 @@ struct SplitResult {
 /// A group /<domain>/<split> with attributes perplexity, token_perplexity, accuracy, sequences, tokens and datasets nll,
 /// accuracy, tokens (one value a sequence, in the order of the token file). Replaces the file by one rename. Throws
 /// Error(output).
-void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source, const std::vector<SplitResult>& results);
+void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
+                      const std::vector<SplitResult>& results);
 /// The split figures of such a file. Throws Error(bad_input).
 std::map<std::string, SplitFigures> read_evaluation(const std::filesystem::path& path);
 

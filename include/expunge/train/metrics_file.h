@@ -9,13 +9,13 @@ namespace expunge {
 
 /// Figures of one optimizer step, before its update.
 struct StepMetrics {
-  std::int64_t step;         ///< from 1
-  double loss;               ///< the objective that is minimised, over the whole step
-  double loss_forget;        ///< mean over the forget sequences of their mean nll; NaN without any
+  std::int64_t step;   ///< from 1
+  double loss;         ///< the objective that is minimised, over the whole step
+  double loss_forget;  ///< mean over the forget sequences of their mean nll; NaN without any
   double loss_retain;
   double learning_rate;
-  double grad_norm;          ///< before clipping
-  std::int64_t tokens;       ///< of the step's sequences
+  double grad_norm;     ///< before clipping
+  std::int64_t tokens;  ///< of the step's sequences
   double tokens_per_second;
   std::int64_t memory_bytes;       ///< peak resident memory of the largest rank
   std::int64_t model_state_bytes;  ///< shards of weights, gradients and moments of the largest rank

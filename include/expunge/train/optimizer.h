@@ -12,12 +12,15 @@
 
 namespace expunge {
 
+/// Names of the parameters that `pattern`, --trainable's regular expression, does not match as a whole; none for an empty one.
+/// Throws Error(usage) for a bad expression or one that matches no parameter.
+std::set<std::string> frozen_parameters(const std::string& pattern, const std::vector<UnitLayout>& units);
+
 template <Element T>
 class Optimizer {
  public:
   using A = acc_t<T>;
-  /// Parameters whose names do not match config.trainable stay as they are. Throws Error(usage) for a bad expression or one
-  /// that matches no parameter.
+  /// frozen_parameters() stay as they are.
   Optimizer(ShardedParams<T>& params, const TrainConfig& config);
 
   /// Norm of the gradient of all trained parameters, over all ranks and units. Collective.

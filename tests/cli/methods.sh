@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The unlearning methods as users run them: what each leaves in its run folder, resuming, labels, ending in time, refusals.
+source "$(dirname "$0")/common.sh" "$1"
+make_inputs
+for split in forget retain; do head -n 3 "texts/papers/$split.jsonl" >"texts/general/$split.jsonl"; done
+"$expunge" tokenize --tokenizer init --data texts --output all.h5 --max-length 64 --quiet
+ranks 2 "$expunge" "${train[@]}" --max-steps 20 --learning-rate 3e-3 --output-dir base --quiet
+common=(unlearn --model base --tokens all.h5 --domain papers --global-batch-size 4 --lr-scheduler-type constant)
+slow=(--learning-rate 1e-3 --quiet)
+run() { ranks 2 "$expunge" "${common[@]}" "${slow[@]}" "$@"; }
+
+# Stopped after step 2 of 4 and started again: bitwise, with the labels, the frozen model and the reference column found again.
+for method in "random_label --top-k 3 --rm-groundtruth" "ascent_plus_kl_divergence --retain-repeat" "npo --retain-repeat"; do
+  name=${method%% *}
+  # shellcheck disable=SC2086  # the method and its options are words
+  run --method $method --max-steps 4 --save-steps 2 --output-dir "$name"
+  cp -r "$name" "$name-stopped"
+  rm -r "$name-stopped/checkpoints/step-000004"
+  # shellcheck disable=SC2086
+  run --method $method --max-steps 4 --save-steps 2 --output-dir "$name-stopped"
+  same_parameters "$name/checkpoints/step-000004" "$name-stopped/checkpoints/step-000004" || die "$name: the resumed weights differ"
+done
+
+# Labels: saved, fed back, the same on any number of ranks, and another draw with another seed.
+run --method random_label --max-steps 2 --save-labels labels.h5 --output-dir random
+h5diff labels.h5 random/labels.h5 || die "labels differ from those of the run"
+run --method random_label --max-steps 2 --labels labels.h5 --output-dir given
+same_parameters random/checkpoints/step-000002 given/checkpoints/step-000002 || die "given labels train another model"
+ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --max-steps 2 --output-dir three
+h5diff labels.h5 three/labels.h5 || die "labels differ on three ranks"
+run --method random_label --max-steps 2 --seed 7 --output-dir other
+! h5diff -q labels.h5 other/labels.h5 || die "the seed does not matter"
+run --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial
+ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial3
+h5diff adversarial/labels.h5 adversarial3/labels.h5 || die "adversarial labels differ on three ranks"
+
+# Ending in time: the condition holds at the last evaluation, and the run counts as finished.
+expect_exit 0 "forget:perplexity >= 400 holds" ranks 2 "$expunge" "${common[@]}" --method gradient_ascent --max-steps 500 \
+  --eval-steps 2 --stop-at "forget:perplexity >= 400" --learning-rate 3e-3 --output-dir stopped
+perplexities=$(h5dump -d /eval/papers/forget/perplexity stopped/evaluations.h5 | sed -nE 's/^ *\(0\): (.*)$/\1/p')
+awk -v list="$perplexities" 'BEGIN { n = split(list, p, ", "); exit !(n > 2 && p[n - 1] < 400 && p[n] >= 400) }' ||
+  die "perplexities are $perplexities"
+expect_exit 0 "finished already" ranks 2 "$expunge" "${common[@]}" --method gradient_ascent --max-steps 500 \
+  --eval-steps 2 --stop-at "forget:perplexity >= 400" --learning-rate 3e-3 --output-dir stopped
+
+# Only what matches is trained.
+run --method rmu --layer 0 --trainable 'model\.layers\.0\.mlp\.down_proj\.weight' --retain-repeat --max-steps 2 --output-dir rmu
+h5diff -q base/checkpoints/step-000020/checkpoint.h5 rmu/checkpoints/step-000002/checkpoint.h5 \
+  /parameters/model.layers.0.self_attn.q_proj.weight || die "a frozen parameter moved"
+! h5diff -q base/checkpoints/step-000020/checkpoint.h5 rmu/checkpoints/step-000002/checkpoint.h5 \
+  /parameters/model.layers.0.mlp.down_proj.weight || die "the trained parameter did not move"
+
+refused=("$expunge" "${common[@]}" --max-steps 2 --output-dir refused)
+expect_exit 2 "papers/retain has .* needs .*--retain-repeat" "${refused[@]}" --method ascent_plus_descent --positive-ratio 9
+elsewhere=("$expunge" unlearn --model base --max-steps 2 --output-dir refused)
+expect_exit 3 "no domain 'people'" "${elsewhere[@]}" --tokens all.h5 --method gradient_ascent --domain people
+expect_exit 3 "general/retain: there is no such split|no domain" "${elsewhere[@]}" --tokens tokens.h5 --domain papers --general \
+  --method ascent_plus_kl_divergence
+expect_exit 2 "beta does nothing with --method gradient_ascent" "${refused[@]}" --method gradient_ascent --beta 3
+expect_exit 2 "model's blocks are 0 to 1" "${refused[@]}" --method rmu --retain-repeat
+expect_exit 2 "matches no parameter" "${refused[@]}" --method gradient_ascent --trainable nothing
+expect_exit 2 "stop-at: expected SPLIT:FIGURE" "${refused[@]}" --method gradient_ascent --eval-steps 1 --stop-at "perplexity > 3"
+cp base/metrics.h5 empty.h5
+expect_exit 3 "holds no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
+rm -rf refused
+expect_exit 5 "step .*not both finite.*papers/forget sequence|has collapsed" "$expunge" "${common[@]}" --method gradient_ascent \
+  --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 1 --output-dir broken
+[[ -f $(echo broken/checkpoints/step-*/checkpoint.h5) ]] || die "the last good checkpoint is gone"
+echo passed
