@@ -17,8 +17,8 @@ class Workspace {
 
   /// Makes room for `tokens` tokens; `keep` for the backward pass. Grows only.
   void reserve(int tokens, bool keep) {
-    if (tokens <= tokens_ && (kept_ || !keep)) return;
-    tokens_ = std::max(tokens, tokens_);
+    if (!blocks_.empty() && tokens <= tokens_ && (kept_ || !keep)) return;
+    tokens_ = std::max({tokens, tokens_, 1});  // a rank whose first batch is empty goes through the same calls
     kept_ = kept_ || keep;
     owned_.clear();
     owned_sums_.clear();
