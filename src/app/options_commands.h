@@ -29,6 +29,7 @@ OptionTable train_options(TrainConfig& config);
 OptionTable unlearn_options(TrainConfig& config);
 OptionTable eval_options(EvalConfig& config);
 OptionTable export_options(ExportConfig& config);
+OptionTable report_options(ReportConfig& config);
 OptionTable inspect_options(InspectConfig& config);
 
 /// Completes what depends on the number of ranks: global_batch_size G = world x per-device batch x accumulation, unless it
