@@ -28,14 +28,22 @@ Outputs outputs(const fs::path& page) {
   return {page, page.parent_path() / (stem + ".md"), page.parent_path() / (stem + "-figures")};
 }
 
-void refuse_existing(const Outputs& outputs) {
+void check_place(const Outputs& outputs, bool overwrite) {
+  const fs::path folder = outputs.page.parent_path();
+  if (!folder.empty() && !fs::is_directory(folder))
+    fail(ExitCode::output, fmt::format("{}: cannot be written: there is no folder {}", outputs.page.string(), folder.string()));
+  if (overwrite) return;
   for (const fs::path& path : {outputs.page, outputs.markdown, outputs.figures})
     if (fs::exists(path))
       fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another --output or --overwrite", path.string()));
 }
 
+/// Writes the figures and removes those of an earlier report.
 void write_figures(const fs::path& folder, const Document& document) {
   std::error_code error;
+  if (fs::is_directory(folder))
+    for (const fs::path& old : list_folder(folder))
+      if (old.extension() == ".svg") fs::remove(old, error);
   bool made = false;
   for (const Block& block : document.blocks) {
     const Gallery* const gallery = std::get_if<Gallery>(&block);
@@ -53,7 +61,7 @@ void write_figures(const fs::path& folder, const Document& document) {
 
 void run_report(const ReportConfig& config) {
   const Outputs to = outputs(config.output);
-  if (!config.overwrite) refuse_existing(to);
+  check_place(to, config.overwrite);
   Plotter plotter;
   const Document document = describe_report(read_report_runs(config), config, plotter);
   write_figures(to.figures, document);

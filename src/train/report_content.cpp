@@ -32,7 +32,8 @@ RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
   if (!s.retained.empty()) s.growth = retained_growth(run.before->splits, run.after->splits, s.retained);
   if (run.trajectory && run.parameters > 0 && run.trajectory->tokens > 0) {
     const double tokens = run.trajectory->tokens;
-    s.cost = count_flops(run.parameters, tokens, reference_tokens(run.options, tokens), pretraining_tokens);
+    const double forget = run.forget_counts ? static_cast<double>(run.forget_counts->tokens) : tokens;
+    s.cost = count_flops(run.parameters, tokens, reference_tokens(run.options, tokens, forget), pretraining_tokens);
   }
   return s;
 }
@@ -167,11 +168,9 @@ void add_method(const ReportConfig& config, std::vector<Block>& blocks) {
                 "distribution that it never "
                 "saw, and that is otherwise unchanged."});
   blocks.push_back(
-      Paragraph{"Compute: 6 x parameters x tokens for training; 2 x parameters x tokens more where the frozen original model "
-                "takes part (KL "
-                "terms, adversarial labels), counted for at most the tokens that it can have seen; retraining as 6 x "
-                "parameters x pretraining "
-                "tokens. Evaluation is not counted."});
+      Paragraph{"Compute: 6 x parameters x tokens for training; about 2 x parameters x tokens more for what the frozen "
+                "original model sees (KL terms, adversarial labels, its own nll of the forget set); retraining as 6 x "
+                "parameters x pretraining tokens. Evaluation is not counted."});
   if (config.pretraining_tokens == 0)
     blocks.push_back(
         Paragraph{"The ratio to retraining needs the number of tokens that the original model was trained on: give "

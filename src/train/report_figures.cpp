@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
-#include <set>
 
 #include "expunge/core/error.h"
+#include "expunge/unlearn/objective.h"
 
 namespace expunge {
 
@@ -48,20 +49,48 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
   return {6 * parameters * tokens, 2 * parameters * reference_tokens, 6 * parameters * pretraining_tokens};
 }
 
-double reference_tokens(const std::map<std::string, std::string>& options, double tokens) {
-  const auto value = [&](const char* key, const std::string& absent) {
-    const auto found = options.find(key);
-    return found == options.end() || found->second.empty() ? absent : found->second;
-  };
-  const std::string method = value("method", "");
-  if (method == "ascent_plus_kl_divergence") {
-    const double ratio = std::strtod(value("positive-ratio", "1").c_str(), nullptr);
-    return ratio > 0 && std::isfinite(ratio) ? tokens * ratio / (1 + ratio) : tokens;
+namespace {
+
+/// What of a run's options decides whether the frozen model takes part.
+struct ReferenceUse {
+  explicit ReferenceUse(const std::map<std::string, std::string>& options) {
+    const auto text = [&](const char* key) {
+      const auto found = options.find(key);
+      return found == options.end() ? std::string() : found->second;
+    };
+    const auto number = [&](const char* key, double absent) {
+      const std::string value = text(key);
+      return value.empty() ? absent : std::strtod(value.c_str(), nullptr);
+    };
+    method.method = text("method");
+    method.released = text("variant") == "released";
+    method.retain_kl = text("retain-loss") == "kl";
+    if (!text("alpha").empty()) method.alpha = number("alpha", 0);
+    ratio = number("positive-ratio", 1);
+    labels = number("top-k", 0) > 0 || number("top-p", 1) < 1 || text("rm-groundtruth") == "true";
   }
-  if (method == "random_label")
-    return value("top-k", "0") != "0" || value("top-p", "1") != "1" || value("rm-groundtruth", "off") == "on" ? tokens : 0;
-  static const std::set<std::string> kAll = {"npo", "undial", "rmu"};
-  return kAll.contains(method) ? tokens : 0;
+
+  MethodOptions method;
+  double ratio;  ///< retain sequences to a forget sequence
+  bool labels;   ///< drawn from the original model
+};
+
+}  // namespace
+
+double reference_tokens(const std::map<std::string, std::string>& options, double tokens, double forget_tokens) {
+  const ReferenceUse use(options);
+  const auto known = [&](const MethodInfo& info) { return info.name == use.method.method; };
+  if (std::ranges::none_of(methods(), known)) return 0;
+  const auto objective = make_objective(use.method);
+  const std::vector<Term> terms = objective->terms();
+  double sum = objective->uses_reference_nll() ? forget_tokens : 0;
+  if (method_info(use.method.method).replaces_labels && use.labels) sum += forget_tokens;
+  for (const Term& term : terms)
+    if (term.signal.uses_reference()) {
+      const double share = term.role == Role::forget ? 1 / (1 + use.ratio) : use.ratio / (1 + use.ratio);
+      sum += tokens * (terms.size() > 1 ? share : 1);
+    }
+  return sum;
 }
 
 }  // namespace expunge

@@ -43,8 +43,10 @@ struct ComputeCost {
 };
 ComputeCost count_flops(double parameters, double tokens, double reference_tokens, double pretraining_tokens);
 
-/// How many of a run's trained tokens also pass the frozen original model, at most: for KL on retain the retain share of the
-/// interleaved order, positive_ratio / (1 + positive_ratio); for labels and terms taken from the original model all; else 0.
-double reference_tokens(const std::map<std::string, std::string>& options, double tokens);
+/// About how many tokens pass the frozen original model in a run that trained on `tokens`. A role whose term compares with it:
+/// all of its tokens, in a mixed method by the interleaving, one forget sequence for positive_ratio retain ones. Labels or nll
+/// that are taken from it beforehand: the forget set once. Options are those of the run's config; a method that this version
+/// does not know counts nothing.
+double reference_tokens(const std::map<std::string, std::string>& options, double tokens, double forget_tokens);
 
 }  // namespace expunge

@@ -74,6 +74,40 @@ void read_metrics(const fs::path& path, ReportRun& run) {
   run.trajectory = std::move(t);
 }
 
+/// What --eval-steps wrote. Its rows before the first step and after the last stand for the evaluations of the original model
+/// and of the run's, where those are not given and all sequences were used.
+void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
+  if (!fs::exists(folder.evaluations())) return;
+  const Hdf5File file = Hdf5File::open(folder.evaluations());
+  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/eval/step");
+  if (steps.empty()) return;
+  InRunEvaluations found{{steps.begin(), steps.end()}, {}};
+  ReportEvaluation first{folder.evaluations(), run.option("model"), "", run.option("dtype"), {}}, last = first;
+  for (const std::string& domain : file.children("/eval")) {
+    if (!file.is_group("/eval/" + domain)) continue;
+    for (const std::string& split : file.children("/eval/" + domain)) {
+      const std::string name = domain + "/" + split;
+      const auto column = [&](const char* figure) {
+        const std::string dataset = fmt::format("/eval/{}/{}", name, figure);
+        const std::vector<double> values = file.read_all<double>(dataset);
+        if (values.size() != steps.size())
+          fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} rows, as /eval/step has, found {}", file.path().string(),
+                                                dataset, steps.size(), values.size()));
+        return values;
+      };
+      const auto perplexity = column("perplexity"), per_token = column("token_perplexity"), accuracy = column("accuracy");
+      first.splits[name] = {perplexity.front(), per_token.front(), accuracy.front(), 0, 0};
+      last.splits[name] = {perplexity.back(), per_token.back(), accuracy.back(), 0, 0};
+      found.perplexity[name] = perplexity;
+    }
+  }
+  run.evaluations = std::move(found);
+  if (!run.checkpoint || run.option("max-eval-samples") != "0") return;
+  first.model_sha256 = run.checkpoint->model_sha256;
+  if (!run.before && steps.front() == 0) run.before = first;
+  if (!run.after && steps.back() == run.checkpoint->step) run.after = last;
+}
+
 /// Counts of the forget set, when the token file is still the one that the run used.
 void read_counts(ReportRun& run) {
   const fs::path path = run.option("tokens");
@@ -174,7 +208,7 @@ void note_missing(ReportRun& run) {
     if (!run.attacks_after && run.checkpoint)
       run.notes.push_back("No membership inference on the run's model: " + command("mia", folder, folder + "/mia.h5"));
   }
-  if (run.after && run.checkpoint && fs::exists(run.checkpoint_folder / "manifest.json") &&
+  if (run.after && !run.after->model_sha256.empty() && run.checkpoint && fs::exists(run.checkpoint_folder / "manifest.json") &&
       run.after->model_sha256 != sha256_file(run.checkpoint_folder / "manifest.json"))
     run.notes.push_back(
         fmt::format("{} is about {}, not about this run's newest checkpoint: an export of it, an older "
@@ -210,7 +244,10 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
     else
       runs.front().after = read_report_evaluation(file);
   }
-  for (ReportRun& run : runs) note_missing(run);
+  for (ReportRun& run : runs) {
+    read_in_run_evaluations(RunFolder{run.folder}, run);
+    note_missing(run);
+  }
   return runs;
 }
 

@@ -30,6 +30,12 @@ struct Trajectory {
   std::int64_t memory_bytes = 0;   ///< peak of the largest rank
 };
 
+/// Columns of an evaluations.h5, which --eval-steps makes.
+struct InRunEvaluations {
+  std::vector<double> step;
+  std::map<std::string, std::vector<double>> perplexity;  ///< by "domain/split"
+};
+
 /// One run. What is absent from the folder is absent here, and `notes` say how to make it.
 struct ReportRun {
   std::string label;  ///< "R1", short enough for plots
@@ -40,6 +46,7 @@ struct ReportRun {
   std::filesystem::path checkpoint_folder;
   double parameters = 0;
   std::optional<Trajectory> trajectory;
+  std::optional<InRunEvaluations> evaluations;
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file
   std::optional<ReportEvaluation> before, after;
   std::optional<ReportAttacks> attacks_before, attacks_after;

@@ -71,10 +71,10 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
       return known ? evaluation->splits.at(name) : SplitFigures{NAN, NAN, NAN, 0, 0};
     };
     const SplitFigures before = figures(run.before), after = figures(run.after);
-    table.rows.push_back({name, count(static_cast<double>(std::max(before.sequences, after.sequences))),
-                          number(before.perplexity), number(after.perplexity), number(after.perplexity / before.perplexity),
-                          number(before.token_perplexity), number(after.token_perplexity), percent(before.accuracy),
-                          percent(after.accuracy)});
+    const auto sequences = static_cast<double>(std::max(before.sequences, after.sequences));
+    table.rows.push_back({name, sequences > 0 ? count(sequences) : "–", number(before.perplexity), number(after.perplexity),
+                          number(after.perplexity / before.perplexity), number(before.token_perplexity),
+                          number(after.token_perplexity), percent(before.accuracy), percent(after.accuracy)});
     table.marked.push_back(name == run.domain() + "/forget");
   }
   blocks.push_back(std::move(table));
@@ -166,11 +166,20 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
     perplexity.level = s.approximate_before->perplexity;
     perplexity.level_title = "goal";
   }
+  Plot evaluated{.name = "evaluation-" + run.label,
+                 .description = "Perplexity of whole splits over optimizer steps",
+                 .x_label = "optimizer step",
+                 .y_label = "perplexity",
+                 .curves = {}};
+  if (run.evaluations)
+    for (const auto& [name, values] : run.evaluations->perplexity)
+      evaluated.curves.push_back({name, run.evaluations->step, values, Curve::Style::line_points, {}});
   Gallery gallery;
   plotter.add(loss, "What each step minimised, and the mean negative log-likelihood of its forget and retain sequences.",
               gallery);
   plotter.add(perplexity, "Perplexity of each step's own sequences before its update, so it also varies with what they are.",
               gallery);
+  plotter.add(evaluated, "Perplexity of whole splits, as evaluated inside the run.", gallery);
   if (gallery.figures.empty()) return;
   blocks.push_back(Heading{3, "Course of the run"});
   blocks.push_back(std::move(gallery));
@@ -184,7 +193,7 @@ void add_compute(const ReportRun& run, const RunSummary& s, const ReportConfig& 
                                                 count(run.parameters), count(run.trajectory->tokens))});
   if (s.cost->reference > 0)
     table.rows.push_back(
-        {"Frozen original model", fmt::format("at most {:.3g} FLOP = 2 x parameters x {} tokens", s.cost->reference,
+        {"Frozen original model", fmt::format("about {:.3g} FLOP = 2 x parameters x {} tokens", s.cost->reference,
                                               count(s.cost->reference / (2 * run.parameters)))});
   table.rows.push_back({"In all", fmt::format("{:.3g} FLOP", s.cost->total())});
   if (s.cost->retraining > 0) {

@@ -87,6 +87,8 @@ struct TrainConfig {
   std::int64_t save_steps = 0;                  ///< 0: only after the last step
   std::int64_t save_total_limit = 0;            ///< 0: keep all
   std::int64_t logging_steps = 1;
+  std::filesystem::path log_jsonl;  ///< a JSON line a step; empty: none
+  bool tensorboard = false;         ///< event files in the run folder
   bool quiet = false;
 
   /// The resolved options as `key = value` lines; what the run folder's `config` holds and --config reads.
