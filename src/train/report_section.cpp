@@ -6,6 +6,7 @@
 #include <set>
 
 #include "expunge/core/log.h"
+#include "expunge/unlearn/objective.h"
 #include "train/report_content.h"
 
 namespace expunge {
@@ -145,6 +146,13 @@ std::vector<double> perplexities(std::vector<double> nll) {
   return nll;
 }
 
+/// Whether the nll of forget in metrics.h5 is that of labels other than the texts themselves.
+bool trains_on_other_labels(const ReportRun& run) {
+  if (!run.option("labels").empty()) return true;
+  return std::ranges::any_of(methods(),
+                             [&](const MethodInfo& info) { return info.replaces_labels && info.name == run.option("method"); });
+}
+
 void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std::vector<Block>& blocks) {
   if (!run.trajectory || run.trajectory->step.empty()) return;
   const Trajectory& t = *run.trajectory;
@@ -162,6 +170,8 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
                   .y_label = "perplexity",
                   .curves = {{"forget", t.step, perplexities(t.loss_forget), style, {}},
                              {"retain", t.step, perplexities(t.loss_retain), style, {}}}};
+  const bool other_labels = trains_on_other_labels(run);
+  if (other_labels) perplexity.curves.clear();  // theirs would be read as that of the texts
   if (s.approximate_before && std::isfinite(s.approximate_before->perplexity)) {
     perplexity.level = s.approximate_before->perplexity;
     perplexity.level_title = "goal";
@@ -175,7 +185,9 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
     for (const auto& [name, values] : run.evaluations->perplexity)
       evaluated.curves.push_back({name, run.evaluations->step, values, Curve::Style::line_points, {}});
   Gallery gallery;
-  plotter.add(loss, "What each step minimised, and the mean negative log-likelihood of its forget and retain sequences.",
+  plotter.add(loss,
+              std::string("What each step minimised, and the mean negative log-likelihood of its forget and retain sequences") +
+                  (other_labels ? "; of forget that of the labels trained on, not of the texts." : "."),
               gallery);
   plotter.add(perplexity, "Perplexity of each step's own sequences before its update, so it also varies with what they are.",
               gallery);

@@ -64,6 +64,13 @@ if command -v xmllint >/dev/null; then
   [[ ! -d report-figures ]] || xmllint --noout report-figures/*.svg || die "a figure is not well-formed"
 fi
 
+# A run that evaluated itself needs no other evaluation.
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --output-dir inside
+"${report[@]}" inside --output inside.html
+for text in "$(rounded before.h5 /papers/forget perplexity)" "Distance to approximate retraining" "as evaluated inside the run"; do
+  grep -q -- "$text" inside.html || { [[ $text == as* ]] && ! command -v gnuplot >/dev/null; } || die "inside.html lacks: $text"
+done
+
 # Without gnuplot: no plots, and a warning that names the package.
 expect_exit 0 "gnuplot-nox" env PATH=/nonexistent "$expunge" report second --before before.h5 --output plain.html
 [[ ! -e plain-figures ]] && ! grep -q "<svg" plain.html && grep -q gnuplot-nox plain.html || die "plain.html"
