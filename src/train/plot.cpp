@@ -10,6 +10,7 @@
 #include <regex>
 
 #include "expunge/core/error.h"
+#include "train/clean_text.h"
 #include "train/subprocess.h"
 
 namespace expunge {
@@ -24,13 +25,14 @@ constexpr std::array<const char*, 7> kColours = {"#0072B2", "#D55E00", "#009E73"
 constexpr std::array<const char*, 7> kDashes = {"1", "'-'", "'.'", "'-.'", "'_'", "'-..'", "'_.'"};
 constexpr std::array<int, 7> kPoints = {7, 5, 9, 13, 11, 15, 6};  // filled circle, square, triangle, diamond, ...
 
-/// Text for a string in single quotes.
+/// Text for a string in single quotes: letters of any script, digits and a few marks.
 std::string plain(const std::string& text) {
+  constexpr std::string_view kMarks = " _-+.,:;()/%=|";
   std::string safe;
-  for (const char c : text)
-    safe += std::isalnum(static_cast<unsigned char>(c)) || std::string_view(" _-+.,:;()/%=|").find(c) != std::string_view::npos
-                ? c
-                : '?';
+  for (const char c : clean_text(text)) {
+    const auto byte = static_cast<unsigned char>(c);
+    safe += byte >= 128 || std::isalnum(byte) || kMarks.find(c) != std::string_view::npos ? c : '?';
+  }
   return safe;
 }
 

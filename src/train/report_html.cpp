@@ -1,6 +1,7 @@
 // A report as one HTML page.
 #include <fmt/format.h>
 
+#include "train/clean_text.h"
 #include "train/report_document.h"
 
 namespace expunge {
@@ -49,7 +50,7 @@ figcaption { font-size: .88rem; color: var(--quiet); padding-top: .3rem; }
 
 std::string escape(const std::string& text) {
   std::string safe;
-  for (const char c : text) {
+  for (const char c : clean_text(text)) {
     switch (c) {
       case '&':
         safe += "&amp;";
@@ -67,7 +68,7 @@ std::string escape(const std::string& text) {
         safe += "&#39;";
         break;
       default:
-        safe += static_cast<unsigned char>(c) < 32 && c != '\n' && c != '\t' ? ' ' : c;
+        safe += c;
     }
   }
   return safe;

@@ -1,13 +1,15 @@
 // A report as Markdown.
 #include <fmt/format.h>
 
+#include "train/clean_text.h"
 #include "train/report_document.h"
 
 namespace expunge {
 namespace {
 
 /// Text that no renderer takes for markup, HTML or a link; one line.
-std::string escape(const std::string& text) {
+std::string escape(const std::string& raw) {
+  const std::string text = clean_text(raw);
   constexpr std::string_view kMarkup = "\\`*_[]|~$@";
   std::string safe;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -23,7 +25,7 @@ std::string escape(const std::string& text) {
              (c == '#' && i == 0))
       safe += {'\\', c};
     else
-      safe += static_cast<unsigned char>(c) < 32 ? ' ' : c;
+      safe += c == '\n' || c == '\t' ? ' ' : c;
   }
   return safe;
 }
@@ -56,7 +58,7 @@ std::string render(const Table& table, const std::string&) {
 /// Indented, so that nothing in the text can end it.
 std::string render(const Listing& listing, const std::string&) {
   std::string text = escape(listing.title) + ":\n\n    ";
-  for (const char c : listing.text) text += c == '\n' ? "\n    " : std::string(1, c);
+  for (const char c : clean_text(listing.text)) text += c == '\n' ? "\n    " : std::string(1, c);
   return text + "\n\n";
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "support/temporary_folder.h"
+#include "train/clean_text.h"
 #include "train/plot.h"
 #include "train/report_attacks.h"
 #include "train/report_document.h"
@@ -86,6 +87,15 @@ TEST(ReportAttacks, TheStrongestIsFarthestFromGuessingEitherWay) {
 }
 
 constexpr const char* kHostile = "<img src=x onerror=\"alert('1')\">&amp; `code` | [a](http://evil) *b* <!--\n# c";
+
+TEST(CleanText, IsValidUtf8WithoutControlCharacters) {
+  EXPECT_EQ(clean_text("\u8bba\u6587\n\ta"), "\u8bba\u6587\n\ta");
+  EXPECT_EQ(clean_text("a\xff"
+                       "b\xe8\xae"
+                       "c\x01\x7f"),
+            "a\ufffdb\ufffd\ufffdc  ");
+  EXPECT_EQ(clean_text(""), "");
+}
 
 Document hostile() {
   return {kHostile,
