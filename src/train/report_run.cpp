@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cctype>
+#include <string_view>
 
 #include "expunge/core/error.h"
 #include "expunge/io/files.h"
@@ -192,12 +193,24 @@ void attach_before(const fs::path& path, std::vector<ReportRun>& runs) {
     attach(read_report_evaluation(path), &ReportRun::before);
 }
 
+/// A word of a command line that a shell takes as it is: people copy the commands, and names come from files.
+std::string shell_word(const std::string& text) {
+  const auto harmless = [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("_./:=@%+,-").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, harmless)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
+  return word + "'";
+}
+
 void note_missing(ReportRun& run) {
   const std::string folder = run.folder.string(), domain = run.domain().empty() ? "DOMAIN" : run.domain();
   const std::string tokens = run.option("tokens").empty() ? "TOKENS" : run.option("tokens");
   const std::string original = run.option("model").empty() ? "MODEL" : run.option("model");
   const auto command = [&](const char* what, const std::string& model, const std::string& output) {
-    return fmt::format("expunge {} --model {} --tokens {} --domain {} --output {}", what, model, tokens, domain, output);
+    return fmt::format("expunge {} --model {} --tokens {} --domain {} --output {}", what, shell_word(model), shell_word(tokens),
+                       shell_word(domain), shell_word(output));
   };
   if (!run.after && run.checkpoint)
     run.notes.push_back("The run's model has not been evaluated: " + command("eval", folder, folder + "/eval.h5"));

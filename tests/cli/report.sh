@@ -85,6 +85,8 @@ mkdir -p "evil/$evil" && cp texts/papers/*.jsonl "evil/$evil/"
 "$expunge" eval --model evil-run --tokens evil.h5 --domain "$evil" --output evil-run/eval.h5 "${quiet[@]}" >/dev/null
 "${report[@]}" evil-run --output evil.html
 ! grep -q '<img' evil.html && grep -q '&lt;img' evil.html || die "evil.html"
+quoted=$(sed -nE 's/^> No membership.*--domain (.*) --output.*/\1/p' evil.md | sed 's/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/\\//g')
+[[ $quoted == "'$evil'" ]] || die "the command for a hostile name is not quoted: $quoted"
 ! grep -vE '^    ' evil.md | grep -qE '<img|[^\\]`' || die "evil.md"
 
 # Bad input.
