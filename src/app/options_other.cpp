@@ -126,7 +126,8 @@ OptionTable report_options(ReportConfig& c) {
   table.group(
       "Options",
       {list("before", "FILE", c.before,
-            "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as RUN/eval-before.h5, mia-before.h5)"),
+            "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as RUN/eval-before.h5, "
+            "mia-before.h5)"),
        list("after", "FILE", c.after, "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder"),
        required(path("output", "FILE", c.output, "HTML page to write; NAME.md and NAME-figures/ are written beside it")),
        text("title", "TEXT", c.title, "title of the report"),
