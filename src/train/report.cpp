@@ -22,8 +22,7 @@ Outputs outputs(const fs::path& page) {
   const std::string stem = page.stem().string();
   if (page.extension() == ".md" || stem.empty())
     fail(ExitCode::usage,
-         fmt::format("--output {}: expected a file for the HTML page, such as report.html; the Markdown is written "
-                     "beside it",
+         fmt::format("--output {}: expected a file for the HTML page, such as report.html; the Markdown is written beside it",
                      page.string()));
   return {page, page.parent_path() / (stem + ".md"), page.parent_path() / (stem + "-figures")};
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "expunge/core/error.h"
 #include "expunge/io/hdf5.h"
@@ -66,6 +67,10 @@ ReportAttacks read_attacks(const std::filesystem::path& path) {
     for (const std::string& name : file.children("/results")) result.attacks.push_back(read_attack(file, name));
   if (result.attacks.empty())
     fail(ExitCode::bad_input, fmt::format("{}: expected results of `expunge mia` under /results, found none", path.string()));
+  // min_k_100 after min_k_30: by family, then by the number, which is longer where it is larger.
+  std::ranges::sort(result.attacks, {}, [](const ReportAttack& attack) {
+    return std::tuple(family(attack.name), attack.name.size(), attack.name);
+  });
   return result;
 }
 

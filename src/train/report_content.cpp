@@ -53,8 +53,8 @@ std::string one_sentence(const ReportRun& run, const RunSummary& s) {
   std::string text = fmt::format("{}: {} was to be forgotten by {}", run.label, run.domain() + "/forget", method_name(run));
   if (!s.distance) return text + "; before and after cannot be compared, see what is missing below.";
   text += fmt::format(
-      "; its perplexity went from {} to {}. The goal is {}, what the original model makes of {}/approximate, text of the "
-      "same kind that it never saw",
+      "; its perplexity went from {} to {}. The goal is {}, what the original model makes of {}/approximate, text of the same "
+      "kind that it never saw",
       number(s.forget_before->perplexity), number(s.forget_after->perplexity), number(s.approximate_before->perplexity),
       run.domain());
   if (std::isfinite(s.distance->progress)) text += fmt::format(" ({:.0f} % of the way)", 100 * s.distance->progress);
@@ -117,14 +117,12 @@ Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary
 void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries, Plotter& plotter,
                     std::vector<Block>& blocks) {
   blocks.push_back(Heading{2, "Comparison"});
-  blocks.push_back(
-      Paragraph{"Distance: ln(forget perplexity now / approximate perplexity of the original model), 0 at the goal, negative "
-                "while the model "
-                "still knows more of the forget set than of unseen text. Accuracy gap: the same in percentage points. "
-                "Strongest AUC: of the "
-                "membership inference attacks the one farthest from 0.5, where 0.5 is guessing. Retained perplexity: after / "
-                "before, geometric "
-                "mean over all splits but forget and approximate."});
+  blocks.push_back(Paragraph{
+      "Distance: ln(forget perplexity now / approximate perplexity of the original model), 0 at the goal, negative while the "
+      "model still knows more of the forget set than of unseen text. Accuracy gap: the same in percentage points. Strongest "
+      "AUC: of the membership inference attacks the one farthest from 0.5, where 0.5 is guessing. Retained perplexity: after / "
+      "before, geometric mean over all splits but forget and approximate. Front: whether no other run is at least as close to "
+      "the goal and as well retained, among runs of the same original model, tokens, domain and evaluated splits."});
   blocks.push_back(comparison_table(runs, summaries));
   int groups = 0;
   std::vector<std::string> keys;
@@ -136,24 +134,23 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
   if (groups == 0) {
     if (runs.size() > 1)
       blocks.push_back(
-          Paragraph{"No two runs can be compared: that takes the same original model, tokens, domain and evaluated "
-                    "splits, and evaluations before and after.",
+          Paragraph{"No two runs can be compared: that takes the same original model, tokens, domain and evaluated splits, and "
+                    "evaluations before and after.",
                     Paragraph::Kind::note});
     return;
   }
   if (groups > 1) {
     blocks.push_back(
-        Paragraph{"The runs differ in original model, tokens, domain or evaluated splits; each is held against those "
-                  "like it only, and no common front is drawn.",
+        Paragraph{"The runs differ in original model, tokens, domain or evaluated splits; each is held against those like it "
+                  "only, and no common front is drawn.",
                   Paragraph::Kind::note});
     return;
   }
   Gallery gallery;
-  plotter.add(
-      front_plot(runs, summaries),
-      "Forgetting against retained quality: down and to the left is better. A run is on the Pareto front when no other is "
-      "at least as good in both and better in one.",
-      gallery);
+  plotter.add(front_plot(runs, summaries),
+              "Forgetting against retained quality: down and to the left is better. A run is on the Pareto front when no other "
+              "is at least as good in both and better in one.",
+              gallery);
   if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
 }
 
@@ -161,30 +158,25 @@ void add_method(const ReportConfig& config, std::vector<Block>& blocks) {
   blocks.push_back(Heading{2, "How the figures are made"});
   blocks.push_back(
       Paragraph{"Perplexity: exp of the mean over sequences of a sequence's mean negative log-likelihood; per token: exp of "
-                "the mean over all "
-                "targets. Accuracy: percent of targets that are the most likely token, mean over sequences. The goal is "
-                "approximate retraining: a "
-                "model that treats the forget set as the original model treats the approximate set, text of the same "
-                "distribution that it never "
-                "saw, and that is otherwise unchanged."});
+                "the mean over all targets. Accuracy: percent of targets that are the most likely token, mean over sequences. "
+                "The goal is approximate retraining: a model that treats the forget set as the original model treats the "
+                "approximate set, text of the same distribution that it never saw, and that is otherwise unchanged."});
   blocks.push_back(
       Paragraph{"Compute: 6 x parameters x tokens for training; about 2 x parameters x tokens more for what the frozen "
                 "original model sees (KL terms, adversarial labels, its own nll of the forget set); retraining as 6 x "
                 "parameters x pretraining tokens. Evaluation is not counted."});
   if (config.pretraining_tokens == 0)
     blocks.push_back(
-        Paragraph{"The ratio to retraining needs the number of tokens that the original model was trained on: give "
-                  "the report --pretraining-tokens N (Yi-6B: about 3e12).",
+        Paragraph{"The ratio to retraining needs the number of tokens that the original model was trained on: give the report "
+                  "--pretraining-tokens N (Yi-6B: about 3e12).",
                   Paragraph::Kind::note});
   blocks.push_back(Paragraph{
       "Membership inference: members are the forget sequences, non-members as many approximate ones. Intervals of the AUC are "
       "bootstrap 95 %. TPR at x %: the largest true-positive rate at a false-positive rate of at most x %."});
   blocks.push_back(
       Paragraph{"Methods and measures: Jin Yao, Eli Chien, Minxin Du, Xinyao Niu, Tianhao Wang, Zezhou Cheng, Xiang Yue. "
-                "Machine Unlearning of "
-                "Pre-trained Large Language Models. ACL 2024, arXiv 2402.15159. Colours of the plots: Masataka Okabe and Kei "
-                "Ito's palette for "
-                "all kinds of colour vision."});
+                "Machine Unlearning of Pre-trained Large Language Models. ACL 2024, arXiv 2402.15159. Colours of the plots: "
+                "Masataka Okabe and Kei Ito's palette for all kinds of colour vision."});
 }
 
 }  // namespace
@@ -217,8 +209,8 @@ void Plotter::add(const Plot& plot, const std::string& caption, Gallery& gallery
   }
   missing_ = true;
   log_warning(
-      "gnuplot is not installed, so the report has no plots; install it (Debian and Ubuntu: package gnuplot-nox) and make "
-      "the report again");
+      "gnuplot is not installed, so the report has no plots; install it (Debian and Ubuntu: package gnuplot-nox) and make the "
+      "report again");
 }
 
 std::string number(double value) { return std::isfinite(value) ? fmt::format("{:.4g}", value) : "–"; }
@@ -242,11 +234,10 @@ Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig&
   for (std::size_t i = 0; i < runs.size(); ++i) describe_run(runs[i], summaries[i], config, plotter, document.blocks);
   add_method(config, document.blocks);
   if (plotter.missing())
-    document.blocks.insert(
-        document.blocks.begin() + static_cast<std::ptrdiff_t>(top),
-        Paragraph{"This report has no plots, because gnuplot was not installed where it was made: install it "
-                  "(Debian and Ubuntu: package gnuplot-nox) and make the report again.",
-                  Paragraph::Kind::note});
+    document.blocks.insert(document.blocks.begin() + static_cast<std::ptrdiff_t>(top),
+                           Paragraph{"This report has no plots, because gnuplot was not installed where it was made: install "
+                                     "it (Debian and Ubuntu: package gnuplot-nox) and make the report again.",
+                                     Paragraph::Kind::note});
   return document;
 }
 

@@ -42,8 +42,7 @@ void read_checkpoint(const RunFolder& folder, ReportRun& run) {
   }
   if (!run.checkpoint)
     run.notes.push_back(
-        "The run has no checkpoint yet, so nothing can be said of the model that it makes: start its command "
-        "again to go on.");
+        "The run has no checkpoint yet, so nothing can be said of the model that it makes: start its command again to go on.");
   else if (run.checkpoint->step < run.checkpoint->total_steps)
     run.notes.push_back(fmt::format("The run is unfinished, step {} of {}: start its command again to resume.",
                                     run.checkpoint->step, run.checkpoint->total_steps));
@@ -120,10 +119,9 @@ void read_counts(ReportRun& run) {
     return;
   }
   if (run.checkpoint && sha256_file(path) != run.checkpoint->tokens_sha256) {
-    run.notes.push_back(
-        fmt::format("The token file {} is not the one that the run used (its SHA-256 differs), so the documents "
-                    "of {} are not counted.",
-                    path.string(), split));
+    run.notes.push_back(fmt::format(
+        "The token file {} is not the one that the run used (its SHA-256 differs), so the documents of {} are not counted.",
+        path.string(), split));
     return;
   }
   const TokenFile tokens(path);
@@ -144,9 +142,11 @@ ReportRun read_run(const fs::path& folder, std::size_t number) {
   const RunFolder place{folder};
   if (!fs::is_directory(folder)) fail(ExitCode::bad_input, fmt::format("{}: not a folder", folder.string()));
   if (!fs::exists(place.config()) || !fs::is_directory(place.checkpoints()))
-    fail(ExitCode::bad_input, fmt::format("{}: not a run folder: expected a file 'config' and a folder 'checkpoints', as "
-                                          "expunge train and unlearn make them",
-                                          folder.string()));
+    fail(
+        ExitCode::bad_input,
+        fmt::format(
+            "{}: not a run folder: expected a file 'config' and a folder 'checkpoints', as expunge train and unlearn make them",
+            folder.string()));
   ReportRun run;
   run.label = fmt::format("R{}", number);
   run.folder = folder;
@@ -223,10 +223,9 @@ void note_missing(ReportRun& run) {
   }
   if (run.after && !run.after->model_sha256.empty() && run.checkpoint && fs::exists(run.checkpoint_folder / "manifest.json") &&
       run.after->model_sha256 != sha256_file(run.checkpoint_folder / "manifest.json"))
-    run.notes.push_back(
-        fmt::format("{} is about {}, not about this run's newest checkpoint: an export of it, an older "
-                    "checkpoint or another model.",
-                    run.after->path.string(), run.after->model));
+    run.notes.push_back(fmt::format(
+        "{} is about {}, not about this run's newest checkpoint: an export of it, an older checkpoint or another model.",
+        run.after->path.string(), run.after->model));
   if (run.before && run.checkpoint && run.before->model_sha256 != run.checkpoint->model_sha256)
     run.notes.push_back(fmt::format("{} is about {}, which is not the model that this run began from (SHA-256 differs).",
                                     run.before->path.string(), run.before->model));
@@ -249,8 +248,7 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
   for (const std::string& file : config.before) attach_before(file, runs);
   if (!config.after.empty() && runs.size() > 1)
     fail(ExitCode::usage,
-         "--after needs a report of one run; of several, put each run's files into its folder as eval.h5 and "
-         "mia.h5");
+         "--after needs a report of one run; of several, put each run's files into its folder as eval.h5 and mia.h5");
   for (const std::string& file : config.after) {
     if (holds_attacks(file))
       runs.front().attacks_after = read_attacks(file);
