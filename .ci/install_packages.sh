@@ -11,6 +11,7 @@ if [ ${#packages[@]} -eq 0 ]; then
     libprotobuf-dev           # Ubuntu 24.04's sentencepiece.pc requires protobuf-lite without depending on it
     libgtest-dev libgmock-dev # tests
     sentencepiece jq          # demo
+    gnuplot-nox               # plots of the report
   )
 fi
 

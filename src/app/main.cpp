@@ -8,6 +8,7 @@
 #include "app/run_command.h"
 #include "app/tokenize.h"
 #include "expunge/core/error.h"
+#include "expunge/core/log.h"
 #include "expunge/train/commands.h"
 #include "expunge/train/session.h"
 
@@ -39,6 +40,12 @@ int start_export(ExportConfig& config) {
                     [&](Session& session) { run_export(session, config.checkpoint, config.output_dir, config.dtype); });
 }
 
+int start_report(ReportConfig& config) {
+  log_setup(0, 1, config.quiet);
+  run_report(config);
+  return static_cast<int>(ExitCode::done);
+}
+
 std::vector<Command> commands() {
   return {
       command<TokenizeOptions>("tokenize", "Turns folders of text into one token file.",
@@ -58,6 +65,9 @@ std::vector<Command> commands() {
       command<ExportConfig>("export", "Writes a checkpoint as a Hugging Face model folder.",
                             "expunge export --checkpoint output/unlearn --output-dir models/unlearned", Ranks::one,
                             export_options, start_export),
+      command<ReportConfig>("report", "Says what runs forgot, kept and cost: an HTML page, and the same as Markdown.",
+                            "expunge report output/run-a output/run-b --before before.h5 --output report.html", Ranks::one,
+                            report_options, start_report),
       command<InspectConfig>("inspect", "Shows what is in a checkpoint, metrics, token or model file or folder.",
                              "expunge inspect output/unlearn", Ranks::one, inspect_options,
                              [](InspectConfig& config) { return inspect(config.path); }),

@@ -34,6 +34,12 @@ std::string with_dashes(std::string key) {
   return key;
 }
 
+bool stands_alone(const Option& option) {
+  return option.kind == Option::Kind::positional || option.kind == Option::Kind::positional_list;
+}
+
+bool repeats(const Option& option) { return option.kind == Option::Kind::list || option.kind == Option::Kind::positional_list; }
+
 bool is_option(std::string_view token) { return token.size() > 2 && token.starts_with("--"); }
 
 /// What the user typed, as the parsing library wants it: dashes in keys, and a value joined to every toggle.
@@ -112,7 +118,7 @@ std::vector<OptionTable::Given> OptionTable::read_command_line(const std::vector
   const Option* positional = nullptr;
   for (const Group& group : groups_)
     for (const Option& option : group.options) {
-      if (option.kind == Option::Kind::positional) {
+      if (stands_alone(option)) {
         positional = &option;
         continue;
       }
@@ -177,7 +183,7 @@ void OptionTable::apply(const std::vector<Given>& given, Source source) {
   std::map<const Option*, std::vector<std::string>> values;
   for (const auto& [option, value, shown] : given) {
     values[option].push_back(value);
-    if (option->kind != Option::Kind::list && values[option].size() > 1)
+    if (!repeats(*option) && values[option].size() > 1)
       refuse(fmt::format("{}: given twice (\"{}\" and \"{}\")", shown, values[option].front(), value));
     origins_[option->key] = {source, value};
     if (!option->set(values[option])) refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, value));
@@ -189,8 +195,7 @@ void OptionTable::require() const {
   for (const Group& group : groups_)
     for (const Option& option : group.options)
       if (option.required && source(option.key) == Source::none)
-        missing.push_back(option.kind == Option::Kind::positional ? option.value_name
-                                                                  : fmt::format("--{} {}", option.key, option.value_name));
+        missing.push_back(stands_alone(option) ? option.value_name : fmt::format("--{} {}", option.key, option.value_name));
   if (!missing.empty())
     refuse(fmt::format("expunge {} needs {}\nusage: {}", command_, join_choices(missing, ", ", " and "), synopsis()));
 }
@@ -211,9 +216,8 @@ std::string OptionTable::synopsis() const {
     for (const Option& option : group.options) {
       more = more || !option.required;
       if (!option.required) continue;
-      line += option.kind == Option::Kind::positional ? " " + option.value_name
-                                                      : fmt::format(" --{} {}", option.key, option.value_name);
-      if (option.kind == Option::Kind::list) line += " ...";
+      line += stands_alone(option) ? " " + option.value_name : fmt::format(" --{} {}", option.key, option.value_name);
+      if (repeats(option)) line += " ...";
     }
   return line + (more ? " [options]" : "");
 }
@@ -225,7 +229,7 @@ std::string OptionTable::help() const {
     po::options_description described(group.title, kHelpWidth, kDescriptionWidth);
     for (std::size_t i = 0; i < group.options.size(); ++i) {
       const Option& option = group.options[i];
-      if (option.kind == Option::Kind::positional) {
+      if (stands_alone(option)) {
         positional += fmt::format("\n{}: {}\n", option.value_name, option.help);
         continue;
       }

@@ -13,10 +13,11 @@ namespace expunge {
 /// One option, with everything that is known of it. `set` and `get` speak the text that users type.
 struct Option {
   enum class Kind {
-    value,      ///< --key VALUE
-    list,       ///< --key VALUE, any number of times
-    toggle,     ///< --key, --key true or --key=false
-    positional  ///< VALUE alone
+    value,           ///< --key VALUE
+    list,            ///< --key VALUE, any number of times
+    toggle,          ///< --key, --key true or --key=false
+    positional,      ///< VALUE alone
+    positional_list  ///< VALUE alone, any number of times
   };
   std::string key;         ///< "learning-rate"
   std::string value_name;  ///< what help shows for the value: "FILE"

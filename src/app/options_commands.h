@@ -29,10 +29,12 @@ OptionTable train_options(TrainConfig& config);
 OptionTable unlearn_options(TrainConfig& config);
 OptionTable eval_options(EvalConfig& config);
 OptionTable export_options(ExportConfig& config);
+OptionTable report_options(ReportConfig& config);
 OptionTable inspect_options(InspectConfig& config);
 
 /// Completes what depends on the number of ranks: global_batch_size G = world x per-device batch x accumulation, unless it
-/// was given, and config.resolved. Throws Error(usage) when G and the accumulation were both given and do not agree.
+/// was given, output_dir unless it was, and config.resolved. Throws Error(usage) when G and the accumulation were both given
+/// and do not agree.
 void resolve(TrainConfig& config, int world_size);
 
 }  // namespace expunge

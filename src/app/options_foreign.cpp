@@ -50,7 +50,8 @@ const std::vector<Foreign>& table() {
       {"the model is always sharded over the ranks of mpirun or srun; --gather and --recompute trade memory for speed",
        {"deepspeed", "fsdp", "fsdp-*", "sharded-ddp", "parallelism-config", "accelerator-config"}},
       {"use --recompute block", {"gradient-checkpointing", "gradient-checkpointing-*", "activation-checkpointing*"}},
-      {"metrics are written to metrics.h5 in the run folder; leave it out",
+      {"metrics are written to metrics.h5 in the run folder, with --tensorboard on and --log-jsonl FILE also elsewhere; leave "
+       "it out",
        {"report-to", "logging-dir", "run-name", "project", "trackio-*", "include-num-input-tokens-seen"}},
       {"use --logging-steps", {"logging-strategy", "logging-first-step"}},
       {"use --quiet", {"disable-tqdm", "log-level", "log-level-replica", "log-on-each-node"}},

@@ -118,6 +118,25 @@ OptionTable export_options(ExportConfig& c) {
   return table;
 }
 
+OptionTable report_options(ReportConfig& c) {
+  OptionTable table("report");
+  Option runs = required(list("run", "RUN", c.runs, "run folder, with its evaluations as eval.h5 and mia.h5 in it"));
+  runs.kind = Option::Kind::positional_list;
+  table.group("Arguments", {runs});
+  table.group(
+      "Options",
+      {list("before", "FILE", c.before,
+            "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as RUN/eval-before.h5, "
+            "mia-before.h5)"),
+       list("after", "FILE", c.after, "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder"),
+       required(path("output", "FILE", c.output, "HTML page to write; NAME.md and NAME-figures/ are written beside it")),
+       text("title", "TEXT", c.title, "title of the report"),
+       real("pretraining-tokens", c.pretraining_tokens, kNotNegative,
+            "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
+       flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet)});
+  return table;
+}
+
 OptionTable inspect_options(InspectConfig& c) {
   OptionTable table("inspect");
   Option what = required(path("path", "FILE_OR_DIR", c.path, "what to look at"));

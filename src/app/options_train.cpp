@@ -8,6 +8,7 @@
 #include "app/options_train.h"
 #include "app/options_values.h"
 #include "expunge/core/error.h"
+#include "expunge/train/run_name.h"
 
 namespace expunge {
 namespace {
@@ -67,7 +68,9 @@ std::vector<Option> evaluation_options(TrainConfig& c) {
 
 std::vector<Option> run_options(TrainConfig& c) {
   return {
-      required(path("output-dir", "DIR", c.output_dir, "run folder: config, checkpoints and metrics.h5")),
+      path("output-dir", "DIR", c.output_dir,
+           "run folder: config, checkpoints and metrics.h5; without it, "
+           "output/DOMAIN/MODEL/<ranks>_rank_bs_<batch>_gas_<accumulation>_lr_<rate>_epoch<epochs>/unlearn/METHOD"),
       unresolved(flag("overwrite-output-dir", c.overwrite_output_dir, "start afresh: remove the run that lies there")),
       unresolved(
           text("resume-from-checkpoint", "auto|none|PATH", c.resume_from_checkpoint,
@@ -75,6 +78,8 @@ std::vector<Option> run_options(TrainConfig& c) {
       whole("save-steps", c.save_steps, 0, "steps between checkpoints; 0: one after the last step"),
       whole("save-total-limit", c.save_total_limit, 0, "keep the newest N checkpoints; 0: all"),
       whole("logging-steps", c.logging_steps, 1, "steps between lines of a batch log"),
+      path("log-jsonl", "FILE", c.log_jsonl, "append each step's figures, those of metrics.h5, as a line of JSON"),
+      on_off("tensorboard", c.tensorboard, "write each step's figures for TensorBoard into the run folder's tensorboard/"),
       flag("quiet", c.quiet, "print warnings and errors only"),
   };
 }
@@ -177,6 +182,7 @@ void resolve(TrainConfig& config, int world_size) {
          fmt::format("--global-batch-size {} does not agree with {} ranks x --per-device-train-batch-size {} x "
                      "--gradient-accumulation-steps {} = {}; leave out --gradient-accumulation-steps",
                      config.global_batch_size, ranks, batch, steps, product));
+  if (config.output_dir.empty()) config.output_dir = run_name(config, world_size);
   config.resolved = (config.command == "train" ? train_options(config) : unlearn_options(config)).text();
 }
 

@@ -1,21 +1,20 @@
 // The columns of metrics.h5.
 #include "expunge/train/metrics_file.h"
 
+#include <type_traits>
+
+#include "train/metric_columns.h"
+
 namespace expunge {
 namespace {
 
 std::vector<Columns::Column> metric_columns() {
-  using enum Columns::Kind;
-  return {{"/train/step", int64},
-          {"/train/loss", float64},
-          {"/train/loss_forget", float64},
-          {"/train/loss_retain", float64},
-          {"/train/learning_rate", float64},
-          {"/train/grad_norm", float64},
-          {"/train/tokens", int64},
-          {"/train/tokens_per_second", float64},
-          {"/train/memory_bytes", int64},
-          {"/train/model_state_bytes", int64}};
+  std::vector<Columns::Column> columns;
+  for_each_metric(StepMetrics{}, [&]<typename V>(const char* name, V) {
+    columns.push_back(
+        {std::string("/train/") + name, std::is_same_v<V, double> ? Columns::Kind::float64 : Columns::Kind::int64});
+  });
+  return columns;
 }
 
 }  // namespace
@@ -24,9 +23,9 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t last_st
   columns_.truncate_after("/train/step", last_step);
 }
 
-void MetricsFile::append(const StepMetrics& m) {
-  const Columns::Value row[] = {m.step,      m.loss,   m.loss_forget,       m.loss_retain,  m.learning_rate,
-                                m.grad_norm, m.tokens, m.tokens_per_second, m.memory_bytes, m.model_state_bytes};
+void MetricsFile::append(const StepMetrics& metrics) {
+  std::vector<Columns::Value> row;
+  for_each_metric(metrics, [&](const char*, auto value) { row.emplace_back(value); });
   columns_.append_row(row);
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kBlank = " \t\r\v\f";
 
 // A run's batch is compared as global-batch-size; how that is cut into micro-batches is free.
-constexpr std::array<std::string_view, 15> kFreeKeys = {"config",
+constexpr std::array<std::string_view, 17> kFreeKeys = {"config",
                                                         "output-dir",
                                                         "overwrite-output-dir",
                                                         "resume-from-checkpoint",
@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, 15> kFreeKeys = {"config",
                                                         "save-total-limit",
                                                         "logging-steps",
                                                         "save-labels",
+                                                        "log-jsonl",
+                                                        "tensorboard",
                                                         "quiet",
                                                         "gather",
                                                         "recompute",

@@ -40,15 +40,15 @@ void clear(const RunFolder& run) {
   if (!fs::exists(run.config()))
     fail(ExitCode::output, fmt::format("{}: --overwrite-output-dir clears run folders only, and this one has no file 'config'",
                                        run.root.string()));
-  for (const fs::path& path :
-       {run.checkpoints(), run.metrics(), run.evaluations(), run.labels(), run.reference(), run.model(), run.config()})
+  for (const fs::path& path : {run.checkpoints(), run.metrics(), run.evaluations(), run.labels(), run.reference(),
+                               run.tensorboard(), run.model(), run.config()})
     fs::remove_all(path);
 }
 
 /// Checks the folder against the options; true when a run of the same config lies there.
 bool may_resume(const RunFolder& run, const TrainConfig& config) {
-  if (config.overwrite_output_dir) clear(run);
-  if (holds_nothing(run.root)) return false;
+  if (config.overwrite_output_dir) clear(run);  // files of others, such as evaluations of the old run, stay
+  if (config.overwrite_output_dir || holds_nothing(run.root)) return false;
   if (!fs::is_directory(run.root)) fail(ExitCode::output, fmt::format("{}: not a folder", run.root.string()));
   if (config.resume_from_checkpoint == "none")
     fail(ExitCode::output,

@@ -17,6 +17,7 @@
 #include "expunge/train/trainer.h"
 #include "train/method_setup.h"
 #include "train/monitor.h"
+#include "train/step_log.h"
 
 namespace expunge {
 namespace {
@@ -100,7 +101,8 @@ void log_start(const Session& session, const TrainConfig& config, const ModelSou
                        static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype),
                        session.world_size(), session.world_size() == 1 ? "" : "s", session.threads(),
                        session.threads() == 1 ? "" : "s", gather_name(gather), recompute_name(recompute)));
-  log_info(fmt::format("{} sequences, {} optimizer steps of {}", data.items(), steps, config.global_batch_size));
+  log_info(fmt::format("{} sequences, {} optimizer steps of {} | run folder {}", data.items(), steps, config.global_batch_size,
+                       config.output_dir.string()));
 }
 
 void log_moved(const WeightsMoved& moved) {
@@ -166,8 +168,8 @@ void run_steps(const TrainConfig& config, const RunLength& length, Trainer<T>& t
                CheckpointInfo& info) {
   const Runtime& runtime = trained.params.runtime();
   const Optimizer<T>& optimizer = trained.optimizer;
-  std::optional<MetricsFile> metrics_file;
-  if (runtime.comm.rank() == 0) metrics_file.emplace(RunFolder{config.output_dir}.metrics(), optimizer.steps);
+  std::optional<StepLog> log;
+  if (runtime.comm.rank() == 0) log.emplace(config, optimizer.steps);
   Progress progress(config.command, length.steps, optimizer.steps, config.logging_steps);
   while (optimizer.steps < info.total_steps) {
     StepMetrics metrics = trainer.step();
@@ -176,7 +178,7 @@ void run_steps(const TrainConfig& config, const RunLength& length, Trainer<T>& t
     all_reduce(runtime, bytes, Reduce::max);
     metrics.memory_bytes = static_cast<std::int64_t>(bytes[0]);
     metrics.model_state_bytes = static_cast<std::int64_t>(bytes[1]);
-    if (metrics_file) metrics_file->append(metrics);
+    if (log) log->append(metrics);
     progress.advance(fmt::format("loss {:.4f} | grad norm {:.3g} | lr {:.2e} | {:.0f} tokens/s", metrics.loss,
                                  metrics.grad_norm, metrics.learning_rate, metrics.tokens_per_second));
     const bool stop = monitor && monitor->evaluate(trained.model, optimizer.steps, optimizer.steps == length.steps);

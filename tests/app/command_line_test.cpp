@@ -161,8 +161,8 @@ TEST(CommandLine, NamesUnknownOptionsAndTheNearestKnown) {
 TEST(CommandLine, NamesWhatIsMissing) {
   TrainConfig c;
   EXPECT_EQ(refusal([&] { parse_into(c, unlearn_options, words("--model m --domain d")); }),
-            "expunge unlearn needs --tokens FILE, --method METHOD and --output-dir DIR\n"
-            "usage: expunge unlearn --model DIR --tokens FILE --domain NAME --method METHOD --output-dir DIR [options]");
+            "expunge unlearn needs --tokens FILE and --method METHOD\n"
+            "usage: expunge unlearn --model DIR --tokens FILE --domain NAME --method METHOD [options]");
   c = {};
   EXPECT_THAT(refusal([&] { parse_into(c, train_options, words("--tokens t --split a/b --output-dir r")); }),
               HasSubstr("needs either --model DIR"));

@@ -18,5 +18,7 @@ void run_evaluation(Session& session, const EvalConfig& config);
 /// `dtype`, or as the model's config.json says.
 void run_export(Session& session, const std::filesystem::path& checkpoint, const std::filesystem::path& output,
                 std::optional<DType> dtype);
+/// `expunge report`: an HTML page, the same as Markdown beside it, and the figures as SVG files. One process, without MPI.
+void run_report(const ReportConfig& config);
 
 }  // namespace expunge

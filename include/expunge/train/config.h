@@ -87,6 +87,8 @@ struct TrainConfig {
   std::int64_t save_steps = 0;                  ///< 0: only after the last step
   std::int64_t save_total_limit = 0;            ///< 0: keep all
   std::int64_t logging_steps = 1;
+  std::filesystem::path log_jsonl;  ///< a JSON line a step; empty: none
+  bool tensorboard = false;         ///< event files in the run folder
   bool quiet = false;
 
   /// The resolved options as `key = value` lines; what the run folder's `config` holds and --config reads.
@@ -102,6 +104,17 @@ struct EvalConfig {
   std::int64_t per_device_eval_batch_size = 1;
   std::int64_t max_eval_samples = 0;  ///< first sequences of each split; 0: all
   std::filesystem::path compare;      ///< an earlier eval.h5 to print beside the result
+  bool overwrite = false, quiet = false;
+};
+
+/// Options of `expunge report`.
+struct ReportConfig {
+  std::vector<std::string> runs;    ///< run folders, in the order of the report
+  std::filesystem::path output;     ///< the HTML page; Markdown and figures lie beside it
+  std::vector<std::string> before;  ///< evaluations and attacks of original models, given to the runs that began from them
+  std::vector<std::string> after;   ///< of the one run, where they do not lie in its folder as eval.h5 and mia.h5
+  std::string title = "Unlearning report";
+  double pretraining_tokens = 0;  ///< 0: not known
   bool overwrite = false, quiet = false;
 };
 

@@ -11,7 +11,8 @@
 namespace expunge {
 
 /// <output-dir>/ config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5; with
-/// --eval-steps evaluations.h5; labels.h5 and reference.h5 where the method made labels or scored the original model.
+/// --eval-steps evaluations.h5; labels.h5 and reference.h5 where the method made labels or scored the original model;
+/// tensorboard/ where asked for.
 struct RunFolder {
   std::filesystem::path root;
   std::filesystem::path config() const { return root / "config"; }
@@ -21,6 +22,7 @@ struct RunFolder {
   std::filesystem::path evaluations() const { return root / "evaluations.h5"; }
   std::filesystem::path labels() const { return root / "labels.h5"; }
   std::filesystem::path reference() const { return root / "reference.h5"; }
+  std::filesystem::path tensorboard() const { return root / "tensorboard"; }
 };
 
 /// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. `side_files` come

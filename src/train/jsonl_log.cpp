@@ -1,0 +1,62 @@
+// A log of steps as JSON lines.
+#include "train/jsonl_log.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "expunge/core/error.h"
+#include "expunge/io/files.h"
+#include "train/metric_columns.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
+
+/// The lines of steps up to `last`; the last line may be torn.
+std::string keep_until(const std::filesystem::path& path, std::int64_t last) {
+  const std::string text = read_file(path, kMostBytes);
+  std::size_t end = 0, number = 1;
+  for (std::size_t begin = 0; begin < text.size(); ++number) {
+    const std::size_t line_end = text.find('\n', begin);
+    const nlohmann::json row =
+        nlohmann::json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                              text.begin() + static_cast<std::ptrdiff_t>(std::min(line_end, text.size())), nullptr, false);
+    if (line_end == std::string::npos && row.is_discarded()) break;
+    if (!row.is_object() || !row.contains("step") || !row["step"].is_number_integer())
+      fail(ExitCode::output, fmt::format("--log-jsonl {}: line {} is not a step that expunge logged; give a new name or remove "
+                                         "the file",
+                                         path.string(), number));
+    if (line_end == std::string::npos || row["step"].get<std::int64_t>() > last) break;
+    begin = end = line_end + 1;
+  }
+  return text.substr(0, end);
+}
+
+}  // namespace
+
+JsonlLog::JsonlLog(const std::filesystem::path& path, std::int64_t last_step) : path_(path) {
+  std::error_code error;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+  if (std::filesystem::exists(path)) write_file_atomically(path, keep_until(path, last_step));
+  file_.open(path, std::ios::app);
+  if (!file_) fail(ExitCode::output, fmt::format("--log-jsonl {}: cannot be opened: {}", path.string(), std::strerror(errno)));
+}
+
+void JsonlLog::append(const StepMetrics& metrics) {
+  nlohmann::ordered_json row;
+  for_each_metric(metrics, [&]<typename V>(const char* name, V value) {
+    if constexpr (std::is_same_v<V, double>)
+      row[name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+    else
+      row[name] = value;
+  });
+  file_ << row.dump() << '\n' << std::flush;
+  if (!file_) fail(ExitCode::output, fmt::format("--log-jsonl {}: cannot write: {}", path_.string(), std::strerror(errno)));
+}
+
+}  // namespace expunge

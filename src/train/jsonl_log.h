@@ -1,0 +1,26 @@
+// --log-jsonl: one JSON object a line and optimizer step.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "expunge/train/metrics_file.h"
+
+namespace expunge {
+
+/// Keys are the columns of metrics.h5; what is not a finite number is null. A line is flushed when its step is done.
+class JsonlLog {
+ public:
+  /// Opens or creates it, makes the folders above it, and drops the lines past step `last_step`, and one that a kill tore.
+  /// Throws Error(output) for a file that holds anything else: it is not overwritten.
+  JsonlLog(const std::filesystem::path& path, std::int64_t last_step);
+  void append(const StepMetrics& metrics);
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream file_;
+};
+
+}  // namespace expunge

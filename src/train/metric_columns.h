@@ -1,0 +1,23 @@
+// The one list of a step's figures, for every file that holds them.
+#pragma once
+
+#include "expunge/train/metrics_file.h"
+
+namespace expunge {
+
+/// Visits the figures of a step with their names, in the order of the columns; `visit` takes std::int64_t and double.
+template <typename Visit>
+void for_each_metric(const StepMetrics& m, Visit visit) {
+  visit("step", m.step);
+  visit("loss", m.loss);
+  visit("loss_forget", m.loss_forget);
+  visit("loss_retain", m.loss_retain);
+  visit("learning_rate", m.learning_rate);
+  visit("grad_norm", m.grad_norm);
+  visit("tokens", m.tokens);
+  visit("tokens_per_second", m.tokens_per_second);
+  visit("memory_bytes", m.memory_bytes);
+  visit("model_state_bytes", m.model_state_bytes);
+}
+
+}  // namespace expunge

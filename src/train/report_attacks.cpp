@@ -1,0 +1,77 @@
+// Reading results of membership inference.
+#include "train/report_attacks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "expunge/core/error.h"
+#include "expunge/io/hdf5.h"
+
+namespace expunge {
+namespace {
+
+double strength(const ReportAttack& attack) { return std::isfinite(attack.auc) ? std::abs(attack.auc - 0.5) : -1; }
+
+bool weaker(const ReportAttack& a, const ReportAttack& b) { return strength(a) < strength(b); }
+
+std::string family(const std::string& name) {
+  const auto last = name.find_last_not_of("0123456789");
+  return last != std::string::npos && name[last] == '_' ? name.substr(0, last) : name;
+}
+
+ReportAttack read_attack(const Hdf5File& file, const std::string& name) {
+  const std::string group = "/results/" + name;
+  const auto figure = [&](const char* attribute) { return file.read_attribute<double>(group, attribute); };
+  ReportAttack attack{name,
+                      figure("auc"),
+                      figure("auc_low"),
+                      figure("auc_high"),
+                      figure("best_accuracy"),
+                      figure("tpr_at_5"),
+                      figure("tpr_at_1"),
+                      figure("tpr_at_0_1"),
+                      file.read_all<double>(group + "/fpr"),
+                      file.read_all<double>(group + "/tpr")};
+  if (attack.fpr.size() != attack.tpr.size())
+    fail(ExitCode::bad_input, fmt::format("{}: {}: expected fpr and tpr of equal length, found {} and {}", file.path().string(),
+                                          group, attack.fpr.size(), attack.tpr.size()));
+  return attack;
+}
+
+}  // namespace
+
+const ReportAttack& ReportAttacks::strongest() const { return *std::max_element(attacks.begin(), attacks.end(), weaker); }
+
+std::vector<const ReportAttack*> ReportAttacks::strongest_by_family() const {
+  std::map<std::string, const ReportAttack*> best;
+  for (const ReportAttack& attack : attacks) {
+    const auto [place, added] = best.try_emplace(family(attack.name), &attack);
+    if (!added && weaker(*place->second, attack)) place->second = &attack;
+  }
+  std::vector<const ReportAttack*> chosen;
+  for (const auto& [name, attack] : best) chosen.push_back(attack);
+  return chosen;
+}
+
+bool holds_attacks(const std::filesystem::path& path) { return Hdf5File::open(path).exists("/results"); }
+
+ReportAttacks read_attacks(const std::filesystem::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  ReportAttacks result{path, {}, {}};
+  if (file.has_attribute("/", "model_sha256")) result.model_sha256 = file.read_attribute<std::string>("/", "model_sha256");
+  if (file.exists("/results"))
+    for (const std::string& name : file.children("/results")) result.attacks.push_back(read_attack(file, name));
+  if (result.attacks.empty())
+    fail(ExitCode::bad_input, fmt::format("{}: expected results of `expunge mia` under /results, found none", path.string()));
+  // min_k_100 after min_k_30: by family, then by the number, which is longer where it is larger.
+  std::ranges::sort(result.attacks, {}, [](const ReportAttack& attack) {
+    return std::tuple(family(attack.name), attack.name.size(), attack.name);
+  });
+  return result;
+}
+
+}  // namespace expunge

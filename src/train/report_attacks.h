@@ -1,0 +1,33 @@
+// mia.h5 as the report reads it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace expunge {
+
+struct ReportAttack {
+  std::string name;  ///< min_k_30
+  double auc, auc_low, auc_high, best_accuracy, tpr_at_5, tpr_at_1, tpr_at_0_1;
+  std::vector<double> fpr, tpr;  ///< the ROC curve
+};
+
+struct ReportAttacks {
+  std::filesystem::path path;
+  std::string model_sha256;  ///< empty where the file does not say
+  std::vector<ReportAttack> attacks;
+
+  /// The attack that tells members and non-members apart best: largest |AUC - 1/2|. At least one attack.
+  const ReportAttack& strongest() const;
+  /// Of each family (name without its trailing number) the strongest; what one plot can show.
+  std::vector<const ReportAttack*> strongest_by_family() const;
+};
+
+/// Whether an HDF5 file is one of membership inference rather than of evaluation.
+bool holds_attacks(const std::filesystem::path& path);
+/// Throws Error(bad_input).
+ReportAttacks read_attacks(const std::filesystem::path& path);
+
+}  // namespace expunge

@@ -1,0 +1,244 @@
+// The overview of a report: what was done, the comparison of runs, and how the figures are made.
+#include "train/report_content.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "expunge/core/log.h"
+
+namespace expunge {
+namespace {
+
+const SplitFigures* find(const std::optional<ReportEvaluation>& evaluation, const std::string& split) {
+  if (!evaluation) return nullptr;
+  const auto found = evaluation->splits.find(split);
+  return found == evaluation->splits.end() ? nullptr : &found->second;
+}
+
+std::optional<SplitFigures> copy(const SplitFigures* figures) { return figures ? std::optional(*figures) : std::nullopt; }
+
+RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
+  RunSummary s;
+  s.forget_before = copy(find(run.before, run.domain() + "/forget"));
+  s.forget_after = copy(find(run.after, run.domain() + "/forget"));
+  s.approximate_before = copy(find(run.before, run.domain() + "/approximate"));
+  if (s.forget_before && s.forget_after && s.approximate_before)
+    s.distance = distance_to_goal(*s.forget_before, *s.approximate_before, *s.forget_after);
+  if (run.before && run.after) s.retained = retained_splits(run.before->splits, run.after->splits, run.domain());
+  if (!s.retained.empty()) s.growth = retained_growth(run.before->splits, run.after->splits, s.retained);
+  if (run.trajectory && run.parameters > 0 && run.trajectory->tokens > 0) {
+    const double tokens = run.trajectory->tokens;
+    const double forget = run.forget_counts ? static_cast<double>(run.forget_counts->tokens) : tokens;
+    s.cost = count_flops(run.parameters, tokens, reference_tokens(run.options, tokens, forget), pretraining_tokens);
+  }
+  return s;
+}
+
+/// What two runs must share for their figures to be comparable; empty for a run that cannot be compared.
+std::string comparison_key(const ReportRun& run, const RunSummary& s) {
+  if (!s.distance || !s.growth) return {};
+  return fmt::format("{}\n{}\n{}\n{}", run.before->model_sha256, run.checkpoint ? run.checkpoint->tokens_sha256 : "",
+                     run.domain(), fmt::join(s.retained, "\n"));
+}
+
+std::array<double, 2> front_point(const RunSummary& s) { return {std::abs(s.distance->log_ratio), *s.growth}; }
+
+std::string one_sentence(const ReportRun& run, const RunSummary& s) {
+  if (run.domain().empty())
+    return fmt::format("{}: expunge train on {}; nothing was to be forgotten.", run.label, run.option("split"));
+  std::string text = fmt::format("{}: {} was to be forgotten by {}", run.label, run.domain() + "/forget", method_name(run));
+  if (!s.distance) return text + "; before and after cannot be compared, see what is missing below.";
+  text += fmt::format(
+      "; its perplexity went from {} to {}. The goal is {}, what the original model makes of {}/approximate, text of the same "
+      "kind that it never saw",
+      number(s.forget_before->perplexity), number(s.forget_after->perplexity), number(s.approximate_before->perplexity),
+      run.domain());
+  if (std::isfinite(s.distance->progress)) text += fmt::format(" ({:.0f} % of the way)", 100 * s.distance->progress);
+  if (s.growth) text += fmt::format(". What should have stayed is now at {} times its perplexity", number(*s.growth));
+  if (s.cost && s.cost->retraining > 0) text += fmt::format(". It cost {} times less than retraining", number(s.cost->ratio()));
+  return text + ".";
+}
+
+Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries) {
+  Table table{{"Run", "Method", "Learning rate", "Forget perplexity", "Goal", "Distance, ln", "Accuracy gap", "Strongest AUC",
+               "Retained perplexity", "FLOP", "Front"},
+              {},
+              {}};
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const ReportRun& run = runs[i];
+    const RunSummary& s = summaries[i];
+    const std::string none = "–";
+    table.rows.push_back(
+        {run.label, method_name(run), run.option("learning-rate"),
+         s.forget_after
+             ? (s.forget_before ? number(s.forget_before->perplexity) + " → " : "") + number(s.forget_after->perplexity)
+             : none,
+         s.approximate_before ? number(s.approximate_before->perplexity) : none,
+         s.distance ? signed_number(s.distance->log_ratio) : none, s.distance ? signed_number(s.distance->accuracy_gap) : none,
+         run.attacks_after ? fmt::format("{:.3f}", run.attacks_after->strongest().auc) : none,
+         s.growth ? "x " + number(*s.growth) : none, s.cost ? fmt::format("{:.3g}", s.cost->total()) : none,
+         s.rivals == 0 ? none
+         : s.on_front  ? "on it"
+                       : "no"});
+    table.marked.push_back(s.on_front && s.rivals > 0);
+  }
+  return table;
+}
+
+/// Distance from the goal against what was lost, with the front as a line.
+Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries) {
+  Curve all{"runs", {}, {}, Curve::Style::points, {}};
+  std::vector<std::array<double, 2>> front;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (summaries[i].rivals == 0) continue;
+    const auto point = front_point(summaries[i]);
+    all.x.push_back(point[0]);
+    all.y.push_back(point[1]);
+    all.labels.push_back(runs[i].label);
+    if (summaries[i].on_front) front.push_back(point);
+  }
+  std::sort(front.begin(), front.end());
+  Curve line{"Pareto front", {}, {}, Curve::Style::line_points, {}};
+  for (const auto& [x, y] : front) {
+    line.x.push_back(x);
+    line.y.push_back(y);
+  }
+  return {.name = "front",
+          .description = "Forgetting against retained quality, one point a run",
+          .x_label = "distance from the goal, |ln|",
+          .y_label = "retained perplexity, after / before",
+          .curves = {std::move(all), std::move(line)}};
+}
+
+void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries, Plotter& plotter,
+                    std::vector<Block>& blocks) {
+  blocks.push_back(Heading{2, "Comparison"});
+  blocks.push_back(Paragraph{
+      "Distance: ln(forget perplexity now / approximate perplexity of the original model), 0 at the goal, negative while the "
+      "model still knows more of the forget set than of unseen text. Accuracy gap: the same in percentage points. Strongest "
+      "AUC: of the membership inference attacks the one farthest from 0.5, where 0.5 is guessing. Retained perplexity: after / "
+      "before, geometric mean over all splits but forget and approximate. Front: whether no other run is at least as close to "
+      "the goal and as well retained, among runs of the same original model, tokens, domain and evaluated splits."});
+  blocks.push_back(comparison_table(runs, summaries));
+  int groups = 0;
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (summaries[i].rivals == 0) continue;
+    const std::string key = comparison_key(runs[i], summaries[i]);
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) ++groups, keys.push_back(key);
+  }
+  if (groups == 0) {
+    if (runs.size() > 1)
+      blocks.push_back(
+          Paragraph{"No two runs can be compared: that takes the same original model, tokens, domain and evaluated splits, and "
+                    "evaluations before and after.",
+                    Paragraph::Kind::note});
+    return;
+  }
+  if (groups > 1) {
+    blocks.push_back(
+        Paragraph{"The runs differ in original model, tokens, domain or evaluated splits; each is held against those like it "
+                  "only, and no common front is drawn.",
+                  Paragraph::Kind::note});
+    return;
+  }
+  Gallery gallery;
+  plotter.add(front_plot(runs, summaries),
+              "Forgetting against retained quality: down and to the left is better. A run is on the Pareto front when no other "
+              "is at least as good in both and better in one.",
+              gallery);
+  if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
+}
+
+void add_method(const ReportConfig& config, std::vector<Block>& blocks) {
+  blocks.push_back(Heading{2, "How the figures are made"});
+  blocks.push_back(
+      Paragraph{"Perplexity: exp of the mean over sequences of a sequence's mean negative log-likelihood; per token: exp of "
+                "the mean over all targets. Accuracy: percent of targets that are the most likely token, mean over sequences. "
+                "The goal is approximate retraining: a model that treats the forget set as the original model treats the "
+                "approximate set, text of the same distribution that it never saw, and that is otherwise unchanged."});
+  blocks.push_back(
+      Paragraph{"Compute: 6 x parameters x tokens for training; about 2 x parameters x tokens more for what the frozen "
+                "original model sees (KL terms, adversarial labels, its own nll of the forget set); retraining as 6 x "
+                "parameters x pretraining tokens. Evaluation is not counted."});
+  if (config.pretraining_tokens == 0)
+    blocks.push_back(
+        Paragraph{"The ratio to retraining needs the number of tokens that the original model was trained on: give the report "
+                  "--pretraining-tokens N (Yi-6B: about 3e12).",
+                  Paragraph::Kind::note});
+  blocks.push_back(Paragraph{
+      "Membership inference: members are the forget sequences, non-members as many approximate ones. Intervals of the AUC are "
+      "bootstrap 95 %. TPR at x %: the largest true-positive rate at a false-positive rate of at most x %."});
+  blocks.push_back(
+      Paragraph{"Methods and measures: Jin Yao, Eli Chien, Minxin Du, Xinyao Niu, Tianhao Wang, Zezhou Cheng, Xiang Yue. "
+                "Machine Unlearning of Pre-trained Large Language Models. ACL 2024, arXiv 2402.15159. Colours of the plots: "
+                "Masataka Okabe and Kei Ito's palette for all kinds of colour vision."});
+}
+
+}  // namespace
+
+std::vector<RunSummary> summarise_runs(const std::vector<ReportRun>& runs, double pretraining_tokens) {
+  std::vector<RunSummary> summaries;
+  std::map<std::string, std::vector<std::size_t>> groups;
+  for (const ReportRun& run : runs) {
+    summaries.push_back(summarise(run, pretraining_tokens));
+    if (const std::string key = comparison_key(run, summaries.back()); !key.empty())
+      groups[key].push_back(summaries.size() - 1);
+  }
+  for (const auto& [key, members] : groups) {
+    std::vector<std::array<double, 2>> points;
+    for (const std::size_t i : members) points.push_back(front_point(summaries[i]));
+    const std::vector<bool> front = pareto_front(points);
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      summaries[members[m]].on_front = front[m];
+      summaries[members[m]].rivals = static_cast<int>(members.size()) - 1;
+    }
+  }
+  return summaries;
+}
+
+void Plotter::add(const Plot& plot, const std::string& caption, Gallery& gallery) {
+  if (missing_ || !has_points(plot)) return;
+  if (std::optional<std::string> svg = draw(plot)) {
+    gallery.figures.push_back({plot.name, std::move(*svg), caption});
+    return;
+  }
+  missing_ = true;
+  log_warning(
+      "gnuplot is not installed, so the report has no plots; install it (Debian and Ubuntu: package gnuplot-nox) and make the "
+      "report again");
+}
+
+std::string number(double value) { return std::isfinite(value) ? fmt::format("{:.4g}", value) : "–"; }
+std::string percent(double value) { return std::isfinite(value) ? fmt::format("{:.2f} %", value) : "–"; }
+std::string signed_number(double value) { return std::isfinite(value) ? fmt::format("{:+.3f}", value) : "–"; }
+
+std::string count(double value) {
+  std::string digits = fmt::format("{:.0f}", value);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+std::string method_name(const ReportRun& run) { return run.option("method").empty() ? "plain descent" : run.option("method"); }
+
+Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig& config, Plotter& plotter) {
+  const std::vector<RunSummary> summaries = summarise_runs(runs, config.pretraining_tokens);
+  Document document{config.title, {}};
+  for (std::size_t i = 0; i < runs.size(); ++i) document.blocks.push_back(Paragraph{one_sentence(runs[i], summaries[i])});
+  const std::size_t top = document.blocks.size();
+  add_comparison(runs, summaries, plotter, document.blocks);
+  for (std::size_t i = 0; i < runs.size(); ++i) describe_run(runs[i], summaries[i], config, plotter, document.blocks);
+  add_method(config, document.blocks);
+  if (plotter.missing())
+    document.blocks.insert(document.blocks.begin() + static_cast<std::ptrdiff_t>(top),
+                           Paragraph{"This report has no plots, because gnuplot was not installed where it was made: install "
+                                     "it (Debian and Ubuntu: package gnuplot-nox) and make the report again.",
+                                     Paragraph::Kind::note});
+  return document;
+}
+
+}  // namespace expunge

@@ -1,0 +1,265 @@
+// Collecting what a report says of a run.
+#include "train/report_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+
+#include "expunge/core/error.h"
+#include "expunge/io/files.h"
+#include "expunge/io/hash.h"
+#include "expunge/io/hdf5.h"
+#include "expunge/model/llama_config.h"
+#include "expunge/train/evaluation_file.h"
+#include "expunge/train/run_folder.h"
+#include "train/resolved_config.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
+
+ReportEvaluation read_report_evaluation(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  return {path, file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"),
+          file.read_attribute<std::string>("/", "dtype"), read_evaluation(path)};
+}
+
+/// The newest checkpoint whose index can be read. Its checksums are not verified: a report reads no weights.
+void read_checkpoint(const RunFolder& folder, ReportRun& run) {
+  for (const fs::path& path : list_checkpoints(folder.checkpoints())) {
+    try {
+      run.checkpoint = CheckpointReader(path).info();
+      run.checkpoint_folder = path;
+      break;
+    } catch (const Error& error) {
+      run.notes.push_back(fmt::format("Checkpoint {} is damaged and passed over: {}", path.filename().string(), error.what()));
+    }
+  }
+  if (!run.checkpoint)
+    run.notes.push_back(
+        "The run has no checkpoint yet, so nothing can be said of the model that it makes: start its command again to go on.");
+  else if (run.checkpoint->step < run.checkpoint->total_steps)
+    run.notes.push_back(fmt::format("The run is unfinished, step {} of {}: start its command again to resume.",
+                                    run.checkpoint->step, run.checkpoint->total_steps));
+}
+
+void read_metrics(const fs::path& path, ReportRun& run) {
+  if (!fs::exists(path)) {
+    run.notes.push_back("No metrics.h5, hence no trajectories and no compute: the run has not made a step.");
+    return;
+  }
+  const Hdf5File file = Hdf5File::open(path);
+  Trajectory t;
+  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
+  t.step.assign(steps.begin(), steps.end());
+  t.loss = file.read_all<double>("/train/loss");
+  t.loss_forget = file.read_all<double>("/train/loss_forget");
+  t.loss_retain = file.read_all<double>("/train/loss_retain");
+  const auto tokens = file.read_all<std::int64_t>("/train/tokens"), memory = file.read_all<std::int64_t>("/train/memory_bytes");
+  const auto speed = file.read_all<double>("/train/tokens_per_second");
+  for (const std::size_t rows : {t.loss.size(), t.loss_forget.size(), t.loss_retain.size(), tokens.size(), speed.size()})
+    if (rows != steps.size())
+      fail(ExitCode::bad_input, fmt::format("{}: columns of /train differ in length ({} and {} rows): the file is damaged",
+                                            path.string(), steps.size(), rows));
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    t.tokens += static_cast<double>(tokens[i]);
+    if (speed[i] > 0) t.seconds += static_cast<double>(tokens[i]) / speed[i];
+  }
+  for (const std::int64_t bytes : memory) t.memory_bytes = std::max(t.memory_bytes, bytes);
+  run.trajectory = std::move(t);
+}
+
+/// What --eval-steps wrote. Its rows before the first step and after the last stand for the evaluations of the original model
+/// and of the run's, where those are not given and all sequences were used.
+void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
+  if (!fs::exists(folder.evaluations())) return;
+  const Hdf5File file = Hdf5File::open(folder.evaluations());
+  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/eval/step");
+  if (steps.empty()) return;
+  InRunEvaluations found{{steps.begin(), steps.end()}, {}};
+  ReportEvaluation first{folder.evaluations(), run.option("model"), "", run.option("dtype"), {}}, last = first;
+  for (const std::string& domain : file.children("/eval")) {
+    if (!file.is_group("/eval/" + domain)) continue;
+    for (const std::string& split : file.children("/eval/" + domain)) {
+      const std::string name = domain + "/" + split;
+      const auto column = [&](const char* figure) {
+        const std::string dataset = fmt::format("/eval/{}/{}", name, figure);
+        const std::vector<double> values = file.read_all<double>(dataset);
+        if (values.size() != steps.size())
+          fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} rows, as /eval/step has, found {}", file.path().string(),
+                                                dataset, steps.size(), values.size()));
+        return values;
+      };
+      const auto perplexity = column("perplexity"), per_token = column("token_perplexity"), accuracy = column("accuracy");
+      first.splits[name] = {perplexity.front(), per_token.front(), accuracy.front(), 0, 0};
+      last.splits[name] = {perplexity.back(), per_token.back(), accuracy.back(), 0, 0};
+      found.perplexity[name] = perplexity;
+    }
+  }
+  run.evaluations = std::move(found);
+  if (!run.checkpoint || run.option("max-eval-samples") != "0") return;
+  first.model_sha256 = run.checkpoint->model_sha256;
+  if (!run.before && steps.front() == 0) run.before = first;
+  if (!run.after && steps.back() == run.checkpoint->step) run.after = last;
+}
+
+/// Counts of the forget set, when the token file is still the one that the run used.
+void read_counts(ReportRun& run) {
+  const fs::path path = run.option("tokens");
+  const std::string split = run.domain() + "/forget";
+  if (run.domain().empty() || path.empty()) return;
+  if (!fs::is_regular_file(path)) {
+    run.notes.push_back(
+        fmt::format("The token file {} is gone, so the documents of {} are not counted.", path.string(), split));
+    return;
+  }
+  if (run.checkpoint && sha256_file(path) != run.checkpoint->tokens_sha256) {
+    run.notes.push_back(fmt::format(
+        "The token file {} is not the one that the run used (its SHA-256 differs), so the documents of {} are not counted.",
+        path.string(), split));
+    return;
+  }
+  const TokenFile tokens(path);
+  if (tokens.has(split)) run.forget_counts = tokens.counts(split);
+}
+
+void read_evaluations(ReportRun& run) {
+  const auto read = [&](const char* name, auto& place, auto reader) {
+    if (fs::exists(run.folder / name)) place = reader(run.folder / name);
+  };
+  read("eval-before.h5", run.before, read_report_evaluation);
+  read("mia-before.h5", run.attacks_before, read_attacks);
+  read("eval.h5", run.after, read_report_evaluation);
+  read("mia.h5", run.attacks_after, read_attacks);
+}
+
+ReportRun read_run(const fs::path& folder, std::size_t number) {
+  const RunFolder place{folder};
+  if (!fs::is_directory(folder)) fail(ExitCode::bad_input, fmt::format("{}: not a folder", folder.string()));
+  if (!fs::exists(place.config()) || !fs::is_directory(place.checkpoints()))
+    fail(
+        ExitCode::bad_input,
+        fmt::format(
+            "{}: not a run folder: expected a file 'config' and a folder 'checkpoints', as expunge train and unlearn make them",
+            folder.string()));
+  ReportRun run;
+  run.label = fmt::format("R{}", number);
+  run.folder = folder;
+  run.config = read_file(place.config(), kConfigLimit);
+  try {
+    for (const ConfigEntry& entry : read_config_text(run.config, place.config().string())) {
+      std::string& value = run.options[entry.key];
+      value += (value.empty() ? "" : ", ") + entry.value;
+    }
+  } catch (const Error& error) {
+    fail(ExitCode::bad_input, error.what());  // here a file that is read, not what the user typed
+  }
+  if (fs::exists(place.model() / "config.json"))
+    run.parameters = static_cast<double>(read_llama_config(place.model() / "config.json").parameter_count());
+  else
+    run.notes.push_back("No model/config.json, so the parameters, and with them the compute, are not known.");
+  read_checkpoint(place, run);
+  read_metrics(place.metrics(), run);
+  read_counts(run);
+  read_evaluations(run);
+  return run;
+}
+
+/// Gives one file of --before to the runs that began from its model.
+void attach_before(const fs::path& path, std::vector<ReportRun>& runs) {
+  const bool attacks = holds_attacks(path);
+  const auto attach = [&](const auto& content, auto place) {
+    bool used = false;
+    for (ReportRun& run : runs) {
+      // A file that does not say whose it is, and a run that cannot say where it began, are taken at the user's word.
+      const bool known = run.checkpoint && !content.model_sha256.empty();
+      if (known && run.checkpoint->model_sha256 != content.model_sha256) continue;
+      run.*place = content;
+      used = true;
+    }
+    if (!used)
+      fail(ExitCode::usage, fmt::format("--before {}: no run began from the model that this file is about (its model_sha256 is "
+                                        "{}; the first run began from {})",
+                                        path.string(), content.model_sha256, runs.front().checkpoint->model_sha256));
+  };
+  if (attacks)
+    attach(read_attacks(path), &ReportRun::attacks_before);
+  else
+    attach(read_report_evaluation(path), &ReportRun::before);
+}
+
+/// A word of a command line that a shell takes as it is: people copy the commands, and names come from files.
+std::string shell_word(const std::string& text) {
+  const auto harmless = [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("_./:=@%+,-").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, harmless)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
+  return word + "'";
+}
+
+void note_missing(ReportRun& run) {
+  const std::string folder = run.folder.string(), domain = run.domain().empty() ? "DOMAIN" : run.domain();
+  const std::string tokens = run.option("tokens").empty() ? "TOKENS" : run.option("tokens");
+  const std::string original = run.option("model").empty() ? "MODEL" : run.option("model");
+  const auto command = [&](const char* what, const std::string& model, const std::string& output) {
+    return fmt::format("expunge {} --model {} --tokens {} --domain {} --output {}", what, shell_word(model), shell_word(tokens),
+                       shell_word(domain), shell_word(output));
+  };
+  if (!run.after && run.checkpoint)
+    run.notes.push_back("The run's model has not been evaluated: " + command("eval", folder, folder + "/eval.h5"));
+  if (!run.domain().empty()) {
+    if (!run.before)
+      run.notes.push_back("The original model has not been evaluated, so there is no comparison and no distance: " +
+                          command("eval", original, "before.h5") + ", then give the report --before before.h5");
+    if (!run.attacks_after && run.checkpoint)
+      run.notes.push_back("No membership inference on the run's model: " + command("mia", folder, folder + "/mia.h5"));
+  }
+  if (run.after && !run.after->model_sha256.empty() && run.checkpoint && fs::exists(run.checkpoint_folder / "manifest.json") &&
+      run.after->model_sha256 != sha256_file(run.checkpoint_folder / "manifest.json"))
+    run.notes.push_back(fmt::format(
+        "{} is about {}, not about this run's newest checkpoint: an export of it, an older checkpoint or another model.",
+        run.after->path.string(), run.after->model));
+  if (run.before && run.checkpoint && run.before->model_sha256 != run.checkpoint->model_sha256)
+    run.notes.push_back(fmt::format("{} is about {}, which is not the model that this run began from (SHA-256 differs).",
+                                    run.before->path.string(), run.before->model));
+}
+
+}  // namespace
+
+std::string ReportRun::option(const std::string& key) const {
+  const auto found = options.find(key);
+  return found == options.end() ? std::string() : found->second;
+}
+
+std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
+  std::vector<ReportRun> runs;
+  for (const std::string& folder : config.runs) {
+    // "runs/a/" and "runs/a" are one folder.
+    const fs::path path = (fs::path(folder) / "").lexically_normal().parent_path();
+    runs.push_back(read_run(path.empty() ? fs::path(folder) : path, runs.size() + 1));
+  }
+  for (const std::string& file : config.before) attach_before(file, runs);
+  if (!config.after.empty() && runs.size() > 1)
+    fail(ExitCode::usage,
+         "--after needs a report of one run; of several, put each run's files into its folder as eval.h5 and mia.h5");
+  for (const std::string& file : config.after) {
+    if (holds_attacks(file))
+      runs.front().attacks_after = read_attacks(file);
+    else
+      runs.front().after = read_report_evaluation(file);
+  }
+  for (ReportRun& run : runs) {
+    read_in_run_evaluations(RunFolder{run.folder}, run);
+    note_missing(run);
+  }
+  return runs;
+}
+
+}  // namespace expunge

@@ -1,0 +1,19 @@
+// Running another program, without a shell.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace expunge {
+
+struct Finished {
+  int status;  ///< exit status; -1 when a signal ended it
+  std::string output, errors;
+};
+
+/// Runs `command` (found along PATH) with `input` as its standard input, to its end. Nothing where there is no such program;
+/// throws Error(internal) when it cannot be started for another reason.
+std::optional<Finished> run_program(const std::vector<std::string>& command, const std::string& input);
+
+}  // namespace expunge

@@ -1,0 +1,43 @@
+// --tensorboard: an event file that TensorBoard reads.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "expunge/train/metrics_file.h"
+
+namespace expunge {
+
+// An event file is a sequence of TFRecords, each holding one message `Event` of TensorFlow's event.proto:
+//   record:  uint64 length | uint32 masked CRC-32C of the length | data | uint32 masked CRC-32C of the data, little-endian
+//   Event:   1 wall_time (double) | 2 step (int64) | 3 file_version (string) | 5 summary | 7 session_log
+//   Summary: 1 value (repeated): 1 tag (string) | 2 simple_value (float)      SessionLog: 1 status (enum, START = 1)
+
+/// The record that frames `data`.
+std::string tf_record(std::string_view data);
+/// Event messages.
+std::string version_event(double wall_time);
+/// From this event on, TensorBoard forgets what other files of the folder say of `step` and later.
+std::string start_event(double wall_time, std::int64_t step);
+std::string scalar_event(double wall_time, std::int64_t step, const std::vector<std::pair<std::string, float>>& scalars);
+
+class TensorboardFile {
+ public:
+  /// A new events.out.tfevents.* in `folder`, for steps after `last_step`. Throws Error(output).
+  TensorboardFile(const std::filesystem::path& folder, std::int64_t last_step);
+  /// A scalar train/<column> for each figure that is a finite number.
+  void append(const StepMetrics& metrics);
+
+ private:
+  void write(const std::string& event);
+
+  std::filesystem::path path_;
+  std::ofstream file_;
+};
+
+}  // namespace expunge

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# The report of runs in every state: evaluated, bare, unfinished, of hostile names; and the logs beside metrics.h5.
+source "$(dirname "$0")/common.sh" "$1"
+make_inputs
+quiet=(--quiet)
+ranks 2 "$expunge" "${train[@]}" "${quiet[@]}" --learning-rate 1e-2 --max-steps 60 --output-dir base
+unlearn=("$expunge" unlearn --model base --tokens tokens.h5 --domain papers --method gradient_ascent --lr-scheduler-type constant
+         --max-steps 4 --global-batch-size 6)
+evaluate=("$expunge" eval --tokens tokens.h5 --domain papers "${quiet[@]}")
+
+# Without --output-dir the run is named after its settings, and the log says so. Logs go on over a resume.
+logs=(--learning-rate 2e-3 --log-jsonl log.jsonl --tensorboard on)
+ranks 2 "${unlearn[@]}" "${logs[@]}" --save-steps 2 2>log.txt
+run=output/papers/base/2_rank_bs_1_gas_3_lr_2.0e_3_epoch1/unlearn/gradient_ascent
+[[ -f $run/config ]] || { find output; die "the run is not at $run"; }
+grep -q "run folder $run" log.txt || die "the log does not say $run"
+rm "$run/checkpoints/step-000004/manifest.json"
+ranks 2 "${unlearn[@]}" "${logs[@]}" "${quiet[@]}" 2>log.txt
+[[ $(jq -c .step log.jsonl | tr '\n' ' ') == "1 2 3 4 " ]] || die "steps of the log: $(jq -c .step log.jsonl)"
+[[ $(jq -s '.[3].loss == (.[3].loss_forget | -.) and .[3].loss_retain == null' log.jsonl) == true ]] || die "figures of the log"
+[[ $(ls "$run"/tensorboard/events.out.tfevents.* | wc -l) == 2 ]] || die "event files"
+
+# A run with evaluations, beside one that has none and one that is unfinished.
+"${evaluate[@]}" --model base --output before.h5 >/dev/null
+"${evaluate[@]}" --model "$run" --output "$run/eval.h5" >/dev/null
+ranks 2 "${unlearn[@]}" "${quiet[@]}" --learning-rate 1e-3 --output-dir second
+"${evaluate[@]}" --model second --output second/eval.h5 >/dev/null
+cp -r second bare && rm bare/eval.h5
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --save-steps 1 --output-dir unfinished
+rm -r unfinished/checkpoints/step-00000[34]
+report=("$expunge" report "${quiet[@]}")
+
+"${report[@]}" "$run/" second bare unfinished base --before before.h5 --output report.html --pretraining-tokens 1e9
+hash=$(h5dump -a /model_sha256 before.h5 | grep -oE '[0-9a-f]{64}')
+rounded() { printf '%.4g' "$(attribute "$@")"; }
+for text in "$hash" "$(rounded before.h5 /papers/forget perplexity)" "$(rounded "$run/eval.h5" /papers/forget perplexity)" \
+    "$(rounded before.h5 /papers/approximate perplexity)" "times less than retraining" "Pareto" "step 2 of 4" "step-000004" \
+    "expunge mia --model" "The run's model has not been evaluated" \
+    "nothing was to be forgotten" "Jin Yao"; do
+  for page in report.html report.md; do
+    sed 's/&#39;/'"'"'/g; s/\\//g; s/<wbr>//g' "$page" | grep -- "$text" >/dev/null || die "$page lacks: $text"
+  done
+done
+# 6 x parameters x tokens, the parameters counted from the checkpoint's shapes.
+tokens=$(jq -s 'map(.tokens) | add' log.jsonl)
+parameters=$(h5dump -H -g /parameters "$run/checkpoints/step-000004/checkpoint.h5" |
+  sed -nE 's/.*SIMPLE \{ \( ([0-9, ]+) \) .*/\1/p' | awk -F, '{ n += $1 * (NF > 1 ? $2 : 1) } END { print n }')
+flops=$(awk "BEGIN { printf \"%.3g\", 6 * $parameters * $tokens }")
+grep -qF "$flops FLOP = 6 x" report.html || die "expected $flops FLOP"
+# The page stands alone.
+! grep -qE 'https?://|<script|<link|@import|src=|url\(http' report.html || die "the page refers to something elsewhere"
+ids=$(grep -oE " id=['\"][^'\"]+" report.html | sort | uniq -d)
+[[ -z $ids ]] || die "ids that stand twice: $ids"
+if command -v gnuplot >/dev/null; then
+  grep -q "<svg" report.html || die "no plots"
+  for figure in front loss-R1 perplexity-R1; do
+    [[ -s report-figures/$figure.svg ]] || die "no figure $figure"
+    grep -q "report-figures/$figure.svg" report.md || die "report.md does not show $figure"
+  done
+fi
+if command -v xmllint >/dev/null; then
+  # xmllint knows the elements of HTML 4 only.
+  ! xmllint --html --noout --nodefdtd report.html 2>&1 | grep -v "Tag [a-zA-Z]* invalid" | grep "error" || die "report.html is not well-formed"
+  [[ ! -d report-figures ]] || xmllint --noout report-figures/*.svg || die "a figure is not well-formed"
+fi
+
+# A run that evaluated itself needs no other evaluation.
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --output-dir inside
+"${report[@]}" inside --output inside.html
+for text in "$(rounded before.h5 /papers/forget perplexity)" "Distance to approximate retraining" "as evaluated inside the run"; do
+  grep -q -- "$text" inside.html || { [[ $text == as* ]] && ! command -v gnuplot >/dev/null; } || die "inside.html lacks: $text"
+done
+
+# Without gnuplot: no plots, and a warning that names the package.
+expect_exit 0 "gnuplot-nox" env PATH=/nonexistent "$expunge" report second --before before.h5 --output plain.html
+[[ ! -e plain-figures ]] && ! grep -q "<svg" plain.html && grep -q gnuplot-nox plain.html || die "plain.html"
+"${report[@]}" bare --before before.h5 --after second/eval.h5 --output one.html --title 'A & B'
+grep -q '<title>A &amp; B</title>' one.html || die "title"
+
+# Names that would be markup.
+evil='<img src=x onerror=alert(1)>&"|`id`'
+mkdir -p "evil/$evil" && cp texts/papers/*.jsonl "evil/$evil/"
+"$expunge" tokenize --tokenizer init --data evil --output evil.h5 --max-length 64 "${quiet[@]}"
+"$expunge" unlearn --model base --tokens evil.h5 --domain "$evil" --method gradient_ascent --max-steps 1 "${quiet[@]}" --output-dir evil-run
+"$expunge" eval --model evil-run --tokens evil.h5 --domain "$evil" --output evil-run/eval.h5 "${quiet[@]}" >/dev/null
+"${report[@]}" evil-run --output evil.html
+! grep -q '<img' evil.html && grep -q '&lt;img' evil.html || die "evil.html"
+quoted=$(sed -nE 's/^> No membership.*--domain (.*) --output.*/\1/p' evil.md | sed 's/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/\\//g')
+[[ $quoted == "'$evil'" ]] || die "the command for a hostile name is not quoted: $quoted"
+! grep -vE '^    ' evil.md | grep -qE '<img|[^\\]`' || die "evil.md"
+
+# Bad input.
+expect_exit 3 "not a run folder" "${report[@]}" texts --output x.html
+expect_exit 3 "not a folder" "${report[@]}" nowhere --output x.html
+head -c 2000 second/eval.h5 >bare/eval.h5
+expect_exit 3 "bare/eval.h5" "${report[@]}" bare --output x.html
+expect_exit 3 "tokens.h5.*model" "${report[@]}" second --after tokens.h5 --output x.html
+expect_exit 2 "no run began from" "${report[@]}" second --before second/eval.h5 --output x.html
+expect_exit 2 "--after needs a report of one run" "${report[@]}" second "$run" --after before.h5 --output x.html
+expect_exit 2 "needs RUN" "${report[@]}" --output x.html
+expect_exit 4 "exists already" "${report[@]}" second --output report.html
+expect_exit 4 "cannot" "${report[@]}" second --output nowhere/x.html
+expect_exit 4 "is not a step" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
+[[ ! -e x.html ]] || die "a refused report was written"
+echo passed
