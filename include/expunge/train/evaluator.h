@@ -1,6 +1,7 @@
 // One pass of the model over a split: the figures of every sequence.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,20 @@ struct EvaluationBatching {
   std::size_t max_samples;         ///< first sequences of the split; 0: all
 };
 
-/// Sequences are dealt to ranks; every rank gets the figures of all, in the order of the split. Collective. Every id must lie
+/// What is kept of a sequence: a row of numbers from the scores of its targets, `width` in all.
+struct Summary {
+  std::size_t width;
+  Moments moments;  ///< whether the scores hold them
+  std::function<std::vector<double>(const TargetScores&)> row;
+};
+
+/// Sequences are dealt to ranks; every rank gets the rows of all, in the order of the split. Collective. Every id must lie
 /// below the model's vocabulary.
+template <Element T>
+std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching,
+                                             const Summary& summary);
+
+/// score_split() for the figures of evaluation.
 template <Element T>
 std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching);
 
