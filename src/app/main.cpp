@@ -59,9 +59,10 @@ std::vector<Command> commands() {
       command<EvalConfig>("eval", "Measures perplexity, accuracy and memorisation of a model on a domain's splits.",
                           "mpirun -n 2 expunge eval --model output/unlearn --tokens tokens.h5 --domain arxiv --output eval.h5",
                           Ranks::any, eval_options, start_evaluation),
-      command<MembershipConfig>("mia", "Infers membership: can texts the model was trained on be told from texts it never saw?",
-                                "mpirun -n 2 expunge mia --model output/unlearn --tokens tokens.h5 --domain arxiv --output mia.h5",
-                                Ranks::any, mia_options, start_membership),
+      command<MembershipConfig>(
+          "mia", "Infers membership: can texts the model was trained on be told from texts it never saw?",
+          "mpirun -n 2 expunge mia --model output/unlearn --tokens tokens.h5 --domain arxiv --output mia.h5", Ranks::any,
+          mia_options, start_membership),
       command<ExportConfig>("export", "Writes a checkpoint as a Hugging Face model folder.",
                             "expunge export --checkpoint output/unlearn --output-dir models/unlearned", Ranks::one,
                             export_options, start_export),
