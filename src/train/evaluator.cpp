@@ -29,11 +29,15 @@ TargetScores target_scores(const TokenBatch& batch, const TokenScores<A>& scores
 
 }  // namespace
 
+std::string full_split_name(const std::string& domain, const std::string& split) {
+  return split.find('/') == std::string::npos ? domain + "/" + split : split;
+}
+
 std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
                                            const std::vector<std::string>& asked) {
   static const std::string kGeneral = "general/evaluation";
   std::vector<std::string> splits;
-  for (const std::string& split : asked) splits.push_back(split.find('/') == std::string::npos ? domain + "/" + split : split);
+  for (const std::string& split : asked) splits.push_back(full_split_name(domain, split));
   if (!splits.empty()) return splits;
   for (const std::string& split : tokens.splits(domain)) splits.push_back(domain + "/" + split);
   if (domain != "general" && tokens.has(kGeneral)) splits.push_back(kGeneral);

@@ -32,7 +32,8 @@ struct Sides {
 
 /// As many non-members as members, where there are as many.
 Sides choose_sides(const Session& session, const MembershipConfig& config, const TokenFile& tokens, int vocabulary) {
-  const std::string members = full_name(config, config.members), non_members = full_name(config, config.non_members);
+  const std::string members = full_split_name(config.domain, config.members);
+  const std::string non_members = full_split_name(config.domain, config.non_members);
   if (members == non_members)
     fail(ExitCode::usage, fmt::format("--members and --non-members are both {}: name two splits", members));
   Sides sides{{members, tokens.split(members, vocabulary), 0}, {non_members, tokens.split(non_members, vocabulary), 0}};

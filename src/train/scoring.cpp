@@ -12,10 +12,6 @@ EvaluationBatching batching_of(const ScoringConfig& config) {
           static_cast<std::size_t>(config.compute.micro_batch_tokens), static_cast<std::size_t>(config.max_eval_samples)};
 }
 
-std::string full_name(const ScoringConfig& config, const std::string& split) {
-  return split.find('/') == std::string::npos ? config.domain + "/" + split : split;
-}
-
 void check_output(const ScoringConfig& config) {
   if (!config.overwrite && std::filesystem::exists(config.output))
     fail(ExitCode::output,

@@ -44,8 +44,6 @@ auto in_element_type(DType dtype, Work work) {
 }
 
 EvaluationBatching batching_of(const ScoringConfig& config);
-/// "domain/split" of a split that may name its own domain.
-std::string full_name(const ScoringConfig& config, const std::string& split);
 /// Throws Error(output) where the output exists and is not to be replaced.
 void check_output(const ScoringConfig& config);
 /// Collective; the hash of the token file is taken on rank 0 alone.
