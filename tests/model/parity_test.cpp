@@ -182,6 +182,23 @@ TYPED_TEST(ParityTest, ScoresEqualThoseOfHuggingFace) {
   expect_same_scores<TypeParam>("tiny_llama_tied");
 }
 
+/// Scores are made in chunks of at most 1024 tokens; a sequence's do not depend on the chunk they fall into.
+TYPED_TEST(ParityTest, ScoresDoNotDependOnTheChunk) {
+  Fixture<TypeParam> fixture("tiny_llama");
+  const auto expected = fixture.llama.score(fixture.batch, Moments::include);
+  const auto n = fixture.batch.ids.size();
+  TokenBatch batch;
+  std::size_t copies = 0;
+  for (; batch.ids.size() <= 2500; ++copies)
+    for (const auto& sequence : fixture.sequences) batch.append(sequence);
+  const auto scores = fixture.llama.score(batch, Moments::include);
+  for (const auto part : {&TokenScores<TypeParam>::nll, &TokenScores<TypeParam>::mean, &TokenScores<TypeParam>::variance}) {
+    ASSERT_EQ((scores.*part).size(), copies * n);
+    for (std::size_t t = 0; t < copies * n; ++t)
+      ASSERT_NEAR((scores.*part)[t], (expected.*part)[t % n], 1e-4 * std::abs((expected.*part)[t % n]) + 1e-6) << t;
+  }
+}
+
 template <Element T>
 void expect_same_gradients(const std::string& name) {
   Fixture<T> fixture(name);
