@@ -17,7 +17,7 @@ class Workspace {
 
   /// Makes room for `tokens` tokens; `keep` for the backward pass. Grows only.
   void reserve(int tokens, bool keep) {
-    if (tokens <= tokens_ && (kept_ || !keep)) return;
+    if (!blocks_.empty() && tokens <= tokens_ && (kept_ || !keep)) return;  // a rank's first micro-batch may be empty
     tokens_ = std::max(tokens, tokens_);
     kept_ = kept_ || keep;
     owned_.clear();

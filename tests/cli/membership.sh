@@ -42,6 +42,10 @@ done
 [[ $(attribute fresh-mia.h5 /results/loss members) == 8 && $(attribute fresh-mia.h5 /results/loss non_members) == 8 ]] ||
   die "--max-eval-samples"
 h5ls fresh-mia.h5/results | grep -q reference && die "reference without a reference model"
+# More ranks than sequences: some have nothing to do, and nothing changes.
+"${mia[@]}" --model base --output few.h5 --max-eval-samples 2 >/dev/null
+ranks 4 "${mia[@]}" --model base --output few-four.h5 --max-eval-samples 2 >/dev/null
+h5diff few.h5 few-four.h5 || die "more ranks than sequences"
 
 # Fewer non-members than members: all of them, and a warning. Other inputs are refused.
 "${mia[@]}" --model base --members papers/retain --non-members general/evaluation --output fewer.h5 >out.txt 2>&1
