@@ -26,8 +26,7 @@ constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 constexpr std::size_t kRowsShown = 10;
 
 void show_tensors(const std::map<std::string, TensorInfo>& tensors) {
-  for (const auto& [name, info] : tensors)
-    fmt::print("  {:<56} {:<5} {}\n", name, info.dtype, fmt::join(info.shape, " x "));
+  for (const auto& [name, info] : tensors) fmt::print("  {:<56} {:<5} {}\n", name, info.dtype, fmt::join(info.shape, " x "));
 }
 
 void show_safetensors(const fs::path& path) {
@@ -105,11 +104,23 @@ void show_evaluation(const fs::path& path) {
                f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
 }
 
+void show_membership(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
+  fmt::print("membership inference on {} ({}): {} against {} of {}\n", text("model"), text("dtype"), text("members"),
+             text("non_members"), text("tokens"));
+  for (const std::string& attack : file.children("/results")) {
+    const auto figure = [&](const char* name) { return file.read_attribute<double>("/results/" + attack, name); };
+    fmt::print("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %\n", attack, figure("auc"),
+               figure("auc_low"), figure("auc_high"), 100 * figure("tpr_at_1"), 100 * figure("best_accuracy"));
+  }
+}
+
 void show_tokens(const fs::path& path) {
   const TokenFile file(path);
   const TokenFileInfo& info = file.info();
-  fmt::print("token file, sequences of at most {} ids, vocabulary {}\n  tokenizer_sha256 {}\n", info.max_length, info.vocabulary_size,
-             info.tokenizer_sha256);
+  fmt::print("token file, sequences of at most {} ids, vocabulary {}\n  tokenizer_sha256 {}\n", info.max_length,
+             info.vocabulary_size, info.tokenizer_sha256);
   fmt::print("{:<28}{:>12}{:>12}{:>14}{:>10}\n", "split", "documents", "sequences", "tokens", "dropped");
   for (const std::string& domain : file.domains()) {
     for (const std::string& split : file.splits(domain)) {
@@ -125,9 +136,11 @@ void show_hdf5(const fs::path& path) {
   if (file.has_attribute("/", "tokenizer_sha256")) return show_tokens(path);
   if (file.exists("/train")) return show_metrics(path);
   if (file.exists("/parameters")) return show_checkpoint(path.parent_path());
+  if (file.exists("/results")) return show_membership(path);
   if (file.has_attribute("/", "model_sha256")) return show_evaluation(path);
-  fail(ExitCode::bad_input, fmt::format("{}: an HDF5 file, but not one of expunge's (tokens, metrics, checkpoint, evaluation)",
-                                        path.string()));
+  fail(ExitCode::bad_input,
+       fmt::format("{}: an HDF5 file, but not one of expunge's (tokens, metrics, checkpoint, evaluation, membership)",
+                   path.string()));
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ int start_evaluation(EvalConfig& config) {
   return in_session(config.compute.device, config.quiet, [&](Session& session) { run_evaluation(session, config); });
 }
 
+int start_membership(MembershipConfig& config) {
+  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_membership(session, config); });
+}
+
 int start_export(ExportConfig& config) {
   return in_session("cpu", config.quiet,
                     [&](Session& session) { run_export(session, config.checkpoint, config.output_dir, config.dtype); });
@@ -59,9 +63,13 @@ std::vector<Command> commands() {
                            "mpirun -n 8 expunge unlearn --model models/Yi-6B --tokens tokens.h5 --domain arxiv \\\n"
                            "    --method gradient_ascent --bf16 --global-batch-size 480 --output-dir output/unlearn",
                            Ranks::any, unlearn_options, start_training),
-      command<EvalConfig>("eval", "Measures perplexity and accuracy of a model on a domain's splits.",
+      command<EvalConfig>("eval", "Measures perplexity, accuracy and memorisation of a model on a domain's splits.",
                           "mpirun -n 2 expunge eval --model output/unlearn --tokens tokens.h5 --domain arxiv --output eval.h5",
                           Ranks::any, eval_options, start_evaluation),
+      command<MembershipConfig>(
+          "mia", "Infers membership: can texts the model was trained on be told from texts it never saw?",
+          "mpirun -n 2 expunge mia --model output/unlearn --tokens tokens.h5 --domain arxiv --output mia.h5", Ranks::any,
+          mia_options, start_membership),
       command<ExportConfig>("export", "Writes a checkpoint as a Hugging Face model folder.",
                             "expunge export --checkpoint output/unlearn --output-dir models/unlearned", Ranks::one,
                             export_options, start_export),

@@ -28,6 +28,7 @@ OptionTable tokenize_options(TokenizeOptions& config);
 OptionTable train_options(TrainConfig& config);
 OptionTable unlearn_options(TrainConfig& config);
 OptionTable eval_options(EvalConfig& config);
+OptionTable mia_options(MembershipConfig& config);
 OptionTable export_options(ExportConfig& config);
 OptionTable report_options(ReportConfig& config);
 OptionTable inspect_options(InspectConfig& config);

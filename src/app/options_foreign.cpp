@@ -18,7 +18,10 @@ const std::vector<Foreign>& table() {
        {"model-name-or-path", "target-model-name-or-path", "unlearned-model-name-or-path", "model-path", "model-name"}},
       {"use the subcommand expunge unlearn", {"do-unlearn"}},
       {"use the subcommand expunge train", {"do-train"}},
-      {"use the subcommand expunge eval", {"do-eval", "do-predict", "do-unlearn-eval"}},
+      {"use the subcommand expunge eval, or expunge mia for membership inference",
+       {"do-eval", "do-predict", "do-unlearn-eval"}},
+      {"use the subcommand expunge mia", {"do-mia", "mia"}},
+      {"use --reference-model", {"reference-model-path", "reference-model-name-or-path", "ref-model"}},
       {"use --method", {"unlearn-method"}},
       {"it is what --method random_label does unless --top-k, --top-p or --rm-groundtruth is given; leave it out",
        {"completely-random"}},
@@ -41,7 +44,8 @@ const std::vector<Foreign>& table() {
       {"it is always so, a rank reads its own share of the weights; leave it out", {"low-cpu-mem-usage"}},
       {"use --output-dir", {"output-sufix", "output-suffix", "output-path"}},
       {"the result is one file: use --output FILE", {"output-dir"}},
-      {"a run folder is what it clears; expunge eval has --overwrite for its file", {"overwrite-output-dir"}},
+      {"a run folder is what it clears; expunge eval and expunge mia have --overwrite for their file",
+       {"overwrite-output-dir"}},
 
       // Hugging Face's trainer.
       {"use --bf16; float16 is not supported, its range is too small for training without loss scaling",

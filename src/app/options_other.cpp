@@ -1,4 +1,4 @@
-// Options that commands share, and those of tokenize, eval, export and inspect.
+// Options that commands share, and those of tokenize, eval, mia, export and inspect.
 #include <fmt/format.h>
 
 #include "app/options_commands.h"
@@ -16,6 +16,28 @@ Option export_dtype_option(std::optional<DType>& dtype) {
   return choice<std::optional<DType>>("dtype", dtype,
                                       {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float16", DType::float16}},
                                       "element type of the written weights; without it, what the model's config.json says");
+}
+
+std::vector<Option> scoring_input(ScoringConfig& c, std::string domain_help) {
+  return {required(path("model", "DIR", c.model, "model folder, run folder or checkpoint folder")),
+          required(path("tokens", "FILE", c.tokens, "token file of expunge tokenize")),
+          required(text("domain", "NAME", c.domain, std::move(domain_help))),
+          whole("max-eval-samples", c.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
+          config_option()};
+}
+
+std::vector<Option> scoring_output(ScoringConfig& c) {
+  return {required(path("output", "FILE", c.output, "file of results to write (HDF5)")),
+          flag("overwrite", c.overwrite, "replace the file of results where there is one"), quiet_option(c.quiet)};
+}
+
+void add_scoring_compute(OptionTable& table, ScoringConfig& c) {
+  std::vector<Option> compute = shared_compute_options(c.compute);
+  compute.push_back(whole("per-device-eval-batch-size", c.per_device_eval_batch_size, 1, "sequences in a rank's micro-batch"));
+  compute.push_back(whole("micro-batch-tokens", c.compute.micro_batch_tokens, 0,
+                          "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"));
+  table.group("Computing", std::move(compute));
+  table.then([&c](const OptionTable& given) { check_compute(c.compute, given); });
 }
 
 }  // namespace
@@ -88,23 +110,28 @@ OptionTable tokenize_options(TokenizeOptions& c) {
 
 OptionTable eval_options(EvalConfig& c) {
   OptionTable table("eval");
-  table.group("Input",
-              {required(path("model", "DIR", c.model, "model folder, run folder or checkpoint folder")),
-               required(path("tokens", "FILE", c.tokens, "token file of expunge tokenize")),
-               required(text("domain", "NAME", c.domain, "domain to evaluate")),
-               list("split", "SPLIT", c.splits, "split to evaluate; without it, all of the domain and general/evaluation"),
-               whole("max-eval-samples", c.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
-               config_option()});
-  table.group("Output",
-              {required(path("output", "FILE", c.output, "file of results to write (HDF5)")),
-               flag("overwrite", c.overwrite, "replace the file of results where there is one"),
-               path("compare", "FILE", c.compare, "earlier file of results to print beside these"), quiet_option(c.quiet)});
-  std::vector<Option> compute = shared_compute_options(c.compute);
-  compute.push_back(whole("per-device-eval-batch-size", c.per_device_eval_batch_size, 1, "sequences in a rank's micro-batch"));
-  compute.push_back(whole("micro-batch-tokens", c.compute.micro_batch_tokens, 0,
-                          "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"));
-  table.group("Computing", std::move(compute));
-  table.then([&c](const OptionTable& given) { check_compute(c.compute, given); });
+  std::vector<Option> input = scoring_input(c, "domain to evaluate");
+  input.push_back(list("split", "SPLIT", c.splits, "split to evaluate; without it, all of the domain and general/evaluation"));
+  table.group("Input", std::move(input));
+  std::vector<Option> output = scoring_output(c);
+  output.push_back(path("compare", "FILE", c.compare, "earlier file of results to print beside these"));
+  table.group("Output", std::move(output));
+  add_scoring_compute(table, c);
+  return table;
+}
+
+OptionTable mia_options(MembershipConfig& c) {
+  OptionTable table("mia");
+  std::vector<Option> input = scoring_input(c, "domain of the two splits");
+  input.push_back(text("members", "SPLIT", c.members, "split that the model was trained on"));
+  input.push_back(text("non-members", "SPLIT", c.non_members,
+                       "split of the same kind that it has not seen; as many sequences are used as there are members"));
+  input.push_back(path("reference-model", "DIR", c.reference_model, "model for the attack by reference; without it, none"));
+  table.group("Input", std::move(input));
+  std::vector<Option> output = scoring_output(c);
+  output.push_back(seed("seed", c.seed, "seed of the resamples that give the interval of the AUC"));
+  table.group("Output", std::move(output));
+  add_scoring_compute(table, c);
   return table;
 }
 

@@ -264,6 +264,7 @@ std::vector<T> Hdf5File::read_all(const std::string& dataset) const {
   template std::vector<T> Hdf5File::read_all<T>(const std::string&) const;
 EXPUNGE_HDF5_ELEMENT(float)
 EXPUNGE_HDF5_ELEMENT(double)
+EXPUNGE_HDF5_ELEMENT(std::uint8_t)
 EXPUNGE_HDF5_ELEMENT(std::int32_t)
 EXPUNGE_HDF5_ELEMENT(std::uint32_t)
 EXPUNGE_HDF5_ELEMENT(std::int64_t)

@@ -52,6 +52,7 @@ template <typename T>
 hid_t type_of() {
   if constexpr (std::same_as<T, float>) return H5T_NATIVE_FLOAT;
   if constexpr (std::same_as<T, double>) return H5T_NATIVE_DOUBLE;
+  if constexpr (std::same_as<T, std::uint8_t>) return H5T_NATIVE_UINT8;
   if constexpr (std::same_as<T, std::int32_t>) return H5T_NATIVE_INT32;
   if constexpr (std::same_as<T, std::uint32_t>) return H5T_NATIVE_UINT32;
   if constexpr (std::same_as<T, std::int64_t>) return H5T_NATIVE_INT64;

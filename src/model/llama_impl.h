@@ -51,15 +51,29 @@ std::size_t Llama<T>::workspace_bytes() const {
 }
 
 template <Element T>
-auto Llama<T>::score(const TokenBatch& batch) -> TokenScores<A> {
+auto Llama<T>::score(const TokenBatch& batch, Moments moments) -> TokenScores<A> {
   Workspace<T>& w = *workspace_;
   w.reserve(batch.tokens(), false);
   const DeviceBatch device(batch, params_.runtime());
   forward(batch, device, config_.num_hidden_layers);
   const Head head = open_head(batch.tokens());
-  for (int begin = 0; begin < batch.tokens(); begin += w.chunk())
-    score_rows(head, {begin, std::min(begin + w.chunk(), batch.tokens()), {}}, device, nullptr);
-  return read_scores(batch.tokens());
+  Stream& stream = params_.runtime().compute;
+  const std::size_t moment_rows = moments == Moments::include ? batch.ids.size() : 0;
+  Buffer<A> mean(params_.runtime().device, moment_rows), variance(params_.runtime().device, moment_rows);
+  for (int begin = 0; begin < batch.tokens(); begin += w.chunk()) {
+    const int end = std::min(begin + w.chunk(), batch.tokens());
+    score_rows(head, {begin, end, {}}, device, nullptr);
+    if (moment_rows > 0)
+      kernels_.log_prob_moments(stream, mean.data() + begin, variance.data() + begin, w.logits(), w.lse() + begin, end - begin,
+                                config_.vocab_size);
+  }
+  TokenScores<A> scores = read_scores(batch.tokens());
+  for (const auto& [to, from] : {std::pair(&scores.mean, &mean), std::pair(&scores.variance, &variance)}) {
+    to->resize(moment_rows);
+    copy_bytes(stream, to->data(), from->data(), from->bytes());
+  }
+  stream.synchronize();
+  return scores;
 }
 
 template <Element T>

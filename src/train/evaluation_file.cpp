@@ -6,16 +6,20 @@
 
 namespace expunge {
 
-void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
-                      const std::vector<SplitResult>& results) {
-  PendingFile pending(path);
-  Hdf5File file = Hdf5File::create(pending.temporary());
+void write_source(Hdf5File& file, const EvaluationSource& source) {
   file.write_attribute("/", "model", source.model);
   file.write_attribute("/", "model_sha256", source.model_sha256);
   file.write_attribute("/", "tokens", source.tokens);
   file.write_attribute("/", "tokens_sha256", source.tokens_sha256);
   file.write_attribute("/", "dtype", source.dtype);
   file.write_attribute("/", "version", std::string(EXPUNGE_VERSION));
+}
+
+void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
+                      const std::vector<SplitResult>& results) {
+  PendingFile pending(path);
+  Hdf5File file = Hdf5File::create(pending.temporary());
+  write_source(file, source);
   for (const SplitResult& result : results) {
     const std::string group = "/" + result.split;
     file.create_group(group);
@@ -23,22 +27,22 @@ void write_evaluation(const std::filesystem::path& path, const EvaluationSource&
     file.write_attribute(group, "perplexity", figures.perplexity);
     file.write_attribute(group, "token_perplexity", figures.token_perplexity);
     file.write_attribute(group, "accuracy", figures.accuracy);
+    file.write_attribute(group, "exact_memorisation", figures.exact_memorisation());
+    file.write_attribute(group, "extraction_strength", figures.extraction_strength);
     file.write_attribute(group, "sequences", figures.sequences);
     file.write_attribute(group, "tokens", figures.tokens);
-    std::vector<double> nll, accuracy;
+    std::vector<double> nll, accuracy, extraction_strength;
     std::vector<std::uint64_t> tokens;
     for (const SequenceFigures& sequence : result.sequences) {
       nll.push_back(sequence.nll);
       accuracy.push_back(sequence.accuracy);
+      extraction_strength.push_back(sequence.extraction_strength);
       tokens.push_back(sequence.tokens);
     }
-    const auto put = [&]<typename V>(const char* name, const std::vector<V>& values) {
-      file.create_dataset<V>(group + "/" + name, {values.size()});
-      file.write<V>(group + "/" + name, 0, values);
-    };
-    put("nll", nll);
-    put("accuracy", accuracy);
-    put("tokens", tokens);
+    write_values(file, group + "/nll", nll);
+    write_values(file, group + "/accuracy", accuracy);
+    write_values(file, group + "/extraction_strength", extraction_strength);
+    write_values(file, group + "/tokens", tokens);
   }
   file.close();
   pending.commit();
@@ -50,9 +54,10 @@ std::map<std::string, SplitFigures> read_evaluation(const std::filesystem::path&
   for (const std::string& domain : file.children("/")) {
     for (const std::string& split : file.children("/" + domain)) {
       const std::string name = domain + "/" + split, group = "/" + name;
-      results[name] = {file.read_attribute<double>(group, "perplexity"), file.read_attribute<double>(group, "token_perplexity"),
-                       file.read_attribute<double>(group, "accuracy"), file.read_attribute<std::uint64_t>(group, "sequences"),
-                       file.read_attribute<std::uint64_t>(group, "tokens")};
+      results[name] = {
+          file.read_attribute<double>(group, "perplexity"),    file.read_attribute<double>(group, "token_perplexity"),
+          file.read_attribute<double>(group, "accuracy"),      file.read_attribute<std::uint64_t>(group, "sequences"),
+          file.read_attribute<std::uint64_t>(group, "tokens"), file.read_attribute<double>(group, "extraction_strength")};
     }
   }
   return results;

@@ -2,34 +2,42 @@
 #include "expunge/train/evaluator.h"
 
 #include <algorithm>
-#include <array>
 
+#include "expunge/core/error.h"
 #include "expunge/data/batches.h"
 
 namespace expunge {
 namespace {
 
-/// Figures of a scored batch's sequence s.
+/// What a scored batch says of sequence s.
 template <typename A>
-SequenceFigures figures(const TokenBatch& batch, const TokenScores<A>& scores, int s) {
-  const auto first = static_cast<std::size_t>(batch.offsets[static_cast<std::size_t>(s)]);
-  const auto targets = static_cast<std::size_t>(batch.targets(s));
-  std::vector<double> nll(targets);
-  std::vector<std::uint8_t> hits(targets);
-  for (std::size_t t = 0; t < targets; ++t) {
-    nll[t] = static_cast<double>(scores.nll[first + t]);
-    hits[t] = scores.predictions[first + t] == batch.labels[first + t];
+TargetScores target_scores(const TokenBatch& batch, const TokenScores<A>& scores, int s) {
+  const auto first = batch.offsets[static_cast<std::size_t>(s)];
+  const auto n = static_cast<std::size_t>(batch.targets(s));
+  const auto part = [&](const std::vector<A>& values) {
+    if (values.empty()) return std::vector<double>();
+    return std::vector<double>(values.begin() + first, values.begin() + first + batch.targets(s));
+  };
+  TargetScores result{part(scores.nll), std::vector<std::uint8_t>(n), part(scores.mean), part(scores.variance)};
+  for (std::size_t t = 0; t < n; ++t) {
+    result.log_prob[t] = -result.log_prob[t];
+    const std::size_t at = static_cast<std::size_t>(first) + t;
+    result.hit[t] = scores.predictions[at] == batch.labels[at];
   }
-  return summarise_sequence(nll, hits);
+  return result;
 }
 
 }  // namespace
+
+std::string full_split_name(const std::string& domain, const std::string& split) {
+  return split.find('/') == std::string::npos ? domain + "/" + split : split;
+}
 
 std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
                                            const std::vector<std::string>& asked) {
   static const std::string kGeneral = "general/evaluation";
   std::vector<std::string> splits;
-  for (const std::string& split : asked) splits.push_back(split.find('/') == std::string::npos ? domain + "/" + split : split);
+  for (const std::string& split : asked) splits.push_back(full_split_name(domain, split));
   if (!splits.empty()) return splits;
   for (const std::string& split : tokens.splits(domain)) splits.push_back(domain + "/" + split);
   if (domain != "general" && tokens.has(kGeneral)) splits.push_back(kGeneral);
@@ -37,35 +45,53 @@ std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::s
 }
 
 template <Element T>
-std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching) {
+std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching,
+                                             const Summary& summary) {
   const Runtime& runtime = model.params().runtime();
-  const std::size_t all = split.sequences();
+  const std::size_t all = split.sequences(), width = summary.width;
   const std::size_t n = batching.max_samples > 0 ? std::min(batching.max_samples, all) : all;
   std::vector<std::size_t> lengths(n);
   for (std::size_t i = 0; i < n; ++i) lengths[i] = split.length(i);
   const StepPlan plan = plan_step(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
 
   // Each rank fills in its own sequences; the sum over ranks is the whole.
-  std::vector<double> table(3 * n);
+  std::vector<double> table(width * n);
   for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
     TokenBatch batch;
     for (const std::size_t i : mine) batch.append(split.ids(i));
-    const auto scores = model.score(batch);
+    const auto scores = model.score(batch, summary.moments);
     for (std::size_t s = 0; s < mine.size(); ++s) {
-      const SequenceFigures f = figures(batch, scores, static_cast<int>(s));
-      const std::array<double, 3> row{f.nll, f.accuracy, static_cast<double>(f.tokens)};
-      std::copy(row.begin(), row.end(), table.begin() + static_cast<std::ptrdiff_t>(3 * mine[s]));
+      const std::vector<double> row = summary.row(target_scores(batch, scores, static_cast<int>(s)));
+      check(row.size() == width, "a summary has its width");
+      std::copy(row.begin(), row.end(), table.begin() + static_cast<std::ptrdiff_t>(width * mine[s]));
     }
   }
   all_reduce(runtime, table, Reduce::sum);
-  std::vector<SequenceFigures> result(n);
-  for (std::size_t i = 0; i < n; ++i)
-    result[i] = {table[3 * i], table[3 * i + 1], static_cast<std::uint64_t>(table[3 * i + 2])};
+  std::vector<std::vector<double>> rows;
+  for (auto begin = table.begin(); begin != table.end(); begin += static_cast<std::ptrdiff_t>(width))
+    rows.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(width));
+  return rows;
+}
+
+template <Element T>
+std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching) {
+  const Summary summary{4, Moments::leave_out, [](const TargetScores& scores) -> std::vector<double> {
+                          const SequenceFigures f = summarise_sequence(scores);
+                          return {f.nll, f.accuracy, static_cast<double>(f.tokens), f.extraction_strength};
+                        }};
+  std::vector<SequenceFigures> result;
+  for (const std::vector<double>& row : score_split(model, split, batching, summary))
+    result.push_back({row[0], row[1], static_cast<std::uint64_t>(row[2]), row[3]});
   return result;
 }
 
-template std::vector<SequenceFigures> evaluate_split(Llama<float>&, const TokenSplit&, const EvaluationBatching&);
-template std::vector<SequenceFigures> evaluate_split(Llama<bf16>&, const TokenSplit&, const EvaluationBatching&);
-template std::vector<SequenceFigures> evaluate_split(Llama<double>&, const TokenSplit&, const EvaluationBatching&);
+#define EXPUNGE_EVALUATE(T)                                                                                      \
+  template std::vector<std::vector<double>> score_split(Llama<T>&, const TokenSplit&, const EvaluationBatching&, \
+                                                        const Summary&);                                         \
+  template std::vector<SequenceFigures> evaluate_split(Llama<T>&, const TokenSplit&, const EvaluationBatching&);
+EXPUNGE_EVALUATE(float)
+EXPUNGE_EVALUATE(bf16)
+EXPUNGE_EVALUATE(double)
+#undef EXPUNGE_EVALUATE
 
 }  // namespace expunge

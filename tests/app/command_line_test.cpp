@@ -211,6 +211,23 @@ TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(e.compute.dtype, DType::bfloat16);
   EXPECT_EQ(e.compute.micro_batch_tokens, 10);
 
+  MembershipConfig m;
+  parse_into(m, mia_options, words(kEval));
+  EXPECT_EQ(m.members, "forget");
+  EXPECT_EQ(m.non_members, "approximate");
+  EXPECT_EQ(m.seed, 42u);
+  parse_into(m, mia_options,
+             words(kEval + "--members a --non-members other/b --reference-model r --seed 7 --max-eval-samples 9 --overwrite "
+                           "--bf16 --micro-batch-tokens 10"));
+  EXPECT_EQ(m.members, "a");
+  EXPECT_EQ(m.non_members, "other/b");
+  EXPECT_EQ(m.reference_model, "r");
+  EXPECT_EQ(m.seed, 7u);
+  EXPECT_EQ(m.max_eval_samples, 9);
+  EXPECT_TRUE(m.overwrite);
+  EXPECT_EQ(m.compute.dtype, DType::bfloat16);
+  EXPECT_EQ(m.compute.micro_batch_tokens, 10);
+
   ExportConfig x;
   parse_into(x, export_options, words("--checkpoint run --output-dir out"));
   EXPECT_FALSE(x.dtype.has_value());

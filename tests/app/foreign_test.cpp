@@ -86,11 +86,12 @@ const std::vector<std::string> kTrainer = {
 TEST(Foreign, EveryOptionOfTheStudyAndTheTrainerIsOursOrRefusedWithAdvice) {
   TrainConfig train, unlearning;
   EvalConfig eval;
+  MembershipConfig mia;
   TokenizeOptions tokenize;
   ExportConfig exporting;
   std::vector<std::string> ours;
   for (const auto& keys : {train_options(train).keys(), unlearn_options(unlearning).keys(), eval_options(eval).keys(),
-                           tokenize_options(tokenize).keys(), export_options(exporting).keys()})
+                           mia_options(mia).keys(), tokenize_options(tokenize).keys(), export_options(exporting).keys()})
     ours.insert(ours.end(), keys.begin(), keys.end());
   for (const auto* names : {&kStudy, &kTrainer})
     for (std::string name : *names) {
@@ -169,6 +170,19 @@ TEST(Foreign, TheStudysCommandLineIsAnsweredWhole) {
   for (const char* key : {"--target-model-name-or-path", "--do-unlearn", "--overwrite-cache", "--fsdp ",
                           "--fsdp-transformer-layer-cls-to-wrap", "--unlearn-method"})
     EXPECT_THAT(said, HasSubstr(key));
+}
+
+/// The same for its command line of membership inference.
+TEST(Foreign, TheStudysAttackIsAnsweredWhole) {
+  MembershipConfig c;
+  const std::string said = refusal([&] {
+    parse_into(c, mia_options,
+               words("--model_name_or_path ./output/unlearned --per_device_eval_batch_size 1 --do_eval --output_dir ./mia "
+                     "--overwrite_output_dir --overwrite_cache --domain github"));
+  });
+  for (const char* part : {"--model-name-or-path is not an option of expunge mia: use --model", "expunge mia for membership",
+                           "use --output FILE", "expunge mia have --overwrite", "there is no cache"})
+    EXPECT_THAT(said, HasSubstr(part));
 }
 
 TEST(Foreign, UnknownNamesGetNoAdvice) {

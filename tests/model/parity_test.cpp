@@ -126,13 +126,20 @@ struct FromLogits {
       const auto row = std::span(logits).subspan(t * vocabulary, vocabulary);
       const auto most = std::ranges::max_element(row);
       predictions.push_back(static_cast<std::int32_t>(most - row.begin()));
-      if (t + 1 == ids.size()) break;
-      double sum = 0;
+      double sum = 0, first = 0, second = 0;
       for (const double logit : row) sum += std::exp(logit - *most);
-      nll.push_back(std::log(sum) + *most - row[static_cast<std::size_t>(ids[t + 1])]);
+      const double lse = std::log(sum) + *most;
+      for (const double logit : row) {
+        first += std::exp(logit - lse) * (logit - lse);
+        second += std::exp(logit - lse) * (logit - lse) * (logit - lse);
+      }
+      mean.push_back(first);
+      variance.push_back(second - first * first);
+      if (t + 1 < ids.size()) nll.push_back(lse - row[static_cast<std::size_t>(ids[t + 1])]);
     }
   }
   std::vector<double> nll;                // (T - 1)
+  std::vector<double> mean, variance;     // (T) of the log-probability
   std::vector<std::int32_t> predictions;  // (T)
 };
 
@@ -144,7 +151,9 @@ TYPED_TEST_SUITE(ParityTest, ExactTypes);
 template <Element T>
 void expect_same_scores(const std::string& name) {
   Fixture<T> fixture(name);
-  const auto scores = fixture.llama.score(fixture.batch);
+  const auto scores = fixture.llama.score(fixture.batch, Moments::include);
+  ASSERT_EQ(scores.mean.size(), fixture.batch.ids.size());
+  EXPECT_TRUE(fixture.llama.score(fixture.batch).mean.empty());
   const std::vector<double> means = fixture.mean_nll(scores.nll), expected = fixture.read("nll");
   ASSERT_EQ(means.size(), expected.size());
   for (std::size_t s = 0; s < means.size(); ++s)
@@ -156,6 +165,11 @@ void expect_same_scores(const std::string& name) {
     Difference difference;
     difference.add(std::span<const acc_t<T>>(scores.nll).subspan(fixture.first_token(s), logits.nll.size()), logits.nll);
     EXPECT_LE(difference.relative(), kNllTolerance<T>) << name << ", sequence " << s;
+    for (const auto& [found, wanted] : {std::pair(&scores.mean, &logits.mean), std::pair(&scores.variance, &logits.variance)}) {
+      Difference moment;
+      moment.add(std::span<const acc_t<T>>(*found).subspan(fixture.first_token(s), wanted->size()), *wanted);
+      EXPECT_LE(moment.relative(), kNllTolerance<T>) << name << ", sequence " << s;
+    }
     EXPECT_TRUE(std::equal(logits.predictions.begin(), logits.predictions.end(),
                            scores.predictions.begin() + static_cast<std::ptrdiff_t>(fixture.first_token(s))))
         << name << ", sequence " << s;
@@ -166,6 +180,23 @@ void expect_same_scores(const std::string& name) {
 TYPED_TEST(ParityTest, ScoresEqualThoseOfHuggingFace) {
   expect_same_scores<TypeParam>("tiny_llama");
   expect_same_scores<TypeParam>("tiny_llama_tied");
+}
+
+/// Scores are made in chunks of at most 1024 tokens; a sequence's do not depend on the chunk they fall into.
+TYPED_TEST(ParityTest, ScoresDoNotDependOnTheChunk) {
+  Fixture<TypeParam> fixture("tiny_llama");
+  const auto expected = fixture.llama.score(fixture.batch, Moments::include);
+  const auto n = fixture.batch.ids.size();
+  TokenBatch batch;
+  std::size_t copies = 0;
+  for (; batch.ids.size() <= 2500; ++copies)
+    for (const auto& sequence : fixture.sequences) batch.append(sequence);
+  const auto scores = fixture.llama.score(batch, Moments::include);
+  for (const auto part : {&TokenScores<TypeParam>::nll, &TokenScores<TypeParam>::mean, &TokenScores<TypeParam>::variance}) {
+    ASSERT_EQ((scores.*part).size(), copies * n);
+    for (std::size_t t = 0; t < copies * n; ++t)
+      ASSERT_NEAR((scores.*part)[t], (expected.*part)[t % n], 1e-4 * std::abs((expected.*part)[t % n]) + 1e-6) << t;
+  }
 }
 
 template <Element T>

@@ -14,7 +14,8 @@
 namespace expunge {
 
 template <typename T>
-concept Hdf5Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int32_t> ||
+concept Hdf5Element =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::uint8_t> || std::same_as<T, std::int32_t> ||
     std::same_as<T, std::uint32_t> || std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t>;
 
 template <typename T>

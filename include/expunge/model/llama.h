@@ -60,6 +60,9 @@ struct LayerPlan {
   Llama<T>* reference = nullptr;
 };
 
+/// Whether scores hold mean and variance of the log-probability, which cost another look at each logit.
+enum class Moments { leave_out, include };
+
 /// The model's passes over a packed micro-batch. A rank with an empty batch makes the same calls as the others: the sequence
 /// of collectives depends on the model alone.
 template <Element T>
@@ -76,8 +79,8 @@ class Llama {
   std::size_t workspace_bytes() const;
   ShardedParams<T>& params() { return params_; }
 
-  /// One forward pass: each target's nll and each position's most likely next token.
-  TokenScores<A> score(const TokenBatch& batch);
+  /// One forward pass: each target's nll and each position's most likely next token, and if asked for the moments.
+  TokenScores<A> score(const TokenBatch& batch, Moments moments = Moments::leave_out);
 
   /// One forward and backward pass: gradients are added to the parameters', and the scores of the same pass returned.
   TokenScores<A> forward_backward(const TokenBatch& batch, const LossPlan<T>& plan);

@@ -29,9 +29,10 @@ struct TokenBatch {
 /// What the model says of a batch's targets, one value a token; positions without a target hold 0.
 template <typename A>
 struct TokenScores {
-  std::vector<A> nll;                     ///< (T) negative log-likelihood of the label, in nats
-  std::vector<A> signal;                  ///< (T) what the row's Signal asks for, in training; the nll where that is it
-  std::vector<std::int32_t> predictions;  ///< (T) most likely next token, also where there is no target
+  std::vector<A> nll;                       ///< (T) negative log-likelihood of the label, in nats
+  std::vector<A> signal;                    ///< (T) what the row's Signal asks for, in training; the nll where that is it
+  std::vector<std::int32_t> predictions;    ///< (T) most likely next token, also where there is no target
+  std::vector<A> mean = {}, variance = {};  ///< (T) of log p under the model, also where there is no target; or empty
 };
 
 }  // namespace expunge

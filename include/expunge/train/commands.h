@@ -14,6 +14,8 @@ namespace expunge {
 void run_training(Session& session, const TrainConfig& config);
 /// `expunge eval`.
 void run_evaluation(Session& session, const EvalConfig& config);
+/// `expunge mia`.
+void run_membership(Session& session, const MembershipConfig& config);
 /// `expunge export`: the newest good checkpoint of a run, or one checkpoint, as a Hugging Face folder. Weights are stored as
 /// `dtype`, or as the model's config.json says.
 void run_export(Session& session, const std::filesystem::path& checkpoint, const std::filesystem::path& output,

@@ -95,16 +95,27 @@ struct TrainConfig {
   std::string resolved;
 };
 
-/// Options of `expunge eval`.
-struct EvalConfig {
+/// Options of the commands that pass splits through a model and write what it says of them.
+struct ScoringConfig {
   std::filesystem::path model, tokens, output;  ///< model: a model folder, a run folder or a checkpoint folder
   std::string domain;
-  std::vector<std::string> splits;  ///< empty: every split of the domain, and general/evaluation where there is one
   ComputeConfig compute;
   std::int64_t per_device_eval_batch_size = 1;
   std::int64_t max_eval_samples = 0;  ///< first sequences of each split; 0: all
-  std::filesystem::path compare;      ///< an earlier eval.h5 to print beside the result
   bool overwrite = false, quiet = false;
+};
+
+/// Options of `expunge eval`.
+struct EvalConfig : ScoringConfig {
+  std::vector<std::string> splits;  ///< empty: every split of the domain, and general/evaluation where there is one
+  std::filesystem::path compare;    ///< an earlier eval.h5 to print beside the result
+};
+
+/// Options of `expunge mia`.
+struct MembershipConfig : ScoringConfig {
+  std::string members = "forget", non_members = "approximate";  ///< splits of the domain, or "domain/split"
+  std::filesystem::path reference_model;                        ///< empty: no attack by reference
+  std::uint64_t seed = 42;                                      ///< of the bootstrap
 };
 
 /// Options of `expunge report`.

@@ -7,13 +7,21 @@
 #include <vector>
 
 #include "expunge/eval/metrics.h"
+#include "expunge/io/hdf5.h"
 
 namespace expunge {
 
-/// What an evaluation was made of; attributes of the file's root.
+/// What figures were made of; attributes of the file's root, together with the version of expunge.
 struct EvaluationSource {
   std::string model, model_sha256, tokens, tokens_sha256, dtype;
 };
+void write_source(Hdf5File& file, const EvaluationSource& source);
+/// A 1-D dataset of these values.
+template <Hdf5Element T>
+void write_values(Hdf5File& file, const std::string& dataset, const std::vector<T>& values) {
+  file.create_dataset<T>(dataset, {values.size()});
+  file.write<T>(dataset, 0, values);
+}
 
 /// Figures by "domain/split", in the order in which they were evaluated.
 struct SplitResult {
@@ -21,8 +29,9 @@ struct SplitResult {
   std::vector<SequenceFigures> sequences;
 };
 
-/// A group /<domain>/<split> with attributes perplexity, token_perplexity, accuracy, sequences, tokens and datasets nll,
-/// accuracy, tokens (one value a sequence, in the order of the token file). Replaces the file by one rename. Throws
+/// A group /<domain>/<split> with attributes perplexity, token_perplexity, accuracy (percent), exact_memorisation,
+/// extraction_strength, sequences, tokens and datasets nll, accuracy (a share: the sequence's exact memorisation), tokens,
+/// extraction_strength (one value a sequence, in the order of the token file). Replaces the file by one rename. Throws
 /// Error(output).
 void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
                       const std::vector<SplitResult>& results);

@@ -1,6 +1,7 @@
 // One pass of the model over a split: the figures of every sequence.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 
 namespace expunge {
 
+/// "domain/split" of a split that may name its own domain.
+std::string full_split_name(const std::string& domain, const std::string& split);
 /// The splits that a user means: `asked` ("split" of the domain, or "domain/split"), or every split of the domain and
 /// general/evaluation where there is one.
 std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
@@ -21,8 +24,20 @@ struct EvaluationBatching {
   std::size_t max_samples;         ///< first sequences of the split; 0: all
 };
 
-/// Sequences are dealt to ranks; every rank gets the figures of all, in the order of the split. Collective. Every id must lie
+/// What is kept of a sequence: a row of numbers from the scores of its targets, `width` in all.
+struct Summary {
+  std::size_t width;
+  Moments moments;  ///< whether the scores hold them
+  std::function<std::vector<double>(const TargetScores&)> row;
+};
+
+/// Sequences are dealt to ranks; every rank gets the rows of all, in the order of the split. Collective. Every id must lie
 /// below the model's vocabulary.
+template <Element T>
+std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching,
+                                             const Summary& summary);
+
+/// score_split() for the figures of evaluation.
 template <Element T>
 std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching);
 

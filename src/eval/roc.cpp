@@ -1,0 +1,126 @@
+// ROC curves by sorting, and a bootstrap over ranks instead of scores.
+#include "expunge/eval/roc.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "expunge/core/error.h"
+#include "expunge/core/random.h"
+
+namespace expunge {
+namespace {
+
+std::vector<double> distinct(std::span<const double> members, std::span<const double> non_members) {
+  std::vector<double> values(members.begin(), members.end());
+  values.insert(values.end(), non_members.begin(), non_members.end());
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
+
+/// Place of each score among the distinct values, which rise.
+std::vector<std::size_t> places(std::span<const double> scores, const std::vector<double>& values) {
+  std::vector<std::size_t> result;
+  for (const double score : scores)
+    result.push_back(static_cast<std::size_t>(std::lower_bound(values.begin(), values.end(), score) - values.begin()));
+  return result;
+}
+
+std::vector<double> counts(std::span<const double> scores, const std::vector<double>& values) {
+  std::vector<double> result(values.size());
+  for (const std::size_t place : places(scores, values)) ++result[place];
+  return result;
+}
+
+/// Scores drawn with replacement, as counts of each distinct value.
+void resample(std::vector<double>& drawn, const std::vector<std::size_t>& scores, std::uint64_t seed, std::uint64_t stream,
+              int round) {
+  std::fill(drawn.begin(), drawn.end(), 0.0);
+  const std::uint64_t n = scores.size();
+  for (std::uint64_t i = 0; i < n; ++i)
+    ++drawn[scores[random_below(seed, stream, static_cast<std::uint64_t>(round) * n + i, n)]];
+}
+
+/// The value below which a share of the sorted values lies, interpolated linearly between them.
+double percentile(const std::vector<double>& sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+std::vector<double> numbers(std::span<const double> scores) {
+  std::vector<double> result;
+  std::copy_if(scores.begin(), scores.end(), std::back_inserter(result), [](double score) { return !std::isnan(score); });
+  return result;
+}
+
+}  // namespace
+
+RocCurve roc_curve(std::span<const double> members, std::span<const double> non_members) {
+  check(!members.empty() && !non_members.empty(), "a ROC curve needs members and non-members");
+  const std::vector<double> values = distinct(members, non_members);
+  const std::vector<double> positive = counts(members, values), negative = counts(non_members, values);
+  RocCurve curve{{0}, {0}};
+  double hits = 0, false_alarms = 0;
+  for (std::size_t v = values.size(); v-- > 0;) {
+    hits += positive[v];
+    false_alarms += negative[v];
+    curve.fpr.push_back(false_alarms / static_cast<double>(non_members.size()));
+    curve.tpr.push_back(hits / static_cast<double>(members.size()));
+  }
+  return curve;
+}
+
+double area(const RocCurve& curve) {
+  double sum = 0;
+  for (std::size_t i = 1; i < curve.fpr.size(); ++i)
+    sum += (curve.fpr[i] - curve.fpr[i - 1]) * (curve.tpr[i] + curve.tpr[i - 1]) / 2;
+  return sum;
+}
+
+double tpr_at(const RocCurve& curve, double fpr) {
+  const auto beyond = std::upper_bound(curve.fpr.begin(), curve.fpr.end(), fpr);  // both rates rise along the curve
+  check(beyond != curve.fpr.begin(), "a curve begins at a false-positive rate of 0");
+  return curve.tpr[static_cast<std::size_t>(beyond - curve.fpr.begin()) - 1];
+}
+
+double best_accuracy(const RocCurve& curve) {
+  double best = 0;
+  for (std::size_t i = 0; i < curve.fpr.size(); ++i) best = std::max(best, 1 - (curve.fpr[i] + 1 - curve.tpr[i]) / 2);
+  return best;
+}
+
+Interval bootstrap_area(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
+                        int resamples) {
+  check(!members.empty() && !non_members.empty() && resamples > 0, "a bootstrap needs members and non-members");
+  const std::vector<double> values = distinct(members, non_members);
+  const std::vector<std::size_t> positive = places(members, values), negative = places(non_members, values);
+  const std::uint64_t member_stream = random_stream("bootstrap members"), other_stream = random_stream("bootstrap non-members");
+  const double pairs = static_cast<double>(members.size()) * static_cast<double>(non_members.size());
+  std::vector<double> areas, drawn(values.size()), drawn_others(values.size());
+  for (int round = 0; round < resamples; ++round) {
+    resample(drawn, positive, seed, member_stream, round);
+    resample(drawn_others, negative, seed, other_stream, round);
+    double won = 0, lower = 0;  // pairs in which the member scores higher; non-members that score lower
+    for (std::size_t v = 0; v < values.size(); ++v) {
+      won += drawn[v] * (lower + drawn_others[v] / 2);
+      lower += drawn_others[v];
+    }
+    areas.push_back(won / pairs);
+  }
+  std::sort(areas.begin(), areas.end());
+  return {percentile(areas, 0.025), percentile(areas, 0.975)};
+}
+
+AttackFigures summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed) {
+  const std::vector<double> positive = numbers(members), negative = numbers(non_members);
+  RocCurve curve = roc_curve(positive, negative);
+  const Interval interval = bootstrap_area(positive, negative, seed);
+  const std::size_t left_out = members.size() - positive.size() + non_members.size() - negative.size();
+  return {area(curve),         interval.low,         interval.high,   best_accuracy(curve), tpr_at(curve, 0.05),
+          tpr_at(curve, 0.01), tpr_at(curve, 0.001), positive.size(), negative.size(),      left_out,
+          std::move(curve)};
+}
+
+}  // namespace expunge

@@ -1,0 +1,56 @@
+// The layout of mia.h5.
+#include "train/membership_file.h"
+
+#include "expunge/io/files.h"
+#include "expunge/io/hdf5.h"
+
+namespace expunge {
+namespace {
+
+void write_root(Hdf5File& file, const MembershipSource& source) {
+  write_source(file, source.evaluation);
+  file.write_attribute("/", "members", source.members);
+  file.write_attribute("/", "non_members", source.non_members);
+  file.write_attribute("/", "seed", source.seed);
+  if (source.reference_model.empty()) return;
+  file.write_attribute("/", "reference_model", source.reference_model);
+  file.write_attribute("/", "reference_model_sha256", source.reference_model_sha256);
+}
+
+void write_figures(Hdf5File& file, const std::string& group, const AttackFigures& figures) {
+  file.create_group(group);
+  file.write_attribute(group, "auc", figures.auc);
+  file.write_attribute(group, "auc_low", figures.auc_low);
+  file.write_attribute(group, "auc_high", figures.auc_high);
+  file.write_attribute(group, "best_accuracy", figures.best_accuracy);
+  file.write_attribute(group, "tpr_at_5", figures.tpr_at_5);
+  file.write_attribute(group, "tpr_at_1", figures.tpr_at_1);
+  file.write_attribute(group, "tpr_at_0_1", figures.tpr_at_0_1);
+  file.write_attribute(group, "members", figures.members);
+  file.write_attribute(group, "non_members", figures.non_members);
+  file.write_attribute(group, "left_out", figures.left_out);
+  write_values(file, group + "/fpr", figures.curve.fpr);
+  write_values(file, group + "/tpr", figures.curve.tpr);
+}
+
+}  // namespace
+
+void write_membership(const std::filesystem::path& path, const MembershipSource& source,
+                      const std::vector<AttackResult>& results) {
+  PendingFile pending(path);
+  Hdf5File file = Hdf5File::create(pending.temporary());
+  write_root(file, source);
+  std::vector<std::uint8_t> label(results.front().members.size(), 1);
+  label.resize(label.size() + results.front().non_members.size(), 0);
+  write_values(file, "/label", label);
+  for (const AttackResult& result : results) {
+    std::vector<double> scores = result.members;
+    scores.insert(scores.end(), result.non_members.begin(), result.non_members.end());
+    write_values(file, "/scores/" + result.name, scores);
+    write_figures(file, "/results/" + result.name, result.figures);
+  }
+  file.close();
+  pending.commit();
+}
+
+}  // namespace expunge

@@ -1,0 +1,34 @@
+// mia.h5: scores and figures of membership inference.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "expunge/eval/roc.h"
+#include "expunge/train/evaluation_file.h"
+
+namespace expunge {
+
+/// What was attacked; attributes of the file's root, beside those of EvaluationSource.
+struct MembershipSource {
+  EvaluationSource evaluation;
+  std::string members, non_members;                     ///< "domain/split"
+  std::string reference_model, reference_model_sha256;  ///< left out when empty
+  std::uint64_t seed;
+};
+
+struct AttackResult {
+  std::string name;
+  std::vector<double> members, non_members;  ///< scores in the order of the splits; not a number: left out
+  AttackFigures figures;
+};
+
+/// /label (uint8: members 1, then non-members 0) and /scores/<attack> (float64, NaN where left out) in the same order; for each
+/// attack a group /results/<attack> with attributes auc, auc_low, auc_high, best_accuracy, tpr_at_5, tpr_at_1, tpr_at_0_1,
+/// members, non_members, left_out and datasets fpr, tpr. Replaces the file by one rename. Throws Error(output).
+void write_membership(const std::filesystem::path& path, const MembershipSource& source,
+                      const std::vector<AttackResult>& results);
+
+}  // namespace expunge

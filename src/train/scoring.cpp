@@ -1,0 +1,28 @@
+// Names and checks of the commands that pass splits through a model.
+#include "train/scoring.h"
+
+#include <fmt/format.h>
+
+#include "expunge/io/hash.h"
+
+namespace expunge {
+
+EvaluationBatching batching_of(const ScoringConfig& config) {
+  return {static_cast<std::size_t>(config.per_device_eval_batch_size),
+          static_cast<std::size_t>(config.compute.micro_batch_tokens), static_cast<std::size_t>(config.max_eval_samples)};
+}
+
+void check_output(const ScoringConfig& config) {
+  if (!config.overwrite && std::filesystem::exists(config.output))
+    fail(ExitCode::output,
+         fmt::format("{}: exists already; remove it, give another name or --overwrite", config.output.string()));
+}
+
+EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source) {
+  const Runtime& runtime = session.runtime();
+  return {config.model.string(), model_sha256(source, runtime, llama_units(source.config, session.world_size())),
+          config.tokens.string(), on_root(runtime, [&] { return sha256_file(config.tokens); }),
+          std::string(dtype_name(config.compute.dtype))};
+}
+
+}  // namespace expunge
