@@ -37,21 +37,40 @@ fi
 step "3. Train a Llama of 0.9 million parameters until it knows the texts by heart ($ranks ranks)"
 run "${launch[@]}" "$expunge" train --config data/demo/train.cfg
 
-step "4. Measure it"
-splits=(--domain papers --split forget --split approximate --split retain)
-splits+=(--split code/retain --split people/retain --split general/evaluation)
-run "${launch[@]}" "$expunge" eval --config data/demo/eval.cfg "${splits[@]}" --model demo/base --output demo/before.h5 --overwrite --quiet
+step "4. Measure it: perplexity and accuracy, and who can tell what it was trained on"
+measure() {  # MODEL, FILE of evaluation, FILE of membership inference
+  "${launch[@]}" "$expunge" eval --config data/demo/eval.cfg --domain papers --split forget --split approximate --split retain \
+    --split code/retain --split people/retain --split general/evaluation --model "$1" --output "$2" --overwrite --quiet
+  "${launch[@]}" "$expunge" mia --config data/demo/eval.cfg --domain papers --model "$1" --output "$3" --overwrite --quiet >demo/mia.txt
+}
+measure demo/base demo/before.h5 demo/mia-before.h5
 
-step "5. Make it forget papers/forget, by gradient ascent"
-run "${launch[@]}" "$expunge" unlearn --config data/demo/unlearn.cfg
+step "5. Make it forget papers/forget, by each of the study's seven methods"
+runs=()
+forget() {  # NAME, method and its options
+  local name=$1
+  shift
+  run "${launch[@]}" "$expunge" unlearn --config data/demo/unlearn.cfg --method "$@" --output-dir "demo/$name"
+  measure "demo/$name" "demo/$name/eval.h5" "demo/$name/mia.h5"
+  runs+=("demo/$name")
+}
+forget gradient_ascent gradient_ascent
+forget random_label random_label
+forget adversarial random_label --top-k 1 --rm-groundtruth
+forget ascent_descent ascent_plus_descent
+forget ascent_descent_general ascent_plus_descent --general
+forget ascent_kl ascent_plus_kl_divergence
+forget ascent_kl_general ascent_plus_kl_divergence --general
 
-step "6. Measure it again, and compare"
-run "${launch[@]}" "$expunge" eval --config data/demo/eval.cfg "${splits[@]}" --model demo/unlearned --output demo/after.h5 --overwrite \
-  --compare demo/before.h5
+step "6. Compare"
+run "$expunge" report "${runs[@]}" --before demo/before.h5 --before demo/mia-before.h5 --title "Expunge: the demo" \
+  --output demo/report.html --overwrite
 
 cat <<'TEXT'
 
 How to read it: perplexity is the number of words, so to speak, between which the model hesitates at every step; 1 is "knows
-by heart". papers/forget had to go: it should now look like papers/approximate did before, texts of the same kind that the
-model never saw. The other rows should stay as they were; what gradient ascent breaks there is its price.
+by heart". papers/forget had to go: each run ends when the model finds it as hard as it found papers/approximate before, texts
+of the same kind that it never saw (the goal). What should have stayed costs "retained perplexity": 1 is unharmed. The front
+is the runs that no other beats in both.
 TEXT
+echo "The whole report: $PWD/demo/report.html"

@@ -66,6 +66,12 @@ void run_report(const ReportConfig& config) {
   write_figures(to.figures, document);
   write_file_atomically(to.markdown, render_markdown(document, to.figures.filename().string()));
   write_file_atomically(to.page, render_html(document));
+  // The first table is the comparison of the runs.
+  for (const Block& block : document.blocks)
+    if (const Table* const table = std::get_if<Table>(&block); table && !config.quiet) {
+      fmt::print("{}", render_text(*table));
+      break;
+    }
   log_info(fmt::format("report: {} and {}", to.page.string(), to.markdown.string()));
 }
 

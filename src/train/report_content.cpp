@@ -223,7 +223,16 @@ std::string count(double value) {
   return digits;
 }
 
-std::string method_name(const ReportRun& run) { return run.option("method").empty() ? "plain descent" : run.option("method"); }
+std::string method_name(const ReportRun& run) {
+  std::string name = run.option("method");
+  if (name.empty()) return "plain descent";
+  if (const std::string k = run.option("top-k"); !k.empty() && k != "0") name += ", top-k " + k;
+  if (const std::string p = run.option("top-p"); !p.empty() && p != "1") name += ", top-p " + p;
+  if (run.option("rm-groundtruth") == "true") name += ", never the true id";
+  if (run.option("general") == "true") name += ", general retain";
+  if (run.option("variant") == "released") name += ", as released";
+  return name;
+}
 
 Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig& config, Plotter& plotter) {
   const std::vector<RunSummary> summaries = summarise_runs(runs, config.pretraining_tokens);

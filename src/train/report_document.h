@@ -54,4 +54,7 @@ std::string render_html(const Document& document);
 /// GitHub's Markdown; figures are files `<figures>/<name>.svg`.
 std::string render_markdown(const Document& document, const std::string& figures);
 
+/// A table for a terminal, columns padded to their widest cell.
+std::string render_text(const Table& table);
+
 }  // namespace expunge
