@@ -148,7 +148,8 @@ class MpiCommunicator final : public Communicator {
       }
       std::this_thread::sleep_for(std::chrono::microseconds(20));
       if (polls % 1024 == 0 && Clock::now() > deadline)
-        fail(ExitCode::collective, fmt::format("{}: no progress for {:.0f} s; a rank is lost or hangs", collective, time_limit_s_));
+        fail(ExitCode::collective,
+             fmt::format("{}: no progress for {:.0f} s; a rank is lost or hangs", collective, time_limit_s_));
     }
   }
 

@@ -50,8 +50,7 @@ void MpiEnvironment::abort(int code) {
 int threads_per_rank(const MpiEnvironment& mpi) {
   if (const char* set = std::getenv("OMP_NUM_THREADS")) {
     const int threads = std::atoi(set);
-    if (threads < 1)
-      fail(ExitCode::usage, fmt::format("OMP_NUM_THREADS: expected a positive whole number, found \"{}\"", set));
+    if (threads < 1) fail(ExitCode::usage, fmt::format("OMP_NUM_THREADS: expected a positive whole number, found \"{}\"", set));
     return threads;
   }
   cpu_set_t mine;

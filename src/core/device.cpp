@@ -212,9 +212,8 @@ void copy_bytes(Stream& stream, void* to, const void* from, std::size_t bytes) {
 }
 
 void zero_bytes(Stream& stream, void* to, std::size_t bytes) {
-  stream.enqueue([=] {
-    move_in_parallel(bytes, [=](std::size_t at, std::size_t n) { std::memset(static_cast<char*>(to) + at, 0, n); });
-  });
+  stream.enqueue(
+      [=] { move_in_parallel(bytes, [=](std::size_t at, std::size_t n) { std::memset(static_cast<char*>(to) + at, 0, n); }); });
 }
 
 }  // namespace expunge

@@ -9,20 +9,27 @@ namespace expunge {
 
 std::string_view dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::float32: return "float32";
-    case DType::bfloat16: return "bfloat16";
-    case DType::float64: return "float64";
-    case DType::float16: return "float16";
+    case DType::float32:
+      return "float32";
+    case DType::bfloat16:
+      return "bfloat16";
+    case DType::float64:
+      return "float64";
+    case DType::float16:
+      return "float16";
   }
   fail(ExitCode::internal, "unnamed dtype");
 }
 
 int dtype_size(DType dtype) {
   switch (dtype) {
-    case DType::float32: return 4;
-    case DType::float64: return 8;
+    case DType::float32:
+      return 4;
+    case DType::float64:
+      return 8;
     case DType::bfloat16:
-    case DType::float16: return 2;
+    case DType::float16:
+      return 2;
   }
   fail(ExitCode::internal, "dtype without a size");
 }

@@ -19,11 +19,15 @@ class LoneCommunicator final : public Communicator {
   void all_gather(Stream& stream, void* whole, const void* shard, std::size_t bytes) override {
     if (whole != shard) copy_bytes(stream, whole, shard, bytes);
   }
-  void reduce_scatter(Stream& stream, float* shard, const float* whole, std::size_t n) override { convert(stream, shard, whole, n); }
+  void reduce_scatter(Stream& stream, float* shard, const float* whole, std::size_t n) override {
+    convert(stream, shard, whole, n);
+  }
   void reduce_scatter(Stream& stream, double* shard, const double* whole, std::size_t n) override {
     convert(stream, shard, whole, n);
   }
-  void reduce_scatter(Stream& stream, float* shard, const bf16* whole, std::size_t n) override { convert(stream, shard, whole, n); }
+  void reduce_scatter(Stream& stream, float* shard, const bf16* whole, std::size_t n) override {
+    convert(stream, shard, whole, n);
+  }
   void all_reduce(Stream&, std::span<double>, Reduce) override {}
   void broadcast(Stream&, void*, std::size_t, int) override {}
 

@@ -10,8 +10,8 @@ namespace {
 class FailuresOnly final : public testing::EmptyTestEventListener {
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (result.failed())
-      std::fprintf(stderr, "rank %d: %s:%d: %s\n", expunge::test_session().rank(), result.file_name() ? result.file_name() : "?",
-                   result.line_number(), result.message());
+      std::fprintf(stderr, "rank %d: %s:%d: %s\n", expunge::test_session().rank(),
+                   result.file_name() ? result.file_name() : "?", result.line_number(), result.message());
   }
 };
 

@@ -28,13 +28,17 @@ struct bf16 {
 
 /// What a model can be computed in. complex<double> serves the complex-step gradient checks alone.
 template <typename T>
-concept Element = std::same_as<T, float> || std::same_as<T, bf16> || std::same_as<T, double> ||
-                  std::same_as<T, std::complex<double>>;
+concept Element =
+    std::same_as<T, float> || std::same_as<T, bf16> || std::same_as<T, double> || std::same_as<T, std::complex<double>>;
 
 template <Element T>
-struct Accumulate { using type = T; };
+struct Accumulate {
+  using type = T;
+};
 template <>
-struct Accumulate<bf16> { using type = float; };
+struct Accumulate<bf16> {
+  using type = float;
+};
 
 /// The type in which sums, master weights, gradients and moments of T are held.
 template <Element T>

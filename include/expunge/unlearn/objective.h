@@ -35,15 +35,15 @@ class Objective {
 /// What a method's loss depends on beside the signals; unset: the method's own default.
 struct MethodOptions {
   std::string method;
-  bool released = false;        ///< as the study's released code computes it, not as its paper says
-  double positive_factor = 1;   ///< weight of the retain term in ascent_plus_descent and ascent_plus_kl_divergence
-  bool retain_kl = false;       ///< retain term of gamma/alpha methods: KL to the reference model instead of nll
+  bool released = false;             ///< as the study's released code computes it, not as its paper says
+  double positive_factor = 1;        ///< weight of the retain term in ascent_plus_descent and ascent_plus_kl_divergence
+  bool retain_kl = false;            ///< retain term of gamma/alpha methods: KL to the reference model instead of nll
   std::optional<double> gamma = {};  ///< weight of the forget term
   std::optional<double> alpha = {};  ///< weight of the retain term; 0: no retain set is read
   std::optional<double> beta = {}, beta2 = {}, delta = {};
   std::optional<int> layer = {};        ///< rmu: the block whose output is steered, counted from 0
   std::optional<double> steering = {};  ///< rmu: length of the control vector
-  double max_length = 0;           ///< of the token file; the released KL term divides by it
+  double max_length = 0;                ///< of the token file; the released KL term divides by it
 };
 
 /// What a method needs, known before its objective is made.
