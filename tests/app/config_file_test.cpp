@@ -241,23 +241,35 @@ TEST(ShippedConfigs, AreValid) {
 }
 
 TEST(ShippedConfigs, HoldTheStudysValues) {
-  for (const auto& [domain, batch] : {std::pair{"arxiv", 480}, std::pair{"github", 680}}) {
-    TrainConfig c;
-    const std::string file = std::string(EXPUNGE_CONFIGS) + "/yi-6b-" + domain + "-gradient_ascent.cfg";
-    parse_into(c, unlearn_options, {"--config", file, "--model", "m", "--tokens", "t", "--output-dir", "r"});
-    resolve(c, 8);
-    EXPECT_EQ(c.domain, domain);
-    EXPECT_EQ(c.objective.method, "gradient_ascent");
-    EXPECT_EQ(c.global_batch_size, batch);
-    EXPECT_EQ(c.per_device_train_batch_size, 1);
-    EXPECT_EQ(c.learning_rate, 2e-5);
-    EXPECT_EQ(c.warmup_ratio, 0.03);
-    EXPECT_EQ(c.schedule, ScheduleType::cosine);
-    EXPECT_EQ(c.compute.dtype, DType::bfloat16);
-    EXPECT_EQ(c.weight_decay, 0);
-    EXPECT_EQ(c.max_grad_norm, 1);
-    EXPECT_EQ(c.num_train_epochs, 1);
-  }
+  const std::pair<const char*, const char*> kMethods[] = {{"gradient_ascent", "gradient_ascent"},
+                                                          {"random_label", "random_label"},
+                                                          {"adversarial", "random_label"},
+                                                          {"ascent_plus_descent", "ascent_plus_descent"},
+                                                          {"ascent_plus_descent_general", "ascent_plus_descent"},
+                                                          {"ascent_plus_kl_divergence", "ascent_plus_kl_divergence"},
+                                                          {"ascent_plus_kl_divergence_general", "ascent_plus_kl_divergence"}};
+  for (const auto& [domain, batch] : {std::pair{"arxiv", 480}, std::pair{"github", 680}})
+    for (const auto& [name, method] : kMethods) {
+      TrainConfig c;
+      const std::string file = std::string(EXPUNGE_CONFIGS) + "/yi-6b-" + domain + "-" + name + ".cfg";
+      parse_into(c, unlearn_options, {"--config", file, "--model", "m", "--tokens", "t", "--output-dir", "r"});
+      resolve(c, 8);
+      EXPECT_EQ(c.domain, domain);
+      EXPECT_EQ(c.objective.method, method);
+      EXPECT_EQ(c.labels.top_k, std::string(name) == "adversarial" ? 1 : 0);
+      EXPECT_EQ(c.labels.rm_groundtruth, std::string(name) == "adversarial");
+      EXPECT_EQ(c.retain.general, std::string(name).ends_with("_general"));
+      EXPECT_EQ(c.shuffle, !method_info(method).mixes);
+      EXPECT_EQ(c.global_batch_size, batch);
+      EXPECT_EQ(c.per_device_train_batch_size, 1);
+      EXPECT_EQ(c.learning_rate, 2e-5);
+      EXPECT_EQ(c.warmup_ratio, 0.03);
+      EXPECT_EQ(c.schedule, ScheduleType::cosine);
+      EXPECT_EQ(c.compute.dtype, DType::bfloat16);
+      EXPECT_EQ(c.weight_decay, 0);
+      EXPECT_EQ(c.max_grad_norm, 1);
+      EXPECT_EQ(c.num_train_epochs, 1);
+    }
 }
 
 }  // namespace
