@@ -73,12 +73,22 @@ struct BlockScratch {
   T* dproduct;    // (T, F)
 };
 
+/// Where a pass keeps its keys and values for passes to come, and where it finds those of passes before.
+template <Element T>
+struct BlockCache {
+  T* rows = nullptr;                      // (rows, 2K, E); null: nothing is kept
+  const std::int32_t* slots = nullptr;    // (T) the row of each token
+  const std::int32_t* starts = nullptr;   // (sequences) first row of each sequence
+  const std::int32_t* lengths = nullptr;  // (sequences) rows that its one token sees; null: tokens see those of the pass
+};
+
 /// A packed micro-batch on the device.
 template <Element T>
 struct BlockInput {
   int tokens, sequences;
   const std::int32_t* offsets;  // (sequences + 1)
   const acc_t<T>* cos_sin;      // (T, E)
+  BlockCache<T> cache = {};
 };
 
 template <Element T>
@@ -129,7 +139,11 @@ class LlamaBlock {
     k_.rms_norm_forward(s_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
     k_.linear_forward(s_, a.qkv, a.norm1, w.qkv, n, dim, attention.qkv_width(), Write::set);
     k_.rope_forward(s_, a.qkv, in.cos_sin, n, attention);
-    k_.attention_forward(s_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, attention);
+    if (in.cache.rows) k_.cache_store(s_, in.cache.rows, a.qkv, in.cache.slots, n, attention);
+    if (in.cache.lengths)
+      k_.attention_cached_forward(s_, a.attention, a.qkv, in.cache.rows, in.cache.starts, in.cache.lengths, n, attention);
+    else
+      k_.attention_forward(s_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, attention);
     copy(a.middle, a.x, n);
     k_.linear_forward(s_, a.middle, a.attention, w.output, n, shape_.heads_width(), dim, Write::add);
   }

@@ -77,7 +77,7 @@ auto Llama<T>::score(const TokenBatch& batch, Moments moments) -> TokenScores<A>
 }
 
 template <Element T>
-void Llama<T>::forward(const TokenBatch& batch, const DeviceBatch& device, int blocks) {
+void Llama<T>::forward(const TokenBatch& batch, const DeviceBatch& device, int blocks, std::span<const BlockCache<T>> caches) {
   const Runtime& runtime = params_.runtime();
   const int n = batch.tokens(), layers = config_.num_hidden_layers;
   const auto prefetch_block_or_head = [&](int l) {
@@ -94,8 +94,9 @@ void Llama<T>::forward(const TokenBatch& batch, const DeviceBatch& device, int b
                                config_.hidden_size);
   }
   const LlamaBlock<T> block(kernels_, runtime.compute, BlockShape(config_));
-  const BlockInput<T> input{n, batch.sequences(), device.offsets.data(), workspace_->cos_sin()};
+  BlockInput<T> input{n, batch.sequences(), device.offsets.data(), workspace_->cos_sin()};
   for (int l = 0; l < blocks; ++l) {
+    if (!caches.empty()) input.cache = caches[static_cast<std::size_t>(l)];
     const Lease<T> lease = params_.gather(l + 1);
     prefetch_block_or_head(l + 1);
     block.forward(block_output(l), workspace_->block(l), {lease.data(), params_.layout(l + 1)}, input);

@@ -64,6 +64,52 @@ TEST(Attention, SurvivesLargeScores) {
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_LE(relative_error(found[i], expected[i]), 1e-3);
 }
 
+/// Keys and values of packed sequences lie in a cache, backwards, with room behind each; other rows are not numbers. The last
+/// token of each sequence as a query gives the last row of its attention.
+template <Element T>
+void expect_cached_attention(const Attention& op, double tolerance) {
+  SCOPED_TRACE(op.name());
+  const auto offsets = op.offsets();
+  const int n = int(op.lengths.size()), tokens = offsets.back(), room = 3, width = op.shape.heads * op.shape.head_size;
+  const std::size_t row = std::size_t(2 * op.shape.kv_heads * op.shape.head_size), qkv_row = std::size_t(op.shape.qkv_width());
+  std::vector<std::int32_t> slots, starts, lengths;
+  std::vector<T> queries;
+  const auto qkv = narrow<T>(rounded<bf16>(random_values(op.inputs()[0], 3)));
+  for (int s = 0; s < n; ++s) {
+    starts.push_back(tokens - offsets[std::size_t(s) + 1] + (n - 1 - s) * room);
+    lengths.push_back(op.lengths[std::size_t(s)]);
+    for (int t = 0; t < lengths.back(); ++t) slots.push_back(starts.back() + t);
+    const auto last = qkv.begin() + std::ptrdiff_t(std::size_t(offsets[std::size_t(s) + 1] - 1) * qkv_row);
+    queries.insert(queries.end(), last, last + std::ptrdiff_t(qkv_row));
+  }
+  std::vector<T> cache(std::size_t(tokens + n * room) * row, T(std::nanf(""))), found(std::size_t(n * width));
+  table<T>().cache_store(stream(), cache.data(), qkv.data(), slots.data(), tokens, op.shape);
+  table<T>().attention_cached_forward(stream(), found.data(), queries.data(), cache.data(), starts.data(), lengths.data(), n,
+                                      op.shape);
+  const auto whole = op.forward<double>({widen<double>(qkv)})[0];
+  std::vector<double> expected;
+  for (int s = 0; s < n; ++s) {
+    const auto last = whole.begin() + std::ptrdiff_t(offsets[std::size_t(s) + 1] - 1) * width;
+    expected.insert(expected.end(), last, last + width);
+  }
+  EXPECT_LE(relative_error(widen<double>(found), expected), tolerance);
+}
+
+TEST(CachedAttention, IsTheLastRowOfAttention) {
+  for (const AttentionShape& shape : {AttentionShape{1, 1, 2}, {6, 1, 8}, {6, 3, 4}, {4, 4, 22}})
+    for (const std::vector<int>& lengths : {std::vector<int>{1}, {2, 1}, {1, 95, 3, 200}, {401}}) {
+      expect_cached_attention<double>({shape, lengths}, 1e-13);
+      expect_cached_attention<float>({shape, lengths}, std::sqrt(kTolerance<float>));
+      expect_cached_attention<bf16>({shape, lengths}, std::sqrt(kTolerance<bf16>));
+    }
+}
+
+TEST(CachedAttention, AcceptsNoSequences) {
+  const AttentionShape shape{2, 1, 4};
+  table<float>().cache_store(stream(), nullptr, nullptr, nullptr, 0, shape);
+  table<float>().attention_cached_forward(stream(), nullptr, nullptr, nullptr, nullptr, nullptr, 0, shape);
+}
+
 TEST(Attention, WritesEveryElementOfTheGradient) {
   const Attention op{{4, 2, 6}, {0, 1, 130}};
   const auto qkv = random_values(op.inputs()[0], 5);

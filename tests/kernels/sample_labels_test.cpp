@@ -29,7 +29,7 @@ std::int32_t expected_label(const double* row, std::int32_t excluded, double uni
   if (sampling.top_k > 0) ids.resize(std::min(ids.size(), std::size_t(sampling.top_k)));
   const auto mass = [&](std::size_t count) {
     double sum = 0;
-    for (std::size_t i = 0; i < count; ++i) sum += std::exp(row[ids[i]] - row[ids[0]]);
+    for (std::size_t i = 0; i < count; ++i) sum += std::exp((row[ids[i]] - row[ids[0]]) / sampling.temperature);
     return sum;
   };
   std::size_t kept = ids.size();
@@ -48,7 +48,7 @@ void check_against_plain_implementation() {
   for (const int top_k : {0, 1, 2, 7, 1000})
     for (const double top_p : {1.0, 0.9, 0.5, 0.0})
       for (const int limit : {kVocabulary, 50, 2, 1}) {
-        const LabelSampling sampling{top_k, top_p, limit};
+        const LabelSampling sampling{top_k, top_p, limit, limit == 50 ? 0.5 : limit == 2 ? 4.0 : 1.0};
         std::vector<std::int32_t> excluded, expected;
         std::vector<double> uniform;
         for (int t = 0; t < kRows; ++t) {

@@ -42,9 +42,10 @@ struct SoftTarget {
 
 /// Which ids sample_labels may draw.
 struct LabelSampling {
-  int top_k;             ///< the most likely so many, the lowest ids among equals; 0 for all
-  double top_p;          ///< of those, the fewest most likely whose probabilities add up to at least top_p; 1 for all
-  int vocabulary_limit;  ///< ids below this alone, 1 .. V
+  int top_k;               ///< the most likely so many, the lowest ids among equals; 0 for all
+  double top_p;            ///< of those, the fewest most likely whose probabilities add up to at least top_p; 1 for all
+  int vocabulary_limit;    ///< ids below this alone, 1 .. V
+  double temperature = 1;  ///< logits are divided by this first; above 0
 };
 
 template <Element T>
@@ -83,6 +84,13 @@ struct Kernels {
   /// dqkv = gradient through the attention, scores recomputed from lse.  dqkv, dout, qkv, out as above
   void (*attention_backward)(Stream&, T* dqkv, const T* dout, const T* qkv, const T* out, const A* lse,
                              const std::int32_t* offsets, int sequences, AttentionShape);
+
+  /// cache[slots] = the keys and values of qkv.  cache (rows, 2K, E): K keys, then K values; qkv (n, H + 2K, E), slots (n)
+  void (*cache_store)(Stream&, T* cache, const T* qkv, const std::int32_t* slots, int n, AttentionShape);
+  /// Attention of one query a sequence, those in qkv, to cache rows starts .. starts + lengths, scaled by 1/sqrt(E): the last
+  /// row of attention_forward when the query's own key is among them.  out (n, H, E), starts, lengths (n), lengths at least 1
+  void (*attention_cached_forward)(Stream&, T* out, const T* qkv, const T* cache, const std::int32_t* starts,
+                                   const std::int32_t* lengths, int n, AttentionShape);
 
   /// y = silu(gate) up (Shazeer 2020).  y (n, F); gate_up (n, 2F): F gates, then F ups
   void (*swiglu_forward)(Stream&, T* y, const T* gate_up, int n, int mlp);

@@ -30,6 +30,10 @@ std::size_t activation_bytes(const LlamaConfig& config, std::size_t tokens, Reco
 template <Element T>
 class Workspace;
 template <Element T>
+struct BlockCache;
+template <Element T>
+class Generator;
+template <Element T>
 class Llama;
 
 /// Tokens begin .. end of a batch and the signal that scores them.
@@ -93,13 +97,14 @@ class Llama {
                                         std::span<const double> uniform, const LabelSampling& sampling);
 
  private:
+  friend class Generator<T>;
   struct DeviceBatch;
   struct Head;
   int head_unit() const { return config_.tie_word_embeddings ? 0 : config_.num_hidden_layers + 1; }
   /// Output of block `layer`, (T, D) in the workspace.
   T* block_output(int layer) const;
-  /// Embedding and the first `blocks` blocks.
-  void forward(const TokenBatch& batch, const DeviceBatch& device, int blocks);
+  /// Embedding and the first `blocks` blocks, each with its cache where there are any.
+  void forward(const TokenBatch& batch, const DeviceBatch& device, int blocks, std::span<const BlockCache<T>> caches = {});
   /// forward() of the frozen model over the first sequences of a batch, up to the rows that need it.
   void forward_reference(const TokenBatch& batch, std::span<const SignalRows> rows, int blocks);
   Head open_head(int tokens);

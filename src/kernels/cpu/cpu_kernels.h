@@ -3,6 +3,7 @@
 
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention_cached.h"
 #include "kernels/cpu/distance.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/embedding.h"
@@ -32,6 +33,8 @@ inline constexpr Kernels<T> kKernels{
     .rope_backward = rope_backward<T>,
     .attention_forward = attention_forward<T>,
     .attention_backward = attention_backward<T>,
+    .cache_store = cache_store<T>,
+    .attention_cached_forward = attention_cached_forward<T>,
     .swiglu_forward = swiglu_forward<T>,
     .swiglu_backward = swiglu_backward<T>,
     .nll_forward = nll_forward<T>,

@@ -24,7 +24,7 @@ struct Candidate {
 template <typename R>
 class Ranking {
  public:
-  Ranking(Candidate<R>* candidates, int size) : candidates_(candidates), size_(size), unsorted_(size) {
+  Ranking(Candidate<R>* candidates, int size, R scale) : candidates_(candidates), size_(size), unsorted_(size), scale_(scale) {
     std::make_heap(candidates_, candidates_ + size_);
   }
   const Candidate<R>& operator[](int rank) {
@@ -32,11 +32,12 @@ class Ranking {
     return candidates_[size_ - 1 - rank];
   }
   /// Proportional to the probability, 1 for the most likely.
-  double weight(int rank) { return double(exponential((*this)[rank].logit - (*this)[0].logit)); }
+  double weight(int rank) { return double(exponential(((*this)[rank].logit - (*this)[0].logit) * scale_)); }
 
  private:
   Candidate<R>* candidates_;
   int size_, unsorted_;
+  R scale_;
 };
 
 /// The most likely id below limit other than excluded, -1 where there is none.
@@ -57,7 +58,8 @@ std::int32_t draw(const A* row, std::int32_t excluded, double uniform, const Lab
   for (std::int32_t id = 0; id < sampling.vocabulary_limit; ++id)
     if (id != excluded) candidates[kept++] = {real_part(row[id]), id};
   if (kept == 0) return -1;
-  Ranking ranking(candidates, kept);
+  const auto scale = real_t<A>(1 / sampling.temperature);
+  Ranking ranking(candidates, kept, scale);
   double total = 0;
   if (sampling.top_k > 0 && sampling.top_k < kept) {
     kept = sampling.top_k;
@@ -65,7 +67,7 @@ std::int32_t draw(const A* row, std::int32_t excluded, double uniform, const Lab
   } else {
     const real_t<A> maximum = ranking[0].logit;
 #pragma omp simd reduction(+ : total)
-    for (int i = 0; i < kept; ++i) total += double(exponential(candidates[i].logit - maximum));
+    for (int i = 0; i < kept; ++i) total += double(exponential((candidates[i].logit - maximum) * scale));
   }
   double mass = total;
   if (sampling.top_p < 1) {
