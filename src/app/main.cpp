@@ -39,6 +39,10 @@ int start_membership(MembershipConfig& config) {
   return in_session(config.compute.device, config.quiet, [&](Session& session) { run_membership(session, config); });
 }
 
+int start_generation(GenerateConfig& config) {
+  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_generation(session, config); });
+}
+
 int start_export(ExportConfig& config) {
   return in_session("cpu", config.quiet,
                     [&](Session& session) { run_export(session, config.checkpoint, config.output_dir, config.dtype); });
@@ -70,6 +74,10 @@ std::vector<Command> commands() {
           "mia", "Infers membership: can texts the model was trained on be told from texts it never saw?",
           "mpirun -n 2 expunge mia --model output/unlearn --tokens tokens.h5 --domain arxiv --output mia.h5", Ranks::any,
           mia_options, start_membership),
+      command<GenerateConfig>("generate", "Continues the prompts of a JSONL file, greedily or by sampling.",
+                              "mpirun -n 2 expunge generate --model output/unlearn --prompts prompts.jsonl \\\n"
+                              "    --max-new-tokens 100 --output completions.jsonl",
+                              Ranks::any, generate_options, start_generation),
       command<ExportConfig>("export", "Writes a checkpoint as a Hugging Face model folder.",
                             "expunge export --checkpoint output/unlearn --output-dir models/unlearned", Ranks::one,
                             export_options, start_export),

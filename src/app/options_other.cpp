@@ -9,8 +9,6 @@
 namespace expunge {
 namespace {
 
-Option quiet_option(bool& quiet) { return flag("quiet", quiet, "print warnings and errors only"); }
-
 /// The element type of written weights; unset, and out of the config text, unless given.
 Option export_dtype_option(std::optional<DType>& dtype) {
   return choice<std::optional<DType>>("dtype", dtype,
@@ -41,6 +39,8 @@ void add_scoring_compute(OptionTable& table, ScoringConfig& c) {
 }
 
 }  // namespace
+
+Option quiet_option(bool& quiet) { return flag("quiet", quiet, "print warnings and errors only"); }
 
 Option config_option() {
   return {.key = "config",

@@ -8,6 +8,7 @@
 
 namespace expunge {
 
+Option quiet_option(bool& quiet);
 /// --config FILE, which the table itself reads.
 Option config_option();
 /// How a model is run: device, element type, sharding.

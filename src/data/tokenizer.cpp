@@ -308,6 +308,7 @@ std::optional<std::int32_t> Tokenizer::bos_id() const {
 std::optional<std::int32_t> Tokenizer::eos_id() const {
   return impl_->settings.eos ? impl_->find(*impl_->settings.eos) : std::nullopt;
 }
+bool Tokenizer::adds_eos() const { return impl_->settings.add_eos; }
 int Tokenizer::vocabulary_size() const { return impl_->size; }
 const std::string& Tokenizer::hash() const { return impl_->hash; }
 

@@ -122,7 +122,7 @@ void print_table(const Sides& sides, const std::vector<AttackResult>& results) {
 
 void run_membership(Session& session, const MembershipConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(config);
+  check_output(config.output, config.overwrite);
   const TokenFile tokens(config.tokens);
   const auto find = [&](const std::filesystem::path& path) {
     const ModelSource source = locate_model(runtime, path);

@@ -12,10 +12,9 @@ EvaluationBatching batching_of(const ScoringConfig& config) {
           static_cast<std::size_t>(config.compute.micro_batch_tokens), static_cast<std::size_t>(config.max_eval_samples)};
 }
 
-void check_output(const ScoringConfig& config) {
-  if (!config.overwrite && std::filesystem::exists(config.output))
-    fail(ExitCode::output,
-         fmt::format("{}: exists already; remove it, give another name or --overwrite", config.output.string()));
+void check_output(const std::filesystem::path& output, bool overwrite) {
+  if (!overwrite && std::filesystem::exists(output))
+    fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another name or --overwrite", output.string()));
 }
 
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source) {

@@ -1,4 +1,4 @@
-// What `eval` and `mia` share: a model without gradients in the element type asked for, and who wrote the result.
+// What the commands share that pass texts through a model: a model without gradients in the element type asked for, and who wrote the result.
 #pragma once
 
 #include <string>
@@ -45,7 +45,7 @@ auto in_element_type(DType dtype, Work work) {
 
 EvaluationBatching batching_of(const ScoringConfig& config);
 /// Throws Error(output) where the output exists and is not to be replaced.
-void check_output(const ScoringConfig& config);
+void check_output(const std::filesystem::path& output, bool overwrite);
 /// Collective; the hash of the token file is taken on rank 0 alone.
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source);
 

@@ -36,6 +36,8 @@ class Tokenizer {
   std::optional<std::int32_t> id(std::string_view piece) const;
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;
+  /// Whether encode() ends with EOS.
+  bool adds_eos() const;
   /// One more than the largest id, added tokens included.
   int vocabulary_size() const;
   /// SHA-256 of tokenizer.model and of every setting that decides about ids: equal hashes give equal ids.

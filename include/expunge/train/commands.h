@@ -16,6 +16,8 @@ void run_training(Session& session, const TrainConfig& config);
 void run_evaluation(Session& session, const EvalConfig& config);
 /// `expunge mia`.
 void run_membership(Session& session, const MembershipConfig& config);
+/// `expunge generate`.
+void run_generation(Session& session, const GenerateConfig& config);
 /// `expunge export`: the newest good checkpoint of a run, or one checkpoint, as a Hugging Face folder. Weights are stored as
 /// `dtype`, or as the model's config.json says.
 void run_export(Session& session, const std::filesystem::path& checkpoint, const std::filesystem::path& output,

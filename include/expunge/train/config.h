@@ -1,4 +1,4 @@
-// What a run is asked to do: the resolved options of `expunge train`, `unlearn` and `eval`, as plain values.
+// What a run is asked to do: the resolved options of the commands that run a model, as plain values.
 #pragma once
 
 #include <cstdint>
@@ -127,6 +127,34 @@ struct ReportConfig {
   std::string title = "Unlearning report";
   double pretraining_tokens = 0;  ///< 0: not known
   bool overwrite = false, quiet = false;
+};
+
+/// Options of the commands that give texts to a model and write what it makes of them.
+struct TextConfig {
+  std::filesystem::path model, output;  ///< model: a model folder, a run folder or a checkpoint folder
+  ComputeConfig compute;
+  std::int64_t per_device_eval_batch_size = 8;
+  bool overwrite = false, quiet = false;
+};
+
+/// Options of `expunge generate`.
+struct GenerateConfig : TextConfig {
+  std::filesystem::path prompts;
+  std::string prompt_column;  ///< empty: prompt, or else text
+  std::optional<int> max_new_tokens;  ///< must be set
+  double temperature = 0;  ///< 0: the most likely token each time
+  std::int64_t top_k = 0;  ///< 0: all
+  double top_p = 1;
+  std::uint64_t seed = 42;
+  std::vector<std::string> stops;
+  std::int64_t num_samples = 1;
+};
+
+/// Options of `expunge task`.
+struct TaskConfig : TextConfig {
+  std::filesystem::path tasks, fewshot_file;  ///< fewshot_file empty: examples are the first items of `tasks`
+  std::int64_t num_fewshot = 0;
+  std::int64_t max_new_tokens = 256;
 };
 
 }  // namespace expunge

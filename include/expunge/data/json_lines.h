@@ -1,0 +1,21 @@
+// Files of one JSON object a line, plain or gzip-compressed.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "expunge/io/json.h"
+
+namespace expunge {
+
+struct JsonLines {
+  std::vector<JsonObject> objects;  ///< in the order of the file; each knows its file and line
+  std::string sha256;               ///< of the file as stored
+};
+
+/// Reads a whole file; empty lines are passed over. Throws Error(bad_input) that names the line that is not valid UTF-8 or not
+/// a JSON object, or where there is no object at all.
+JsonLines read_json_lines(const std::filesystem::path& path);
+
+}  // namespace expunge

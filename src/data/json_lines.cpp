@@ -1,0 +1,28 @@
+// Lines to JSON objects.
+#include "expunge/data/json_lines.h"
+
+#include <fmt/format.h>
+
+#include "data/line_reader.h"
+#include "expunge/core/error.h"
+#include "expunge/data/corpus.h"
+
+namespace expunge {
+
+JsonLines read_json_lines(const std::filesystem::path& path) {
+  Sha256 hash;
+  LineReader reader(path, CorpusReader::kMaxLine, hash);
+  JsonLines result;
+  for (std::string line; reader.next(line);) {
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    if (const std::size_t good = valid_utf8_length(line); good != line.size())
+      fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", reader.where(), good + 1));
+    result.objects.emplace_back(parse_json(line, reader.where()), reader.where());
+  }
+  if (result.objects.empty())
+    fail(ExitCode::bad_input, fmt::format("{}: expected one JSON object a line, found none", path.string()));
+  result.sha256 = hash.hex();
+  return result;
+}
+
+}  // namespace expunge

@@ -1,0 +1,104 @@
+// `expunge generate`: continues the prompts of a JSONL file and writes them back with their completions.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "expunge/core/error.h"
+#include "expunge/core/log.h"
+#include "expunge/core/random.h"
+#include "expunge/data/json_lines.h"
+#include "expunge/io/files.h"
+#include "expunge/train/commands.h"
+#include "train/generation.h"
+#include "train/scoring.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::array<const char*, 3> kReasons = {"stop", "length", "eos"};
+constexpr std::array<const char*, 3> kFields = {"completion", "completion_tokens", "finish_reason"};
+
+void check_fields(const JsonObject& line) {
+  for (const char* field : kFields)
+    if (line.value().contains(field))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: there is a field '{}' already, which the output would lose; rename it", line.where(), field));
+}
+
+/// `samples` prompts of each line, one behind the other.
+std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig& model, const Tokenizer& tokenizer,
+                                 const std::vector<JsonObject>& lines) {
+  const std::string column = !config.prompt_column.empty() ? config.prompt_column
+                             : lines.front().has("prompt") ? "prompt"
+                                                           : "text";
+  std::vector<Prompt> prompts;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const JsonObject& line = lines[i];
+    check_fields(line);
+    if (!line.has(column))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: there is no prompt in column '{}'; name it with --prompt-column", line.where(), column));
+    std::vector<std::int32_t> ids = prompt_ids(tokenizer, line.string(column));
+    check_prompt(line.where(), ids, model);
+    for (std::uint64_t sample = 0; sample < static_cast<std::uint64_t>(config.num_samples); ++sample)
+      prompts.push_back({ids, random_bits(random_stream("generate"), i, sample)});
+  }
+  return prompts;
+}
+
+std::string output_lines(const GenerateConfig& config, const std::vector<JsonObject>& lines,
+                         const std::vector<Completion>& completions) {
+  std::string text;
+  for (std::size_t i = 0; i < completions.size(); ++i) {
+    nlohmann::json line = lines[i / static_cast<std::size_t>(config.num_samples)].value();
+    line[kFields[0]] = completions[i].text;
+    line[kFields[1]] = completions[i].ids.size();
+    line[kFields[2]] = kReasons[static_cast<std::size_t>(completions[i].reason)];
+    text += line.dump() + "\n";
+  }
+  return text;
+}
+
+void log_completions(const std::vector<Completion>& completions, const std::filesystem::path& output) {
+  std::array<std::size_t, 3> reasons{};
+  std::size_t tokens = 0;
+  for (const Completion& completion : completions) {
+    ++reasons[static_cast<std::size_t>(completion.reason)];
+    tokens += completion.ids.size();
+  }
+  log_info(fmt::format("{}: {} completions, {} tokens; {} ended at a stop string, {} by length, {} at EOS", output.string(),
+                       completions.size(), tokens, reasons[0], reasons[1], reasons[2]));
+}
+
+}  // namespace
+
+void run_generation(Session& session, const GenerateConfig& config) {
+  const Runtime& runtime = session.runtime();
+  check_output(config.output, config.overwrite);
+  const ModelSource source = locate_model(runtime, config.model);
+  const Tokenizer tokenizer(source.side_files);
+  const std::vector<JsonObject> lines = read_json_lines(config.prompts).objects;
+  const std::vector<Prompt> prompts = read_prompts(config, source.config, tokenizer, lines);
+  ComputeConfig compute = config.compute;
+  compute.gather = gather_for_generation(session, source.config, compute);
+  const bool greedy = config.temperature == 0;
+  const int vocabulary = std::min(source.config.vocab_size, tokenizer.vocabulary_size());
+  const GenerationOptions options{
+      config.max_new_tokens.value(),
+      greedy ? LabelSampling{1, 1, vocabulary}
+             : LabelSampling{static_cast<int>(config.top_k), config.top_p, vocabulary, config.temperature},
+      config.seed, config.stops, static_cast<std::size_t>(config.per_device_eval_batch_size)};
+  const std::vector<Completion> completions = in_element_type(compute.dtype, [&](auto type) {
+    ScoringModel<typename decltype(type)::type> model(session, source, compute);
+    model.params.freeze();
+    return generate(model.llama, tokenizer, prompts, options);
+  });
+  on_root(runtime, [&] {
+    write_file_atomically(config.output, output_lines(config, lines, completions));
+    log_completions(completions, config.output);
+    return std::string();
+  });
+}
+
+}  // namespace expunge
