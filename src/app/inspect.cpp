@@ -116,6 +116,22 @@ void show_membership(const fs::path& path) {
   }
 }
 
+void show_tasks(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
+  fmt::print("answers of {} ({}) to {}, {} examples a question\n", text("model"), text("dtype"), text("tasks"),
+             file.read_attribute<std::int64_t>("/", "num_fewshot"));
+  for (const std::string& task : file.children("/")) {
+    const std::string group = "/" + task;
+    const auto share = [&](const char* name) { return 100 * file.read_attribute<double>(group, name); };
+    fmt::print("  {:<36} {} items: ", task, file.read_attribute<std::uint64_t>(group, "items"));
+    if (file.has_attribute(group, "exact_match"))
+      fmt::print("exact match {:.2f} %\n", share("exact_match"));
+    else
+      fmt::print("accuracy {:.2f} %, normalised by length {:.2f} %\n", share("accuracy"), share("accuracy_normalised"));
+  }
+}
+
 void show_tokens(const fs::path& path) {
   const TokenFile file(path);
   const TokenFileInfo& info = file.info();
@@ -137,9 +153,10 @@ void show_hdf5(const fs::path& path) {
   if (file.exists("/train")) return show_metrics(path);
   if (file.exists("/parameters")) return show_checkpoint(path.parent_path());
   if (file.exists("/results")) return show_membership(path);
+  if (file.has_attribute("/", "tasks_sha256")) return show_tasks(path);
   if (file.has_attribute("/", "model_sha256")) return show_evaluation(path);
   fail(ExitCode::bad_input,
-       fmt::format("{}: an HDF5 file, but not one of expunge's (tokens, metrics, checkpoint, evaluation, membership)",
+       fmt::format("{}: an HDF5 file, but not one of expunge's (tokens, metrics, checkpoint, evaluation, membership, tasks)",
                    path.string()));
 }
 

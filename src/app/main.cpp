@@ -43,6 +43,10 @@ int start_generation(GenerateConfig& config) {
   return in_session(config.compute.device, config.quiet, [&](Session& session) { run_generation(session, config); });
 }
 
+int start_task(TaskConfig& config) {
+  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_task(session, config); });
+}
+
 int start_export(ExportConfig& config) {
   return in_session("cpu", config.quiet,
                     [&](Session& session) { run_export(session, config.checkpoint, config.output_dir, config.dtype); });
@@ -78,6 +82,9 @@ std::vector<Command> commands() {
                               "mpirun -n 2 expunge generate --model output/unlearn --prompts prompts.jsonl \\\n"
                               "    --max-new-tokens 100 --output completions.jsonl",
                               Ranks::any, generate_options, start_generation),
+      command<TaskConfig>("task", "Scores a model on questions: MMLU, ARC, HellaSwag and GSM8K as JSONL.",
+                          "mpirun -n 2 expunge task --model output/unlearn --tasks mmlu.jsonl --num-fewshot 5 --output task.h5",
+                          Ranks::any, task_options, start_task),
       command<ExportConfig>("export", "Writes a checkpoint as a Hugging Face model folder.",
                             "expunge export --checkpoint output/unlearn --output-dir models/unlearned", Ranks::one,
                             export_options, start_export),

@@ -30,6 +30,7 @@ OptionTable unlearn_options(TrainConfig& config);
 OptionTable eval_options(EvalConfig& config);
 OptionTable mia_options(MembershipConfig& config);
 OptionTable generate_options(GenerateConfig& config);
+OptionTable task_options(TaskConfig& config);
 OptionTable export_options(ExportConfig& config);
 OptionTable report_options(ReportConfig& config);
 OptionTable inspect_options(InspectConfig& config);

@@ -79,4 +79,23 @@ OptionTable generate_options(GenerateConfig& c) {
   return table;
 }
 
+OptionTable task_options(TaskConfig& c) {
+  OptionTable table("task");
+  table.group(
+      "Input",
+      {model_option(c), required(path("tasks", "FILE", c.tasks, "questions, one JSON object a line (.jsonl or .jsonl.gz)")),
+       whole("num-fewshot", c.num_fewshot, 0,
+             "examples before each question, with their answers: the first of its task; they are not scored"),
+       path("fewshot-file", "FILE", c.fewshot_file, "take the examples from this file and score all of --tasks"),
+       whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option()});
+  table.group("Output", output_options(c, "file of results to write (HDF5)"));
+  add_compute(table, c);
+  table.then([&c](const OptionTable& given) {
+    check_compute(c.compute, given);
+    if (!c.fewshot_file.empty() && c.num_fewshot == 0)
+      fail(ExitCode::usage, "--fewshot-file needs --num-fewshot, which says how many examples to take from it");
+  });
+  return table;
+}
+
 }  // namespace expunge

@@ -18,6 +18,8 @@ void run_evaluation(Session& session, const EvalConfig& config);
 void run_membership(Session& session, const MembershipConfig& config);
 /// `expunge generate`.
 void run_generation(Session& session, const GenerateConfig& config);
+/// `expunge task`.
+void run_task(Session& session, const TaskConfig& config);
 /// `expunge export`: the newest good checkpoint of a run, or one checkpoint, as a Hugging Face folder. Weights are stored as
 /// `dtype`, or as the model's config.json says.
 void run_export(Session& session, const std::filesystem::path& checkpoint, const std::filesystem::path& output,

@@ -1,0 +1,42 @@
+// task.h5: figures of tasks and what the model answered to each item.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "expunge/eval/choices.h"
+
+namespace expunge {
+
+/// What the answers to one task were; one value an item, in the order of the file.
+struct TaskResult {
+  std::string task;
+  std::vector<std::uint64_t> item;  ///< place in the file, from 0
+
+  // Of multiple choice, else empty:
+  std::vector<std::uint64_t> answer, predicted, predicted_normalised;  ///< numbers of choices
+  std::vector<double> log_likelihoods;  ///< of all choices, nats; those of item i are offsets[i] .. offsets[i + 1]
+  std::vector<std::uint64_t> offsets;
+  std::vector<std::uint8_t> hit, hit_normalised;
+
+  // Of generated answers, else empty:
+  std::vector<std::uint8_t> match;
+
+  bool multiple_choice() const { return match.empty(); }
+};
+
+/// Attributes of the file's root, together with the version of expunge.
+struct TaskSource {
+  std::string model, model_sha256, tasks, tasks_sha256, fewshot_file, fewshot_sha256, dtype;
+  std::int64_t num_fewshot;
+};
+
+/// A group of each task with attributes items, and accuracy, standard_error, accuracy_normalised, standard_error_normalised
+/// (multiple choice) or exact_match, standard_error; datasets item and answer, predicted, predicted_normalised,
+/// log_likelihoods, offsets, or match. Replaces the file by one rename. Throws Error(output).
+void write_tasks(const std::filesystem::path& path, const TaskSource& source, const std::vector<TaskResult>& results);
+
+}  // namespace expunge

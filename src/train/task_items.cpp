@@ -1,0 +1,225 @@
+// Shapes of benchmark items, and prompts in the formats of the Language Model Evaluation Harness.
+#include "train/task_items.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "expunge/core/error.h"
+#include "expunge/data/json_lines.h"
+#include "expunge/eval/choices.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::size_t kMostChoices = 26;  // letters
+
+/// An item before it has examples.
+struct Question {
+  TaskItem item;
+  std::string description, text, target;
+};
+
+std::string strip(const std::string& text) {
+  constexpr const char* kBlank = " \t\n\r";
+  const std::size_t begin = text.find_first_not_of(kBlank);
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+std::vector<std::string> texts(const JsonObject& json, const std::string& key) {
+  const nlohmann::json& list = json.at(key);
+  const bool good =
+      list.is_array() && list.size() >= 2 && list.size() <= kMostChoices && std::ranges::all_of(list, [](const auto& text) {
+        return text.is_string() && !strip(text.template get<std::string>()).empty();
+      });
+  if (!good) json.wrong(key, fmt::format("a list of 2 to {} texts that are not empty", kMostChoices));
+  return list.get<std::vector<std::string>>();
+}
+
+std::string letter(std::size_t i) { return std::string(1, static_cast<char>('A' + i)); }
+
+/// "high school / physics" as part of a name.
+std::string name_part(std::string text) {
+  for (char& c : text)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-')) c = '_';
+  return text;
+}
+
+/// {"question", "choices": [...], "answer": number from 0 or letter}, perhaps with "subject". The choices stand in the prompt,
+/// and their letters are scored.
+Question read_mmlu(const JsonObject& json) {
+  Question q;
+  const std::vector<std::string> choices = texts(json, "choices");
+  const nlohmann::json& answer = json.at("answer");
+  for (std::size_t i = 0; i < choices.size(); ++i) q.item.choices.push_back(letter(i));
+  if (answer.is_string()) {
+    const auto found = std::ranges::find(q.item.choices, answer.get<std::string>());
+    if (found == q.item.choices.end()) json.wrong("answer", fmt::format("a letter from A to {}", q.item.choices.back()));
+    q.item.answer = static_cast<std::size_t>(found - q.item.choices.begin());
+  } else {
+    q.item.answer = static_cast<std::size_t>(json.integer("answer", 0, static_cast<std::int64_t>(choices.size()) - 1));
+  }
+  const std::string subject = json.string_or("subject", "");
+  q.item.task = subject.empty() ? "mmlu" : "mmlu_" + name_part(subject);
+  std::string about = subject.empty() ? "" : " about " + subject;
+  std::ranges::replace(about, '_', ' ');
+  q.description = "The following are multiple choice questions (with answers)" + about + ".\n\n";
+  q.text = strip(json.string("question"));
+  for (std::size_t i = 0; i < choices.size(); ++i) q.text += fmt::format("\n{}. {}", letter(i), choices[i]);
+  q.text += "\nAnswer:";
+  return q;
+}
+
+/// {"question", "choices": {"text": [...], "label": [...]}, "answerKey": one of the labels}.
+Question read_arc(const JsonObject& json) {
+  Question q;
+  q.item.task = "arc";
+  const JsonObject choices(json.at("choices"), json.where() + ", choices");
+  q.item.choices = texts(choices, "text");
+  const std::vector<std::string> labels = texts(choices, "label");
+  if (labels.size() != q.item.choices.size())
+    choices.wrong("label", fmt::format("{} labels, one a text", q.item.choices.size()));
+  const auto found = std::ranges::find(labels, json.string("answerKey"));
+  if (found == labels.end()) json.wrong("answerKey", "one of the labels");
+  q.item.answer = static_cast<std::size_t>(found - labels.begin());
+  q.text = "Question: " + json.string("question") + "\nAnswer:";
+  return q;
+}
+
+std::string replace_all(const std::string& text, std::string_view from, std::string_view to) {
+  std::string result;
+  for (std::size_t begin = 0;;) {
+    const std::size_t found = text.find(from, begin);
+    result.append(text, begin, found - begin);
+    if (found == std::string::npos) return result;
+    result += to;
+    begin = found + from.size();
+  }
+}
+
+/// Removes what WikiHow articles left in HellaSwag: "[title]", "[step]" and the like, where they end on their line.
+std::string without_markers(const std::string& text) {
+  const std::string titled = replace_all(strip(text), " [title]", ". ");
+  std::string result;
+  for (std::size_t i = 0; i < titled.size(); ++i) {
+    const std::size_t end = titled[i] == '[' ? titled.find_first_of("]\n", i) : std::string::npos;
+    if (end != std::string::npos && titled[end] == ']')
+      i = end;
+    else
+      result += titled[i];
+  }
+  return replace_all(result, "  ", " ");
+}
+
+/// {"ctx", "endings": [...], "label": number from 0, perhaps as a text}, perhaps with "activity_label".
+Question read_hellaswag(const JsonObject& json) {
+  Question q;
+  q.item.task = "hellaswag";
+  q.item.choices = texts(json, "endings");
+  for (std::string& ending : q.item.choices) {
+    ending = without_markers(ending);
+    if (ending.empty()) json.wrong("endings", "texts that are more than [markers]");
+  }
+  const std::string expected = fmt::format("the number of an ending, 0 to {}", q.item.choices.size() - 1);
+  const nlohmann::json& label = json.at("label");
+  const std::string number = label.is_string() ? label.get<std::string>() : label.dump();
+  while (q.item.answer < q.item.choices.size() && std::to_string(q.item.answer) != number) ++q.item.answer;
+  if (q.item.answer == q.item.choices.size()) json.wrong("label", expected);
+  const std::string activity = json.string_or("activity_label", "");
+  q.text = without_markers((activity.empty() ? "" : activity + ": ") + json.string("ctx"));
+  return q;
+}
+
+/// {"question", "answer": "... #### number"}: the answer is generated.
+Question read_gsm8k(const JsonObject& json) {
+  constexpr std::string_view kMark = "####";
+  Question q;
+  q.item.task = "gsm8k";
+  const std::string answer = json.string("answer");
+  const std::size_t mark = answer.rfind(kMark);
+  const auto number = mark == std::string::npos ? std::nullopt : last_number(std::string_view(answer).substr(mark));
+  if (!number) json.wrong("answer", "a text that ends with #### and a number");
+  q.item.number = *number;
+  q.text = "Question: " + json.string("question") + "\nAnswer:";
+  q.target = answer;
+  return q;
+}
+
+Question read_question(const JsonObject& json) {
+  if (json.has("ctx") && json.has("endings")) return read_hellaswag(json);
+  if (json.has("question") && json.has("choices") && json.at("choices").is_array()) return read_mmlu(json);
+  if (json.has("question") && json.has("choices")) return read_arc(json);
+  if (json.has("question") && json.has("answer")) return read_gsm8k(json);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json.value().items()) keys.push_back(key);
+  fail(ExitCode::bad_input,
+       fmt::format("{}: an item of no known shape, with the keys {}. Expected question, choices, answer (MMLU: choices a list, "
+                   "answer a number or letter), question, choices, answerKey (ARC: choices with text and label), ctx, endings, "
+                   "label (HellaSwag), or question, answer (GSM8K: answer ends with #### and a number)",
+                   json.where(), fmt::join(keys, ", ")));
+}
+
+std::vector<Question> read_questions(const JsonLines& lines) {
+  std::vector<Question> questions;
+  for (std::size_t i = 0; i < lines.objects.size(); ++i) {
+    Question q = read_question(lines.objects[i]);
+    if (!q.item.choices.empty()) q.target = q.item.choices[q.item.answer];
+    q.item.index = i;
+    q.item.where = lines.objects[i].where();
+    questions.push_back(std::move(q));
+  }
+  return questions;
+}
+
+/// The first `n` questions of each task, put one behind the other with their answers.
+struct Examples {
+  Examples(const std::vector<Question>& questions, std::size_t n) {
+    for (const Question& q : questions) {
+      auto& [count, text] = of_task[q.item.task];
+      if (count == n) continue;
+      ++count;
+      text += q.text + " " + q.target + "\n\n";
+    }
+  }
+  std::map<std::string, std::pair<std::size_t, std::string>> of_task;
+};
+
+}  // namespace
+
+TaskItems read_task_items(const TaskConfig& config) {
+  const JsonLines lines = read_json_lines(config.tasks);
+  TaskItems result{{}, lines.sha256, ""};
+  std::vector<Question> questions = read_questions(lines);
+  const auto n = static_cast<std::size_t>(config.num_fewshot);
+  const bool own = config.fewshot_file.empty();
+  std::map<std::string, std::size_t> left_out;  // of each task, because they are examples
+  const Examples examples = [&] {
+    if (own) return Examples(questions, n);
+    const JsonLines others = read_json_lines(config.fewshot_file);
+    result.fewshot_sha256 = others.sha256;
+    return Examples(read_questions(others), n);
+  }();
+  for (Question& q : questions) {
+    if (own && left_out[q.item.task] < n) {
+      ++left_out[q.item.task];
+      continue;
+    }
+    const auto found = examples.of_task.find(q.item.task);
+    if (n > 0 && (found == examples.of_task.end() || found->second.first < n))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: --num-fewshot {}, and {} has {} of the task {}", q.item.where, n, config.fewshot_file.string(),
+                       found == examples.of_task.end() ? 0 : found->second.first, q.item.task));
+    q.item.prompt = q.description + (n > 0 ? found->second.second : "") + q.text;
+    result.items.push_back(std::move(q.item));
+  }
+  if (result.items.empty())
+    fail(ExitCode::bad_input,
+         fmt::format("{}: --num-fewshot {} takes every item as an example and leaves none to score; give examples with "
+                     "--fewshot-file",
+                     config.tasks.string(), n));
+  return result;
+}
+
+}  // namespace expunge
