@@ -24,25 +24,8 @@ std::string plain_number(std::string digits, bool negative) {
   return negative && digits != "0" ? "-" + digits : digits;
 }
 
-}  // namespace
-
-std::size_t best_choice(std::span<const double> log_likelihoods) {
-  return static_cast<std::size_t>(std::ranges::max_element(log_likelihoods) - log_likelihoods.begin());
-}
-
-std::size_t best_choice_normalised(std::span<const double> log_likelihoods, std::span<const double> lengths) {
-  std::vector<double> normalised(log_likelihoods.begin(), log_likelihoods.end());
-  for (std::size_t i = 0; i < normalised.size(); ++i) normalised[i] /= lengths[i];
-  return best_choice(normalised);
-}
-
-std::size_t character_count(std::string_view text) {
-  // All bytes but those that continue a character.
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & '\xc0') != '\x80'; }));
-}
-
-std::optional<std::string> last_number(std::string_view text) {
-  std::optional<std::string> last;
+std::vector<std::string> numbers(std::string_view text) {
+  std::vector<std::string> found;
   for (std::size_t i = 0; i < text.size();) {
     if (!is_digit(text[i])) {
       ++i;
@@ -64,9 +47,33 @@ std::optional<std::string> last_number(std::string_view text) {
         break;
       digits += text[i];
     }
-    last = plain_number(std::move(digits), minus && !hyphen);
+    found.push_back(plain_number(std::move(digits), minus && !hyphen));
   }
-  return last;
+  return found;
+}
+
+}  // namespace
+
+std::size_t best_choice(std::span<const double> log_likelihoods) {
+  return static_cast<std::size_t>(std::ranges::max_element(log_likelihoods) - log_likelihoods.begin());
+}
+
+std::size_t best_choice_normalised(std::span<const double> log_likelihoods, std::span<const double> lengths) {
+  std::vector<double> normalised(log_likelihoods.begin(), log_likelihoods.end());
+  for (std::size_t i = 0; i < normalised.size(); ++i) normalised[i] /= lengths[i];
+  return best_choice(normalised);
+}
+
+std::size_t character_count(std::string_view text) {
+  // All bytes but those that continue a character.
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & '\xc0') != '\x80'; }));
+}
+
+std::optional<std::string> answer_number(std::string_view text) {
+  const std::size_t mark = text.find(kAnswerMark);
+  std::vector<std::string> found = numbers(mark == std::string_view::npos ? text : text.substr(mark));
+  if (found.empty()) return std::nullopt;
+  return mark == std::string_view::npos ? std::move(found.back()) : std::move(found.front());
 }
 
 HitRate hit_rate(std::span<const std::uint8_t> hits) {

@@ -1,4 +1,4 @@
-// `expunge task`: multiple choice by log-likelihood, and generated answers by their last number.
+// `expunge task`: multiple choice by log-likelihood, and generated answers by their number.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -97,7 +97,7 @@ std::vector<TaskResult> judge(const std::vector<TaskItem>& items, const Answers&
     }
     found->item.push_back(item.index);
     if (item.choices.empty()) {
-      found->match.push_back(last_number(answers.completions[completion++].text) == item.number);
+      found->match.push_back(answer_number(answers.completions[completion++].text) == item.number);
     } else {
       add_choices(*found, item, std::span(answers.log_likelihoods).subspan(choice, item.choices.size()));
       choice += item.choices.size();

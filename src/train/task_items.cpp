@@ -134,12 +134,11 @@ Question read_hellaswag(const JsonObject& json) {
 
 /// {"question", "answer": "... #### number"}: the answer is generated.
 Question read_gsm8k(const JsonObject& json) {
-  constexpr std::string_view kMark = "####";
   Question q;
   q.item.task = "gsm8k";
   const std::string answer = json.string("answer");
-  const std::size_t mark = answer.rfind(kMark);
-  const auto number = mark == std::string::npos ? std::nullopt : last_number(std::string_view(answer).substr(mark));
+  const std::size_t mark = answer.rfind(kAnswerMark);
+  const auto number = mark == std::string::npos ? std::nullopt : answer_number(std::string_view(answer).substr(mark));
   if (!number) json.wrong("answer", "a text that ends with #### and a number");
   q.item.number = *number;
   q.text = "Question: " + json.string("question") + "\nAnswer:";

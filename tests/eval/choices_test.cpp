@@ -37,9 +37,12 @@ TEST(Choices, FindsTheLastNumber) {
       {"version 1.2.3", "3"},
       {"12,", "12"},
   };
-  for (const auto& [text, number] : cases) EXPECT_EQ(last_number(text), number) << text;
-  EXPECT_EQ(last_number("none, - . $"), std::nullopt);
-  EXPECT_EQ(last_number(""), std::nullopt);
+  for (const auto& [text, number] : cases) EXPECT_EQ(answer_number(text), number) << text;
+  EXPECT_EQ(answer_number("none, - . $"), std::nullopt);
+  // A model that goes on behind its answer has answered all the same; one that says no more than the mark has not.
+  EXPECT_EQ(answer_number("2 and 3 make 5.\n#### 5\nAnd 7. #### 8"), "5");
+  EXPECT_EQ(answer_number("7 ####"), std::nullopt);
+  EXPECT_EQ(answer_number(""), std::nullopt);
 }
 
 TEST(Choices, HitRateHasTheStandardErrorOfAMean) {

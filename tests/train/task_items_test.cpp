@@ -100,7 +100,7 @@ TEST_F(TaskItemsTest, HellaSwagLosesItsMarkers) {
   const std::vector<TaskItem> items = read(
       R"({"activity_label": "Baking", "ctx": "A man [title] bakes.  He [substeps] ", "endings": ["[step] eats", "a [b"], "label": "1"})");
   EXPECT_EQ(items.at(0).task, "hellaswag");
-  EXPECT_EQ(items.at(0).prompt, "Baking: A man.  bakes. He");
+  EXPECT_EQ(items.at(0).prompt, "Baking: A man. bakes. He ");
   EXPECT_THAT(items.at(0).choices, testing::ElementsAre(" eats", "a [b"));
   EXPECT_EQ(items.at(0).answer, 1u);
 }
