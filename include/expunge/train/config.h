@@ -140,10 +140,10 @@ struct TextConfig {
 /// Options of `expunge generate`.
 struct GenerateConfig : TextConfig {
   std::filesystem::path prompts;
-  std::string prompt_column;  ///< empty: prompt, or else text
+  std::string prompt_column;          ///< empty: prompt, or else text
   std::optional<int> max_new_tokens;  ///< must be set
-  double temperature = 0;  ///< 0: the most likely token each time
-  std::int64_t top_k = 0;  ///< 0: all
+  double temperature = 0;             ///< 0: the most likely token each time
+  std::int64_t top_k = 0;             ///< 0: all
   double top_p = 1;
   std::uint64_t seed = 42;
   std::vector<std::string> stops;
