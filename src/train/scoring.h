@@ -1,4 +1,4 @@
-// What the commands share that pass texts through a model: a model without gradients in the element type asked for, and who wrote the result.
+// What commands that pass texts through a model share: a model without gradients in the element type asked for, who wrote what.
 #pragma once
 
 #include <string>
