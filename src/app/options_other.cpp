@@ -147,7 +147,7 @@ OptionTable export_options(ExportConfig& c) {
 
 OptionTable report_options(ReportConfig& c) {
   OptionTable table("report");
-  Option runs = required(list("run", "RUN", c.runs, "run folder, with its evaluations as eval.h5 and mia.h5 in it"));
+  Option runs = required(list("run", "RUN", c.runs, "run folder, with its evaluations as eval.h5, mia.h5 and task.h5 in it"));
   runs.kind = Option::Kind::positional_list;
   table.group("Arguments", {runs});
   table.group(

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <string_view>
 
 #include "expunge/core/error.h"
@@ -96,8 +97,8 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
         return values;
       };
       const auto perplexity = column("perplexity"), per_token = column("token_perplexity"), accuracy = column("accuracy");
-      first.splits[name] = {perplexity.front(), per_token.front(), accuracy.front(), 0, 0};
-      last.splits[name] = {perplexity.back(), per_token.back(), accuracy.back(), 0, 0};
+      first.splits[name] = {perplexity.front(), per_token.front(), accuracy.front(), 0, 0, NAN};
+      last.splits[name] = {perplexity.back(), per_token.back(), accuracy.back(), 0, 0, NAN};
       found.perplexity[name] = perplexity;
     }
   }
@@ -136,6 +137,8 @@ void read_evaluations(ReportRun& run) {
   read("mia-before.h5", run.attacks_before, read_attacks);
   read("eval.h5", run.after, read_report_evaluation);
   read("mia.h5", run.attacks_after, read_attacks);
+  read("task-before.h5", run.tasks_before, read_tasks);
+  read("task.h5", run.tasks_after, read_tasks);
 }
 
 ReportRun read_run(const fs::path& folder, std::size_t number) {
@@ -172,7 +175,6 @@ ReportRun read_run(const fs::path& folder, std::size_t number) {
 
 /// Gives one file of --before to the runs that began from its model.
 void attach_before(const fs::path& path, std::vector<ReportRun>& runs) {
-  const bool attacks = holds_attacks(path);
   const auto attach = [&](const auto& content, auto place) {
     bool used = false;
     for (ReportRun& run : runs) {
@@ -187,8 +189,10 @@ void attach_before(const fs::path& path, std::vector<ReportRun>& runs) {
                                         "{}; the first run began from {})",
                                         path.string(), content.model_sha256, runs.front().checkpoint->model_sha256));
   };
-  if (attacks)
+  if (holds_attacks(path))
     attach(read_attacks(path), &ReportRun::attacks_before);
+  else if (holds_tasks(path))
+    attach(read_tasks(path), &ReportRun::tasks_before);
   else
     attach(read_report_evaluation(path), &ReportRun::before);
 }
@@ -248,10 +252,12 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
   for (const std::string& file : config.before) attach_before(file, runs);
   if (!config.after.empty() && runs.size() > 1)
     fail(ExitCode::usage,
-         "--after needs a report of one run; of several, put each run's files into its folder as eval.h5 and mia.h5");
+         "--after needs a report of one run; of several, put each run's files into its folder as eval.h5, mia.h5 and task.h5");
   for (const std::string& file : config.after) {
     if (holds_attacks(file))
       runs.front().attacks_after = read_attacks(file);
+    else if (holds_tasks(file))
+      runs.front().tasks_after = read_tasks(file);
     else
       runs.front().after = read_report_evaluation(file);
   }

@@ -13,6 +13,7 @@
 #include "expunge/train/config.h"
 #include "train/report_attacks.h"
 #include "train/report_figures.h"
+#include "train/report_tasks.h"
 
 namespace expunge {
 
@@ -50,6 +51,7 @@ struct ReportRun {
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file
   std::optional<ReportEvaluation> before, after;
   std::optional<ReportAttacks> attacks_before, attacks_after;
+  std::optional<ReportTasks> tasks_before, tasks_after;
   std::vector<std::string> notes;
 
   std::string option(const std::string& key) const;

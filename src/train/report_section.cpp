@@ -63,19 +63,20 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
     if (*evaluation)
       for (const auto& [name, figures] : (*evaluation)->splits) names.insert(name);
   Table table{{"Split", "Sequences", "Perplexity before", "Perplexity after", "After / before", "Per token before",
-               "Per token after", "Accuracy before", "Accuracy after"},
+               "Per token after", "Accuracy before", "Accuracy after", "Extraction before", "Extraction after"},
               {},
               {}};
   for (const std::string& name : names) {
     const auto figures = [&](const std::optional<ReportEvaluation>& evaluation) {
       const bool known = evaluation && evaluation->splits.contains(name);
-      return known ? evaluation->splits.at(name) : SplitFigures{NAN, NAN, NAN, 0, 0};
+      return known ? evaluation->splits.at(name) : SplitFigures{NAN, NAN, NAN, 0, 0, NAN};
     };
     const SplitFigures before = figures(run.before), after = figures(run.after);
     const auto sequences = static_cast<double>(std::max(before.sequences, after.sequences));
     table.rows.push_back({name, sequences > 0 ? count(sequences) : "–", number(before.perplexity), number(after.perplexity),
                           number(after.perplexity / before.perplexity), number(before.token_perplexity),
-                          number(after.token_perplexity), percent(before.accuracy), percent(after.accuracy)});
+                          number(after.token_perplexity), percent(before.accuracy), percent(after.accuracy),
+                          percent(100 * before.extraction_strength), percent(100 * after.extraction_strength)});
     table.marked.push_back(name == run.domain() + "/forget");
   }
   blocks.push_back(std::move(table));
@@ -96,6 +97,33 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
   if (s.growth)
     distance.rows.push_back({"Retained", fmt::format("perplexity x {} over {} splits", number(*s.growth), s.retained.size())});
   blocks.push_back(std::move(distance));
+}
+
+std::string share(double value, double error) {
+  return std::isfinite(error) ? fmt::format("{:.2f} ± {:.2f} %", 100 * value, 100 * error) : percent(100 * value);
+}
+
+void add_tasks(const ReportRun& run, std::vector<Block>& blocks) {
+  if (!run.tasks_before && !run.tasks_after) return;
+  blocks.push_back(Heading{3, "Tasks"});
+  Table table{{"Task", "Items", "Figure", "Before", "After"}, {}, {}};
+  const ReportTasks& shown = run.tasks_after ? *run.tasks_after : *run.tasks_before;
+  for (const ReportTask& task : shown.tasks) {
+    const auto row = [&](const char* figure, double ReportTask::*value, double ReportTask::*error) {
+      const auto cell = [&](const std::optional<ReportTasks>& tasks) {
+        if (tasks)
+          for (const ReportTask& one : tasks->tasks)
+            if (one.name == task.name) return share(one.*value, one.*error);
+        return std::string("–");
+      };
+      if (std::isfinite(task.*value))
+        table.rows.push_back({task.name, count(task.items), figure, cell(run.tasks_before), cell(run.tasks_after)});
+    };
+    row("accuracy", &ReportTask::accuracy, &ReportTask::accuracy_error);
+    row("accuracy, normalised", &ReportTask::normalised, &ReportTask::normalised_error);
+    row("exact match", &ReportTask::exact_match, &ReportTask::exact_match_error);
+  }
+  blocks.push_back(std::move(table));
 }
 
 Plot roc_plot(const ReportRun& run, const ReportAttacks& attacks, const std::string& when) {
@@ -227,6 +255,7 @@ void describe_run(const ReportRun& run, const RunSummary& summary, const ReportC
   blocks.push_back(identity(run));
   for (const std::string& note : run.notes) blocks.push_back(Paragraph{note, Paragraph::Kind::note});
   add_evaluation(run, summary, blocks);
+  add_tasks(run, blocks);
   add_attacks(run, plotter, blocks);
   add_course(run, summary, plotter, blocks);
   add_compute(run, summary, config, blocks);

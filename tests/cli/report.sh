@@ -28,15 +28,22 @@ ranks 2 "${unlearn[@]}" "${quiet[@]}" --learning-rate 1e-3 --output-dir second
 cp -r second bare && rm bare/eval.h5
 "$expunge" "${unlearn[@]:1}" "${quiet[@]}" --save-steps 1 --output-dir unfinished
 rm -r unfinished/checkpoints/step-00000[34]
+# What tasks said of the original model and of one run.
+for i in 1 2 3; do echo '{"ctx": "We study", "endings": ["a method", "the x"], "label": 0}'; done >tasks.jsonl
+"$expunge" task --model base --tasks tasks.jsonl --output task-before.h5 --quiet >/dev/null
+"$expunge" task --model "$run" --tasks tasks.jsonl --output "$run/task.h5" --quiet >/dev/null
+task() { printf '%.2f' "$(awk "BEGIN { print 100 * $(attribute "$1" /hellaswag accuracy) }")"; }
 report=("$expunge" report "${quiet[@]}")
 
-"${report[@]}" "$run/" second bare unfinished base --before before.h5 --output report.html --pretraining-tokens 1e9
+"${report[@]}" "$run/" second bare unfinished base --before before.h5 --before task-before.h5 --output report.html \
+  --pretraining-tokens 1e9
 hash=$(h5dump -a /model_sha256 before.h5 | grep -oE '[0-9a-f]{64}')
 rounded() { printf '%.4g' "$(attribute "$@")"; }
 for text in "$hash" "$(rounded before.h5 /papers/forget perplexity)" "$(rounded "$run/eval.h5" /papers/forget perplexity)" \
     "$(rounded before.h5 /papers/approximate perplexity)" "times less than retraining" "Pareto" "step 2 of 4" "step-000004" \
     "expunge mia --model" "The run's model has not been evaluated" \
-    "nothing was to be forgotten" "Jin Yao"; do
+    "nothing was to be forgotten" "Jin Yao" "$(task task-before.h5) ± 0.00 %" "$(task "$run/task.h5") ± 0.00 %" \
+    "$(printf '%.2f %%' "$(awk "BEGIN { print 100 * $(attribute "$run/eval.h5" /papers/forget extraction_strength) }")")"; do
   for page in report.html report.md; do
     sed 's/&#39;/'"'"'/g; s/\\//g; s/<wbr>//g' "$page" | grep -- "$text" >/dev/null || die "$page lacks: $text"
   done

@@ -1,0 +1,34 @@
+// Reading results of tasks.
+#include "train/report_tasks.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "expunge/core/error.h"
+#include "expunge/io/hdf5.h"
+
+namespace expunge {
+
+bool holds_tasks(const std::filesystem::path& path) { return Hdf5File::open(path).has_attribute("/", "tasks_sha256"); }
+
+ReportTasks read_tasks(const std::filesystem::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  ReportTasks result{path, file.read_attribute<std::string>("/", "model_sha256"), {}};
+  for (const std::string& name : file.children("/")) {
+    const auto figure = [&, group = "/" + name](const char* attribute) {
+      return file.has_attribute(group, attribute) ? file.read_attribute<double>(group, attribute)
+                                                  : std::numeric_limits<double>::quiet_NaN();
+    };
+    const bool generated = file.has_attribute("/" + name, "exact_match");
+    const double error = figure("standard_error"), none = std::numeric_limits<double>::quiet_NaN();
+    result.tasks.push_back({name, static_cast<double>(file.read_attribute<std::uint64_t>("/" + name, "items")),
+                            figure("accuracy"), generated ? none : error, figure("accuracy_normalised"),
+                            figure("standard_error_normalised"), figure("exact_match"), generated ? error : none});
+  }
+  if (result.tasks.empty())
+    fail(ExitCode::bad_input, fmt::format("{}: expected results of `expunge task`, found none", path.string()));
+  return result;
+}
+
+}  // namespace expunge
