@@ -1,6 +1,6 @@
 // The program: its commands, and nothing else. A new command is one entry of the table.
-#include <functional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "app/inspect.h"
@@ -16,18 +16,23 @@ namespace expunge {
 namespace {
 
 /// Runs `work` with MPI up; a failure is reported before MPI comes down, so that the other ranks end too.
-int in_session(const std::string& device, bool quiet, const std::function<void(Session&)>& work) {
+template <typename Work>
+int in_session(const std::string& device, bool quiet, Work work) {
   Session session(device, quiet);
   return guarded({session.rank(), session.world_size()}, [&] {
-    work(session);
-    return static_cast<int>(ExitCode::done);
+    if constexpr (std::is_void_v<std::invoke_result_t<Work, Session&>>) {
+      work(session);
+      return static_cast<int>(ExitCode::done);
+    } else {
+      return static_cast<int>(work(session));
+    }
   });
 }
 
 int start_training(TrainConfig& config) {
   return in_session(config.compute.device, config.quiet, [&](Session& session) {
     resolve(config, session.world_size());
-    run_training(session, config);
+    return run_training(session, config);
   });
 }
 

@@ -7,6 +7,7 @@
 #include "app/options_shared.h"
 #include "app/options_train.h"
 #include "app/options_values.h"
+#include "app/version.h"
 #include "expunge/core/error.h"
 #include "expunge/train/run_name.h"
 
@@ -183,6 +184,7 @@ void resolve(TrainConfig& config, int world_size) {
                      "--gradient-accumulation-steps {} = {}; leave out --gradient-accumulation-steps",
                      config.global_batch_size, ranks, batch, steps, product));
   if (config.output_dir.empty()) config.output_dir = run_name(config, world_size);
+  config.libraries = version_text();
   config.resolved = (config.command == "train" ? train_options(config) : unlearn_options(config)).text();
 }
 

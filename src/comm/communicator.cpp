@@ -29,6 +29,12 @@ std::string broadcast(const Runtime& runtime, std::string value, int root) {
   return value;
 }
 
+std::string first_text(const Runtime& runtime, const std::string& mine) {
+  const auto none = static_cast<double>(runtime.comm.size());
+  const double first = all_reduce(runtime, mine.empty() ? none : runtime.comm.rank(), Reduce::min);
+  return first == none ? std::string() : broadcast(runtime, mine, static_cast<int>(first));
+}
+
 std::string on_root(const Runtime& runtime, const std::function<std::string()>& work) {
   std::int32_t code = 0;
   std::string result;

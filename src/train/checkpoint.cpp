@@ -68,6 +68,7 @@ void for_each_attribute(Info& info, Visit visit) {
   visit("tokens_sha256", info.tokens_sha256);
   visit("config", info.config);
   visit("version", info.version);
+  visit("libraries", info.libraries);
   visit("host", info.host);
   visit("written", info.written);
 }
@@ -149,10 +150,7 @@ std::string find_damage(const Runtime& runtime, const fs::path& folder) {
 
 /// The damage that any rank found, on every rank.
 std::string agree_on_damage(const Runtime& runtime, const fs::path& folder) {
-  const std::string mine = find_damage(runtime, folder);
-  const auto none = static_cast<double>(runtime.comm.size());
-  const double first = all_reduce(runtime, mine.empty() ? none : runtime.comm.rank(), Reduce::min);
-  return first == none ? std::string() : broadcast(runtime, mine, static_cast<int>(first));
+  return first_text(runtime, find_damage(runtime, folder));
 }
 
 void remove_checkpoint(const fs::path& checkpoint) {
@@ -194,27 +192,37 @@ void write_checkpoint(const Runtime& runtime, const fs::path& checkpoints, const
   const auto world = static_cast<std::size_t>(runtime.comm.size());
   std::vector<double> sizes(2 * world);
   const fs::path shard = writing / shard_name(rank, info.world_size);
+  const auto give_up = [&](const std::string& reason) {
+    std::error_code ignored;
+    fs::remove_all(writing, ignored);  // gives back the space
+    fail(ExitCode::output, fmt::format("checkpoint of step {} was not written: {}; earlier checkpoints are whole: make space "
+                                       "and start again to resume from the newest",
+                                       info.step, reason));
+  };
+  std::string failure;
   try {
     write_shards(shard, state);
     const ManifestFile mine = describe(shard);
     sizes[static_cast<std::size_t>(rank)] = static_cast<double>(mine.bytes);
     sizes[world + static_cast<std::size_t>(rank)] = mine.crc;
   } catch (const Error& error) {
-    std::error_code ignored;
-    fs::remove(shard, ignored);  // gives back the space
-    fail(ExitCode::output, fmt::format("checkpoint of step {} was not written: {}; earlier checkpoints are whole: make space "
-                                       "and start again to resume from the newest",
-                                       info.step, error.what()));
+    failure = fmt::format("rank {}: {}", rank, error.what());
   }
+  failure = first_text(runtime, failure);
   all_reduce(runtime, sizes, Reduce::sum);
   on_root(runtime, [&] {
+    if (!failure.empty()) give_up(failure);
     std::vector<ManifestFile> files;
     for (std::size_t r = 0; r < world; ++r)
       files.push_back({shard_name(static_cast<std::int64_t>(r), info.world_size), static_cast<std::uint64_t>(sizes[r]),
                        static_cast<std::uint32_t>(sizes[world + r])});
-    write_index(writing / "checkpoint.h5", info, state);
-    files.push_back(describe(writing / "checkpoint.h5"));
-    write_manifest(writing, info.step, files);
+    try {
+      write_index(writing / "checkpoint.h5", info, state);
+      files.push_back(describe(writing / "checkpoint.h5"));
+      write_manifest(writing, info.step, files);
+    } catch (const Error& error) {
+      give_up(error.what());
+    }
     publish(writing, live);
     const std::vector<fs::path> all = list_checkpoints(checkpoints);
     if (keep > 0)

@@ -38,10 +38,22 @@ std::string_view recompute_name(Recompute recompute) {
   fail(ExitCode::internal, "unnamed recompute policy");
 }
 
-std::size_t model_state_bytes(const std::vector<UnitLayout>& units, std::size_t sum_bytes) {
+namespace {
+
+std::size_t shard_elements(const std::vector<UnitLayout>& units) {
   std::size_t n = 0;
   for (const UnitLayout& unit : units) n += unit.shard_size();
-  return 4 * n * sum_bytes;
+  return n;
+}
+
+}  // namespace
+
+std::size_t model_state_bytes(const std::vector<UnitLayout>& units, std::size_t sum_bytes) {
+  return 4 * shard_elements(units) * sum_bytes;
+}
+
+std::size_t frozen_state_bytes(const std::vector<UnitLayout>& units, std::size_t element_bytes) {
+  return shard_elements(units) * element_bytes;
 }
 
 GatherPolicy choose_gather(const std::vector<UnitLayout>& units, std::size_t element_bytes, std::size_t sum_bytes,

@@ -168,10 +168,15 @@ void Trainer<T>::refuse_to_go_on(const StepMetrics& metrics, const Sums& sums) c
   const std::string culprit =
       bad < 0 ? ""
               : fmt::format("; the loss of {} is the first that is not", task_.data.describe(static_cast<std::size_t>(bad)));
-  fail(ExitCode::collapse,
-       fmt::format("step {}: loss {} and gradient norm {} are not both finite{}; no update was made and the last checkpoint is "
-                   "good: start again with a smaller --learning-rate in a new --output-dir",
-                   metrics.step, metrics.loss, metrics.grad_norm, culprit));
+  // Before the first update it is the model that does not compute, whatever the options of the run.
+  const char* const advice =
+      optimizer_.steps == 0
+          ? "this is the model as it was given: its weights are not finite or too large for --dtype; try --dtype float32, and "
+            "expunge eval"
+          : "no update was made and checkpoints are as they were: start again with a smaller --learning-rate in a new "
+            "--output-dir";
+  fail(ExitCode::collapse, fmt::format("step {}: loss {} and gradient norm {} are not both finite{}; {}", metrics.step,
+                                       metrics.loss, metrics.grad_norm, culprit, advice));
 }
 
 template <Element T>

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "expunge/core/error.h"
+#include "expunge/core/interrupt.h"
 #include "expunge/core/log.h"
 #include "expunge/io/hash.h"
 #include "expunge/train/checkpoint.h"
@@ -14,6 +15,7 @@
 #include "expunge/train/model_source.h"
 #include "expunge/train/policies.h"
 #include "expunge/train/run_folder.h"
+#include "expunge/train/schedule.h"
 #include "expunge/train/trainer.h"
 #include "train/method_setup.h"
 #include "train/monitor.h"
@@ -61,7 +63,7 @@ StateShards<acc_t<T>> state_of(ShardedParams<T>& params, Optimizer<T>& optimizer
   return state;
 }
 
-/// What every checkpoint of the run says of it; on a resume, hashes are those of the first start.
+/// What every checkpoint of the run says of it. Throws Error(bad_input) on a resume when an input is not what it was.
 CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const ModelSource& source,
                             const std::vector<UnitLayout>& units, const std::optional<CheckpointInfo>& before) {
   const Runtime& runtime = session.runtime();
@@ -72,13 +74,19 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.dtype = dtype_name(config.compute.dtype);
   info.config = config.resolved;
   info.version = EXPUNGE_VERSION;
+  info.libraries = config.libraries;
   info.host = host_name();
-  info.model_sha256 = before ? before->model_sha256 : model_sha256(source, runtime, units);
+  info.model_sha256 = model_sha256(source, runtime, units);
   info.tokens_sha256 = on_root(runtime, [&] { return sha256_file(config.tokens); });
-  if (before && before->tokens_sha256 != info.tokens_sha256)
-    fail(ExitCode::bad_input, fmt::format("{}: the token file changed since the checkpoint was written (SHA-256 {}, was {}); "
-                                          "restore it to resume",
-                                          config.tokens.string(), info.tokens_sha256, before->tokens_sha256));
+  const auto check_same = [&](const char* what, const fs::path& path, const std::string& was, const std::string& now) {
+    if (was != now)
+      fail(ExitCode::bad_input, fmt::format("{}: {} changed since the run began (SHA-256 {}, was {}); restore it to resume",
+                                            path.string(), what, now, was));
+  };
+  if (before) {
+    check_same("the token file", config.tokens, before->tokens_sha256, info.tokens_sha256);
+    check_same("the original model", source.weights, before->model_sha256, info.model_sha256);
+  }
   return info;
 }
 
@@ -101,13 +109,36 @@ void log_start(const Session& session, const TrainConfig& config, const ModelSou
                        static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype),
                        session.world_size(), session.world_size() == 1 ? "" : "s", session.threads(),
                        session.threads() == 1 ? "" : "s", gather_name(gather), recompute_name(recompute)));
-  log_info(fmt::format("{} sequences, {} optimizer steps of {} | run folder {}", data.items(), steps, config.global_batch_size,
-                       config.output_dir.string()));
+  log_info(fmt::format("{} sequences, {} optimizer step{} of {} | run folder {}", data.items(), steps, steps == 1 ? "" : "s",
+                       config.global_batch_size, config.output_dir.string()));
+}
+
+/// What is allowed and hardly meant.
+void warn(const TrainConfig& config, const LlamaConfig& model, const TrainingData& data, std::int64_t steps) {
+  const auto longest = static_cast<std::int64_t>(data.longest());
+  if (config.compute.micro_batch_tokens > 0 && longest > config.compute.micro_batch_tokens)
+    log_warning(
+        fmt::format("--micro-batch-tokens {} is less than the longest sequence, {} tokens, which is a micro-batch by itself",
+                    config.compute.micro_batch_tokens, longest));
+  if (longest > model.max_position_embeddings)
+    log_warning(
+        fmt::format("the longest sequence has {} tokens, and the model was made for {} positions: --max-length of "
+                    "expunge tokenize cuts sequences shorter",
+                    longest, model.max_position_embeddings));
+  const std::int64_t warmup = warmup_length(config, steps);
+  std::int64_t step = 0;
+  while (step < steps && config.learning_rate * schedule_factor(config.schedule, step, warmup, steps) == 0) ++step;
+  if (step == steps)
+    log_warning(
+        fmt::format("the learning rate is 0 in every one of the {} step{} (--learning-rate {}, {} of warm-up): nothing "
+                    "will be learnt or forgotten",
+                    steps, steps == 1 ? "" : "s", config.learning_rate, warmup));
 }
 
 void log_moved(const WeightsMoved& moved) {
   log_info(fmt::format("{:.1f} % of the weights moved ({:.1f} % when stored as bfloat16), the update is {:.3g} of their norm",
                        100 * moved.share, 100 * moved.share_bf16, moved.relative));
+  if (moved.share == 0) log_warning("no weight moved: the model is as it was before the run");
 }
 
 /// What only the model's shape tells of a method's options.
@@ -124,16 +155,6 @@ std::unique_ptr<Objective> objective_of(const TrainConfig& config, const TokenFi
   MethodOptions options = config.objective;
   options.max_length = static_cast<double>(tokens.info().max_length);
   return make_objective(options);
-}
-
-/// A method that compares with the original model needs it again on a resume, unchanged.
-void check_original(const Runtime& runtime, const ModelSource& source, const std::vector<UnitLayout>& units,
-                    const CheckpointInfo& before) {
-  const std::string now = model_sha256(source, runtime, units);
-  if (now != before.model_sha256)
-    fail(ExitCode::bad_input, fmt::format("{}: the original model changed since the run began (SHA-256 {}, was {}); restore it "
-                                          "to resume",
-                                          source.weights.string(), now, before.model_sha256));
 }
 
 /// The model and its optimizer while they are trained.
@@ -164,8 +185,8 @@ void save(const TrainConfig& config, const RunLength& length, Trained<T>& traine
 
 /// The steps that are left, each with its row of metrics, and the evaluations and checkpoints between them.
 template <Element T>
-void run_steps(const TrainConfig& config, const RunLength& length, Trainer<T>& trainer, Trained<T>& trained, Monitor* monitor,
-               CheckpointInfo& info) {
+ExitCode run_steps(const TrainConfig& config, const RunLength& length, Trainer<T>& trainer, Trained<T>& trained,
+                   std::size_t model_bytes, Monitor* monitor, CheckpointInfo& info) {
   const Runtime& runtime = trained.params.runtime();
   const Optimizer<T>& optimizer = trained.optimizer;
   std::optional<StepLog> log;
@@ -173,11 +194,13 @@ void run_steps(const TrainConfig& config, const RunLength& length, Trainer<T>& t
   Progress progress(config.command, length.steps, optimizer.steps, config.logging_steps);
   while (optimizer.steps < info.total_steps) {
     StepMetrics metrics = trainer.step();
-    std::array<double, 2> bytes{static_cast<double>(peak_resident_bytes()),
-                                static_cast<double>(model_state_bytes(trained.state.units, sizeof(acc_t<T>)))};
-    all_reduce(runtime, bytes, Reduce::max);
-    metrics.memory_bytes = static_cast<std::int64_t>(bytes[0]);
-    metrics.model_state_bytes = static_cast<std::int64_t>(bytes[1]);
+    // A signal to one rank ends the step, and the run, of all.
+    std::array<double, 3> largest{static_cast<double>(peak_resident_bytes()), static_cast<double>(model_bytes),
+                                  static_cast<double>(InterruptSignals::received())};
+    all_reduce(runtime, largest, Reduce::max);
+    metrics.memory_bytes = static_cast<std::int64_t>(largest[0]);
+    metrics.model_state_bytes = static_cast<std::int64_t>(largest[1]);
+    const int signal = static_cast<int>(largest[2]);
     if (log) log->append(metrics);
     progress.advance(fmt::format("loss {:.4f} | grad norm {:.3g} | lr {:.2e} | {:.0f} tokens/s", metrics.loss,
                                  metrics.grad_norm, metrics.learning_rate, metrics.tokens_per_second));
@@ -187,13 +210,22 @@ void run_steps(const TrainConfig& config, const RunLength& length, Trainer<T>& t
       log_info(fmt::format("step {}: {} holds; the run ends here", optimizer.steps, config.stop_at));
     }
     const bool last = optimizer.steps == info.total_steps;
-    if (last || (config.save_steps > 0 && optimizer.steps % config.save_steps == 0)) save(config, length, trained, info);
+    if (last || signal != 0 || (config.save_steps > 0 && optimizer.steps % config.save_steps == 0))
+      save(config, length, trained, info);
+    if (signal == 0 || last) continue;
+    progress.finish();
+    if (runtime.comm.rank() == 0)
+      log_warning(
+          fmt::format("{} came: the run ends after step {} of {}, with a checkpoint; the same command goes on from there",
+                      signal_name(signal), optimizer.steps, info.total_steps));
+    return ExitCode::interrupted;
   }
   progress.finish();
+  return ExitCode::done;
 }
 
 template <Element T>
-void train_as(Session& session, const TrainConfig& config) {
+ExitCode train_as(Session& session, const TrainConfig& config) {
   const Runtime& runtime = session.runtime();
   const ModelSource source =
       config.init_config.empty() ? locate_model(runtime, config.model) : initial_model(config.init_config);
@@ -216,7 +248,7 @@ void train_as(Session& session, const TrainConfig& config) {
   const RunLength length(config, data.items());
   if (before && before->step >= std::min(length.steps, before->total_steps)) {
     log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), before->step));
-    return;
+    return ExitCode::done;
   }
   CheckpointInfo info = describe_run(session, config, source, units, before);
   info.total_steps = length.steps;
@@ -235,12 +267,12 @@ void train_as(Session& session, const TrainConfig& config) {
     load_weights(source, config.seed, config.bf16_master_weights, trained.params);
   }
   log_start(session, config, source, data, length.steps, gather, recompute);
+  if (session.rank() == 0) warn(config, source.config, data, length.steps);
   trained.model.reserve(tokens_at_once, true);
 
   Task<T> task{*objective, data};
   std::optional<ReferenceModel<T>> reference;
   if (uses_reference(*objective)) {
-    if (before) check_original(runtime, source, units, *before);
     task.reference = &reference.emplace(runtime, source, config).model;
     task.reference->reserve(tokens_at_once, false);
   }
@@ -251,15 +283,21 @@ void train_as(Session& session, const TrainConfig& config) {
     monitor.emplace(runtime, config, tokens, source.config.vocab_size, trained.optimizer.steps);
     monitor->evaluate(trained.model, trained.optimizer.steps, false);
   }
+  const std::size_t model_bytes =
+      model_state_bytes(units, sizeof(acc_t<T>)) + (reference ? frozen_state_bytes(units, sizeof(T)) : 0);
   Trainer<T> trainer(config, trained.model, trained.optimizer, std::move(task));
-  run_steps(config, length, trainer, trained, monitor ? &*monitor : nullptr, info);
+  if (const ExitCode code = run_steps(config, length, trainer, trained, model_bytes, monitor ? &*monitor : nullptr, info);
+      code != ExitCode::done)
+    return code;
   log_moved(weights_moved(source, config.seed, config.bf16_master_weights, trained.params));
   log_info(fmt::format("done: {}", config.output_dir.string()));
+  return ExitCode::done;
 }
 
 }  // namespace
 
-void run_training(Session& session, const TrainConfig& config) {
+ExitCode run_training(Session& session, const TrainConfig& config) {
+  const InterruptSignals signals;
   switch (config.compute.dtype) {
     case DType::float32:
       return train_as<float>(session, config);

@@ -56,6 +56,8 @@ double all_reduce(const Runtime&, double value, Reduce);
 void all_reduce(const Runtime&, std::span<double> values, Reduce);
 std::string broadcast(const Runtime&, std::string value, int root);
 /// Runs `work` on rank 0 alone and gives its result to all; an Error thrown there is thrown on every rank.
+/// The text of the first rank whose text is not empty, on every rank; empty where all are. Collective.
+std::string first_text(const Runtime&, const std::string& mine);
 std::string on_root(const Runtime&, const std::function<std::string()>& work);
 
 }  // namespace expunge

@@ -34,6 +34,7 @@ struct CheckpointInfo {
   std::string model_sha256;       ///< the model the run began from
   std::string tokens_sha256;
   std::string config;                  ///< resolved options
+  std::string libraries;               ///< versions of what the numbers depend on, as --version prints them
   std::string version, host, written;  ///< program version, host of rank 0, UTC time of writing
 };
 

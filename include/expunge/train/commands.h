@@ -5,13 +5,15 @@
 #include <optional>
 
 #include "expunge/core/dtype.h"
+#include "expunge/core/error.h"
 #include "expunge/train/config.h"
 #include "expunge/train/session.h"
 
 namespace expunge {
 
-/// `expunge train` and `expunge unlearn`. The batch options must be resolved for the session's world size.
-void run_training(Session& session, const TrainConfig& config);
+/// `expunge train` and `expunge unlearn`. The batch options must be resolved for the session's world size. Returns
+/// ExitCode::done, or ExitCode::interrupted when a signal came: there is a checkpoint then, and the same run goes on from it.
+ExitCode run_training(Session& session, const TrainConfig& config);
 /// `expunge eval`.
 void run_evaluation(Session& session, const EvalConfig& config);
 /// `expunge mia`.

@@ -93,6 +93,8 @@ struct TrainConfig {
 
   /// The resolved options as `key = value` lines; what the run folder's `config` holds and --config reads.
   std::string resolved;
+  /// Versions of the program's libraries; what checkpoints say.
+  std::string libraries;
 };
 
 /// Options of the commands that pass splits through a model and write what it says of them.
@@ -120,10 +122,11 @@ struct MembershipConfig : ScoringConfig {
 
 /// Options of `expunge report`.
 struct ReportConfig {
-  std::vector<std::string> runs;    ///< run folders, in the order of the report
-  std::filesystem::path output;     ///< the HTML page; Markdown and figures lie beside it
-  std::vector<std::string> before;  ///< evaluations, attacks and tasks of original models, given to the runs that began from them
-  std::vector<std::string> after;   ///< of the one run, where they do not lie in its folder as eval.h5, mia.h5, task.h5
+  std::vector<std::string> runs;  ///< run folders, in the order of the report
+  std::filesystem::path output;   ///< the HTML page; Markdown and figures lie beside it
+  std::vector<std::string>
+      before;  ///< evaluations, attacks and tasks of original models, given to the runs that began from them
+  std::vector<std::string> after;  ///< of the one run, where they do not lie in its folder as eval.h5, mia.h5, task.h5
   std::string title = "Unlearning report";
   double pretraining_tokens = 0;  ///< 0: not known
   bool overwrite = false, quiet = false;

@@ -18,7 +18,7 @@ struct StepMetrics {
   std::int64_t tokens;  ///< of the step's sequences
   double tokens_per_second;
   std::int64_t memory_bytes;       ///< peak resident memory of the largest rank
-  std::int64_t model_state_bytes;  ///< shards of weights, gradients and moments of the largest rank
+  std::int64_t model_state_bytes;  ///< shards of weights, gradients, moments and a frozen model of the largest rank
 };
 
 class MetricsFile {

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# A signal to one rank ends the run of all after the step, with a checkpoint and exit code 75; the run goes on bitwise equal. A
+# checkpoint that cannot be written leaves nothing behind.
+source "$(dirname "$0")/common.sh" "$1"
+make_inputs
+run=("$expunge" "${train[@]}" --learning-rate 1e-3 --max-steps 400 --shuffle on)
+
+# started LOG: waits until the run in the background has made a step.
+started() {
+  for _ in $(seq 600); do
+    grep -q "train 3/400" "$1" && return
+    sleep 0.05
+  done
+  cat "$1" >&2
+  die "no step in 30 s"
+}
+steps() { h5dump -d /train/step -s "$(($2 - 1))" -c 1 "$1/metrics.h5" | sed -nE 's/^ *\([0-9]+\): (.*)$/\1/p'; }
+
+ranks 2 "${run[@]}" --quiet --output-dir whole
+mpirun -n 2 --oversubscribe --bind-to none "${run[@]}" --output-dir interrupted 2>log.txt &
+job=$!
+started log.txt
+kill -USR1 "$(pgrep -P $job -x expunge | tail -n 1)"
+code=0
+wait $job || code=$?
+[[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after SIGUSR1"; }
+grep -qE "SIGUSR1 came: the run ends after step [0-9]+ of 400, with a checkpoint" log.txt || { cat log.txt >&2; die "no word of it"; }
+! grep -q "error" log.txt || die "an interruption is no error"
+last=$(ls interrupted/checkpoints | sed -E 's/step-0*//')
+((last < 400)) || die "the run had ended already"
+[[ $(steps interrupted "$last") == "$last" ]] || die "metrics and checkpoint are of different steps"
+ranks 2 "${run[@]}" --output-dir interrupted --quiet
+same_parameters whole/checkpoints/step-000400 interrupted/checkpoints/step-000400 || die "the resumed weights differ"
+h5diff whole/metrics.h5 interrupted/metrics.h5 /train/loss || die "the resumed losses differ"
+
+# One process; also by SIGTERM, and quiet.
+"${run[@]}" --output-dir alone 2>log.txt &
+job=$!
+started log.txt
+kill -TERM $job
+code=0
+wait $job || code=$?
+[[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after SIGTERM"; }
+
+# No room for a checkpoint: files are limited in size on both ranks, then on one only. SIGXFSZ is ignored, so a write fails.
+expect_exit 4 "checkpoint of step 2 was not written: .*earlier checkpoints are whole" ranks 2 bash -c \
+  'trap "" XFSZ; ulimit -f 260; exec "$@"' bash "${run[@]:0:1}" "${train[@]}" --max-steps 2 --output-dir full
+[[ -z $(ls -A full/checkpoints) ]] || die "left behind: $(ls -A full/checkpoints)"
+expect_exit 4 "checkpoint of step 2 was not written: rank 1" ranks 2 bash -c \
+  'trap "" XFSZ; [[ $OMPI_COMM_WORLD_RANK == 0 ]] || ulimit -f 260; exec "$@"' bash "$expunge" "${train[@]}" --max-steps 2 \
+  --output-dir half --overwrite-output-dir
+[[ -z $(ls -A half/checkpoints) ]] || die "left behind: $(ls -A half/checkpoints)"
+
+# What is allowed and hardly meant, and what makes no sense at all.
+expect_exit 0 "the learning rate is 0 in every one of the 1 step" "$expunge" "${train[@]}" --max-steps 1 --warmup-steps 1 --output-dir zero
+grep -q "no weight moved" out.txt || die "no word of weights that did not move"
+expect_exit 0 "--micro-batch-tokens 3 is less than the longest sequence, 64" "$expunge" "${train[@]}" --max-steps 1 \
+  --micro-batch-tokens 3 --output-dir narrow
+"$expunge" export --checkpoint whole --output-dir model --quiet
+unlearn=("$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --global-batch-size 6
+         --save-steps 1 --max-steps 2 --output-dir unlearned)
+"${unlearn[@]}" --quiet
+rm -r unlearned/checkpoints/step-000002
+cp model/model.safetensors good
+printf '\x40' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s good) - 1)) conv=notrunc status=none
+expect_exit 3 "the original model changed since the run began" ranks 2 "${unlearn[@]}"
+printf '\xff\xff\xff\x7f' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s good) - 4)) conv=notrunc status=none
+expect_exit 5 "step 1: loss .*this is the model as it was given" ranks 2 "${unlearn[@]}" --overwrite-output-dir
+echo passed
