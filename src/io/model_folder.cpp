@@ -118,7 +118,12 @@ ModelFolderWriter::ModelFolderWriter(const fs::path& folder, DType dtype, std::v
     parts_.back().push_back(std::move(tensor));
   }
   check(!parts_.empty(), "a model has tensors");
-  begin_file();
+  try {
+    begin_file();
+  } catch (...) {  // the destructor is not called
+    fs::remove_all(writing_, error);
+    throw;
+  }
 }
 
 ModelFolderWriter::~ModelFolderWriter() {

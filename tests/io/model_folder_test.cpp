@@ -180,6 +180,14 @@ TEST(ModelFolderWriter, LeavesNothingBehindWhenItDoesNotFinish) {
                        }),
               HasSubstr("No space left on device"));
   EXPECT_TRUE(disk.folder().names().empty());
+  // No room even for the first header.
+  std::ofstream(disk.folder() / "filler", std::ios::binary).write(reinterpret_cast<const char*>(values.data()), 2 << 20);
+  EXPECT_THAT(error_of(ExitCode::output,
+                       [&] {
+                         ModelFolderWriter(disk.folder() / "out", DType::float32, {{"a", {8}}});
+                       }),
+              HasSubstr("No space left on device"));
+  EXPECT_EQ(disk.folder().names(), std::vector<std::string>{"filler"});
 }
 
 }  // namespace
