@@ -28,17 +28,17 @@ demo: install-packages all ## Train a small model, make it forget, show before a
 test: install-packages ## Build and run the tests (installs what is missing)
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) -j $(JOBS)
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -LE long
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) -LE long
 
 test-long: install-packages ## Build and run the long tests
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) -j $(JOBS)
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L long
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) -L long
 
 asan: install-packages ## Build with AddressSanitizer and UBSan in build-asan, and run the tests of one process
 	@$(call configure,$(BUILD_ASAN),-DEXPUNGE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo)
 	@cmake --build $(BUILD_ASAN) -j $(JOBS)
-	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir $(BUILD_ASAN) --output-on-failure --no-tests=error -LE long -E '_ranks$$'
+	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir $(BUILD_ASAN) --output-on-failure --no-tests=error -j $(JOBS) -LE long -E '_ranks$$'
 
 format: ## Format the sources with clang-format
 	@.ci/install_packages.sh clang-format

@@ -38,9 +38,9 @@ step "3. Train a Llama of 0.9 million parameters until it knows the texts by hea
 run "${launch[@]}" "$expunge" train --config data/demo/train.cfg
 
 step "4. Measure it: perplexity and accuracy, and who can tell what it was trained on"
-measure() {  # MODEL, FILE of evaluation, FILE of membership inference
+measure() {  # MODEL, FILE of evaluation, FILE of membership inference, perhaps --compare FILE
   "${launch[@]}" "$expunge" eval --config data/demo/eval.cfg --domain papers --split forget --split approximate --split retain \
-    --split code/retain --split people/retain --split general/evaluation --model "$1" --output "$2" --overwrite --quiet
+    --split code/retain --split people/retain --split general/evaluation --model "$1" --output "$2" "${@:4}" --overwrite --quiet
   "${launch[@]}" "$expunge" mia --config data/demo/eval.cfg --domain papers --model "$1" --output "$3" --overwrite --quiet >demo/mia.txt
 }
 measure demo/base demo/before.h5 demo/mia-before.h5
@@ -51,7 +51,7 @@ forget() {  # NAME, method and its options
   local name=$1
   shift
   run "${launch[@]}" "$expunge" unlearn --config data/demo/unlearn.cfg --method "$@" --output-dir "demo/$name"
-  measure "demo/$name" "demo/$name/eval.h5" "demo/$name/mia.h5"
+  measure "demo/$name" "demo/$name/eval.h5" "demo/$name/mia.h5" --compare demo/before.h5
   runs+=("demo/$name")
 }
 forget gradient_ascent gradient_ascent

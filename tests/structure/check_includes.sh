@@ -34,12 +34,15 @@ for file in $(find "$root"/{include/expunge,src}/{unlearn,eval} -name '*.h' -o -
     failures=$((failures + 1))
   fi
 done
-for header in $(find "$root/include" -name '*.h'); do
-  if ! "$compiler" -std=c++20 -fsyntax-only -fopenmp -I"$root/include" -I"$root/src" -x c++ "$header"; then
-    echo "${header#"$root"/} does not compile alone"
-    failures=$((failures + 1))
-  fi
-done
+compile_alone() {
+  "$1" -std=c++20 -fsyntax-only -fopenmp -I"$2/include" -I"$2/src" -x c++ - <<<"#include \"$3\"" && return
+  echo "${3#"$2"/} does not compile alone"
+  return 1
+}
+export -f compile_alone
+if ! find "$root/include" -name '*.h' -print0 | xargs -0 -P "$(nproc)" -I{} bash -c 'compile_alone "$@"' _ "$compiler" "$root" {}; then
+  failures=$((failures + 1))
+fi
 for file in $(find "$root"/{include,src,tests} -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh'); do
   if ! head -n 1 "$file" | grep -q '^// '; then
     echo "${file#"$root"/} does not begin with a line that says what it is for"
