@@ -2,8 +2,11 @@
 #include "train/method_setup.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
@@ -57,6 +60,18 @@ void give_labels(const fs::path& path, const ModelSource& source, TrainingData& 
     any = true;
   }
   if (!any) fail(ExitCode::bad_input, fmt::format("{}: holds no labels for {}", path.string(), data.source(0).split));
+}
+
+void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
+  const fs::path& file = config.labels.save;
+  // A start that died after writing both files is followed by one that writes them again.
+  if (file.empty() || fs::exists(run.labels())) return;
+  if (fs::exists(file))
+    fail(ExitCode::output, fmt::format("--save-labels {}: exists already; remove it or give another name", file.string()));
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  if (access(folder.c_str(), W_OK) != 0)
+    fail(ExitCode::output, fmt::format("--save-labels {}: cannot be written in {}: {}", file.string(), folder.string(),
+                                       std::generic_category().message(errno)));
 }
 
 template <Element T>

@@ -25,6 +25,9 @@ bool uses_reference(const Objective& objective);
 /// Gives every source of `data` that the label file covers its labels. Throws Error(bad_input), also where it covers none.
 void give_labels(const std::filesystem::path& path, const ModelSource& source, TrainingData& data);
 
+/// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
+void check_saved_labels(const TrainConfig& config, const RunFolder& run);
+
 /// For a method that replaces labels, unless --labels gave them: those of RUN/labels.h5, drawn and written there on the first
 /// start, when `model` is still the original. Collective.
 template <Element T>

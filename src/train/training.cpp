@@ -241,6 +241,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   if (!config.stop_at.empty()) (void)parse_stop_condition(config.stop_at);
 
   const RunFolder run{config.output_dir};
+  check_saved_labels(config, run);
   const std::optional<fs::path> checkpoint = prepare_run_folder(runtime, config, source.side_files);
   std::optional<CheckpointReader> reader;
   std::optional<CheckpointInfo> before;

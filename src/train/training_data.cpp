@@ -83,6 +83,10 @@ std::span<const std::int32_t> TrainingData::labels(std::size_t item) const {
   return std::span(p.labels).subspan(p.split.offsets()[items_[item].sequence], length(item));
 }
 
+bool TrainingData::labels_replaced(Role role) const {
+  return std::ranges::any_of(parts_, [&](const Part& p) { return p.source.role == role && !p.labels.empty(); });
+}
+
 std::size_t TrainingData::targets(std::size_t item) const {
   return static_cast<std::size_t>(
       std::ranges::count_if(labels(item).subspan(1), [](std::int32_t label) { return label >= 0; }));

@@ -62,6 +62,12 @@ expect_exit 2 "matches no parameter" "${refused[@]}" --method gradient_ascent --
 expect_exit 2 "stop-at: expected SPLIT:FIGURE" "${refused[@]}" --method gradient_ascent --eval-steps 1 --stop-at "perplexity > 3"
 cp base/metrics.h5 empty.h5
 expect_exit 3 "holds no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
+expect_exit 4 "save-labels all.h5: exists already" "${refused[@]}" --method random_label --save-labels all.h5
+expect_exit 4 "save-labels nowhere/x.h5: cannot be written" "${refused[@]}" --method random_label --save-labels nowhere/x.h5
+[[ ! -e refused ]] || die "a refused run left a folder"
+# Labels that are not the text are unlikely under a good model, which has not collapsed for it.
+run --method random_label --save-labels drawn.h5 --collapse-guard 0.5 --max-steps 2 --output-dir random_guarded
+expect_exit 5 "has collapsed" "$expunge" "${common[@]}" --method gradient_ascent --collapse-guard 0.01 --max-steps 2 --output-dir guarded
 rm -rf refused
 expect_exit 5 "step .*not both finite.*papers/forget sequence|has collapsed" "$expunge" "${common[@]}" --method gradient_ascent \
   --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 1 --output-dir broken

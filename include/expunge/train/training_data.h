@@ -47,6 +47,8 @@ class TrainingData {
   const Source& source(std::size_t s) const { return parts_[s].source; }
   const TokenSplit& split(std::size_t s) const { return parts_[s].split; }
   void set_labels(std::size_t s, Labels labels) { parts_[s].labels = std::move(labels); }
+  /// Whether sequences of a role are trained on other labels than their ids.
+  bool labels_replaced(Role role) const;
 
  private:
   struct Part {
