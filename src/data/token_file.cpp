@@ -21,6 +21,7 @@ constexpr std::size_t kBuffered = 1 << 20;                             // ids ke
 const fs::path& must_be_new(const fs::path& path) {
   if (fs::exists(path))
     fail(ExitCode::output, fmt::format("{} exists already; remove it or choose another name", path.string()));
+  check_writable(path);
   return path;
 }
 

@@ -102,6 +102,17 @@ void PendingFile::commit() {
   sync_to_disk(folder.empty() ? fs::path(".") : folder);
 }
 
+void check_writable(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const auto refuse = [&](const std::string& why) {
+    fail(ExitCode::output, fmt::format("{}: cannot be written: {}", path.string(), why));
+  };
+  std::error_code error;
+  if (fs::is_directory(path, error)) refuse("it is a folder");
+  if (!fs::exists(folder, error)) refuse(fmt::format("there is no folder {}", folder.string()));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(fmt::format("in {}: {}", folder.string(), reason(errno)));
+}
+
 void write_file_atomically(const fs::path& path, std::string_view content) {
   PendingFile pending(path);
   Descriptor file(pending.temporary(), O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);

@@ -1,7 +1,10 @@
 // Evaluating a split over all ranks.
 #include "expunge/train/evaluator.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "expunge/core/error.h"
 #include "expunge/data/batches.h"
@@ -83,6 +86,13 @@ std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& s
   for (const std::vector<double>& row : score_split(model, split, batching, summary))
     result.push_back({row[0], row[1], static_cast<std::uint64_t>(row[2]), row[3]});
   return result;
+}
+
+void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceFigures>& sequences) {
+  for (std::size_t i = 0; i < sequences.size(); ++i)
+    if (!std::isfinite(sequences[i].nll))
+      fail(ExitCode::collapse, fmt::format("{}: the mean nll of {}, sequence {}, is {}: the model has collapsed", model, split,
+                                           i, sequences[i].nll));
 }
 
 #define EXPUNGE_EVALUATE(T)                                                                                      \

@@ -1,9 +1,11 @@
 // Drawing labels.
 #include "expunge/train/first_pass.h"
 
-#include <algorithm>
-#include <numeric>
+#include <fmt/format.h>
 
+#include <algorithm>
+
+#include "expunge/core/error.h"
 #include "expunge/core/random.h"
 #include "expunge/data/batches.h"
 
@@ -47,6 +49,7 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
 
   // Each rank fills in its own sequences; the sum over ranks is the whole.
   std::vector<double> table(split.tokens());
+  double undrawn = static_cast<double>(split.sequences());  // the first sequence where the model gives no label
   for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
     TokenBatch batch;
     std::vector<std::int32_t> excluded;
@@ -67,10 +70,15 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
       for (std::size_t t = 0; t < ids.size(); ++t) {
         const bool kept = t == 0 && !released;  // nothing predicts the first id
         const std::int32_t label = kept ? ids[t] : drawn[released ? first + t : first + t - 1];
-        table[split.offsets()[mine[i]] + t] = label < 0 ? kIgnoredLabel : label;
+        if (label < 0) undrawn = std::min(undrawn, static_cast<double>(mine[i]));
+        table[split.offsets()[mine[i]] + t] = label;
       }
     }
   }
+  undrawn = all_reduce(runtime, undrawn, Reduce::min);
+  if (undrawn < static_cast<double>(split.sequences()))
+    fail(ExitCode::collapse,
+         fmt::format("sequence {}: no label can be drawn: the original model's logits are not numbers", undrawn));
   all_reduce(runtime, table, Reduce::sum);
   Labels result(table.size());
   std::ranges::transform(table, result.begin(), [](double label) { return static_cast<std::int32_t>(label); });

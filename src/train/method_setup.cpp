@@ -2,11 +2,8 @@
 #include "train/method_setup.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
@@ -68,10 +65,7 @@ void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
   if (file.empty() || fs::exists(run.labels())) return;
   if (fs::exists(file))
     fail(ExitCode::output, fmt::format("--save-labels {}: exists already; remove it or give another name", file.string()));
-  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
-  if (access(folder.c_str(), W_OK) != 0)
-    fail(ExitCode::output, fmt::format("--save-labels {}: cannot be written in {}: {}", file.string(), folder.string(),
-                                       std::generic_category().message(errno)));
+  check_writable(file);
 }
 
 template <Element T>

@@ -81,8 +81,11 @@ bool Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last) {
                                     static_cast<std::size_t>(config_.compute.micro_batch_tokens),
                                     static_cast<std::size_t>(config_.max_eval_samples)};
   Figures figures;
-  for (std::size_t s = 0; s < names_.size(); ++s)
-    figures[names_[s]] = summarise_split(evaluate_split(model, splits_[s], batching));
+  for (std::size_t s = 0; s < names_.size(); ++s) {
+    const std::vector<SequenceFigures> sequences = evaluate_split(model, splits_[s], batching);
+    check_finite(fmt::format("step {}", step), names_[s], sequences);
+    figures[names_[s]] = summarise_split(sequences);
+  }
   return on_root(runtime_, [&] {
            record(step, figures);
            const bool stop = condition_ && condition_->holds([&](const auto& figure) { return value(figure, figures); });

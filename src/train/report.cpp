@@ -28,9 +28,7 @@ Outputs outputs(const fs::path& page) {
 }
 
 void check_place(const Outputs& outputs, bool overwrite) {
-  const fs::path folder = outputs.page.parent_path();
-  if (!folder.empty() && !fs::is_directory(folder))
-    fail(ExitCode::output, fmt::format("{}: cannot be written: there is no folder {}", outputs.page.string(), folder.string()));
+  check_writable(outputs.page);
   if (overwrite) return;
   for (const fs::path& path : {outputs.page, outputs.markdown, outputs.figures})
     if (fs::exists(path))

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 
 namespace expunge {
@@ -15,6 +16,7 @@ EvaluationBatching batching_of(const ScoringConfig& config) {
 void check_output(const std::filesystem::path& output, bool overwrite) {
   if (!overwrite && std::filesystem::exists(output))
     fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another name or --overwrite", output.string()));
+  check_writable(output);
 }
 
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source) {

@@ -63,7 +63,7 @@ expect_exit 2 "stop-at: expected SPLIT:FIGURE" "${refused[@]}" --method gradient
 cp base/metrics.h5 empty.h5
 expect_exit 3 "holds no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
 expect_exit 4 "save-labels all.h5: exists already" "${refused[@]}" --method random_label --save-labels all.h5
-expect_exit 4 "save-labels nowhere/x.h5: cannot be written" "${refused[@]}" --method random_label --save-labels nowhere/x.h5
+expect_exit 4 "nowhere/x.h5: cannot be written: there is no folder nowhere" "${refused[@]}" --method random_label --save-labels nowhere/x.h5
 [[ ! -e refused ]] || die "a refused run left a folder"
 # Labels that are not the text are unlikely under a good model, which has not collapsed for it.
 run --method random_label --save-labels drawn.h5 --collapse-guard 0.5 --max-steps 2 --output-dir random_guarded

@@ -38,6 +38,10 @@ class PendingFile {
   std::filesystem::path path_, temporary_;
 };
 
+/// Throws Error(output) where no file could be made at `path`: its folder is missing or not writable, or it is a folder itself.
+/// For outputs that come after long work; nothing is touched.
+void check_writable(const std::filesystem::path& path);
+
 /// Replaces `path` by `content` so that a reader sees the old content or the new, never a part. Throws Error(output).
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 

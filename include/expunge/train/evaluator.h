@@ -41,4 +41,8 @@ std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& 
 template <Element T>
 std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching);
 
+/// Throws Error(collapse), with `model` and the split's name, where a sequence's mean nll is not a number: such a model has no
+/// perplexity.
+void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceFigures>& sequences);
+
 }  // namespace expunge
