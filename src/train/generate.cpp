@@ -38,7 +38,8 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
     check_fields(line);
     if (!line.has(column))
       fail(ExitCode::bad_input,
-           fmt::format("{}: there is no prompt in column '{}'; name it with --prompt-column", line.where(), column));
+           fmt::format("{}: there is no prompt in column '{}'{}; name it with --prompt-column", line.where(), column,
+                       config.prompt_column.empty() && !lines.front().has(column) ? " and none in 'prompt'" : ""));
     std::vector<std::int32_t> ids = prompt_ids(tokenizer, line.string(column));
     check_prompt(line.where(), ids, model);
     for (std::uint64_t sample = 0; sample < static_cast<std::uint64_t>(config.num_samples); ++sample)

@@ -91,13 +91,17 @@ void subtract_reference(Side& side) {
 }
 
 std::vector<AttackResult> summarise(const std::vector<std::string>& attacks, Sides& sides, std::uint64_t seed) {
-  for (const std::string& attack : attacks)
-    for (const Side* side : sides.both())
-      if (std::ranges::all_of(side->scores.at(attack), [](double score) { return std::isnan(score); }))
-        fail(ExitCode::bad_input,
-             fmt::format("{}: every sequence is too short for {}; tokenize with a larger --max-length", side->name, attack));
   std::vector<AttackResult> results;
+  const std::vector<Side*> both = sides.both();
   for (const std::string& attack : attacks) {
+    const auto unscored = std::ranges::find_if(both, [&](const Side* side) {
+      return std::ranges::all_of(side->scores.at(attack), [](double score) { return std::isnan(score); });
+    });
+    if (unscored != both.end()) {
+      log_warning(fmt::format("{}: every sequence is too short for {}, which is left out; tokenize with a larger --max-length",
+                              (*unscored)->name, attack));
+      continue;
+    }
     const auto &members = sides.members.scores.at(attack), &non_members = sides.non_members.scores.at(attack);
     results.push_back({attack, members, non_members, summarise_attack(members, non_members, seed)});
   }

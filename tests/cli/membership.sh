@@ -63,6 +63,12 @@ expect_exit 4 "one-mia.h5: exists already.*--overwrite" "${mia[@]}" --model base
 expect_exit 3 "neither a model folder" "${mia[@]}" --model base --reference-model texts --output x.h5
 [[ ! -e x.h5 ]] || die "a refused run left a file"
 
+# Four targets have no lowest fifth; what can be told of them is told.
+"$expunge" tokenize --tokenizer init --data texts --output short.h5 --max-length 5 --quiet
+expect_exit 0 "papers/forget: every sequence is too short for min_k_20, which is left out" \
+  "$expunge" mia --tokens short.h5 --domain papers --max-eval-samples 20 --model base --output short-mia.h5
+[[ $(h5ls short-mia.h5/results | wc -l) == 12 ]] || die "attacks of short sequences"
+
 # A collapsed model is no finding about membership.
 "$expunge" export --checkpoint base --output-dir model --quiet
 bytes=$(stat -c %s model/model.safetensors)
