@@ -1,0 +1,103 @@
+# What every job does: settings, launch, signals, and requeueing when interrupted. Sourced by the *.sbatch files.
+# shellcheck shell=bash disable=SC2154
+#
+# sbatch's --signal=B:USR1@T reaches this shell alone, which passes it on; expunge finishes its step, writes a checkpoint and
+# exits 75; then the job is requeued, and starts again here. Slurm itself sends TERM to the steps (time limit, scancel,
+# preemption): that is not passed on, for a second signal would end the ranks at once.
+
+# shellcheck source=common.sh
+source "$here/common.sh"
+dry_run=false
+case ${1:-} in
+  --help) show_help "$0"; exit ;;
+  --dry-run) dry_run=true; shift ;;
+esac
+load_settings "$here"
+
+signal="" signals=0 step=""
+note_signal() {
+  signal=$1 signals=$((signals + 1))
+  say "$(date '+%F %T') SIG$1 came"
+  [[ $1 == TERM || -z $step ]] || kill -USR1 "$step" 2>/dev/null || true
+}
+trap 'note_signal USR1' USR1
+trap 'note_signal TERM' TERM
+
+# Runs a command in the background, so that a trap can run at once; its exit code in `code`.
+run_step() {
+  local seen status
+  printf '$ %s\n' "$(printf '%q ' "$@")"
+  ! $dry_run || { code=0; return; }
+  # A signal that came while nothing ran (modules, between two steps) would be lost on a step that starts now.
+  [[ $signal != USR1 ]] || { code=75; return; }
+  "$@" &
+  step=$! code=127
+  while true; do # wait returns early when a trap has run
+    seen=$signals status=0
+    wait "$step" || status=$?
+    ((status == 127)) || code=$status
+    ((seen != signals)) || break
+  done
+  step=""
+}
+
+# The restart cap counts every start after the first, also those that Slurm made because a node failed.
+requeue() {
+  local restarts=${SLURM_RESTART_COUNT:-0} state id=${SLURM_JOB_ID:-}
+  [[ -n $id ]] || { say "interrupted with a good checkpoint: start the same command again to go on"; exit 75; }
+  if ((restarts >= max_restarts)); then
+    say "interrupted, but restarted $restarts times already, as often as max_restarts allows: submit it again to go on"
+    exit 75
+  fi
+  # A job that was cancelled, or that Slurm requeues by itself, is COMPLETING: scontrol would bring a cancelled one back.
+  state=$(squeue --noheader --jobs="$id" --format='%T %r') || state="not known to Slurm"
+  if [[ $state != "RUNNING "* && $state != *" TimeLimit" ]]; then
+    say "interrupted with a good checkpoint; the job is ${state% None} and is not requeued from here"
+    exit 75
+  fi
+  # An array's last task has the array's own id as job id, which would requeue all of its tasks.
+  [[ -z ${SLURM_ARRAY_JOB_ID:-} ]] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+  say "interrupted with a good checkpoint: job $id is requeued, restart $((restarts + 1)) of at most $max_restarts"
+  scontrol requeue "$id" || { say "scontrol could not requeue job $id: submit it again to go on"; exit 75; }
+  sleep 60 # Slurm ends this shell
+  exit 75
+}
+
+# expunge_on_ranks COMMAND OPTIONS...: under the launcher, on the ranks of the job. Returns when it is done; any other end is the job's.
+expunge_on_ranks() {
+  local launch
+  case $launcher in
+    # Without kill-on-bad-exit=0, a slurm.conf with KillOnBadExit=1 kills the ranks that exit 75 a moment after the first.
+    # Since Slurm 22.05 a step does not inherit the job's --cpus-per-task.
+    srun) launch=(srun --mpi=pmix --kill-on-bad-exit=0 ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"}) ;;
+    mpirun) launch=(mpirun -n "${SLURM_NTASKS:-${EXPUNGE_RANKS:-1}}" --bind-to none) ;;
+  esac
+  run_step "${launch[@]}" "${launch_options[@]}" "${container[@]}" "$expunge" "$@"
+  conclude "$1"
+}
+
+# expunge_alone COMMAND OPTIONS...: one process.
+expunge_alone() {
+  run_step "${container[@]}" "$expunge" "$@"
+  conclude "$1"
+}
+
+conclude() {
+  ! $dry_run || return 0
+  say "$(date '+%F %T') $1 ended with exit code $code"
+  case $code in
+    0) ;;
+    75) requeue ;;
+    # 128 + USR1: the signal came before expunge could catch it. Nothing but time is lost.
+    138) if [[ $signal == USR1 ]]; then requeue; else exit "$code"; fi ;;
+    *) exit "$code" ;;
+  esac
+}
+
+if ! $dry_run; then
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
+  say "$(date '+%F %T') job ${SLURM_JOB_ID:-(none)} on ${SLURM_JOB_NODELIST:-$(hostname)}, restart ${SLURM_RESTART_COUNT:-0}"
+  set +u # module files are seldom written for it
+  prepare || fail 2 "prepare in $EXPUNGE_ENV failed"
+  set -u
+fi

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Submits a study to Slurm: tokenize -> unlearn -> evaluate -> mia -> report, each when the one before it has succeeded.
+# usage: slurm/submit.sh [--dry-run] --model DIR --tokens FILE [--data DIR] --config FILE --output-dir RUN [OPTIONS]
+#                        [-- OPTIONS OF expunge unlearn]
+#        slurm/submit.sh [--dry-run] --model DIR --tokens FILE [--data DIR] --config TEMPLATE --output-dir RUNS
+#                        --methods LIST --domains LIST --learning-rates LIST [OPTIONS] [-- OPTIONS OF expunge unlearn]
+#
+#   slurm/submit.sh --model models/Yi-6B --data texts --tokens tokens.h5 \
+#     --config configs/yi-6b-arxiv-gradient_ascent.cfg --output-dir runs/arxiv-ascent
+#   slurm/submit.sh --model models/Yi-6B --data texts --tokens tokens.h5 --config configs/yi-6b-DOMAIN-METHOD.cfg \
+#     --output-dir runs --methods gradient_ascent,ascent_plus_descent --domains arxiv,github --learning-rates 1e-5,2e-5
+#
+# Prints a line "stage job-id" for each job. The second form is a sweep: an array job of methods x domains x rates, in which
+# DOMAIN and METHOD in TEMPLATE stand for a task's own. The original model is measured, too, beside the unlearning, unless that was done
+# before (before-<model>-<domain>-eval.h5 and -mia.h5 next to the run). When a job fails, those that wait for it are cancelled;
+# submit the same again to go on.
+#
+#   --model DIR          model that is to forget
+#   --tokens FILE        token file; where it is not there yet, a job makes it from --data
+#   --data DIR           texts, DIR/<domain>/<split>.jsonl
+#   --max-length N       ids in a sequence, for that job [4096]
+#   --config FILE        options of expunge unlearn, as in configs/
+#   --output-dir DIR     run folder; in a sweep, the folder of all of them; logs lie in logs/ beside the run, or in it
+#   --eval-config FILE   options of expunge eval and mia
+#   --methods, --domains, --learning-rates LIST    of a sweep, separated by commas
+#   --at-once N          most tasks of the sweep at a time
+#   --dry-run            print the lines for sbatch instead
+#
+# Partition, account, nodes, GPUs, modules and container come from slurm/env (slurm/env.example), or the file EXPUNGE_ENV names.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=common.sh
+source "$here/common.sh"
+
+dry_run=false submitted=()
+# submit STAGE DEPENDENCY [OPTIONS OF sbatch] SCRIPT OPTIONS...: the id, in a dry run the stage's name, in `job`.
+submit() {
+  local stage=$1 line=(sbatch --parsable --export=ALL --kill-on-invalid-dep=yes "--job-name=expunge-$1")
+  [[ -z $2 ]] || line+=("--dependency=$2")
+  line+=("${every_job[@]}" "${@:3}")
+  if $dry_run; then
+    printf '%s\n' "$(printf '%q ' "${line[@]}")"
+    job=$stage
+  else
+    job=$("${line[@]}")
+    job=${job%%;*} # id;cluster where there are several
+    submitted+=("$job")
+    printf '%-16s %s\n' "$stage" "$job"
+  fi
+}
+
+# No half a chain: where sbatch refuses a job, those before it are taken back.
+take_back() {
+  local code=$?
+  ((code == 0 || ${#submitted[@]} == 0)) || { say "taking back jobs ${submitted[*]}"; scancel "${submitted[@]}"; }
+}
+trap take_back EXIT
+
+absolute() { [[ -z $1 ]] || realpath --canonicalize-missing --no-symlinks -- "$1"; }
+
+check_options() {
+  local option path
+  for option in model tokens config output_dir; do
+    [[ -n ${!option} ]] || fail 2 "--${option//_/-} is missing; --help lists the options"
+  done
+  for option in model data tokens config output_dir eval_config; do
+    path=$(absolute "${!option}")
+    printf -v "$option" %s "$path"
+  done
+  need folder "$model" --model
+  [[ -z $eval_config ]] || need file "$eval_config" --eval-config
+  if [[ ! -f $tokens ]]; then
+    [[ -n $data ]] || fail 3 "--tokens: there is no $tokens, and no --data to make it from"
+    need folder "$data" --data
+  fi
+  $dry_run || command -v sbatch >/dev/null || fail 2 "there is no sbatch here: this is not a machine of a Slurm cluster"
+}
+
+config_domain() { sed -nE 's/^ *domain *= *([^ #]+).*/\1/p' "$1" | tail -n 1; }
+
+# Which runs: `combinations` and `domain_list` of a sweep, or the one of the configuration.
+plan() {
+  local combination domain method file
+  sweep=false
+  if [[ -n $methods$domains$learning_rates ]]; then
+    sweep=true
+    sweep_combinations
+    ((${#combinations[@]})) || fail 2 "a sweep needs --methods, --domains and --learning-rates"
+    for combination in "${combinations[@]}"; do
+      read -r domain method _ <<<"$combination"
+      file=$(config_of "$domain" "$method")
+      need file "$file" --config
+      [[ $(config_domain "$file") == "$domain" ]] || fail 2 "$file: domain is '$(config_domain "$file")'; expected $domain"
+    done
+    IFS=, read -ra domain_list <<<"$domains"
+    study=$output_dir
+  else
+    need file "$config" --config
+    domain_list=("$(config_domain "$config")")
+    [[ -n ${domain_list[0]} ]] || fail 2 "$config: there is no line 'domain = NAME'"
+    study=$(dirname "$output_dir")
+  fi
+}
+
+# The stages before the report, in `waits` what the report waits for.
+submit_measures() { # STAGE-SUFFIX DEPENDENCY MODEL DOMAIN EVAL-FILE MIA-FILE
+  local options=(--model "$3" --tokens "$tokens" --domain "$4" --overwrite ${eval_config:+--config "$eval_config"})
+  submit "evaluate$1" "$2" "${rank_jobs[@]}" "$here/evaluate.sbatch" "${options[@]}" --output "$5"
+  submit "mia$1" "afterok:$job" "${rank_jobs[@]}" "$here/mia.sbatch" "${options[@]}" --output "$6"
+  waits+=("$job")
+}
+
+submit_all() {
+  local first="" domain before report=() waits=() logs=$study/logs tokenizer=$model array runs=()
+  every_job+=("--output=$logs/%x-%j.log")
+  $dry_run || mkdir -p "$logs"
+  [[ -f $model/tokenizer.model ]] || tokenizer=$model/model # of a run folder
+  if [[ ! -f $tokens ]]; then
+    submit tokenize "" "${one_process_jobs[@]}" "$here/tokenize.sbatch" --tokenizer "$tokenizer" --data "$data" --output "$tokens" \
+      --max-length "${max_length:-4096}"
+    first=afterok:$job
+  fi
+  for domain in "${domain_list[@]}"; do
+    before=$study/before-$(basename "$model")-$domain
+    report+=(--before "$before-eval.h5" --before "$before-mia.h5")
+    [[ -f $before-eval.h5 && -f $before-mia.h5 ]] ||
+      submit_measures -before "$first" "$model" "$domain" "$before-eval.h5" "$before-mia.h5"
+  done
+  if $sweep; then
+    array=0-$((${#combinations[@]} - 1))${at_once:+%$at_once}
+    submit sweep "$first" "${rank_jobs[@]}" "--output=$logs/%x-%A_%a.log" "--array=$array" "$here/sweep.sbatch" --model "$model" \
+      --tokens "$tokens" --config "$config" --output-dir "$output_dir" --methods "$methods" --domains "$domains" \
+      --learning-rates "$learning_rates" ${eval_config:+--eval-config "$eval_config"} -- "${more[@]}"
+    # A task that failed, perhaps at a rate too high, leaves the report to the others.
+    waits=("afterany:$job" "${waits[@]/#/afterok:}")
+    for combination in "${combinations[@]}"; do runs+=("$output_dir/${combination// /-}"); done
+  else
+    submit unlearn "$first" "${rank_jobs[@]}" "$here/unlearn.sbatch" --model "$model" --tokens "$tokens" --config "$config" \
+      --output-dir "$output_dir" "${more[@]}"
+    submit_measures "" "afterok:$job" "$output_dir" "${domain_list[0]}" "$output_dir/eval.h5" "$output_dir/mia.h5"
+    waits=("${waits[@]/#/afterok:}")
+    runs=("$output_dir")
+  fi
+  submit report "$(IFS=,; printf %s "${waits[*]}")" "${one_process_jobs[@]}" "$here/report.sbatch" "${runs[@]}" "${report[@]}" \
+    --output "$output_dir/report.html" --overwrite
+}
+
+case ${1:-} in
+  --help) show_help "$0"; exit ;;
+  --dry-run) dry_run=true; shift ;;
+esac
+load_settings "$here"
+parse_options "$@"
+check_options
+plan
+export EXPUNGE_SLURM=$here
+submit_all
