@@ -12,7 +12,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-long asan format format-check tidy install-packages clean help
+.PHONY: all demo test test-long asan format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -25,12 +25,12 @@ all: ## Build the release executable, build/expunge
 demo: install-packages all ## Train a small model, make it forget, show before and after (installs what is missing)
 	@data/demo.sh $(BUILD)/expunge
 
-test: install-packages ## Build and run the tests (installs what is missing)
+test: install-packages $(if $(CI),install-cluster-packages) ## Build and run the tests (installs what is missing)
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) -LE long
 
-test-long: install-packages ## Build and run the long tests
+test-long: install-packages $(if $(CI),install-cluster-packages) ## Build and run the long tests
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) -L long
@@ -38,7 +38,7 @@ test-long: install-packages ## Build and run the long tests
 asan: install-packages ## Build with AddressSanitizer and UBSan in build-asan, and run the tests of one process
 	@$(call configure,$(BUILD_ASAN),-DEXPUNGE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo)
 	@cmake --build $(BUILD_ASAN) -j $(JOBS)
-	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir $(BUILD_ASAN) --output-on-failure --no-tests=error -j $(JOBS) -LE long -E '_ranks$$'
+	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir $(BUILD_ASAN) --output-on-failure --no-tests=error -j $(JOBS) -LE long -E '_ranks$$|^slurm_'
 
 format: ## Format the sources with clang-format
 	@.ci/install_packages.sh clang-format
@@ -55,6 +55,10 @@ tidy: install-packages ## Check the sources with clang-tidy
 
 install-packages: ## Install the packages that are missing (apt-get; sudo only when not root)
 	@.ci/install_packages.sh
+
+# In continuous integration only: on other machines the tests that need them say so and are skipped.
+install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE, shellcheck
+	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck
 
 clean: ## Remove the builds and what the demo made
 	rm -rf $(BUILD) $(BUILD_ASAN) demo

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The scripts without a cluster: shellcheck finds nothing, help and dry runs show what would be done, mistakes are named.
+source "$(dirname "$0")/../cli/common.sh" "$1"
+while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_')
+slurm=$root/slurm
+
+if command -v shellcheck >/dev/null; then
+  (cd "$slurm" && shellcheck --external-sources -- *.sh *.sbatch env.example) || die "shellcheck"
+else
+  echo "shellcheck is not installed: the scripts are not checked by it"
+fi
+for script in "$slurm"/*.sbatch "$slurm/submit.sh"; do
+  expect_exit 0 "^usage: .*(slurm/)?$(basename "$script")" "$script" --help
+  ! grep -q "set -euo" out.txt || die "the help of $script goes on into the program"
+done
+
+# The settings.
+cp -r "$slurm" bare
+rm -f bare/env
+expect_exit 2 "there is no .*bare/env: copy" bare/submit.sh --dry-run
+expect_exit 2 "there is no .*bare/env: copy" bare/unlearn.sbatch --dry-run --model m
+export EXPUNGE_ENV=$work/env
+sed "s#^expunge=.*#expunge=$expunge#" "$slurm/env.example" >env
+mistake() { sed "s#^$1=.*#$1=$2#" env >wrong-env; } # NAME VALUE
+mistake launcher mpiexec
+expect_exit 2 "wrong-env: launcher is 'mpiexec'" env EXPUNGE_ENV=wrong-env "$slurm/submit.sh"
+mistake expunge /nowhere/expunge
+expect_exit 2 "'/nowhere/expunge', which is not an executable" env EXPUNGE_ENV=wrong-env "$slurm/submit.sh"
+mistake max_restarts often
+expect_exit 2 "max_restarts is 'often'" env EXPUNGE_ENV=wrong-env "$slurm/submit.sh"
+
+# What is missing is named before anything is submitted.
+mkdir -p "the models/Yi" texts
+submit=("$slurm/submit.sh" --dry-run)
+yi=(--model "the models/Yi" --tokens tokens.h5 --data texts --output-dir runs/one)
+expect_exit 2 "unknown option --modell" "${submit[@]}" --modell x
+expect_exit 2 "--model needs a value" "${submit[@]}" --model --tokens x
+expect_exit 2 "--config is missing" "${submit[@]}" "${yi[@]}"
+expect_exit 3 "--config: there is no file .*none.cfg" "${submit[@]}" "${yi[@]}" --config none.cfg
+expect_exit 3 "--model: there is no folder" "${submit[@]}" --model none --tokens tokens.h5 --config x --output-dir y
+expect_exit 3 "no .*/tokens.h5, and no --data" "${submit[@]}" "${yi[@]:0:4}" --config x --output-dir y
+[[ ! -e runs ]] || die "a mistake left something behind"
+
+# The chain: each job waits for the success of the one before; names with spaces stay whole.
+config=$root/configs/yi-6b-arxiv-gradient_ascent.cfg
+expect_exit 0 "^sbatch" "${submit[@]}" "${yi[@]}" --config "$config" -- --seed 7
+jobs=$(sed -nE 's/.*--job-name=expunge-([a-z-]+).*/\1/p' out.txt | xargs)
+[[ $jobs == "tokenize evaluate-before mia-before unlearn evaluate mia report" ]] || die "jobs are $jobs"
+waits=$(sed -nE 's/.*--dependency=([a-z:,\\-]+).*/\1/p' out.txt | tr -d '\\' | xargs)
+[[ $waits == "afterok:tokenize afterok:evaluate-before afterok:tokenize afterok:unlearn afterok:evaluate afterok:mia-before,afterok:mia" ]] ||
+  die "they wait for $waits"
+grep -q "unlearn.sbatch --model $work/the\\\\ models/Yi .*--seed 7" out.txt || { cat out.txt >&2; die "options of unlearn"; }
+grep -q -- "--gpus-per-node=8 .*unlearn.sbatch" out.txt || die "settings of the cluster"
+[[ ! -e runs ]] || die "a dry run made something"
+
+# The sweep over the study's configurations: all exist, and name their own domain.
+all=gradient_ascent,random_label,adversarial,ascent_plus_descent,ascent_plus_descent_general,ascent_plus_kl_divergence
+sweep=(--methods "$all,ascent_plus_kl_divergence_general" --domains arxiv,github --learning-rates 1e-5,2e-5,4e-5)
+expect_exit 0 "array=0-41%4 " "${submit[@]}" "${yi[@]}" "${sweep[@]}" --config "$root/configs/yi-6b-DOMAIN-METHOD.cfg" --at-once 4
+[[ $(tail -n 1 out.txt | grep -oE "/runs/one/(arxiv|github)-[^ ]+" | sort -u | wc -l) == 42 ]] || die "runs of the report"
+expect_exit 2 "domain is 'arxiv'; expected github" "${submit[@]}" "${yi[@]}" "${sweep[@]}" --config "$root/configs/yi-6b-arxiv-METHOD.cfg"
+expect_exit 2 "a sweep needs" "${submit[@]}" "${yi[@]}" --methods gradient_ascent --config "$config"
+expect_exit 2 "with --array=0-1" env SLURM_ARRAY_TASK_ID=2 "$slurm/sweep.sbatch" --dry-run --model m --tokens t --config c \
+  --output-dir o --methods a --domains d --learning-rates 1,2
+expect_exit 0 "srun .* unlearn --model m .*--config c-d-b --learning-rate 2 --output-dir o/d-b-2" env SLURM_ARRAY_TASK_ID=3 \
+  "$slurm/sweep.sbatch" --dry-run --model m --tokens t --config c-DOMAIN-METHOD --output-dir o --methods a,b --domains d \
+  --learning-rates 1,2
+
+# No Slurm at all: a job's script runs where it stands, under mpirun.
+sed -i 's/^launcher=.*/launcher=mpirun/' env
+expect_exit 2 "expunge: error" env EXPUNGE_RANKS=2 "$slurm/unlearn.sbatch" --modell x
+echo passed
