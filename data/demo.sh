@@ -5,43 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 expunge=${1:-build/expunge}
-ranks=2
-# Where there are fewer cores than ranks, Open MPI wants to be told that this is meant; as root (in a container), twice.
-launch=(mpirun -n "$ranks" --oversubscribe --bind-to none)
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-
-step() { printf '\n== %s\n' "$1"; }
-run() {
-  printf '$ %s\n' "$*"
-  "$@"
-}
-
-step "1. Train a tokenizer of 1536 pieces on the training texts"
-if [ ! -d demo/model-init ]; then
-  rm -rf demo/model-init.part
-  mkdir -p demo/model-init.part
-  cat data/corpus/*/forget.jsonl data/corpus/*/retain.jsonl | jq -r '.text // .content' >demo/texts.txt
-  run spm_train --input=demo/texts.txt --model_prefix=demo/model-init.part/tokenizer --model_type=bpe --vocab_size=1536 \
-    --byte_fallback=true --character_coverage=1.0 --split_digits=true --add_dummy_prefix=true \
-    --normalization_rule_name=identity --remove_extra_whitespaces=false --allow_whitespace_only_pieces=true \
-    --unk_id=0 --bos_id=1 --eos_id=2 --pad_id=-1 --minloglevel=1
-  cp data/demo/config.json data/demo/tokenizer_config.json demo/model-init.part/
-  mv demo/model-init.part demo/model-init
-fi
-
-step "2. Cut the texts into sequences of at most 256 tokens"
-if [ ! -f demo/tokens.h5 ]; then
-  run "$expunge" tokenize --tokenizer demo/model-init --data data/corpus --output demo/tokens.h5 --max-length 256
-fi
-
-step "3. Train a Llama of 0.9 million parameters until it knows the texts by heart ($ranks ranks)"
-run "${launch[@]}" "$expunge" train --config data/demo/train.cfg
+root=.
+# shellcheck source=demo_model.sh
+source data/demo_model.sh
 
 step "4. Measure it: perplexity and accuracy, and who can tell what it was trained on"
 measure() {  # MODEL, FILE of evaluation, FILE of membership inference, perhaps --compare FILE
-  "${launch[@]}" "$expunge" eval --config data/demo/eval.cfg --domain papers --split forget --split approximate --split retain \
+  "${launch[@]}" "$expunge" eval --config configs/demo-eval.cfg --domain papers --split forget --split approximate --split retain \
     --split code/retain --split people/retain --split general/evaluation --model "$1" --output "$2" "${@:4}" --overwrite --quiet
-  "${launch[@]}" "$expunge" mia --config data/demo/eval.cfg --domain papers --model "$1" --output "$3" --overwrite --quiet >demo/mia.txt
+  "${launch[@]}" "$expunge" mia --config configs/demo-eval.cfg --domain papers --model "$1" --output "$3" --overwrite --quiet >demo/mia.txt
 }
 measure demo/base demo/before.h5 demo/mia-before.h5
 
@@ -50,7 +22,7 @@ runs=()
 forget() {  # NAME, method and its options
   local name=$1
   shift
-  run "${launch[@]}" "$expunge" unlearn --config data/demo/unlearn.cfg --method "$@" --output-dir "demo/$name"
+  run "${launch[@]}" "$expunge" unlearn --config configs/demo-unlearn.cfg --method "$@" --output-dir "demo/$name"
   measure "demo/$name" "demo/$name/eval.h5" "demo/$name/mia.h5" --compare demo/before.h5
   runs+=("demo/$name")
 }

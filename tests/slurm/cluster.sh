@@ -83,7 +83,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
 ReturnToService=2
-SlurmdTimeout=30
+SlurmdTimeout=300
 KillWait=10
 MailProg=/bin/true
 PartitionName=main Nodes=ALL Default=YES GraceTime=20
