@@ -45,6 +45,7 @@ within 60 stepping logs/again.log || { cat logs/again.log >&2; die "no step unde
 scancel --batch --signal=USR1 "$again"
 within 60 in_log "requeued, restart 1" logs/again.log || { cat logs/again.log >&2; die "not requeued under mpirun"; }
 expect_end "$again" COMPLETED 0:0 logs/again.log
+last=$(ls whole/checkpoints)
 same_parameters "whole/checkpoints/$last" "again/checkpoints/$last" || die "weights under mpirun differ"
 echo "ok: mpirun"
 

@@ -20,7 +20,7 @@ make_small() {
   make_inputs
   "$expunge" "${train[@]}" --learning-rate 1e-3 --max-steps 4 --output-dir base --quiet
   "$expunge" export --checkpoint base --output-dir model --quiet
-  max_length=64 steps=${steps:-200} last=$(printf 'step-%06d' "$steps")
+  max_length=64 steps=${steps:-200}
   cat >study.cfg <<CFG
 domain = papers
 method = gradient_ascent
@@ -33,14 +33,14 @@ CFG
   echo "micro-batch-tokens = 512" >measure.cfg
 }
 
-# The demo's texts and model; 60 steps that do not stop early.
+# The demo's texts and model; its steps end when its goal is reached.
 make_demo() {
   (source "$root/data/demo_model.sh" >demo.log 2>&1) || { tail -n 20 demo.log >&2; die "the demo's model"; }
   "$expunge" export --checkpoint demo/base --output-dir model --quiet
   mv demo/tokens.h5 tokens.h5
   ln -s "$root/data/corpus" texts
-  max_length=256 steps=60 last=step-000060
-  sed -E '/^(model|tokens|stop-at|eval-steps|eval-split) *=/d' "$root/configs/demo-unlearn.cfg" >study.cfg
+  max_length=256 steps=60
+  sed -E '/^(model|tokens|logging-steps) *=/d' "$root/configs/demo-unlearn.cfg" >study.cfg
   echo "method = ascent_plus_descent" >>study.cfg
   sed '/^tokens *=/d' "$root/configs/demo-eval.cfg" >measure.cfg
 }
