@@ -9,12 +9,12 @@
 #include <cstring>
 #include <deque>
 #include <exception>
-#include <map>
 #include <mutex>
 #include <new>
 #include <thread>
-#include <unordered_map>
 
+#include "core/block_pool.h"
+#include "core/cuda/cuda_device.h"
 #include "expunge/core/error.h"
 
 namespace expunge {
@@ -119,58 +119,28 @@ class ThreadStream final : public Stream {
 constexpr std::size_t kSmallAlignment = 128;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-class CpuPool {
- public:
-  void* allocate(std::size_t bytes) {
-    const std::size_t unit = bytes >= kHugePage ? kHugePage : kSmallAlignment;
-    const std::size_t size = (bytes + unit - 1) / unit * unit;
-    const std::lock_guard lock(mutex_);
-    // A free block may be a quarter larger than asked for: micro-batches differ a little in length.
-    auto found = free_.lower_bound(size);
-    void* block = nullptr;
-    std::size_t taken = size;
-    if (found != free_.end() && found->first <= size + size / 4) {
-      block = found->second;
-      taken = found->first;
-      free_.erase(found);
-    } else {
-      block = std::aligned_alloc(unit, size);
-      if (!block) throw std::bad_alloc();
-      if (unit == kHugePage) madvise(block, size, MADV_HUGEPAGE);
+/// Large blocks are huge pages: first touch of fresh memory is what costs.
+struct HostMemory {
+  static std::size_t unit(std::size_t bytes) { return bytes >= kHugePage ? kHugePage : kSmallAlignment; }
+  static std::size_t round(std::size_t bytes) { return (bytes + unit(bytes) - 1) / unit(bytes) * unit(bytes); }
+  template <typename ReleaseFree>
+  static void* allocate(std::size_t size, ReleaseFree release_free) {
+    void* block = std::aligned_alloc(unit(size), size);
+    if (!block) {
+      release_free();
+      block = std::aligned_alloc(unit(size), size);
     }
-    sizes_.emplace(block, taken);
-    use_.now += taken;
-    use_.peak = std::max(use_.peak, use_.now);
+    if (!block) throw std::bad_alloc();
+    if (unit(size) == kHugePage) madvise(block, size, MADV_HUGEPAGE);
     return block;
   }
-  void release(void* block) {
-    const std::lock_guard lock(mutex_);
-    const auto found = sizes_.find(block);
-    check(found != sizes_.end(), "freed a block that the pool did not hand out");
-    use_.now -= found->second;
-    free_.emplace(found->second, block);
-    sizes_.erase(found);
-  }
-  PoolUse use() {
-    const std::lock_guard lock(mutex_);
-    return use_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::multimap<std::size_t, void*> free_;
-  std::unordered_map<void*, std::size_t> sizes_;
-  PoolUse use_;
+  static void release(void* block) { std::free(block); }
 };
 
 /// Never destroyed: buffers of static lifetime may outlive any order of destruction.
-CpuPool& cpu_pool() {
-  static auto* pool = new CpuPool;
+BlockPool<HostMemory>& cpu_pool() {
+  static auto* pool = new BlockPool<HostMemory>;
   return *pool;
-}
-
-void need_cpu(Device device) {
-  if (device.type != DeviceType::cpu) fail(ExitCode::usage, "this build has no CUDA back end; use --device cpu");
 }
 
 /// Below this, one thread moves memory as fast as several.
@@ -192,18 +162,23 @@ std::unique_ptr<Stream> make_inline_stream() { return std::make_unique<InlineStr
 std::unique_ptr<Stream> make_thread_stream() { return std::make_unique<ThreadStream>(); }
 
 void* pool_allocate(Device device, std::size_t bytes) {
-  need_cpu(device);
-  return cpu_pool().allocate(bytes);
+  return device.type == DeviceType::cpu ? cpu_pool().allocate(bytes) : cuda::pool_allocate(device.index, bytes);
 }
 
-void pool_free(Device, void* block) { cpu_pool().release(block); }
+void pool_free(Device device, void* block) {
+  if (device.type == DeviceType::cpu)
+    cpu_pool().release(block);
+  else
+    cuda::pool_free(device.index, block);
+}
 
 PoolUse pool_use(Device device) {
-  need_cpu(device);
-  return cpu_pool().use();
+  return device.type == DeviceType::cpu ? cpu_pool().use() : cuda::pool_use(device.index);
 }
 
-void copy_bytes(Stream& stream, void* to, const void* from, std::size_t bytes) {
+namespace {
+
+void copy_on_host(Stream& stream, void* to, const void* from, std::size_t bytes) {
   stream.enqueue([=] {
     move_in_parallel(bytes, [=](std::size_t at, std::size_t n) {
       std::memcpy(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, n);
@@ -211,7 +186,24 @@ void copy_bytes(Stream& stream, void* to, const void* from, std::size_t bytes) {
   });
 }
 
+bool on_cpu(const Stream& stream) { return stream.device().type == DeviceType::cpu; }
+
+}  // namespace
+
+void copy_bytes(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  on_cpu(stream) ? copy_on_host(stream, to, from, bytes) : cuda::copy_bytes(stream, to, from, bytes);
+}
+
+void copy_to_device(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  on_cpu(stream) ? copy_on_host(stream, to, from, bytes) : cuda::copy_to_device(stream, to, from, bytes);
+}
+
+void copy_to_host(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  on_cpu(stream) ? copy_on_host(stream, to, from, bytes) : cuda::copy_to_host(stream, to, from, bytes);
+}
+
 void zero_bytes(Stream& stream, void* to, std::size_t bytes) {
+  if (!on_cpu(stream)) return cuda::zero_bytes(stream, to, bytes);
   stream.enqueue(
       [=] { move_in_parallel(bytes, [=](std::size_t at, std::size_t n) { std::memset(static_cast<char*>(to) + at, 0, n); }); });
 }

@@ -20,7 +20,6 @@ Generator<T>::Generator(Llama<T>& model, int sequences, int positions, int token
   last_ = Buffer<T>(runtime.device, batch * static_cast<std::size_t>(config.hidden_size));
   chosen_ = Buffer<std::int32_t>(runtime.device, batch);
   excluded_ = Llama<T>::DeviceBatch::upload(std::vector<std::int32_t>(batch, -1), runtime);
-  runtime.compute.synchronize();
   model.reserve(std::max(tokens, sequences), false);
 }
 
@@ -92,7 +91,6 @@ void Generator<T>::keep_last(const TokenBatch& batch) {
   model_.kernels_.embedding_forward(runtime.compute, last_.data(), model_.workspace_->output(), device_rows.data(), n, dim);
   copy_bytes(runtime.compute, model_.workspace_->output(), last_.data(),
              static_cast<std::size_t>(n) * static_cast<std::size_t>(dim) * sizeof(T));
-  runtime.compute.synchronize();
 }
 
 /// Draws a token from the distribution that each of the first rows of the last block's output leads to.
@@ -113,9 +111,9 @@ auto Generator<T>::draw(const std::vector<double>& uniform) -> std::vector<Drawn
   }
   std::vector<std::int32_t> ids(uniform.size());
   std::vector<A> nll(uniform.size()), lse(uniform.size());
-  copy_bytes(runtime.compute, ids.data(), chosen_.data(), ids.size() * sizeof(std::int32_t));
-  copy_bytes(runtime.compute, nll.data(), w.nll(), nll.size() * sizeof(A));
-  copy_bytes(runtime.compute, lse.data(), w.lse(), lse.size() * sizeof(A));
+  copy_to_host(runtime.compute, ids.data(), chosen_.data(), ids.size() * sizeof(std::int32_t));
+  copy_to_host(runtime.compute, nll.data(), w.nll(), nll.size() * sizeof(A));
+  copy_to_host(runtime.compute, lse.data(), w.lse(), lse.size() * sizeof(A));
   runtime.compute.synchronize();
   std::vector<Drawn> drawn;
   // A token that is none has the nll 0; the log-sum-exp shows that the logits were no numbers.

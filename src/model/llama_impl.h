@@ -20,7 +20,7 @@ struct Llama<T>::DeviceBatch {
   template <std::ranges::contiguous_range Host>
   static auto upload(const Host& host, const Runtime& runtime) {
     Buffer<std::ranges::range_value_t<Host>> buffer(runtime.device, std::ranges::size(host));
-    copy_bytes(runtime.compute, buffer.data(), std::ranges::data(host), buffer.bytes());
+    copy_to_device(runtime.compute, buffer.data(), std::ranges::data(host), buffer.bytes());
     return buffer;
   }
 
@@ -70,7 +70,7 @@ auto Llama<T>::score(const TokenBatch& batch, Moments moments) -> TokenScores<A>
   TokenScores<A> scores = read_scores(batch.tokens());
   for (const auto& [to, from] : {std::pair(&scores.mean, &mean), std::pair(&scores.variance, &variance)}) {
     to->resize(moment_rows);
-    copy_bytes(stream, to->data(), from->data(), from->bytes());
+    copy_to_host(stream, to->data(), from->data(), from->bytes());
   }
   stream.synchronize();
   return scores;
@@ -142,10 +142,9 @@ auto Llama<T>::read_scores(int tokens) -> TokenScores<A> {
   Stream& stream = params_.runtime().compute;
   const auto n = static_cast<std::size_t>(tokens);
   TokenScores<A> scores{std::vector<A>(n), std::vector<A>(n), std::vector<std::int32_t>(n)};
-  copy_bytes(stream, scores.nll.data(), w.nll(), n * sizeof(A));
-  copy_bytes(stream, scores.signal.data(), w.signal(), n * sizeof(A));
-  copy_bytes(stream, scores.predictions.data(), w.predictions(), n * sizeof(std::int32_t));
-  stream.synchronize();
+  copy_to_host(stream, scores.nll.data(), w.nll(), n * sizeof(A));
+  copy_to_host(stream, scores.signal.data(), w.signal(), n * sizeof(A));
+  copy_to_host(stream, scores.predictions.data(), w.predictions(), n * sizeof(std::int32_t));
   return scores;
 }
 
@@ -188,7 +187,9 @@ std::vector<std::int32_t> Llama<T>::draw_labels(const TokenBatch& batch, std::sp
     kernels_.sample_labels(runtime.compute, w.predictions() + begin, logits(head, begin, rows), without.data() + begin,
                            numbers.data() + begin, rows, config_.vocab_size, sampling);
   }
-  return read_scores(batch.tokens()).predictions;
+  const TokenScores<A> scores = read_scores(batch.tokens());
+  runtime.compute.synchronize();
+  return scores.predictions;
 }
 
 }  // namespace expunge

@@ -21,6 +21,7 @@ auto Llama<T>::forward_backward(const TokenBatch& batch, const LossPlan<T>& plan
     params_.reduce(head_unit(), std::move(gradients));
     backward(batch, device, config_.num_hidden_layers, std::nullopt);
   }
+  params_.runtime().compute.synchronize();
   return scores;
 }
 
@@ -47,9 +48,9 @@ auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerPlan<T>& pla
                                dim);
   }
   TokenScores<A> scores{{}, std::vector<A>(batch.ids.size()), {}};
-  copy_bytes(stream, scores.signal.data(), w.signal(), scores.signal.size() * sizeof(A));
-  stream.synchronize();
+  copy_to_host(stream, scores.signal.data(), w.signal(), scores.signal.size() * sizeof(A));
   backward(batch, device, blocks, std::nullopt);
+  stream.synchronize();
   return scores;
 }
 
@@ -70,10 +71,8 @@ void Llama<T>::forward_reference(const TokenBatch& batch, std::span<const Signal
 
 template <Element T>
 void Llama<T>::upload_weights(const std::vector<double>& weights) {
-  Stream& stream = params_.runtime().compute;
   const std::vector<A> rounded(weights.begin(), weights.end());
-  copy_bytes(stream, workspace_->weights(), rounded.data(), rounded.size() * sizeof(A));
-  stream.synchronize();
+  copy_to_device(params_.runtime().compute, workspace_->weights(), rounded.data(), rounded.size() * sizeof(A));
 }
 
 inline bool has_soft_target(const Signal& signal) {
@@ -119,7 +118,7 @@ void Llama<T>::differentiate_rows(const Head& head, const SignalRows& rows, cons
 }
 
 /// Final norm, signals and their gradient down to the last block's output, in workspace dx. Both heads stay leased for the
-/// loop over chunks of tokens.
+/// loop over chunks of tokens. The scores are there when the compute stream has been synchronised.
 template <Element T>
 auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, const LossPlan<T>& plan,
                           GradientLease<T>& gradients) -> TokenScores<A> {
@@ -143,7 +142,9 @@ auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, co
 
   if (plan.weigh) {
     for_each_chunk([&](const SignalRows& rows, const A* q) { score_rows(head, rows, device, q); });
-    upload_weights(plan.weigh(read_scores(batch.tokens())));
+    const TokenScores<A> scores = read_scores(batch.tokens());
+    params_.runtime().compute.synchronize();
+    upload_weights(plan.weigh(scores));
   } else {
     upload_weights(plan.weights);
   }

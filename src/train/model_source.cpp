@@ -122,8 +122,7 @@ void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
   using A = acc_t<T>;
   const Runtime& runtime = params.runtime();
   read_weights(source, seed, round_to_bf16, params, [&](int unit, const ParameterSlice& slice, const std::vector<A>& values) {
-    copy_bytes(runtime.compute, params.master(unit).data() + slice.offset, values.data(), values.size() * sizeof(A));
-    runtime.compute.synchronize();
+    copy_to_device(runtime.compute, params.master(unit).data() + slice.offset, values.data(), values.size() * sizeof(A));
   });
 }
 
@@ -135,7 +134,7 @@ WeightsMoved weights_moved(const ModelSource& source, std::uint64_t seed, bool r
   std::vector<A> now;
   read_weights(source, seed, round_to_bf16, params, [&](int unit, const ParameterSlice& slice, const std::vector<A>& before) {
     now.resize(before.size());
-    copy_bytes(runtime.compute, now.data(), params.master(unit).data() + slice.offset, now.size() * sizeof(A));
+    copy_to_host(runtime.compute, now.data(), params.master(unit).data() + slice.offset, now.size() * sizeof(A));
     runtime.compute.synchronize();
     for (std::size_t i = 0; i < now.size(); ++i) {
       const auto new_value = static_cast<double>(now[i]), old_value = static_cast<double>(before[i]);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace expunge {
@@ -29,6 +30,8 @@ class Event {
   void wait() const {
     if (state_) state_->wait();
   }
+  /// Null for one that is already reached.
+  const std::shared_ptr<State>& state() const { return state_; }
 
  private:
   std::shared_ptr<State> state_;
@@ -52,6 +55,25 @@ class Stream {
 std::unique_ptr<Stream> make_inline_stream();
 /// A stream with a thread of its own: the communication stream of the CPU.
 std::unique_ptr<Stream> make_thread_stream();
+/// A stream of a GPU. Host work in it must not call CUDA; what it throws comes out of synchronize() and of later events.
+std::unique_ptr<Stream> make_cuda_stream(int index);
+
+/// GPUs that this process may use, and why there is none: no CUDA in this build, no driver, no GPU.
+struct CudaDevices {
+  int count = 0;
+  std::string problem;  ///< empty where count > 0
+};
+CudaDevices cuda_devices();
+
+/// One GPU.
+struct CudaDeviceInfo {
+  std::string name, uuid;  ///< the UUID as nvidia-smi prints it, "GPU-..."
+  int major, minor;        ///< compute capability
+  int multiprocessors;
+  std::size_t memory, free;  ///< bytes, of the device and not in use by anyone
+};
+/// Throws Error(usage) where the device cannot be used.
+CudaDeviceInfo cuda_device_info(int index);
 
 /// Device memory from a pool that keeps freed blocks: a fresh page costs 40 times a used one, so a training step after the
 /// first allocates nothing from the system. Blocks start at multiples of 128 bytes. Contents are not initialised.
@@ -63,8 +85,14 @@ struct PoolUse {
 };
 PoolUse pool_use(Device device);
 
+// Copies in the stream's order. "Device" is the memory of the stream's device, which for the CPU is the host's.
+
 void copy_bytes(Stream& stream, void* to, const void* from, std::size_t bytes);
 void zero_bytes(Stream& stream, void* to, std::size_t bytes);
+/// From host memory, which may change as soon as the call returns (on a thread stream: when the stream has reached the copy).
+void copy_to_device(Stream& stream, void* to, const void* from, std::size_t bytes);
+/// To host memory, which is filled in when the stream has been synchronised.
+void copy_to_host(Stream& stream, void* to, const void* from, std::size_t bytes);
 
 /// Owns `size` elements of device memory; move-only.
 template <typename T>

@@ -115,6 +115,7 @@ class Llama {
                           GradientLease<T>& gradients);
   TokenScores<A> train_head(const TokenBatch& batch, const DeviceBatch& device, const LossPlan<T>& plan,
                             GradientLease<T>& gradients);
+  /// What the workspace holds; there when the compute stream has been synchronised.
   TokenScores<A> read_scores(int tokens);
   /// Blocks `blocks` - 1 .. 0 and the embedding, from workspace dx. A tied head's gradients are the embedding's.
   void backward(const TokenBatch& batch, const DeviceBatch& device, int blocks, std::optional<GradientLease<T>> embedding);

@@ -1,0 +1,66 @@
+// Keeps freed blocks of memory for those who ask next: getting memory from the system is slow, and on a GPU stops all work.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+#include "expunge/core/device.h"
+#include "expunge/core/error.h"
+
+namespace expunge {
+
+/// System has `std::size_t round(bytes)`, the size of the block that serves a request, and `void* allocate(size)`, which throws
+/// when there is none; `void release(void*)` gives a block back.
+template <typename System>
+class BlockPool {
+ public:
+  void* allocate(std::size_t bytes) {
+    const std::size_t size = system_.round(bytes);
+    const std::lock_guard lock(mutex_);
+    // A free block may be a quarter larger than asked for: micro-batches differ a little in length.
+    auto found = free_.lower_bound(size);
+    void* block = nullptr;
+    std::size_t taken = size;
+    if (found != free_.end() && found->first <= size + size / 4) {
+      block = found->second;
+      taken = found->first;
+      free_.erase(found);
+    } else {
+      block = system_.allocate(size, [this] { release_free(); });
+    }
+    sizes_.emplace(block, taken);
+    use_.now += taken;
+    use_.peak = std::max(use_.peak, use_.now);
+    return block;
+  }
+  void release(void* block) {
+    const std::lock_guard lock(mutex_);
+    const auto found = sizes_.find(block);
+    check(found != sizes_.end(), "freed a block that the pool did not hand out");
+    use_.now -= found->second;
+    free_.emplace(found->second, block);
+    sizes_.erase(found);
+  }
+  PoolUse use() {
+    const std::lock_guard lock(mutex_);
+    return use_;
+  }
+
+ private:
+  /// For a system that has no memory left.
+  void release_free() {
+    for (const auto& [size, block] : free_) system_.release(block);
+    free_.clear();
+  }
+
+  System system_;
+  std::mutex mutex_;
+  std::multimap<std::size_t, void*> free_;
+  std::unordered_map<void*, std::size_t> sizes_;
+  PoolUse use_;
+};
+
+}  // namespace expunge
