@@ -3,6 +3,7 @@
 
 #include "expunge/core/error.h"
 #include "kernels/cpu/cpu_table.h"
+#include "kernels/cuda/cuda_table.h"
 
 namespace expunge {
 
@@ -12,12 +13,14 @@ const Kernels<T>& kernels(Device device) {
     case DeviceType::cpu:
       return cpu::kernels<T>();
     case DeviceType::cuda:
-      fail(ExitCode::usage, "this build has no CUDA back end; use --device cpu");
+      return cuda::kernels<T>();
   }
   fail(ExitCode::internal, "device without a type");
 }
 template const Kernels<float>& kernels(Device);
 template const Kernels<bf16>& kernels(Device);
 template const Kernels<double>& kernels(Device);
+
+void use_tf32() { cuda::set_tf32(true); }
 
 }  // namespace expunge

@@ -125,7 +125,7 @@ class LlamaBlock {
 
     const AttentionShape& attention = shape_.attention;
     k_.linear_backward(s_, d.dattention, dw.output, dx, a.attention, w.output, n, shape_.heads_width(), dim, Write::set);
-    k_.attention_backward(s_, d.dqkv, d.dattention, a.qkv, a.attention, a.lse, in.offsets, in.sequences, attention);
+    k_.attention_backward(s_, d.dqkv, d.dattention, a.qkv, a.attention, a.lse, in.offsets, in.sequences, n, attention);
     k_.rope_backward(s_, d.dqkv, in.cos_sin, n, attention);
     k_.linear_backward(s_, d.dnorm, dw.qkv, d.dqkv, a.norm1, w.qkv, n, dim, attention.qkv_width(), Write::set);
     k_.rms_norm_backward(s_, dx, dw.input_norm, d.dnorm, a.x, w.input_norm, a.rstd1, n, dim, Write::add);
@@ -143,7 +143,7 @@ class LlamaBlock {
     if (in.cache.lengths)
       k_.attention_cached_forward(s_, a.attention, a.qkv, in.cache.rows, in.cache.starts, in.cache.lengths, n, attention);
     else
-      k_.attention_forward(s_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, attention);
+      k_.attention_forward(s_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, n, attention);
     copy(a.middle, a.x, n);
     k_.linear_forward(s_, a.middle, a.attention, w.output, n, shape_.heads_width(), dim, Write::add);
   }

@@ -117,7 +117,7 @@ TEST(Attention, WritesEveryElementOfTheGradient) {
   const auto dout = random_values(outputs[0].size(), 6);
   std::vector<double> dqkv(qkv.size(), std::nan(""));
   table<double>().attention_backward(stream(), dqkv.data(), dout.data(), qkv.data(), outputs[0].data(), outputs[1].data(),
-                                     op.offsets().data(), int(op.lengths.size()), op.shape);
+                                     op.offsets().data(), int(op.lengths.size()), int(op.tokens()), op.shape);
   EXPECT_TRUE(std::all_of(dqkv.begin(), dqkv.end(), [](double x) { return std::isfinite(x); }));
 }
 

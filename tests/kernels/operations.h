@@ -151,7 +151,7 @@ struct Attention {
     std::vector<T> out(tokens() * std::size_t(shape.heads * shape.head_size));
     std::vector<acc_t<T>> lse(tokens() * std::size_t(shape.heads));
     table<T>().attention_forward(stream(), out.data(), lse.data(), narrow<T>(inputs[0]).data(), offsets().data(),
-                                 int(lengths.size()), shape);
+                                 int(lengths.size()), int(tokens()), shape);
     return {widen<wide_t<T>>(out), widen<wide_t<T>>(lse)};
   }
   template <Element T>
@@ -159,7 +159,7 @@ struct Attention {
     std::vector<T> dqkv(inputs[0].size());
     table<T>().attention_backward(stream(), dqkv.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(),
                                   narrow<T>(outputs[0]).data(), narrow<acc_t<T>>(outputs[1]).data(), offsets().data(),
-                                  int(lengths.size()), shape);
+                                  int(lengths.size()), int(tokens()), shape);
     return {widen<double>(dqkv)};
   }
 };

@@ -19,7 +19,7 @@ struct AttentionShape {
   int heads;      ///< H
   int kv_heads;   ///< K, divides H; query head h reads kv head h / (H / K)
   int head_size;  ///< E, even
-  int qkv_width() const { return (heads + 2 * kv_heads) * head_size; }  ///< one row of qkv: H query heads, K keys, K values
+  constexpr int qkv_width() const { return (heads + 2 * kv_heads) * head_size; }  ///< one row of qkv: H query heads, K keys, K values
 };
 
 /// One AdamW update (Loshchilov and Hutter 2019, as torch.optim.AdamW computes it).
@@ -79,11 +79,12 @@ struct Kernels {
 
   /// Causal grouped-query attention over packed sequences: tokens offsets[s] .. offsets[s+1] attend within s, scaled by
   /// 1/sqrt(E).  out (T, H, E); lse (H, T) log-sum-exp of the scaled scores; qkv (T, H + 2K, E); offsets (sequences + 1).
-  /// Blocked over keys: scratch memory is linear in T.
-  void (*attention_forward)(Stream&, T* out, A* lse, const T* qkv, const std::int32_t* offsets, int sequences, AttentionShape);
+  /// tokens is T, the last offset.  Blocked over keys: scratch memory is linear in T.
+  void (*attention_forward)(Stream&, T* out, A* lse, const T* qkv, const std::int32_t* offsets, int sequences, int tokens,
+                            AttentionShape);
   /// dqkv = gradient through the attention, scores recomputed from lse.  dqkv, dout, qkv, out as above
   void (*attention_backward)(Stream&, T* dqkv, const T* dout, const T* qkv, const T* out, const A* lse,
-                             const std::int32_t* offsets, int sequences, AttentionShape);
+                             const std::int32_t* offsets, int sequences, int tokens, AttentionShape);
 
   /// cache[slots] = the keys and values of qkv.  cache (rows, 2K, E): K keys, then K values; qkv (n, H + 2K, E), slots (n)
   void (*cache_store)(Stream&, T* cache, const T* qkv, const std::int32_t* slots, int n, AttentionShape);
@@ -128,7 +129,7 @@ struct Kernels {
 
   /// Updates weights w, first moment m and second moment v (n) from gradients g (n), each in one pass.
   void (*adamw)(Stream&, A* w, A* m, A* v, const A* g, std::size_t n, const AdamWStep&);
-  /// *sum += sum of x^2, added up in double in an order that depends on n alone
+  /// *sum += sum of x^2, added up in double in an order that depends on n alone.  sum is device memory too
   void (*sum_of_squares)(Stream&, double* sum, const A* x, std::size_t n);
   /// y = x, rounded
   void (*cast)(Stream&, T* y, const A* x, std::size_t n);
@@ -140,5 +141,8 @@ struct Kernels {
 /// build lacks. Instantiated for float, bf16 and double.
 template <Element T>
 const Kernels<T>& kernels(Device device);
+
+/// From now on CUDA's float32 products round their inputs to TensorFloat-32. Throws Error(usage) in a build without CUDA.
+void use_tf32();
 
 }  // namespace expunge

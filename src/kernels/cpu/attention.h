@@ -266,7 +266,7 @@ std::vector<BackwardTask<A>> plan_backward(const std::int32_t* offsets, int sequ
 
 template <Element T>
 void attention_forward(Stream&, T* out, acc_t<T>* lse, const T* qkv, const std::int32_t* offsets, int sequences,
-                       AttentionShape shape) {
+                       int tokens, AttentionShape shape) {
   using namespace attention;
   using A = acc_t<T>;
   // All blocks of a head follow one another, so that its keys and values stay in cache; long ones first, for balance.
@@ -279,7 +279,7 @@ void attention_forward(Stream&, T* out, acc_t<T>* lse, const T* qkv, const std::
     for (int head = 0; head < shape.heads; ++head)
       for (int length = offsets[s + 1] - offsets[s], b = blocks_of(length) - 1; b >= 0; --b)
         tasks.push_back({QueryBlock(Index(offsets[s]), length, b), head});
-  const Index tokens = Index(offsets[sequences]), scratch_size = Scratch<A>::size(shape.head_size);
+  const Index scratch_size = Scratch<A>::size(shape.head_size);
   Buffer<A> memory(Device{}, Index(omp_get_max_threads()) * scratch_size);
 #pragma omp parallel
   {
@@ -287,18 +287,18 @@ void attention_forward(Stream&, T* out, acc_t<T>* lse, const T* qkv, const std::
 #pragma omp for schedule(dynamic)
     for (Index t = 0; t < tasks.size(); ++t) {
       const Task& task = tasks[t];
-      forward_block<T>(out, lse + Index(task.head) * tokens, {qkv, shape}, task.block, task.head, scratch);
+      forward_block<T>(out, lse + Index(task.head) * Index(tokens), {qkv, shape}, task.block, task.head, scratch);
     }
   }
 }
 
 template <Element T>
 void attention_backward(Stream&, T* dqkv, const T* dout, const T* qkv, const T* out, const acc_t<T>* lse,
-                        const std::int32_t* offsets, int sequences, AttentionShape shape) {
+                        const std::int32_t* offsets, int sequences, int tokens, AttentionShape shape) {
   using namespace attention;
   using A = acc_t<T>;
   auto tasks = plan_backward<A>(offsets, sequences, shape);
-  const Index width = Index(shape.head_size), tokens = Index(offsets[sequences]);
+  const Index width = Index(shape.head_size);
   const int group = shape.heads / shape.kv_heads;
   Index total = 0;
   for (const auto& task : tasks) total += Index(task.length) * 2 * width;
@@ -318,7 +318,7 @@ void attention_backward(Stream&, T* dqkv, const T* dout, const T* qkv, const T* 
       for (int pair = task.part; pair < blocks_of(task.length) * group; pair += task.parts) {
         const QueryBlock block(task.first, task.length, pair / group);
         const int head = task.kv_head * group + pair % group;
-        backward_block<T>(dheads, task.dkv, dout, {qkv, shape}, out, lse + Index(head) * tokens, block, head, scratch);
+        backward_block<T>(dheads, task.dkv, dout, {qkv, shape}, out, lse + Index(head) * Index(tokens), block, head, scratch);
       }
     }
     // The parts of a kv head are added up in one order, whichever thread made them.

@@ -1,0 +1,78 @@
+// Causal grouped-query attention over packed sequences: tensor cores for bf16 where the head size allows, else plain kernels.
+#pragma once
+
+#include "kernels/cuda/attention_plain.cuh"
+#include "kernels/cuda/attention_tensor.cuh"
+
+namespace expunge::cuda {
+
+namespace attention {
+
+/// Tensor-core kernels move 16 bytes at a time.
+template <typename... Pointers>
+bool tensor_cores_fit(const AttentionShape& shape, const Pointers*... pointers) {
+  return shape.head_size % kChunk == 0 && shape.head_size <= 128 && aligned(pointers...);
+}
+
+template <int kHead>
+void forward_on_tensor_cores(Stream& stream, const TensorForward& p) {
+  const dim3 grid{most_tiles(p.tokens, p.sequences, kRows), unsigned(p.heads.shape.heads)};
+  launch(stream, tensor_forward<kHead>, grid, kThreads, kForwardShared<kHead>, p);
+}
+
+template <int kHead>
+void backward_on_tensor_cores(Stream& stream, TensorBackward p) {
+  const AttentionShape& shape = p.heads.shape;
+  const unsigned tiles = most_tiles(p.in.tokens, p.in.sequences, kRows);
+  p.splits = choose_splits(shape, p.in.tokens);
+  const int columns = 2 * shape.kv_heads * shape.head_size;
+  Buffer<float> partial(stream.device(), p.splits > 1 ? Index(p.splits) * Index(p.in.tokens) * Index(columns) : 0);
+  p.partial = partial.data();
+  launch(stream, tensor_dquery<kHead>, dim3(tiles, unsigned(shape.heads)), kThreads, kDQueryShared<kHead>, p);
+  launch(stream, tensor_dkey_dvalue<kHead>, dim3(tiles, unsigned(shape.kv_heads), unsigned(p.splits)), kThreads,
+         kDKeyShared<kHead>, p);
+  if (p.splits > 1) for_each_cell<kChunk>(stream, p.in.tokens, columns, true, JoinSplits{p});
+}
+
+}  // namespace attention
+
+template <Element T>
+void attention_forward(Stream& stream, T* out, acc_t<T>* lse, const T* qkv, const std::int32_t* offsets, int sequences,
+                       int tokens, AttentionShape shape) {
+  using namespace attention;
+  check(shape.head_size <= kLargestHead, "head sizes are at most 256");
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (tensor_cores_fit(shape, out, qkv)) {
+      const TensorForward p{out, lse, {qkv, shape}, offsets, sequences, tokens};
+      return shape.head_size <= 64 ? forward_on_tensor_cores<64>(stream, p) : forward_on_tensor_cores<128>(stream, p);
+    }
+  }
+  launch(stream, plain_forward<T>, dim3(unsigned(divide_up(tokens, kWarps)), unsigned(shape.heads)), kThreads, 0, out, lse,
+         Heads<const T>{qkv, shape}, offsets, sequences, tokens);
+}
+
+template <Element T>
+void attention_backward(Stream& stream, T* dqkv, const T* dout, const T* qkv, const T* out, const acc_t<T>* lse,
+                        const std::int32_t* offsets, int sequences, int tokens, AttentionShape shape) {
+  using namespace attention;
+  if (tokens == 0) return;
+  Buffer<acc_t<T>> delta(stream.device(), Index(shape.heads) * Index(tokens));
+  const auto grid = [&](int heads) { return dim3(unsigned(divide_up(tokens, kWarps)), unsigned(heads)); };
+  constexpr int kN = 4;
+  const bool vectors = shape.head_size % kN == 0 && aligned(dout, out);
+  launch(stream, vectors ? output_products<T, kN> : output_products<T, 1>, grid(shape.heads), kThreads, 0, delta.data(), dout, out, shape.heads, shape.head_size,
+         tokens);
+  const Heads<T> dheads{dqkv, shape};
+  const Heads<const T> heads{qkv, shape};
+  const BackwardInput<T> in{dout, lse, delta.data(), offsets, sequences, tokens};
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (tensor_cores_fit(shape, dqkv, dout, qkv)) {
+      const TensorBackward p{dheads, heads, in, nullptr, 1};
+      return shape.head_size <= 64 ? backward_on_tensor_cores<64>(stream, p) : backward_on_tensor_cores<128>(stream, p);
+    }
+  }
+  launch(stream, plain_dquery<T>, grid(shape.heads), kThreads, 0, dheads, heads, in);
+  launch(stream, plain_dkey_dvalue<T>, grid(shape.kv_heads), kThreads, 0, dheads, heads, in);
+}
+
+}  // namespace expunge::cuda

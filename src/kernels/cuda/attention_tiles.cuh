@@ -1,0 +1,144 @@
+// Tiles of packed sequences for the tensor cores: which rows a block has, how they lie in shared memory, and their products.
+#pragma once
+
+#include "kernels/cuda/attention_plain.cuh"
+
+namespace expunge::cuda::attention {
+
+/// Rows block * size .. of a sequence.
+struct Tile {
+  int first, length, begin;  ///< the sequence's first token and length; the tile's first row, counted from there
+  bool exists;
+};
+
+/// Block `index` of those that all sequences have, of `rows` rows each. Sequences are looked through 32 at a time.
+__device__ inline Tile find_tile(const std::int32_t* offsets, int sequences, int rows, int index, bool last_first) {
+  const int lane = int(threadIdx.x) % kWarp;
+  for (int base = 0; base < sequences; base += kWarp) {
+    const int s = base + lane, first = s < sequences ? offsets[s] : 0, length = s < sequences ? offsets[s + 1] - first : 0;
+    const int blocks = divide_up(length, rows);
+    int until = blocks;  // of this sequence and those before it among the 32
+    for (int distance = 1; distance < kWarp; distance *= 2) {
+      const int other = shuffle_up(until, distance);
+      if (lane >= distance) until += other;
+    }
+    const unsigned beyond = __ballot_sync(kAllLanes, index < until);
+    if (beyond == 0) {
+      index -= shuffle(until, kWarp - 1);
+      continue;
+    }
+    const int owner = __ffs(int(beyond)) - 1, in_sequence = index - shuffle(until - blocks, owner);
+    const int block = last_first ? shuffle(blocks, owner) - 1 - in_sequence : in_sequence;
+    return {shuffle(first, owner), shuffle(length, owner), block * rows, true};
+  }
+  return {0, 0, 0, false};
+}
+/// Blocks to launch so that every tile has one; some find none.
+inline unsigned most_tiles(int tokens, int sequences, int rows) {
+  return tokens == 0 ? 0 : unsigned(tokens / rows + std::min(sequences, tokens));
+}
+
+constexpr int kChunk = 8;  // elements of 16 bytes
+
+/// (kRows, kHead) bf16 in shared memory. The chunks of a row are permuted by the row's number, so that eight rows' chunks of the
+/// same column lie in different banks.
+template <int kHead>
+struct Rows {
+  bf16* data;
+  __device__ void* chunk(int row, int chunk) const { return data + row * kHead + ((chunk ^ (row % 8)) * kChunk); }
+};
+
+/// Starts copies of kRows rows, `stride` elements apart, of which `valid` exist and have `width` elements; zeros else.
+template <int kRows, int kHead>
+__device__ inline void fetch(Rows<kHead> to, const bf16* from, int stride, int valid, int width) {
+  constexpr int kChunks = kHead / kChunk;
+#pragma unroll 4
+  for (int i = int(threadIdx.x); i < kRows * kChunks; i += kThreads) {
+    const int row = i / kChunks, chunk = i % kChunks;
+    const bool there = row < valid && chunk * kChunk < width;
+    copy_async(to.chunk(row, chunk), there ? from + Index(row) * Index(stride) + Index(chunk * kChunk) : from, there);
+  }
+}
+
+// Operands of the tensor cores (see multiply_add). A left operand has 16 rows; a right operand two tiles of 8 columns.
+
+/// Rows row .. row + 16 and elements 16 step .. of a tile as a left operand.
+template <int kHead>
+__device__ inline void left_operand(unsigned (&a)[4], Rows<kHead> rows, int row, int step) {
+  const int lane = int(threadIdx.x) % kWarp;
+  load_matrices(a, rows.chunk(row + lane % 16, 2 * step + lane / 16));
+}
+/// The transpose of rows row .. row + 16, elements 16 step ..: columns are rows of the tile.
+template <int kHead>
+__device__ inline void right_operand_of_rows(unsigned (&b)[4], Rows<kHead> rows, int row, int step) {
+  const int lane = int(threadIdx.x) % kWarp;
+  load_matrices(b, rows.chunk(row + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2));
+}
+/// Rows row .. row + 16 and elements 16 column .. of a tile: columns are elements.
+template <int kHead>
+__device__ inline void right_operand(unsigned (&b)[4], Rows<kHead> rows, int row, int column) {
+  const int lane = int(threadIdx.x) % kWarp;
+  load_matrices_transposed(b, rows.chunk(row + lane % 16, 2 * column + lane / 16));
+}
+
+/// c (16, 16 kTiles) += rows `row` .. of a times the transpose of all 16 kTiles rows of b.
+template <int kHead, int kColumnTiles>
+__device__ inline void add_product_of_rows(float (&c)[kColumnTiles][4], Rows<kHead> a, int row, Rows<kHead> b) {
+#pragma unroll
+  for (int step = 0; step < kHead / 16; ++step) {
+    unsigned left[4];
+    left_operand(left, a, row, step);
+#pragma unroll
+    for (int pair = 0; pair < kColumnTiles / 2; ++pair) {
+      unsigned right[4];
+      right_operand_of_rows(right, b, pair * 16, step);
+      multiply_add(c[2 * pair], left, right[0], right[1]);
+      multiply_add(c[2 * pair + 1], left, right[2], right[3]);
+    }
+  }
+}
+
+/// Columns 16 step .. of weights as a left operand.
+template <int kTiles>
+__device__ inline void weights_operand(unsigned (&a)[4], const float (&weights)[kTiles][4], int step) {
+  a[0] = pack_bf16(weights[2 * step][0], weights[2 * step][1]);
+  a[1] = pack_bf16(weights[2 * step][2], weights[2 * step][3]);
+  a[2] = pack_bf16(weights[2 * step + 1][0], weights[2 * step + 1][1]);
+  a[3] = pack_bf16(weights[2 * step + 1][2], weights[2 * step + 1][3]);
+}
+
+/// sums (16, kHead) += weights (16, 8 kTiles), rounded to bf16, times the rows of b.
+template <int kHead, int kTiles>
+__device__ inline void add_weighted_rows(float (&sums)[kHead / 8][4], const float (&weights)[kTiles][4], Rows<kHead> b) {
+#pragma unroll
+  for (int step = 0; step < kTiles / 2; ++step) {
+    unsigned left[4];
+    weights_operand(left, weights, step);
+#pragma unroll
+    for (int pair = 0; pair < kHead / 16; ++pair) {
+      unsigned right[4];
+      right_operand(right, b, step * 16, pair);
+      multiply_add(sums[2 * pair], left, right[0], right[1]);
+      multiply_add(sums[2 * pair + 1], left, right[2], right[3]);
+    }
+  }
+}
+
+/// Writes this lane's part of 16 rows times `scales` (of its rows g and g + 8), of which `valid` exist, as To.
+template <int kHead, typename To>
+__device__ inline void write_rows(To* to, Index stride, int valid, int width, const float (&sums)[kHead / 8][4],
+                                  const float (&scales)[2]) {
+  const int row = int(threadIdx.x) % kWarp / 4, column = int(threadIdx.x) % 4 * 2;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    if (row + 8 * half >= valid) continue;
+    To* const line = to + Index(row + 8 * half) * stride + column;
+#pragma unroll
+    for (int tile = 0; tile < kHead / 8; ++tile)
+      if (tile * 8 < width)
+        save(line + tile * 8, Pack<To, 2>{rounded<To>(sums[tile][2 * half] * scales[half]),
+                                          rounded<To>(sums[tile][2 * half + 1] * scales[half])});
+  }
+}
+
+}  // namespace expunge::cuda::attention

@@ -1,0 +1,21 @@
+// The GPU's kernel tables, each compiled once; a build without CUDA has them from kernels/no_cuda.
+#pragma once
+
+#include "expunge/kernels/kernels.h"
+
+namespace expunge::cuda {
+
+/// For float, bf16 and double.
+template <Element T>
+const Kernels<T>& kernels();
+template <>
+const Kernels<float>& kernels();
+template <>
+const Kernels<bf16>& kernels();
+template <>
+const Kernels<double>& kernels();
+
+/// float32 products through TensorFloat-32 from now on. Process-wide.
+void set_tf32(bool on);
+
+}  // namespace expunge::cuda

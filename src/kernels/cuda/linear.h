@@ -1,0 +1,30 @@
+// Linear layers and logits: three matrix products.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/cuda/product.h"
+
+namespace expunge::cuda {
+
+template <typename T>
+constexpr DType kDType = std::is_same_v<T, double> ? DType::float64 : std::is_same_v<T, bf16> ? DType::bfloat16 : DType::float32;
+
+template <Element T>
+void linear_forward(Stream& stream, T* y, const T* x, const T* w, int n, int in, int out, Write write) {
+  multiply(stream, {y, {x, false}, {w, true}, n, out, in, kDType<T>, kDType<T>, write});
+}
+
+template <Element T>
+void linear_backward(Stream& stream, T* dx, acc_t<T>* dw, const T* dy, const T* x, const T* w, int n, int in, int out,
+                     Write write) {
+  if (dx) multiply(stream, {dx, {dy, false}, {w, false}, n, in, out, kDType<T>, kDType<T>, write});
+  if (dw) multiply(stream, {dw, {dy, true}, {x, false}, out, in, n, kDType<T>, kDType<acc_t<T>>, Write::add});
+}
+
+template <Element T>
+void logits_forward(Stream& stream, acc_t<T>* logits, const T* h, const T* w, int n, int dim, int vocabulary) {
+  multiply(stream, {logits, {h, false}, {w, true}, n, vocabulary, dim, kDType<T>, kDType<acc_t<T>>, Write::set});
+}
+
+}  // namespace expunge::cuda

@@ -1,0 +1,261 @@
+// Signals of rows of logits and their gradients: negative log-likelihood, soft targets, and moments of the log-probability.
+#pragma once
+
+#include "kernels/cuda/device_code.cuh"
+
+namespace expunge::cuda {
+
+// A row has a block; its threads take every kRowThreads-th pack of N logits.
+
+/// Of part of a row: the maximum, where it is first, and the sum of e^(x - maximum).
+template <typename A>
+struct PartSummary {
+  A maximum, sum;
+  int argmax, unused;  // whole words for double too
+};
+template <typename A>
+__device__ inline A rescale(A from, A to) {
+  return from == to ? A(1) : exponential(from - to);  // both minus infinity: nothing was seen
+}
+struct MergeSummaries {
+  template <typename A>
+  __device__ PartSummary<A> operator()(const PartSummary<A>& a, const PartSummary<A>& b) const {
+    const bool first = a.maximum > b.maximum || (a.maximum == b.maximum && a.argmax <= b.argmax);
+    const A maximum = first ? a.maximum : b.maximum;
+    return {maximum, a.sum * rescale(a.maximum, maximum) + b.sum * rescale(b.maximum, maximum), first ? a.argmax : b.argmax, 0};
+  }
+};
+
+template <typename A, int N>
+__global__ void __launch_bounds__(kRowThreads) nll_row(A* nll, A* lse, std::int32_t* prediction, const A* logits,
+                                                      const std::int32_t* labels, int vocabulary) {
+  const A* const row = logits + Index(blockIdx.x) * Index(vocabulary);
+  PartSummary<A> part{-std::numeric_limits<A>::infinity(), A{}, vocabulary - 1, 0};
+  for (int i = int(threadIdx.x) * N; i < vocabulary; i += kRowThreads * N) {
+    const Pack<A, N> x = load<N>(row + i);
+    const A before = part.maximum;
+#pragma unroll
+    for (int j = 0; j < N; ++j)
+      if (x.v[j] > part.maximum) part.maximum = x.v[j], part.argmax = i + j;
+    part.sum *= rescale(before, part.maximum);
+#pragma unroll
+    for (int j = 0; j < N; ++j) part.sum += exponential(x.v[j] - part.maximum);
+  }
+  part = block_reduce(part, MergeSummaries{});
+  if (threadIdx.x != 0) return;
+  const A log_sum_exp = logarithm(part.sum) + part.maximum;
+  const std::int32_t label = labels[blockIdx.x];
+  lse[blockIdx.x] = log_sum_exp;
+  prediction[blockIdx.x] = part.argmax;
+  nll[blockIdx.x] = label < 0 ? A{} : log_sum_exp - row[label];
+}
+template <Element T>
+void nll_forward(Stream& stream, acc_t<T>* nll, acc_t<T>* lse, std::int32_t* prediction, const acc_t<T>* logits,
+                 const std::int32_t* labels, int n, int vocabulary) {
+  using A = acc_t<T>;
+  const auto kernel = vocabulary % kWide<A> == 0 && aligned(logits) ? nll_row<A, kWide<A>> : nll_row<A, 1>;
+  launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, nll, lse, prediction, logits, labels, vocabulary);
+}
+
+/// A row is a token, a column an id.
+template <typename T>
+struct NllGradient {
+  using A = acc_t<T>;
+  T* dlogits;
+  const A *logits, *lse, *dnll;
+  const std::int32_t* labels;
+  int vocabulary;
+  template <int N>
+  __device__ void at(Index row, int column) const {
+    const Index at = row * Index(vocabulary) + Index(column);
+    const std::int32_t label = labels[row];
+    const A scale = dnll[row], shift = lse[row];
+    Pack<T, N> gradient;
+    const Pack<A, N> x = load<N>(logits + at);
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const A p = exponential(x.v[j] - shift);
+      gradient.v[j] = rounded<T>(label < 0 ? A{} : scale * (column + j == label ? p - A(1) : p));
+    }
+    save(dlogits + at, gradient);
+  }
+};
+template <Element T>
+void nll_backward(Stream& stream, T* dlogits, const acc_t<T>* logits, const acc_t<T>* lse, const std::int32_t* labels,
+                  const acc_t<T>* dnll, int n, int vocabulary) {
+  for_each_cell<kWide<T>>(stream, n, vocabulary, aligned(dlogits, logits),
+                          NllGradient<T>{dlogits, logits, lse, dnll, labels, vocabulary});
+}
+
+// Soft targets. p = softmax(logits) = e^(logits - lse), and q = e^(s - target_lse) of the shifted target logits
+// s = target_logits - label_shift onehot(label). What a thread adds up beyond a pack it holds in double.
+
+/// Sums over part of a row with weights e^(s - maximum); the cost is the weighted sum of -log(p + epsilon), plus s - lse where
+/// q's entropy is to be subtracted: the differences stay small where p and q are alike.
+struct SoftTargetPart {
+  double maximum, weight, cost;
+};
+struct MergeSoftTargets {
+  __device__ SoftTargetPart operator()(const SoftTargetPart& a, const SoftTargetPart& b) const {
+    const double maximum = a.maximum > b.maximum ? a.maximum : b.maximum;
+    const double keep_a = rescale(a.maximum, maximum), keep_b = rescale(b.maximum, maximum);
+    return {maximum, a.weight * keep_a + b.weight * keep_b, a.cost * keep_a + b.cost * keep_b};
+  }
+};
+
+/// What the objective says, in the accumulation type. Epsilons too small for A's normal numbers are none.
+template <typename A>
+struct SoftTargetScalars {
+  A label_shift, epsilon, entropy;
+  explicit SoftTargetScalars(const SoftTarget& objective)
+      : label_shift(A(objective.label_shift)), epsilon(A(objective.epsilon)), entropy(objective.subtract_entropy ? 1 : 0) {}
+  bool smoothed() const { return epsilon >= std::numeric_limits<A>::min(); }
+  __device__ A shift(int id, std::int32_t label) const { return id == label ? label_shift : A{}; }
+};
+
+template <typename A, int N, bool kSmoothed>
+__global__ void __launch_bounds__(kRowThreads)
+    soft_target_row(A* signal, A* target_lse, const A* logits, const A* lse, const A* target, const std::int32_t* labels,
+                    int vocabulary, SoftTargetScalars<A> scalars) {
+  const Index row = Index(blockIdx.x) * Index(vocabulary);
+  const A normaliser = lse[blockIdx.x];
+  const std::int32_t label = labels[blockIdx.x];
+  SoftTargetPart part{-std::numeric_limits<double>::infinity(), 0, 0};
+  for (int i = int(threadIdx.x) * N; i < vocabulary; i += kRowThreads * N) {
+    const Pack<A, N> x = load<N>(logits + row + i);
+    Pack<A, N> s = load<N>(target + row + i);
+    A maximum = A(part.maximum);
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      s.v[j] -= scalars.shift(i + j, label);
+      if (s.v[j] > maximum) maximum = s.v[j];
+    }
+    if (!(maximum > -std::numeric_limits<A>::infinity())) continue;  // only ids that q leaves out
+    const double keep = rescale(part.maximum, double(maximum));
+    A weight{}, cost{};
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      if (s.v[j] == -std::numeric_limits<A>::infinity()) continue;
+      const A w = exponential(s.v[j] - maximum), log_p = x.v[j] - normaliser;
+      weight += w;
+      cost += w * (scalars.entropy * (s.v[j] - normaliser) -
+                   (kSmoothed ? logarithm(exponential(log_p) + scalars.epsilon) : log_p));
+    }
+    part = {double(maximum), part.weight * keep + double(weight), part.cost * keep + double(cost)};
+  }
+  part = block_reduce(part, MergeSoftTargets{});
+  if (threadIdx.x != 0) return;
+  const A log_sum_exp = A(log(part.weight) + part.maximum);
+  target_lse[blockIdx.x] = log_sum_exp;
+  signal[blockIdx.x] = A(part.cost / part.weight + double(scalars.entropy) * double(normaliser - log_sum_exp));
+}
+template <Element T>
+void soft_target_forward(Stream& stream, acc_t<T>* signal, acc_t<T>* target_lse, const acc_t<T>* logits, const acc_t<T>* lse,
+                         const acc_t<T>* target_logits, const std::int32_t* labels, int n, int vocabulary,
+                         const SoftTarget& objective) {
+  using A = acc_t<T>;
+  constexpr int kN = kWide<A>;
+  const SoftTargetScalars<A> scalars(objective);
+  const bool vectors = vocabulary % kN == 0 && aligned(logits, target_logits);
+  const auto kernel = scalars.smoothed() ? (vectors ? soft_target_row<A, kN, true> : soft_target_row<A, 1, true>)
+                                         : (vectors ? soft_target_row<A, kN, false> : soft_target_row<A, 1, false>);
+  launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, signal, target_lse, logits, lse, target_logits, labels, vocabulary,
+         scalars);
+}
+
+/// dlogits = scale (c p - q p / (p + epsilon)), c = sum of q p / (p + epsilon); the fractions are 1 without epsilon.
+template <typename T, int N, bool kSmoothed>
+__global__ void __launch_bounds__(kRowThreads)
+    soft_target_gradient(T* dlogits, const acc_t<T>* logits, const acc_t<T>* lse, const acc_t<T>* target,
+                         const acc_t<T>* target_lse, const std::int32_t* labels, const acc_t<T>* dsignal, int vocabulary,
+                         SoftTargetScalars<acc_t<T>> scalars) {
+  using A = acc_t<T>;
+  const Index row = Index(blockIdx.x) * Index(vocabulary);
+  const A normaliser = lse[blockIdx.x], target_normaliser = target_lse[blockIdx.x], scale = dsignal[blockIdx.x];
+  const std::int32_t label = labels[blockIdx.x];
+  A share(1);
+  if constexpr (kSmoothed) {
+    double reached = 0;
+    for (int i = int(threadIdx.x) * N; i < vocabulary; i += kRowThreads * N) {
+      const Pack<A, N> x = load<N>(logits + row + i), s = load<N>(target + row + i);
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        const A p = exponential(x.v[j] - normaliser);
+        const A q = exponential(s.v[j] - scalars.shift(i + j, label) - target_normaliser);
+        reached += double(q * (p / (p + scalars.epsilon)));
+      }
+    }
+    share = A(block_sum(reached));
+  }
+  for (int i = int(threadIdx.x) * N; i < vocabulary; i += kRowThreads * N) {
+    const Pack<A, N> x = load<N>(logits + row + i), s = load<N>(target + row + i);
+    Pack<T, N> gradient;
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const A p = exponential(x.v[j] - normaliser);
+      const A q = exponential(s.v[j] - scalars.shift(i + j, label) - target_normaliser);
+      const A value = scale * (kSmoothed ? share * p - q * (p / (p + scalars.epsilon)) : p - q);
+      gradient.v[j] = rounded<T>(scale == A{} ? A{} : value);
+    }
+    save(dlogits + row + i, gradient);
+  }
+}
+template <Element T>
+void soft_target_backward(Stream& stream, T* dlogits, const acc_t<T>* logits, const acc_t<T>* lse, const acc_t<T>* target_logits,
+                          const acc_t<T>* target_lse, const std::int32_t* labels, const acc_t<T>* dsignal, int n,
+                          int vocabulary, const SoftTarget& objective) {
+  constexpr int kN = kWide<T>;
+  const SoftTargetScalars<acc_t<T>> scalars(objective);
+  const bool vectors = vocabulary % kN == 0 && aligned(dlogits, logits, target_logits);
+  const auto kernel = scalars.smoothed() ? (vectors ? soft_target_gradient<T, kN, true> : soft_target_gradient<T, 1, true>)
+                                         : (vectors ? soft_target_gradient<T, kN, false> : soft_target_gradient<T, 1, false>);
+  launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, dlogits, logits, lse, target_logits, target_lse, labels, dsignal,
+         vocabulary, scalars);
+}
+
+/// Two passes, so that E[x^2] - E[x]^2, which loses all digits of a nearly uniform row, never appears. All terms of the
+/// variance are squares, so it is not negative.
+template <typename A, int N>
+__global__ void __launch_bounds__(kRowThreads)
+    moments_row(A* mean, A* variance, const A* logits, const A* lse, int vocabulary) {
+  const A* const row = logits + Index(blockIdx.x) * Index(vocabulary);
+  const A shift = lse[blockIdx.x];
+  double weight = 0, first = 0, squares = 0;
+  for (int i = int(threadIdx.x) * N; i < vocabulary; i += kRowThreads * N) {
+    const Pack<A, N> x = load<N>(row + i);
+    A pack_weight{}, pack_first{};
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const A p = exponential(x.v[j] - shift);
+      pack_weight += p;
+      pack_first += p * (x.v[j] - shift);
+    }
+    weight += double(pack_weight);
+    first += double(pack_first);
+  }
+  weight = block_sum(weight);
+  const double centre = block_sum(first) / weight;
+  for (int i = int(threadIdx.x) * N; i < vocabulary; i += kRowThreads * N) {
+    const Pack<A, N> x = load<N>(row + i);
+    A pack_squares{};
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const A deviation = (x.v[j] - shift) - A(centre);
+      pack_squares += exponential(x.v[j] - shift) * deviation * deviation;
+    }
+    squares += double(pack_squares);
+  }
+  squares = block_sum(squares);
+  if (threadIdx.x != 0) return;
+  mean[blockIdx.x] = A(centre);
+  variance[blockIdx.x] = A(squares / weight);
+}
+template <Element T>
+void log_prob_moments(Stream& stream, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T>* logits, const acc_t<T>* lse, int n,
+                      int vocabulary) {
+  using A = acc_t<T>;
+  const auto kernel = vocabulary % kWide<A> == 0 && aligned(logits) ? moments_row<A, kWide<A>> : moments_row<A, 1>;
+  launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, mean, variance, logits, lse, vocabulary);
+}
+
+}  // namespace expunge::cuda

@@ -1,0 +1,28 @@
+// Matrix products through cuBLASLt.
+#pragma once
+
+#include <cstddef>
+
+#include "expunge/kernels/kernels.h"
+
+namespace expunge::cuda {
+
+/// A matrix of a product as it is stored, row-major and dense.
+struct ProductOperand {
+  const void* data;
+  bool transposed;  ///< the product reads its transpose
+};
+
+/// c (rows, columns) (=|+=) a (rows, depth) b (depth, columns), summed in fp32, or in double where that is the type.
+struct Product {
+  void* c;
+  ProductOperand a, b;
+  int rows, columns, depth;
+  DType inputs, output;
+  Write write;
+};
+
+void multiply(Stream& stream, const Product& product);
+
+
+}  // namespace expunge::cuda

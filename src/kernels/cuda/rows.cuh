@@ -1,0 +1,159 @@
+// Kernels that reduce each row of activations: RMSNorm and the distance of hidden states.
+#pragma once
+
+#include "kernels/cuda/device_code.cuh"
+
+namespace expunge::cuda {
+
+// A row has a block; its threads take every kRowThreads-th pack of N columns. The second look at a row finds it in the cache.
+
+template <typename T, int N>
+__global__ void __launch_bounds__(kRowThreads)
+    rms_norm_row(T* y, acc_t<T>* rstd, const T* x, const T* w, int dim, acc_t<T> eps) {
+  using A = acc_t<T>;
+  const Index row = Index(blockIdx.x) * Index(dim);
+  A squares{};
+  for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N) {
+    const Pack<T, N> values = load<N>(x + row + i);
+#pragma unroll
+    for (int j = 0; j < N; ++j) squares += A(values.v[j]) * A(values.v[j]);
+  }
+  const A scale = A(1) / sqrt(block_sum(squares) / A(dim) + eps);
+  if (threadIdx.x == 0) rstd[blockIdx.x] = scale;
+  for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N) {
+    const Pack<T, N> values = load<N>(x + row + i), weights = load<N>(w + i);
+    Pack<T, N> normal;
+#pragma unroll
+    for (int j = 0; j < N; ++j) normal.v[j] = rounded<T>(A(values.v[j]) * scale * A(weights.v[j]));
+    save(y + row + i, normal);
+  }
+}
+template <Element T>
+void rms_norm_forward(Stream& stream, T* y, acc_t<T>* rstd, const T* x, const T* w, int n, int dim, double eps) {
+  constexpr int kN = kWide<T>;
+  const auto kernel = dim % kN == 0 && aligned(y, x, w) ? rms_norm_row<T, kN> : rms_norm_row<T, 1>;
+  launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, y, rstd, x, w, dim, acc_t<T>(eps));
+}
+
+/// Rows parts .. of the gradient: block p takes rows p, p + parts ..; with z = x rstd and g = dy w, dx = rstd (g - z mean(g z)),
+/// and dw of the part = sum of dy z over its rows, in shared memory.
+template <typename T, int N>
+__global__ void __launch_bounds__(kRowThreads) rms_norm_gradient(T* dx, acc_t<T>* part_dw, const T* dy, const T* x, const T* w,
+                                                                const acc_t<T>* rstd, int n, int dim, Write write) {
+  using A = acc_t<T>;
+  A* const sums = reinterpret_cast<A*>(dynamic_shared());  // (dim), each column touched by one thread
+  if (part_dw)
+    for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N)
+      for (int j = 0; j < N; ++j) sums[i + j] = A{};
+  for (int t = int(blockIdx.x); t < n; t += int(gridDim.x)) {
+    const Index row = Index(t) * Index(dim);
+    const A scale = rstd[t];
+    A mean{};
+    for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N) {
+      const Pack<T, N> d = load<N>(dy + row + i), values = load<N>(x + row + i), weights = load<N>(w + i);
+#pragma unroll
+      for (int j = 0; j < N; ++j) mean += A(d.v[j]) * A(weights.v[j]) * A(values.v[j]);
+    }
+    mean = block_sum(mean) * (scale / A(dim));
+    for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N) {
+      const Pack<T, N> d = load<N>(dy + row + i), values = load<N>(x + row + i), weights = load<N>(w + i);
+      if (dx) {
+        Pack<T, N> gradient;
+        if (write == Write::add) gradient = load<N>(dx + row + i);
+#pragma unroll
+        for (int j = 0; j < N; ++j) {
+          const A value = scale * (A(d.v[j]) * A(weights.v[j]) - A(values.v[j]) * scale * mean);
+          gradient.v[j] = rounded<T>(write == Write::add ? A(gradient.v[j]) + value : value);
+        }
+        save(dx + row + i, gradient);
+      }
+      if (part_dw) {
+#pragma unroll
+        for (int j = 0; j < N; ++j) sums[i + j] += A(d.v[j]) * A(values.v[j]) * scale;
+      }
+    }
+  }
+  if (part_dw)
+    for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N)
+      for (int j = 0; j < N; ++j) part_dw[Index(blockIdx.x) * Index(dim) + Index(i + j)] = sums[i + j];
+}
+/// sum[column] += the parts' sums, in order.
+template <typename A>
+struct AddRows {
+  A* sum;
+  const A* rows;
+  int count, columns;
+  template <int N>
+  __device__ void at(Index i) const {
+    static_assert(N == 1);
+    A total{};
+    for (int row = 0; row < count; ++row) total += rows[Index(row) * Index(columns) + i];
+    sum[i] += total;
+  }
+};
+template <Element T>
+void rms_norm_backward(Stream& stream, T* dx, acc_t<T>* dw, const T* dy, const T* x, const T* w, const acc_t<T>* rstd, int n,
+                       int dim, Write write) {
+  using A = acc_t<T>;
+  constexpr int kN = kWide<T>, kMostParts = 512;  // a few blocks for each multiprocessor of the largest GPUs
+  const int parts = std::min(n, kMostParts);
+  const std::size_t shared = dw ? Index(dim) * sizeof(A) : 0;
+  check(shared <= std::size_t{160} << 10, "a row of sums fits shared memory");
+  Buffer<A> part_dw(stream.device(), dw ? Index(parts) * Index(dim) : 0);
+  const auto kernel = dim % kN == 0 && aligned(dx, dy, x, w) ? rms_norm_gradient<T, kN> : rms_norm_gradient<T, 1>;
+  launch(stream, kernel, dim3(unsigned(parts)), kRowThreads, shared, dx, part_dw.data(), dy, x, w, rstd, n, dim, write);
+  if (dw && n > 0)
+    for_each_element<1>(stream, Index(dim), false, AddRows<A>{dw, part_dw.data(), parts, dim});
+}
+
+template <typename T, int N>
+__global__ void __launch_bounds__(kRowThreads)
+    distance_row(acc_t<T>* signal, const T* h, const T* target, bool one_target, int dim) {
+  using A = acc_t<T>;
+  const Index row = Index(blockIdx.x) * Index(dim), target_row = one_target ? 0 : row;
+  A squares{};
+  for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N) {
+    const Pack<T, N> a = load<N>(h + row + i), b = load<N>(target + target_row + i);
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const A difference = A(a.v[j]) - A(b.v[j]);
+      squares += difference * difference;
+    }
+  }
+  squares = block_sum(squares);
+  if (threadIdx.x == 0) signal[blockIdx.x] = squares / A(dim);
+}
+template <Element T>
+void distance_forward(Stream& stream, acc_t<T>* signal, const T* h, const T* target, bool one_target, int n, int dim) {
+  constexpr int kN = kWide<T>;
+  const auto kernel = dim % kN == 0 && aligned(h, target) ? distance_row<T, kN> : distance_row<T, 1>;
+  launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, signal, h, target, one_target, dim);
+}
+
+template <typename T>
+struct DistanceGradient {
+  T* dh;
+  const T *h, *target;
+  const acc_t<T>* dsignal;
+  bool one_target;
+  int dim;
+  template <int N>
+  __device__ void at(Index row, int column) const {
+    using A = acc_t<T>;
+    const Index at = row * Index(dim) + Index(column);
+    const A scale = dsignal[row] * (A(2) / A(dim));
+    const Pack<T, N> a = load<N>(h + at), b = load<N>(target + (one_target ? Index(column) : at));
+    Pack<T, N> gradient;
+#pragma unroll
+    for (int j = 0; j < N; ++j) gradient.v[j] = rounded<T>(scale * (A(a.v[j]) - A(b.v[j])));
+    save(dh + at, gradient);
+  }
+};
+template <Element T>
+void distance_backward(Stream& stream, T* dh, const T* h, const T* target, bool one_target, const acc_t<T>* dsignal, int n,
+                       int dim) {
+  for_each_cell<kWide<T>>(stream, n, dim, aligned(dh, h, target),
+                          DistanceGradient<T>{dh, h, target, dsignal, one_target, dim});
+}
+
+}  // namespace expunge::cuda

@@ -1,0 +1,28 @@
+// What a build without CUDA says when it is asked for GPU kernels.
+#include "expunge/core/error.h"
+#include "kernels/cuda/cuda_table.h"
+
+namespace expunge::cuda {
+namespace {
+
+[[noreturn]] void refuse() {
+  fail(ExitCode::usage, "this build has no CUDA back end (nvcc was not found); use --device cpu");
+}
+
+}  // namespace
+
+template <>
+const Kernels<float>& kernels() {
+  refuse();
+}
+template <>
+const Kernels<bf16>& kernels() {
+  refuse();
+}
+template <>
+const Kernels<double>& kernels() {
+  refuse();
+}
+void set_tf32(bool) { refuse(); }
+
+}  // namespace expunge::cuda
