@@ -172,9 +172,7 @@ void pool_free(Device device, void* block) {
     cuda::pool_free(device.index, block);
 }
 
-PoolUse pool_use(Device device) {
-  return device.type == DeviceType::cpu ? cpu_pool().use() : cuda::pool_use(device.index);
-}
+PoolUse pool_use(Device device) { return device.type == DeviceType::cpu ? cpu_pool().use() : cuda::pool_use(device.index); }
 
 namespace {
 

@@ -19,7 +19,9 @@ struct AttentionShape {
   int heads;      ///< H
   int kv_heads;   ///< K, divides H; query head h reads kv head h / (H / K)
   int head_size;  ///< E, even
-  constexpr int qkv_width() const { return (heads + 2 * kv_heads) * head_size; }  ///< one row of qkv: H query heads, K keys, K values
+  constexpr int qkv_width() const {
+    return (heads + 2 * kv_heads) * head_size;
+  }  ///< one row of qkv: H query heads, K keys, K values
 };
 
 /// One AdamW update (Loshchilov and Hutter 2019, as torch.optim.AdamW computes it).

@@ -15,8 +15,9 @@ namespace cuda {
 
 void must(cudaError_t code, const char* call, std::source_location where) {
   if (code == cudaSuccess) return;
-  const bool environment = code == cudaErrorMemoryAllocation || code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice ||
-                           code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDevice;
+  const bool environment = code == cudaErrorMemoryAllocation || code == cudaErrorInsufficientDriver ||
+                           code == cudaErrorNoDevice || code == cudaErrorNoKernelImageForDevice ||
+                           code == cudaErrorInvalidDevice;
   fail(environment ? ExitCode::usage : ExitCode::internal, fmt::format("{}: {}", call, cudaGetErrorString(code)), where);
 }
 

@@ -265,8 +265,8 @@ std::vector<BackwardTask<A>> plan_backward(const std::int32_t* offsets, int sequ
 }  // namespace attention
 
 template <Element T>
-void attention_forward(Stream&, T* out, acc_t<T>* lse, const T* qkv, const std::int32_t* offsets, int sequences,
-                       int tokens, AttentionShape shape) {
+void attention_forward(Stream&, T* out, acc_t<T>* lse, const T* qkv, const std::int32_t* offsets, int sequences, int tokens,
+                       AttentionShape shape) {
   using namespace attention;
   using A = acc_t<T>;
   // All blocks of a head follow one another, so that its keys and values stay in cache; long ones first, for balance.

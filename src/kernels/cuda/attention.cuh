@@ -60,8 +60,8 @@ void attention_backward(Stream& stream, T* dqkv, const T* dout, const T* qkv, co
   const auto grid = [&](int heads) { return dim3(unsigned(divide_up(tokens, kWarps)), unsigned(heads)); };
   constexpr int kN = 4;
   const bool vectors = shape.head_size % kN == 0 && aligned(dout, out);
-  launch(stream, vectors ? output_products<T, kN> : output_products<T, 1>, grid(shape.heads), kThreads, 0, delta.data(), dout, out, shape.heads, shape.head_size,
-         tokens);
+  launch(stream, vectors ? output_products<T, kN> : output_products<T, 1>, grid(shape.heads), kThreads, 0, delta.data(), dout,
+         out, shape.heads, shape.head_size, tokens);
   const Heads<T> dheads{dqkv, shape};
   const Heads<const T> heads{qkv, shape};
   const BackwardInput<T> in{dout, lse, delta.data(), offsets, sequences, tokens};

@@ -9,7 +9,7 @@ namespace attention {
 // A warp has one row: a query, or in the backward pass of keys and values a key. It goes through the other side in steps of 32:
 // each lane makes one score; then each lane owns every 32nd column of the sums.
 
-constexpr int kColumns = 8;  // of a lane
+constexpr int kColumns = 8;                           // of a lane
 constexpr int kWarps = 4, kThreads = kWarps * kWarp;  // of a block
 constexpr int kLargestHead = kColumns * kWarp;
 

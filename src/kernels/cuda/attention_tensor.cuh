@@ -1,5 +1,5 @@
-// Attention in bf16 on tensor cores, blocked over queries and keys (Dao 2023, FlashAttention-2), without atomics: the gradient of
-// queries is a kernel of its own, which costs two more products than one kernel for all, seven in place of five.
+// Attention in bf16 on tensor cores, blocked over queries and keys (Dao 2023, FlashAttention-2), without atomics: the gradient
+// of queries is a kernel of its own, which costs two more products than one kernel for all, seven in place of five.
 #pragma once
 
 #include "kernels/cuda/attention_tiles.cuh"
@@ -27,8 +27,8 @@ struct RowState {
   float maximum = -std::numeric_limits<float>::infinity(), sum = 0;  // the sum is of this lane's columns
 };
 
-/// Turns scores of a warp's 16 rows into unnormalised probabilities; sums so far are rescaled. Keys from key_begin, queries from
-/// query_begin.
+/// Turns scores of a warp's 16 rows into unnormalised probabilities; sums so far are rescaled. Keys from key_begin, queries
+/// from query_begin.
 template <int kHead>
 __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums)[kHead / 8][4], RowState (&state)[2],
                                     float scale, int query_begin, int key_begin) {
@@ -70,7 +70,7 @@ __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums
 }
 
 template <int kHead>
-constexpr std::size_t kForwardShared = sizeof(bf16) * kHead * (kRows + 4 * kStep);
+constexpr std::size_t kForwardShared = sizeof(bf16) * kHead*(kRows + 4 * kStep);
 
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_forward(TensorForward p) {
@@ -81,7 +81,9 @@ __global__ void __launch_bounds__(kThreads) tensor_forward(TensorForward p) {
   const int steps = divide_up(tile.begin + rows, kStep), lane = int(threadIdx.x) % kWarp;
   bf16* const shared = reinterpret_cast<bf16*>(dynamic_shared());
   const Rows<kHead> queries{shared};
-  const auto stage = [&](int step, int which) { return Rows<kHead>{shared + (kRows + (step % 2 * 2 + which) * kStep) * kHead}; };
+  const auto stage = [&](int step, int which) {
+    return Rows<kHead>{shared + (kRows + (step % 2 * 2 + which) * kStep) * kHead};
+  };
   const auto fetch_step = [&](int step) {
     const int key = step * kStep, valid = tile.length - key;
     fetch<kStep>(stage(step, 0), p.heads.key(tile.first + key, kv_head), stride, valid, width);
@@ -138,7 +140,7 @@ __device__ inline void score_gradient(float& score, float& dscore, float scale, 
 }
 
 template <int kHead>
-constexpr std::size_t kDQueryShared = sizeof(bf16) * kHead * (2 * kRows + 4 * kStep);
+constexpr std::size_t kDQueryShared = sizeof(bf16) * kHead*(2 * kRows + 4 * kStep);
 
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_dquery(TensorBackward p) {
@@ -195,7 +197,7 @@ __global__ void __launch_bounds__(kThreads) tensor_dquery(TensorBackward p) {
 }
 
 template <int kHead>
-constexpr std::size_t kDKeyShared = sizeof(bf16) * kHead * (2 * kRows + 4 * kStep) + 4 * kStep * sizeof(float);
+constexpr std::size_t kDKeyShared = sizeof(bf16) * kHead*(2 * kRows + 4 * kStep) + 4 * kStep * sizeof(float);
 
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p) {
@@ -260,7 +262,8 @@ __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p)
     write_rows<kHead>(p.dheads.value(token + warp_row, kv_head), Index(stride), valid, width, dvalue, {1, 1});
   } else {
     const Index row = Index(p.heads.shape.kv_heads) * 2 * Index(width);
-    float* const to = p.partial + (Index(split) * Index(p.in.tokens) + Index(token + warp_row)) * row + Index(kv_head) * 2 * width;
+    float* const to =
+        p.partial + (Index(split) * Index(p.in.tokens) + Index(token + warp_row)) * row + Index(kv_head) * 2 * width;
     write_rows<kHead>(to, row, valid, width, dkey, {1, 1});
     write_rows<kHead>(to + width, row, valid, width, dvalue, {1, 1});
   }

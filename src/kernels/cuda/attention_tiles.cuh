@@ -40,8 +40,8 @@ inline unsigned most_tiles(int tokens, int sequences, int rows) {
 
 constexpr int kChunk = 8;  // elements of 16 bytes
 
-/// (kRows, kHead) bf16 in shared memory. The chunks of a row are permuted by the row's number, so that eight rows' chunks of the
-/// same column lie in different banks.
+/// (kRows, kHead) bf16 in shared memory. The chunks of a row are permuted by the row's number, so that eight rows' chunks of
+/// the same column lie in different banks.
 template <int kHead>
 struct Rows {
   bf16* data;

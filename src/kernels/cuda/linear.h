@@ -8,7 +8,9 @@
 namespace expunge::cuda {
 
 template <typename T>
-constexpr DType kDType = std::is_same_v<T, double> ? DType::float64 : std::is_same_v<T, bf16> ? DType::bfloat16 : DType::float32;
+constexpr DType kDType = std::is_same_v<T, double> ? DType::float64
+                         : std::is_same_v<T, bf16> ? DType::bfloat16
+                                                   : DType::float32;
 
 template <Element T>
 void linear_forward(Stream& stream, T* y, const T* x, const T* w, int n, int in, int out, Write write) {

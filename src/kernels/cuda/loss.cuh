@@ -27,8 +27,8 @@ struct MergeSummaries {
 };
 
 template <typename A, int N>
-__global__ void __launch_bounds__(kRowThreads) nll_row(A* nll, A* lse, std::int32_t* prediction, const A* logits,
-                                                      const std::int32_t* labels, int vocabulary) {
+__global__ void __launch_bounds__(kRowThreads)
+    nll_row(A* nll, A* lse, std::int32_t* prediction, const A* logits, const std::int32_t* labels, int vocabulary) {
   const A* const row = logits + Index(blockIdx.x) * Index(vocabulary);
   PartSummary<A> part{-std::numeric_limits<A>::infinity(), A{}, vocabulary - 1, 0};
   for (int i = int(threadIdx.x) * N; i < vocabulary; i += kRowThreads * N) {
@@ -138,8 +138,8 @@ __global__ void __launch_bounds__(kRowThreads)
       if (s.v[j] == -std::numeric_limits<A>::infinity()) continue;
       const A w = exponential(s.v[j] - maximum), log_p = x.v[j] - normaliser;
       weight += w;
-      cost += w * (scalars.entropy * (s.v[j] - normaliser) -
-                   (kSmoothed ? logarithm(exponential(log_p) + scalars.epsilon) : log_p));
+      cost +=
+          w * (scalars.entropy * (s.v[j] - normaliser) - (kSmoothed ? logarithm(exponential(log_p) + scalars.epsilon) : log_p));
     }
     part = {double(maximum), part.weight * keep + double(weight), part.cost * keep + double(cost)};
   }
@@ -201,9 +201,9 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 template <Element T>
-void soft_target_backward(Stream& stream, T* dlogits, const acc_t<T>* logits, const acc_t<T>* lse, const acc_t<T>* target_logits,
-                          const acc_t<T>* target_lse, const std::int32_t* labels, const acc_t<T>* dsignal, int n,
-                          int vocabulary, const SoftTarget& objective) {
+void soft_target_backward(Stream& stream, T* dlogits, const acc_t<T>* logits, const acc_t<T>* lse,
+                          const acc_t<T>* target_logits, const acc_t<T>* target_lse, const std::int32_t* labels,
+                          const acc_t<T>* dsignal, int n, int vocabulary, const SoftTarget& objective) {
   constexpr int kN = kWide<T>;
   const SoftTargetScalars<acc_t<T>> scalars(objective);
   const bool vectors = vocabulary % kN == 0 && aligned(dlogits, logits, target_logits);

@@ -1,4 +1,5 @@
-// Matrix products through cuBLASLt: row-major as the transposed column-major product, the algorithm of each shape looked up once.
+// Matrix products through cuBLASLt: row-major as the transposed column-major product, the algorithm of each shape looked up
+// once.
 #include "kernels/cuda/product.h"
 
 #include <cublasLt.h>
@@ -24,7 +25,8 @@ namespace {
 std::atomic<bool> tf32{false};
 
 void must(cublasStatus_t status, const char* call, std::source_location where = std::source_location::current()) {
-  if (status != CUBLAS_STATUS_SUCCESS) fail(ExitCode::internal, fmt::format("{}: {}", call, cublasLtGetStatusString(status)), where);
+  if (status != CUBLAS_STATUS_SUCCESS)
+    fail(ExitCode::internal, fmt::format("{}: {}", call, cublasLtGetStatusString(status)), where);
 }
 
 cudaDataType_t data_type(DType dtype) {
@@ -112,7 +114,7 @@ class Multiplier {
 
   Plan make_plan(const Product& p) {
     const bool wide = p.inputs == DType::float64;
-    const cublasComputeType_t compute = wide                                      ? CUBLAS_COMPUTE_64F
+    const cublasComputeType_t compute = wide                                        ? CUBLAS_COMPUTE_64F
                                         : p.inputs == DType::float32 && tf32.load() ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                                                     : CUBLAS_COMPUTE_32F;
     cublasLtMatmulDesc_t made{};
@@ -146,8 +148,9 @@ class Multiplier {
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c));
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation.get(), plan.first.get(), plan.second.get(),
-                                                                 plan.result.get(), plan.result.get(), made, 1, &result, &found);
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation.get(), plan.first.get(), plan.second.get(), plan.result.get(),
+                                       plan.result.get(), made, 1, &result, &found);
     if (status != CUBLAS_STATUS_SUCCESS || found == 0)
       fail(ExitCode::internal, fmt::format("cuBLASLt has no algorithm for a ({}, {}) product over {}: {}", p.rows, p.columns,
                                            p.depth, cublasLtGetStatusString(status)));

@@ -24,5 +24,4 @@ struct Product {
 
 void multiply(Stream& stream, const Product& product);
 
-
 }  // namespace expunge::cuda

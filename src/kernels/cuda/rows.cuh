@@ -35,11 +35,11 @@ void rms_norm_forward(Stream& stream, T* y, acc_t<T>* rstd, const T* x, const T*
   launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, y, rstd, x, w, dim, acc_t<T>(eps));
 }
 
-/// Rows parts .. of the gradient: block p takes rows p, p + parts ..; with z = x rstd and g = dy w, dx = rstd (g - z mean(g z)),
-/// and dw of the part = sum of dy z over its rows, in shared memory.
+/// Rows parts .. of the gradient: block p takes rows p, p + parts ..; with z = x rstd and g = dy w, dx = rstd (g - z mean(g
+/// z)), and dw of the part = sum of dy z over its rows, in shared memory.
 template <typename T, int N>
 __global__ void __launch_bounds__(kRowThreads) rms_norm_gradient(T* dx, acc_t<T>* part_dw, const T* dy, const T* x, const T* w,
-                                                                const acc_t<T>* rstd, int n, int dim, Write write) {
+                                                                 const acc_t<T>* rstd, int n, int dim, Write write) {
   using A = acc_t<T>;
   A* const sums = reinterpret_cast<A*>(dynamic_shared());  // (dim), each column touched by one thread
   if (part_dw)
@@ -102,8 +102,7 @@ void rms_norm_backward(Stream& stream, T* dx, acc_t<T>* dw, const T* dy, const T
   Buffer<A> part_dw(stream.device(), dw ? Index(parts) * Index(dim) : 0);
   const auto kernel = dim % kN == 0 && aligned(dx, dy, x, w) ? rms_norm_gradient<T, kN> : rms_norm_gradient<T, 1>;
   launch(stream, kernel, dim3(unsigned(parts)), kRowThreads, shared, dx, part_dw.data(), dy, x, w, rstd, n, dim, write);
-  if (dw && n > 0)
-    for_each_element<1>(stream, Index(dim), false, AddRows<A>{dw, part_dw.data(), parts, dim});
+  if (dw && n > 0) for_each_element<1>(stream, Index(dim), false, AddRows<A>{dw, part_dw.data(), parts, dim});
 }
 
 template <typename T, int N>
@@ -152,8 +151,7 @@ struct DistanceGradient {
 template <Element T>
 void distance_backward(Stream& stream, T* dh, const T* h, const T* target, bool one_target, const acc_t<T>* dsignal, int n,
                        int dim) {
-  for_each_cell<kWide<T>>(stream, n, dim, aligned(dh, h, target),
-                          DistanceGradient<T>{dh, h, target, dsignal, one_target, dim});
+  for_each_cell<kWide<T>>(stream, n, dim, aligned(dh, h, target), DistanceGradient<T>{dh, h, target, dsignal, one_target, dim});
 }
 
 }  // namespace expunge::cuda

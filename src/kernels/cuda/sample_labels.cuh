@@ -120,9 +120,8 @@ struct MoreLikely {
 };
 
 template <typename A>
-__global__ void __launch_bounds__(kRowThreads)
-    sample_row(std::int32_t* chosen, const A* logits, const std::int32_t* excluded, const double* uniform, int vocabulary,
-               LabelSampling sampling) {
+__global__ void __launch_bounds__(kRowThreads) sample_row(std::int32_t* chosen, const A* logits, const std::int32_t* excluded,
+                                                          const double* uniform, int vocabulary, LabelSampling sampling) {
   __shared__ Total bins[kDigits];
   SampleRow<A> row{logits + Index(blockIdx.x) * Index(vocabulary), sampling.vocabulary_limit, excluded[blockIdx.x], A{},
                    A(1 / sampling.temperature)};

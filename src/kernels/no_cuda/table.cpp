@@ -5,9 +5,7 @@
 namespace expunge::cuda {
 namespace {
 
-[[noreturn]] void refuse() {
-  fail(ExitCode::usage, "this build has no CUDA back end (nvcc was not found); use --device cpu");
-}
+[[noreturn]] void refuse() { fail(ExitCode::usage, "this build has no CUDA back end (nvcc was not found); use --device cpu"); }
 
 }  // namespace
 
