@@ -25,18 +25,23 @@ using wide_t = std::conditional_t<std::same_as<T, Complex>, Complex, double>;
 template <typename W>
 using Arrays = std::vector<std::vector<W>>;
 
+/// Whose kernels table() are; its memory has to be the host's.
+inline Device tested_device{};
+
 template <Element T>
 const Kernels<T>& table() {
   if constexpr (std::same_as<T, Complex>) {
     return cpu::kKernels<Complex>;
   } else {
-    return kernels<T>(Device{});
+    return kernels<T>(tested_device);
   }
 }
 
 inline Stream& stream() {
   static const auto inline_stream = make_inline_stream();
-  return *inline_stream;
+  if (tested_device.type == DeviceType::cpu) return *inline_stream;
+  static const auto cuda_stream = make_cuda_stream(tested_device.index);
+  return *cuda_stream;
 }
 
 template <typename T, typename W>
