@@ -7,6 +7,7 @@
 #include "app/options_commands.h"
 #include "app/run_command.h"
 #include "app/tokenize.h"
+#include "app/version.h"
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/train/commands.h"
@@ -17,44 +18,59 @@ namespace {
 
 /// Runs `work` with MPI up; a failure is reported before MPI comes down, so that the other ranks end too.
 template <typename Work>
-int in_session(const std::string& device, bool quiet, Work work) {
-  Session session(device, quiet);
+int in_session(const ComputeConfig& compute, bool quiet, Work work) {
+  Session session(compute.device, quiet, compute.collective_timeout);
   return guarded({session.rank(), session.world_size()}, [&] {
-    if constexpr (std::is_void_v<std::invoke_result_t<Work, Session&>>) {
+    ExitCode code = ExitCode::done;
+    if constexpr (std::is_void_v<std::invoke_result_t<Work, Session&>>)
       work(session);
-      return static_cast<int>(ExitCode::done);
-    } else {
-      return static_cast<int>(work(session));
-    }
+    else
+      code = work(session);
+    barrier(session.runtime());  // MPI_Finalize would wait without a time limit for a rank that hangs
+    return static_cast<int>(code);
   });
 }
 
 int start_training(TrainConfig& config) {
-  return in_session(config.compute.device, config.quiet, [&](Session& session) {
+  return in_session(config.compute, config.quiet, [&](Session& session) {
     resolve(config, session.world_size());
     return run_training(session, config);
   });
 }
 
+/// What outputs say of the options, and of what they were made with.
+template <typename Config>
+void note_options(Config& config, OptionTable (*options)(Config&)) {
+  config.resolved = options(config).text();
+  config.libraries = version_text();
+}
+
 int start_evaluation(EvalConfig& config) {
-  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_evaluation(session, config); });
+  note_options(config, eval_options);
+  return in_session(config.compute, config.quiet, [&](Session& session) { run_evaluation(session, config); });
 }
 
 int start_membership(MembershipConfig& config) {
-  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_membership(session, config); });
+  note_options(config, mia_options);
+  return in_session(config.compute, config.quiet, [&](Session& session) { run_membership(session, config); });
 }
 
 int start_generation(GenerateConfig& config) {
-  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_generation(session, config); });
+  return in_session(config.compute, config.quiet, [&](Session& session) { run_generation(session, config); });
 }
 
 int start_task(TaskConfig& config) {
-  return in_session(config.compute.device, config.quiet, [&](Session& session) { run_task(session, config); });
+  note_options(config, task_options);
+  return in_session(config.compute, config.quiet, [&](Session& session) { run_task(session, config); });
 }
 
 int start_export(ExportConfig& config) {
-  return in_session("cpu", config.quiet,
+  return in_session({.device = "cpu"}, config.quiet,
                     [&](Session& session) { run_export(session, config.checkpoint, config.output_dir, config.dtype); });
+}
+
+int start_verification(InspectConfig& config) {
+  return in_session({.device = "cpu"}, false, [&](Session& session) { return run_verify(session, config.path); });
 }
 
 int start_report(ReportConfig& config) {
@@ -99,6 +115,8 @@ std::vector<Command> commands() {
       command<InspectConfig>("inspect", "Shows what is in a checkpoint, metrics, token or model file or folder.",
                              "expunge inspect output/unlearn", Ranks::one, inspect_options,
                              [](InspectConfig& config) { return inspect(config.path); }),
+      command<InspectConfig>("verify", "Recomputes the hashes that a run or an exported model names.",
+                             "expunge verify output/unlearn", Ranks::one, verify_options, start_verification),
   };
 }
 

@@ -18,7 +18,7 @@ struct ExportConfig {
   bool quiet = false;
 };
 
-/// Options of `expunge inspect`.
+/// Options of `expunge inspect` and `expunge verify`.
 struct InspectConfig {
   std::filesystem::path path;
 };
@@ -34,6 +34,7 @@ OptionTable task_options(TaskConfig& config);
 OptionTable export_options(ExportConfig& config);
 OptionTable report_options(ReportConfig& config);
 OptionTable inspect_options(InspectConfig& config);
+OptionTable verify_options(InspectConfig& config);
 
 /// Completes what depends on the number of ranks: global_batch_size G = world x per-device batch x accumulation, unless it
 /// was given, output_dir unless it was, and config.resolved. Throws Error(usage) when G and the accumulation were both given

@@ -16,6 +16,11 @@ Option export_dtype_option(std::optional<DType>& dtype) {
                                       "element type of the written weights; without it, what the model's config.json says");
 }
 
+Option positional(Option option) {
+  option.kind = Option::Kind::positional;
+  return required(std::move(option));
+}
+
 std::vector<Option> scoring_input(ScoringConfig& c, std::string domain_help) {
   return {required(path("model", "DIR", c.model, "model folder, run folder or checkpoint folder")),
           required(path("tokens", "FILE", c.tokens, "token file of expunge tokenize")),
@@ -75,6 +80,8 @@ std::vector<Option> shared_compute_options(ComputeConfig& c) {
                            "when whole weights are gathered: for every micro-batch (least memory), or once a step (fastest); "
                            "auto: per-step where memory allows"),
       on_off("prefetch", c.prefetch, "gather the next block while this one computes"),
+      duration("collective-timeout", c.collective_timeout, kAboveZero,
+               "end the job, naming the ranks that are missing, when one waits for others this long"),
   };
 }
 
@@ -166,9 +173,13 @@ OptionTable report_options(ReportConfig& c) {
 
 OptionTable inspect_options(InspectConfig& c) {
   OptionTable table("inspect");
-  Option what = required(path("path", "FILE_OR_DIR", c.path, "what to look at"));
-  what.kind = Option::Kind::positional;
-  table.group("Argument", {what});
+  table.group("Argument", {positional(path("path", "FILE_OR_DIR", c.path, "what to look at"))});
+  return table;
+}
+
+OptionTable verify_options(InspectConfig& c) {
+  OptionTable table("verify");
+  table.group("Argument", {positional(path("folder", "DIR", c.path, "run folder, or model folder of expunge export"))});
   return table;
 }
 

@@ -78,6 +78,11 @@ std::vector<Option> run_options(TrainConfig& c) {
                "auto: go on where the run folder's newest good checkpoint ends; none: refuse a folder that is not empty")),
       whole("save-steps", c.save_steps, 0, "steps between checkpoints; 0: one after the last step"),
       whole("save-total-limit", c.save_total_limit, 0, "keep the newest N checkpoints; 0: all"),
+      duration(
+          "grace-seconds", c.grace_seconds, kNotNegative,
+          "after USR1, TERM or INT, finish the optimizer step if it and its checkpoint end within this time, else drop it"),
+      duration("max-walltime", c.max_walltime, kNotNegative,
+               "end by itself, with a checkpoint, before the program has run this long; 0: no limit"),
       whole("logging-steps", c.logging_steps, 1, "steps between lines of a batch log"),
       path("log-jsonl", "FILE", c.log_jsonl, "append each step's figures, those of metrics.h5, as a line of JSON"),
       on_off("tensorboard", c.tensorboard, "write each step's figures for TensorBoard into the run folder's tensorboard/"),

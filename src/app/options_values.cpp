@@ -55,6 +55,27 @@ Option scalar(std::string key, T& variable, std::string value_name, std::string 
           }};
 }
 
+/// Seconds of "[D-]HH:MM:SS".
+std::optional<double> parse_clock(std::string_view text) {
+  std::int64_t days = 0;
+  if (const auto dash = text.find('-'); dash != std::string_view::npos) {
+    const auto count = parse_whole(text.substr(0, dash));
+    if (!count || *count < 0 || *count > kMostWhole) return std::nullopt;
+    days = *count;
+    text.remove_prefix(dash + 1);
+  }
+  std::int64_t seconds = 0;
+  for (int part = 0; part < 3; ++part) {
+    const auto colon = text.find(':');
+    const auto value = parse_whole(text.substr(0, colon));
+    if ((colon == std::string_view::npos) != (part == 2) || !value || *value < 0 || *value > (part == 0 ? kMostWhole : 59))
+      return std::nullopt;
+    seconds = 60 * seconds + *value;
+    text.remove_prefix(colon == std::string_view::npos ? text.size() : colon + 1);
+  }
+  return static_cast<double>(86400 * days + seconds);
+}
+
 Option boolean(std::string key, bool& variable, std::string_view yes, std::string_view no, std::string help) {
   Option option = scalar(std::move(key), variable, fmt::format("{}|{}", yes, no), fmt::format("{} or {}", yes, no),
                          std::move(help), parse_bool, [](bool) { return true; });
@@ -71,6 +92,10 @@ constexpr std::string_view kUsable = "that is not empty and has no line break, n
 std::optional<double> parse_real(std::string_view text) {
   const auto value = parse_number<double>(text);
   return value && std::isfinite(*value) ? value : std::nullopt;
+}
+
+std::optional<double> parse_duration(std::string_view text) {
+  return text.find(':') == std::string_view::npos ? parse_real(text) : parse_clock(text);
 }
 
 std::optional<std::int64_t> parse_whole(std::string_view text) { return parse_number<std::int64_t>(text); }
@@ -105,6 +130,11 @@ Option real(std::string key, std::optional<double>& variable, Range range, std::
 Option whole(std::string key, std::optional<int>& variable, int least, std::string help) {
   return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
                 parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
+}
+
+Option duration(std::string key, double& seconds, Range range, std::string help) {
+  return scalar(std::move(key), seconds, "TIME", fmt::format("{} of seconds, HH:MM:SS or D-HH:MM:SS", range.text),
+                std::move(help), parse_duration, range.holds);
 }
 
 Option seed(std::string key, std::uint64_t& variable, std::string help) {

@@ -30,6 +30,8 @@ inline constexpr std::int64_t kMostWhole = 1'000'000'000;
 std::optional<double> parse_real(std::string_view text);
 /// A whole number that fits 64 bits; the whole text must be one.
 std::optional<std::int64_t> parse_whole(std::string_view text);
+/// Seconds of "90", "0:01:30" or "1-00:00:00".
+std::optional<double> parse_duration(std::string_view text);
 /// true, false, on, off, yes, no, 1 or 0, in upper or lower case.
 std::optional<bool> parse_bool(std::string_view text);
 
@@ -40,6 +42,8 @@ Option whole(std::string key, int& variable, int least, std::string help);
 /// Unset, and out of the resolved config, unless given.
 Option real(std::string key, std::optional<double>& variable, Range range, std::string help);
 Option whole(std::string key, std::optional<int>& variable, int least, std::string help);
+/// A length of time in seconds, given so or as HH:MM:SS or D-HH:MM:SS.
+Option duration(std::string key, double& seconds, Range range, std::string help);
 Option seed(std::string key, std::uint64_t& variable, std::string help);
 Option text(std::string key, std::string value_name, std::string& variable, std::string help);
 /// The resolved config holds the absolute path.

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "comm/roll_call.h"
 #include "expunge/comm/communicator.h"
 #include "expunge/core/error.h"
 
@@ -137,7 +138,9 @@ class MpiCommunicator final : public Communicator {
   /// Polls until done. Yields at first, for short messages; then naps, so that a rank with one core keeps computing.
   void finish(std::span<MPI_Request> requests, const char* collective) {
     constexpr int kYields = 2000;
-    const auto deadline = Clock::now() + std::chrono::duration<double>(time_limit_s_);
+    ++collectives_;
+    const auto began = Clock::now();
+    double limit_s = time_limit_s_;
     for (int polls = 0;; ++polls) {
       int done = 0;
       must(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), collective);
@@ -147,9 +150,10 @@ class MpiCommunicator final : public Communicator {
         continue;
       }
       std::this_thread::sleep_for(std::chrono::microseconds(20));
-      if (polls % 1024 == 0 && Clock::now() > deadline)
-        fail(ExitCode::collective,
-             fmt::format("{}: no progress for {:.0f} s; a rank is lost or hangs", collective, time_limit_s_));
+      if (polls % 1024 != 0) continue;
+      const double waited_s = std::chrono::duration<double>(Clock::now() - began).count();
+      if (roll_call_.answer(collectives_, collective)) limit_s = std::max(limit_s, waited_s + RollCall::kVerdictSeconds);
+      if (waited_s > limit_s) fail(ExitCode::collective, roll_call_.call(collectives_, collective, waited_s));
     }
   }
 
@@ -157,6 +161,8 @@ class MpiCommunicator final : public Communicator {
   BlockType block_;
   int rank_ = 0, size_ = 1;
   double time_limit_s_;
+  RollCall roll_call_;
+  std::uint64_t collectives_ = 0;
 };
 
 }  // namespace

@@ -2,13 +2,27 @@
 #include "expunge/core/interrupt.h"
 
 #include <array>
+#include <atomic>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 
 namespace expunge {
 namespace {
 
 constexpr std::array kSignals{SIGUSR1, SIGTERM, SIGINT};
-volatile std::sig_atomic_t noted = 0;
+constexpr std::int64_t kSameRequest = 1'000'000'000;  // nanoseconds
+
+// Lock-free, so that a handler may touch them.
+std::atomic<int> noted{0};
+std::atomic<std::int64_t> noted_at{0};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
+
+std::int64_t nanoseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 void restore_defaults() {
   struct sigaction usual {};
@@ -17,8 +31,13 @@ void restore_defaults() {
 }
 
 void note(int number) {
-  noted = number;
-  restore_defaults();
+  if (noted == 0) {
+    noted_at = nanoseconds();
+    noted = number;
+  } else if (nanoseconds() - noted_at >= kSameRequest) {
+    restore_defaults();
+    raise(number);
+  }
 }
 
 }  // namespace
@@ -34,6 +53,8 @@ InterruptSignals::InterruptSignals() {
 InterruptSignals::~InterruptSignals() { restore_defaults(); }
 
 int InterruptSignals::received() { return noted; }
+
+double InterruptSignals::seconds_since() { return noted == 0 ? 0 : static_cast<double>(nanoseconds() - noted_at) / 1e9; }
 
 std::string signal_name(int number) {
   switch (number) {

@@ -11,7 +11,8 @@
 
 namespace expunge {
 
-void write_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split, const Labels& labels) {
+void write_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split, const Labels& labels,
+                  const std::function<void(Hdf5File&)>& annotate) {
   PendingFile pending(path);
   Hdf5File file = Hdf5File::create(pending.temporary());
   const std::string ids = "/" + name + "/ids", offsets = "/" + name + "/offsets";
@@ -20,6 +21,7 @@ void write_labels(const std::filesystem::path& path, const std::string& name, co
   file.create_dataset<std::uint64_t>(offsets, {split.offsets().size()});
   file.write<std::uint64_t>(offsets, 0, split.offsets());
   file.write_attribute("/" + name, "sequences", std::uint64_t{split.sequences()});
+  if (annotate) annotate(file);
   file.close();
   pending.commit();
 }

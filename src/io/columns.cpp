@@ -70,16 +70,20 @@ void Columns::validate() {
   }
 }
 
-void Columns::append_row(std::span<const Value> values) {
-  check(values.size() == columns_.size(), "a row has one value a column");
+void Columns::annotate(const std::function<void(Hdf5File&)>& change) { replace(file_, change); }
+
+void Columns::append_rows(std::span<const std::vector<Value>> rows) {
   replace(file_, [&](Hdf5File& file) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      check((columns_[i].kind == Kind::int64) == std::holds_alternative<std::int64_t>(values[i]),
-            "a value is of its column's kind");
-      std::visit([&]<typename T>(const T& value) { file.append<T>(columns_[i].path, std::span(&value, 1)); }, values[i]);
+    for (const std::vector<Value>& values : rows) {
+      check(values.size() == columns_.size(), "a row has one value a column");
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        check((columns_[i].kind == Kind::int64) == std::holds_alternative<std::int64_t>(values[i]),
+              "a value is of its column's kind");
+        std::visit([&]<typename T>(const T& value) { file.append<T>(columns_[i].path, std::span(&value, 1)); }, values[i]);
+      }
     }
   });
-  ++rows_;
+  rows_ += rows.size();
 }
 
 void Columns::truncate_after(const std::string& column, std::int64_t last) {

@@ -1,18 +1,18 @@
 // The layout of eval.h5.
 #include "expunge/train/evaluation_file.h"
 
+#include "expunge/core/process.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hdf5.h"
+#include "train/provenance.h"
 
 namespace expunge {
 
 void write_source(Hdf5File& file, const EvaluationSource& source) {
   file.write_attribute("/", "model", source.model);
-  file.write_attribute("/", "model_sha256", source.model_sha256);
   file.write_attribute("/", "tokens", source.tokens);
-  file.write_attribute("/", "tokens_sha256", source.tokens_sha256);
   file.write_attribute("/", "dtype", source.dtype);
-  file.write_attribute("/", "version", std::string(EXPUNGE_VERSION));
+  write_provenance(file, {source.model_sha256, source.tokens_sha256, source.options, source.libraries, job_restarts()});
 }
 
 void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,

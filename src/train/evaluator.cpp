@@ -60,6 +60,7 @@ std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& 
   // Each rank fills in its own sequences; the sum over ranks is the whole.
   std::vector<double> table(width * n);
   for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
+    if (batching.cut_short && batching.cut_short()) return {};
     TokenBatch batch;
     for (const std::size_t i : mine) batch.append(split.ids(i));
     const auto scores = model.score(batch, summary.moments);

@@ -5,13 +5,16 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/process.h"
 #include "expunge/io/files.h"
+#include "expunge/io/hash.h"
 #include "expunge/io/json.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/model/llama.h"
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/commands.h"
 #include "expunge/train/model_source.h"
+#include "train/provenance.h"
 
 namespace expunge {
 namespace {
@@ -37,6 +40,21 @@ std::string exported_config(const fs::path& config_json, DType dtype) {
   return config.dump(2) + "\n";
 }
 
+void write_record(const fs::path& output, const fs::path& checkpoint, const CheckpointInfo& info, DType dtype) {
+  nlohmann::ordered_json record = {{"checkpoint", fs::absolute(checkpoint).string()},
+                                   {"checkpoint_sha256", sha256_file(checkpoint / "manifest.json")},
+                                   {"step", info.step},
+                                   {"model_sha256", info.model_sha256},
+                                   {"tokens_sha256", info.tokens_sha256},
+                                   {"dtype", dtype_name(dtype)},
+                                   {"version", EXPUNGE_VERSION},
+                                   {"host", host_name()},
+                                   {"job_id", job_id()},
+                                   {"written", utc_now()}};
+  for (const fs::path& file : list_folder(output)) record["files"][file.filename().string()] = sha256_file(file);
+  write_file_atomically(output / kExportRecord, record.dump(2) + "\n");
+}
+
 }  // namespace
 
 void run_export(Session& session, const fs::path& checkpoint, const fs::path& output, std::optional<DType> dtype) {
@@ -57,6 +75,7 @@ void run_export(Session& session, const fs::path& checkpoint, const fs::path& ou
     if (file.filename() != "config.json") writer.copy_side_file(file);
   writer.write_side_file("config.json", exported_config(source.side_files / "config.json", stored));
   writer.finish();
+  write_record(output, source.weights, reader.info(), stored);
   log_info(fmt::format("{}: step {} written to {} as {}", source.weights.string(), reader.info().step, output.string(),
                        dtype_name(stored)));
 }

@@ -9,6 +9,7 @@
 #include "expunge/core/log.h"
 #include "expunge/data/tokenizer.h"
 #include "expunge/io/files.h"
+#include "expunge/io/hash.h"
 #include "expunge/io/hdf5.h"
 #include "expunge/train/first_pass.h"
 
@@ -82,7 +83,7 @@ bool uses_reference(const Objective& objective) {
 
 template <Element T>
 void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
-                    TrainingData& data, bool first_start) {
+                    TrainingData& data, bool first_start, const Provenance& provenance) {
   const Runtime& runtime = model.params().runtime();
   if (!config.labels.given.empty() || config.command == "train" || !method_info(config.objective.method).replaces_labels)
     return;
@@ -96,8 +97,9 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
             : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
     on_root(runtime, [&] {
       fs::remove(run.labels());  // of a start that died before its first checkpoint
-      write_labels(run.labels(), data.source(forget).split, split, labels);
-      if (!config.labels.save.empty()) write_labels(config.labels.save, data.source(forget).split, split, labels);
+      const auto annotate = [&](Hdf5File& file) { write_provenance(file, provenance); };
+      write_labels(run.labels(), data.source(forget).split, split, labels, annotate);
+      if (!config.labels.save.empty()) write_labels(config.labels.save, data.source(forget).split, split, labels, annotate);
       return std::string();
     });
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
@@ -106,9 +108,14 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
   give_labels(run.labels(), source, data);
 }
 
+std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run) {
+  const fs::path& labels = config.labels.given.empty() ? run.labels() : config.labels.given;
+  return on_root(runtime, [&] { return fs::exists(labels) ? sha256_file(labels) : std::string(); });
+}
+
 template <Element T>
 std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model,
-                                          const TrainingData& data, bool first_start) {
+                                          const TrainingData& data, bool first_start, const Provenance& provenance) {
   require(run.reference(), first_start);
   const std::size_t forget = forget_source(data);
   const std::string dataset = "/" + data.source(forget).split + "/nll_sum";
@@ -122,6 +129,7 @@ std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFo
       Hdf5File file = Hdf5File::create(pending.temporary());
       file.create_dataset<double>(dataset, {sums.size()});
       file.write<double>(dataset, 0, sums);
+      write_provenance(file, provenance);
       file.close();
       pending.commit();
       return std::string();
@@ -136,9 +144,10 @@ std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFo
 
 #define EXPUNGE_METHOD_SETUP(T)                                                                                            \
   template struct ReferenceModel<T>;                                                                                       \
-  template void prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&, bool);  \
+  template void prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&, bool,   \
+                               const Provenance&);                                                                         \
   template std::vector<double> prepare_reference_nll(const TrainConfig&, const RunFolder&, Llama<T>&, const TrainingData&, \
-                                                     bool);
+                                                     bool, const Provenance&);
 EXPUNGE_METHOD_SETUP(float)
 EXPUNGE_METHOD_SETUP(bf16)
 EXPUNGE_METHOD_SETUP(double)

@@ -9,6 +9,7 @@
 #include "expunge/train/model_source.h"
 #include "expunge/train/run_folder.h"
 #include "expunge/train/training_data.h"
+#include "train/provenance.h"
 
 namespace expunge {
 
@@ -32,12 +33,14 @@ void check_saved_labels(const TrainConfig& config, const RunFolder& run);
 /// start, when `model` is still the original. Collective.
 template <Element T>
 void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
-                    TrainingData& data, bool first_start);
+                    TrainingData& data, bool first_start, const Provenance& provenance);
+/// SHA-256 of the file of labels that the run trains on; empty without one. Collective.
+std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run);
 
 /// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
 /// first start. Collective.
 template <Element T>
 std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model,
-                                          const TrainingData& data, bool first_start);
+                                          const TrainingData& data, bool first_start, const Provenance& provenance);
 
 }  // namespace expunge

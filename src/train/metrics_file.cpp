@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "train/log_table.h"
 #include "train/metric_columns.h"
 
 namespace expunge {
@@ -19,14 +20,18 @@ std::vector<Columns::Column> metric_columns() {
 
 }  // namespace
 
-MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t last_step) : columns_(path, metric_columns()) {
+MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t last_step, const std::filesystem::path& checkpoint)
+    : columns_(open_log_table(path, metric_columns(), checkpoint)) {
   columns_.truncate_after("/train/step", last_step);
 }
 
-void MetricsFile::append(const StepMetrics& metrics) {
-  std::vector<Columns::Value> row;
-  for_each_metric(metrics, [&](const char*, auto value) { row.emplace_back(value); });
-  columns_.append_row(row);
+void MetricsFile::append(std::span<const StepMetrics> steps) {
+  std::vector<std::vector<Columns::Value>> rows;
+  for (const StepMetrics& metrics : steps) {
+    std::vector<Columns::Value>& row = rows.emplace_back();
+    for_each_metric(metrics, [&](const char*, auto value) { row.emplace_back(value); });
+  }
+  columns_.append_rows(rows);
 }
 
 }  // namespace expunge

@@ -7,6 +7,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "train/log_table.h"
 
 namespace expunge {
 namespace {
@@ -16,8 +17,8 @@ std::string column(const std::string& split, const char* figure) { return fmt::f
 }  // namespace
 
 Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary,
-                 std::int64_t last_step)
-    : runtime_(runtime), config_(config) {
+                 std::int64_t last_step, const std::filesystem::path& checkpoint, IoThread& io)
+    : runtime_(runtime), config_(config), io_(io) {
   if (!config.stop_at.empty()) condition_ = parse_stop_condition(config.stop_at);
   names_ = evaluation_splits(tokens, config.domain, config.eval_splits);
   for (const std::string& name : names_) splits_.push_back(tokens.split(name, vocabulary));
@@ -29,7 +30,7 @@ Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, const TokenF
   for (const std::string& name : names_)
     for (const char* figure : {"perplexity", "token_perplexity", "accuracy"})
       columns.push_back({column(name, figure), Columns::Kind::float64});
-  columns_.emplace(RunFolder{config.output_dir}.evaluations(), columns);
+  columns_.emplace(open_log_table(RunFolder{config.output_dir}.evaluations(), columns, checkpoint));
   columns_->truncate_after("/eval/step", last_step);
   if (columns_->rows() == 0) return;
   recorded_ = columns_->read_int64("/eval/step").back();
@@ -37,6 +38,10 @@ Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, const TokenF
     start_[name] = {columns_->read_float64(column(name, "perplexity")).front(),
                     columns_->read_float64(column(name, "token_perplexity")).front(),
                     columns_->read_float64(column(name, "accuracy")).front(), 0, 0};
+}
+
+void Monitor::annotate(const Provenance& provenance) {
+  if (columns_) columns_->annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
 }
 
 int Monitor::longest() const {
@@ -68,33 +73,43 @@ void Monitor::record(std::int64_t step, const Figures& figures) {
     row.insert(row.end(), {f.perplexity, f.token_perplexity, f.accuracy});
     line += fmt::format(" | {} {:.4g}", name, f.perplexity);
   }
-  columns_->append_row(row);
+  io_.enqueue([this, row] { columns_->append_rows(std::span(&row, 1)); });
+  recorded_ = step;
   log_info(fmt::format("step {}: perplexity{}", step, line));
 }
 
+std::int64_t Monitor::recorded() const {
+  return static_cast<std::int64_t>(all_reduce(runtime_, static_cast<double>(recorded_), Reduce::max));
+}
+
 template <Element T>
-bool Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last) {
-  if (!last && step % config_.eval_steps != 0) return false;
-  // A resumed run has the row of the step that it goes on from.
-  if (on_root(runtime_, [&] { return std::string(recorded_ >= step ? "known" : ""); }) == "known") return false;
+Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short) {
+  if (!last && step % config_.eval_steps != 0) return Outcome::go_on;
+  if (recorded() >= step) return Outcome::go_on;
+  bool ended = false;
   const EvaluationBatching batching{static_cast<std::size_t>(config_.per_device_eval_batch_size),
                                     static_cast<std::size_t>(config_.compute.micro_batch_tokens),
-                                    static_cast<std::size_t>(config_.max_eval_samples)};
+                                    static_cast<std::size_t>(config_.max_eval_samples), [&] { return ended = cut_short(); }};
   Figures figures;
   for (std::size_t s = 0; s < names_.size(); ++s) {
     const std::vector<SequenceFigures> sequences = evaluate_split(model, splits_[s], batching);
+    if (ended) return Outcome::cut_short;
     check_finite(fmt::format("step {}", step), names_[s], sequences);
     figures[names_[s]] = summarise_split(sequences);
   }
-  return on_root(runtime_, [&] {
-           record(step, figures);
-           const bool stop = condition_ && condition_->holds([&](const auto& figure) { return value(figure, figures); });
-           return std::string(stop ? "stop" : "");
-         }) == "stop";
+  const bool stop = !on_root(runtime_, [&] {
+                       record(step, figures);
+                       const auto now = [&](const auto& figure) { return value(figure, figures); };
+                       return std::string(condition_ && condition_->holds(now) ? "stop" : "");
+                     }).empty();
+  return stop ? Outcome::stop : Outcome::go_on;
 }
 
-template bool Monitor::evaluate(Llama<float>&, std::int64_t, bool);
-template bool Monitor::evaluate(Llama<bf16>&, std::int64_t, bool);
-template bool Monitor::evaluate(Llama<double>&, std::int64_t, bool);
+#define EXPUNGE_MONITOR(T) \
+  template Monitor::Outcome Monitor::evaluate(Llama<T>&, std::int64_t, bool, const std::function<bool()>&);
+EXPUNGE_MONITOR(float)
+EXPUNGE_MONITOR(bf16)
+EXPUNGE_MONITOR(double)
+#undef EXPUNGE_MONITOR
 
 }  // namespace expunge

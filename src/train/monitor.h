@@ -1,6 +1,7 @@
 // Evaluation inside training: figures every so many steps, in evaluations.h5, and the condition that ends the run.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,20 +11,33 @@
 #include "expunge/train/config.h"
 #include "expunge/train/evaluator.h"
 #include "expunge/train/run_folder.h"
+#include "train/io_thread.h"
+#include "train/provenance.h"
 #include "train/stop_condition.h"
 
 namespace expunge {
 
 /// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
-/// first row is step 0, the model before the run. Rows past `last_step` are dropped on opening.
+/// first row is step 0, the model before the run. Rows past `last_step` are dropped on opening; a damaged file is replaced by
+/// the copy in `checkpoint`. Rows are written by the I/O thread.
 class Monitor {
  public:
-  Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary, std::int64_t last_step);
+  Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary, std::int64_t last_step,
+          const std::filesystem::path& checkpoint, IoThread& io);
+  /// Says in the file how its rows are made.
+  void annotate(const Provenance& provenance);
   /// Tokens of the longest sequence, for reserving memory.
   int longest() const;
-  /// Evaluates after `step`, if that is due; true when the run's condition holds. Collective.
+  enum class Outcome {
+    go_on,
+    stop,      ///< the run's condition holds
+    cut_short  ///< nothing was recorded
+  };
+  /// Evaluates after `step`, if that is due and not recorded yet, unless `cut_short` says on all ranks to end. Collective.
   template <Element T>
-  bool evaluate(Llama<T>& model, std::int64_t step, bool last);
+  Outcome evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short);
+  /// The last step whose row is in the file; -1 for none. Collective.
+  std::int64_t recorded() const;
 
  private:
   using Figures = std::map<std::string, SplitFigures>;
@@ -32,6 +46,7 @@ class Monitor {
 
   const Runtime& runtime_;
   const TrainConfig& config_;
+  IoThread& io_;
   std::vector<std::string> names_;
   std::vector<TokenSplit> splits_;
   std::optional<StopCondition> condition_;

@@ -48,6 +48,8 @@ Table identity(const ReportRun& run) {
     rows.push_back(
         {"Written", fmt::format("{} on {}, {} rank{}, {}, gather {}, expunge {}", info.written, info.host, info.world_size,
                                 info.world_size == 1 ? "" : "s", info.dtype, info.gather, info.version)});
+    rows.push_back({"Job", fmt::format("{}, resumed {} time{}", info.job_id.empty() ? "outside of a batch system" : info.job_id,
+                                       info.restarts, info.restarts == 1 ? "" : "s")});
   }
   if (run.trajectory && run.trajectory->seconds > 0)
     rows.push_back({"Time in steps", fmt::format("{}, at most {} a rank", format_duration(run.trajectory->seconds),

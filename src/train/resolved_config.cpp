@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kBlank = " \t\r\v\f";
 
 // A run's batch is compared as global-batch-size; how that is cut into micro-batches is free.
-constexpr std::array<std::string_view, 17> kFreeKeys = {"config",
+constexpr std::array<std::string_view, 20> kFreeKeys = {"config",
                                                         "output-dir",
                                                         "overwrite-output-dir",
                                                         "resume-from-checkpoint",
@@ -26,6 +26,9 @@ constexpr std::array<std::string_view, 17> kFreeKeys = {"config",
                                                         "log-jsonl",
                                                         "tensorboard",
                                                         "quiet",
+                                                        "grace-seconds",
+                                                        "max-walltime",
+                                                        "collective-timeout",
                                                         "gather",
                                                         "recompute",
                                                         "prefetch",

@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/process.h"
 #include "expunge/io/files.h"
 #include "expunge/train/checkpoint.h"
 #include "train/resolved_config.h"
@@ -23,7 +26,22 @@ constexpr const char* kSideFiles[] = {"config.json",       "generation_config.js
                                       "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
                                       "added_tokens.json", "chat_template.jinja"};
 
-bool holds_nothing(const fs::path& folder) { return !fs::exists(folder) || fs::is_empty(folder); }
+/// Nothing but what a job has from its first moment on.
+bool holds_nothing(const RunFolder& run) {
+  if (!fs::exists(run.root)) return true;
+  const std::vector<fs::path> entries = list_folder(run.root);
+  return entries.empty() || (entries.size() == 1 && entries.front() == run.lock());
+}
+
+/// A folder that no run of ours began. One with a lock and no config is of a job that was killed as it began.
+void refuse_foreign(const RunFolder& run) {
+  if (fs::exists(run.root) && !fs::is_directory(run.root))
+    fail(ExitCode::output, fmt::format("{}: not a folder", run.root.string()));
+  if (!holds_nothing(run) && !fs::exists(run.config()) && !fs::exists(run.lock()))
+    fail(ExitCode::output, fmt::format("{}: not empty and not a run folder (it has no file 'config'); give an empty or new "
+                                       "--output-dir",
+                                       run.root.string()));
+}
 
 void refuse_other_config(const TrainConfig& config, const fs::path& path) {
   const std::string old = read_file(path, kConfigLimit);
@@ -36,10 +54,6 @@ void refuse_other_config(const TrainConfig& config, const fs::path& path) {
 
 /// Removes what a run of ours wrote, nothing else.
 void clear(const RunFolder& run) {
-  if (holds_nothing(run.root)) return;
-  if (!fs::exists(run.config()))
-    fail(ExitCode::output, fmt::format("{}: --overwrite-output-dir clears run folders only, and this one has no file 'config'",
-                                       run.root.string()));
   for (const fs::path& path : {run.checkpoints(), run.metrics(), run.evaluations(), run.labels(), run.reference(),
                                run.tensorboard(), run.model(), run.config()})
     fs::remove_all(path);
@@ -48,17 +62,12 @@ void clear(const RunFolder& run) {
 /// Checks the folder against the options; true when a run of the same config lies there.
 bool may_resume(const RunFolder& run, const TrainConfig& config) {
   if (config.overwrite_output_dir) clear(run);  // files of others, such as evaluations of the old run, stay
-  if (config.overwrite_output_dir || holds_nothing(run.root)) return false;
-  if (!fs::is_directory(run.root)) fail(ExitCode::output, fmt::format("{}: not a folder", run.root.string()));
+  if (config.overwrite_output_dir || holds_nothing(run)) return false;
   if (config.resume_from_checkpoint == "none")
     fail(ExitCode::output,
          fmt::format("{}: not empty, and --resume-from-checkpoint is none; use --overwrite-output-dir to start "
                      "afresh",
                      run.root.string()));
-  if (!fs::exists(run.config()))
-    fail(ExitCode::output, fmt::format("{}: not empty and not a run folder (it has no file 'config'); give an empty or new "
-                                       "--output-dir",
-                                       run.root.string()));
   if (list_checkpoints(run.checkpoints()).empty()) {  // nothing to go on from, and nothing to lose
     clear(run);
     return false;
@@ -67,7 +76,7 @@ bool may_resume(const RunFolder& run, const TrainConfig& config) {
   return true;
 }
 
-void write_new_run(const RunFolder& run, const TrainConfig& config, const fs::path& side_files) {
+void write_new_run(const RunFolder& run, const TrainConfig& config, const fs::path& side_files) try {
   try {
     fs::create_directories(run.checkpoints());
     fs::create_directories(run.model());
@@ -81,9 +90,32 @@ void write_new_run(const RunFolder& run, const TrainConfig& config, const fs::pa
   }
   // Last: a folder with a config is a run folder.
   write_file_atomically(run.config(), config.resolved);
+} catch (const Error&) {
+  clear(run);
+  throw;
+}
+
+/// How a refused job names the one that has the folder.
+std::string describe_holder() {
+  const std::string job = job_id();
+  return fmt::format("process {} on host {}{}, since {}", getpid(), host_name(), job.empty() ? "" : ", job " + job, utc_now());
 }
 
 }  // namespace
+
+std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config) {
+  std::unique_ptr<FileLock> lock;
+  on_root(runtime, [&] {
+    const RunFolder run{config.output_dir};
+    refuse_foreign(run);
+    std::error_code error;
+    fs::create_directories(run.root, error);
+    if (error) fail(ExitCode::output, fmt::format("{}: cannot make the folder: {}", run.root.string(), error.message()));
+    lock = std::make_unique<FileLock>(run.lock(), describe_holder());
+    return std::string();
+  });
+  return lock;
+}
 
 std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const fs::path& side_files) {
   const RunFolder run{config.output_dir};

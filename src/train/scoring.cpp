@@ -21,9 +21,13 @@ void check_output(const std::filesystem::path& output, bool overwrite) {
 
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source) {
   const Runtime& runtime = session.runtime();
-  return {config.model.string(), model_sha256(source, runtime, llama_units(source.config, session.world_size())),
-          config.tokens.string(), on_root(runtime, [&] { return sha256_file(config.tokens); }),
-          std::string(dtype_name(config.compute.dtype))};
+  return {whole_path(config.model),
+          model_sha256(source, runtime, llama_units(source.config, session.world_size())),
+          whole_path(config.tokens),
+          on_root(runtime, [&] { return sha256_file(config.tokens); }),
+          std::string(dtype_name(config.compute.dtype)),
+          config.resolved,
+          config.libraries};
 }
 
 }  // namespace expunge

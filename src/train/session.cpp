@@ -27,9 +27,9 @@ void refuse_lone_ranks(int world_size) {
 
 }  // namespace
 
-Session::Session(const std::string& device, bool quiet)
+Session::Session(const std::string& device, bool quiet, double collective_timeout_s)
     : threads_(threads_per_rank(mpi_)),
-      comm_(make_mpi_communicator()),
+      comm_(make_mpi_communicator(collective_timeout_s)),
       runtime_{resolve_device(device), *compute_, *communication_, *comm_} {
   refuse_lone_ranks(mpi_.size());
   omp_set_num_threads(threads_);

@@ -2,30 +2,52 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
+#include <vector>
 
 #include "expunge/train/config.h"
 #include "expunge/train/metrics_file.h"
 #include "expunge/train/run_folder.h"
 #include "train/jsonl_log.h"
+#include "train/provenance.h"
 #include "train/tensorboard_file.h"
 
 namespace expunge {
 
 class StepLog {
  public:
-  /// Of one rank. Rows past `last_step` go: a resumed run repeats those steps.
-  StepLog(const TrainConfig& config, std::int64_t last_step) : metrics_(RunFolder{config.output_dir}.metrics(), last_step) {
+  /// Of one rank. Rows past `last_step` go: a resumed run repeats those steps; `checkpoint` is what it goes on from.
+  StepLog(const TrainConfig& config, std::int64_t last_step, const std::filesystem::path& checkpoint,
+          const Provenance& provenance)
+      : metrics_(RunFolder{config.output_dir}.metrics(), last_step, checkpoint) {
+    metrics_.annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
     if (!config.log_jsonl.empty()) jsonl_.emplace(config.log_jsonl, last_step);
     if (config.tensorboard) tensorboard_.emplace(RunFolder{config.output_dir}.tensorboard(), last_step);
   }
-  void append(const StepMetrics& metrics) {
-    metrics_.append(metrics);
-    if (jsonl_) jsonl_->append(metrics);
-    if (tensorboard_) tensorboard_->append(metrics);
+  /// Takes a step, to be written by the next write(), which may run in another thread.
+  void add(const StepMetrics& metrics) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(metrics);
+  }
+  /// Writes all steps that wait: where steps are faster than the disk, several at a time.
+  void write() {
+    std::vector<StepMetrics> steps;
+    {
+      const std::lock_guard lock(mutex_);
+      steps.swap(waiting_);
+    }
+    if (steps.empty()) return;
+    metrics_.append(steps);
+    for (const StepMetrics& metrics : steps) {
+      if (jsonl_) jsonl_->append(metrics);
+      if (tensorboard_) tensorboard_->append(metrics);
+    }
   }
 
  private:
+  std::mutex mutex_;
+  std::vector<StepMetrics> waiting_;
   MetricsFile metrics_;
   std::optional<JsonlLog> jsonl_;
   std::optional<TensorboardFile> tensorboard_;

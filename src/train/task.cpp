@@ -145,14 +145,16 @@ void run_task(Session& session, const TaskConfig& config) {
   const Work work = encode(config, tasks.items, source.config, tokenizer);
   log_info(fmt::format("{} items: {} choices to score, {} answers to generate", tasks.items.size(), work.choices.size(),
                        work.prompts.size()));
-  const TaskSource described{config.model.string(),
+  const TaskSource described{whole_path(config.model),
                              model_sha256(source, runtime, llama_units(source.config, session.world_size())),
-                             config.tasks.string(),
+                             whole_path(config.tasks),
                              tasks.sha256,
-                             config.fewshot_file.string(),
+                             config.fewshot_file.empty() ? "" : whole_path(config.fewshot_file),
                              tasks.fewshot_sha256,
                              std::string(dtype_name(config.compute.dtype)),
-                             config.num_fewshot};
+                             config.num_fewshot,
+                             config.resolved,
+                             config.libraries};
   const std::vector<TaskResult> results = judge(tasks.items, ask(session, config, source, tokenizer, work));
   on_root(runtime, [&] {
     print_table(results);

@@ -1,16 +1,17 @@
 // The layout of task.h5.
 #include "train/task_file.h"
 
+#include "expunge/core/process.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hdf5.h"
 #include "expunge/train/evaluation_file.h"
+#include "train/provenance.h"
 
 namespace expunge {
 namespace {
 
 void write_root(Hdf5File& file, const TaskSource& source) {
   file.write_attribute("/", "model", source.model);
-  file.write_attribute("/", "model_sha256", source.model_sha256);
   file.write_attribute("/", "tasks", source.tasks);
   file.write_attribute("/", "tasks_sha256", source.tasks_sha256);
   file.write_attribute("/", "num_fewshot", source.num_fewshot);
@@ -19,7 +20,7 @@ void write_root(Hdf5File& file, const TaskSource& source) {
     file.write_attribute("/", "fewshot_sha256", source.fewshot_sha256);
   }
   file.write_attribute("/", "dtype", source.dtype);
-  file.write_attribute("/", "version", std::string(EXPUNGE_VERSION));
+  write_provenance(file, {source.model_sha256, "", source.options, source.libraries, job_restarts()});
 }
 
 void write_rate(Hdf5File& file, const std::string& group, const char* name, const char* error,

@@ -28,10 +28,11 @@ struct TaskResult {
   bool multiple_choice() const { return match.empty(); }
 };
 
-/// Attributes of the file's root, together with the version of expunge.
+/// Attributes of the file's root, with those of every output.
 struct TaskSource {
   std::string model, model_sha256, tasks, tasks_sha256, fewshot_file, fewshot_sha256, dtype;
   std::int64_t num_fewshot;
+  std::string options = {}, libraries = {};
 };
 
 /// A group of each task with attributes items, and accuracy, standard_error, accuracy_normalised, standard_error_normalised

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "expunge/core/error.h"
+#include "expunge/core/process.h"
 #include "expunge/io/hash.h"
 #include "train/metric_columns.h"
 
@@ -75,10 +76,8 @@ std::string scalar_event(double wall_time, std::int64_t step, const std::vector<
 TensorboardFile::TensorboardFile(const std::filesystem::path& folder, std::int64_t last_step) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  char host[256] = {};
-  gethostname(host, sizeof(host) - 1);
   // Readers go through the files by name: the time comes first, and the process tells two starts within a second apart.
-  path_ = folder / fmt::format("events.out.tfevents.{:010}.{}.{}.0", static_cast<std::int64_t>(now()), host, getpid());
+  path_ = folder / fmt::format("events.out.tfevents.{:010}.{}.{}.0", static_cast<std::int64_t>(now()), host_name(), getpid());
   file_.open(path_, std::ios::binary | std::ios::trunc);
   if (!file_) fail(ExitCode::output, fmt::format("{}: cannot be opened: {}", path_.string(), std::strerror(errno)));
   write(version_event(now()));

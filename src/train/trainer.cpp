@@ -79,7 +79,7 @@ struct Trainer<T>::Sums {
   double& loss() { return values[0]; }
   double& forget() { return values[1]; }  // of the sequences' mean nll
   double& retain() { return values[2]; }
-  double first_bad = -1;  // item whose loss is not finite
+  double first_bad = std::numeric_limits<double>::infinity();  // the lowest item whose loss is not finite
 };
 
 template <Element T>
@@ -92,11 +92,20 @@ Trainer<T>::Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& op
       warmup_(warmup_length(config, length_.steps)) {}
 
 template <Element T>
-std::vector<std::size_t> Trainer<T>::step_items() {
+std::vector<std::size_t> Trainer<T>::step_items(std::int64_t step) {
   std::vector<std::size_t> items;
-  for (std::int64_t at = length_.samples_after(optimizer_.steps); at < length_.samples_after(optimizer_.steps + 1); ++at)
+  for (std::int64_t at = length_.samples_after(step); at < length_.samples_after(step + 1); ++at)
     items.push_back(task_.data.item(length_.place(at)));
   return items;
+}
+
+template <Element T>
+StepPlan Trainer<T>::plan(const std::vector<std::size_t>& items) const {
+  std::vector<std::size_t> lengths(items.size());
+  std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return task_.data.length(item); });
+  return plan_step(lengths, model_.params().runtime().comm.size(),
+                   static_cast<std::size_t>(config_.per_device_train_batch_size),
+                   static_cast<std::size_t>(config_.compute.micro_batch_tokens));
 }
 
 template <Element T>
@@ -119,21 +128,29 @@ bool Trainer<T>::uses_reference(Role role) const {
 }
 
 template <Element T>
-StepMetrics Trainer<T>::step() {
+double Trainer<T>::seconds_left(std::size_t round, std::size_t rounds, double since_start) const {
+  const double each = round > 0 ? since_start / static_cast<double>(round) : micro_batch_seconds_;
+  return each * static_cast<double>(rounds - round) + update_seconds_;
+}
+
+template <Element T>
+std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
   const auto began = std::chrono::steady_clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(); };
   ShardedParams<T>& params = model_.params();
   const Runtime& runtime = params.runtime();
-  const std::vector<std::size_t> items = step_items();
+  const std::vector<std::size_t> items = step_items(optimizer_.steps);
   const Scope scope = count(items);
-  std::vector<std::size_t> lengths(items.size());
-  std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return task_.data.length(item); });
-  const StepPlan plan = plan_step(lengths, runtime.comm.size(), static_cast<std::size_t>(config_.per_device_train_batch_size),
-                                  static_cast<std::size_t>(config_.compute.micro_batch_tokens));
+  const StepPlan plan = this->plan(items);
 
   params.begin_step();
   Sums sums;
   const auto& mine = plan[static_cast<std::size_t>(runtime.comm.rank())];
   for (std::size_t round = 0; round < mine.size(); ++round) {
+    if (drop && drop(seconds_left(round, mine.size(), seconds()))) {
+      params.finish_gradients();  // reductions under way read what goes out of scope
+      return std::nullopt;
+    }
     if (round + 1 == mine.size()) params.last_micro_batch();
     std::vector<std::size_t> own(mine[round].size());
     std::transform(mine[round].begin(), mine[round].end(), own.begin(), [&](std::size_t i) { return items[i]; });
@@ -143,6 +160,7 @@ StepMetrics Trainer<T>::step() {
     });
     micro_batch(std::move(own), scope, with_reference, sums);
   }
+  const double micro_batches_end = seconds();
   params.finish_gradients();
   all_reduce(runtime, sums.values, Reduce::sum);
 
@@ -157,43 +175,85 @@ StepMetrics Trainer<T>::step() {
   guard_against_collapse(metrics);
   optimizer_.step(metrics.learning_rate, metrics.grad_norm);
 
-  for (const std::size_t length : lengths) metrics.tokens += static_cast<std::int64_t>(length);
-  metrics.tokens_per_second =
-      static_cast<double>(metrics.tokens) / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  for (const std::size_t item : items) metrics.tokens += static_cast<std::int64_t>(task_.data.length(item));
+  metrics.tokens_per_second = static_cast<double>(metrics.tokens) / seconds();
+  micro_batch_seconds_ = micro_batches_end / static_cast<double>(mine.size());
+  update_seconds_ = seconds() - micro_batches_end;
   return metrics;
 }
 
 template <Element T>
 void Trainer<T>::refuse_to_go_on(const StepMetrics& metrics, const Sums& sums) const {
-  const double bad = all_reduce(model_.params().runtime(), sums.first_bad, Reduce::max);
-  const std::string culprit =
-      bad < 0 ? ""
-              : fmt::format("; the loss of {} is the first that is not", task_.data.describe(static_cast<std::size_t>(bad)));
+  const double bad = all_reduce(model_.params().runtime(), sums.first_bad, Reduce::min);
+  const std::string culprit = std::isinf(bad) ? ""
+                                              : fmt::format("; the loss of {} is the first that is not",
+                                                            task_.data.describe(static_cast<std::size_t>(bad)));
   // Before the first update it is the model that does not compute, whatever the options of the run.
   const char* const advice =
       optimizer_.steps == 0
           ? "this is the model as it was given: its weights are not finite or too large for --dtype; try --dtype float32, and "
             "expunge eval"
-          : "no update was made and checkpoints are as they were: start again with a smaller --learning-rate in a new "
-            "--output-dir";
+          : "no update was made, and checkpoints of earlier steps (--save-steps) are as they were: start again with a smaller "
+            "--learning-rate in a new --output-dir";
   fail(ExitCode::collapse, fmt::format("step {}: loss {} and gradient norm {} are not both finite{}; {}", metrics.step,
                                        metrics.loss, metrics.grad_norm, culprit, advice));
 }
 
 template <Element T>
+bool Trainer<T>::has_collapsed(double nll) const {
+  return config_.collapse_guard > 0 && nll > config_.collapse_guard * std::log(model_.config().vocab_size);
+}
+
+template <Element T>
+std::string Trainer<T>::describe_collapse(const char* role, double nll) const {
+  return fmt::format(
+      "the model has collapsed: on {} sequences its mean nll is {:.4g}, {:.2g} times that of guessing (ln of {} "
+      "ids), more than --collapse-guard {}",
+      role, nll, nll / std::log(model_.config().vocab_size), model_.config().vocab_size, config_.collapse_guard);
+}
+
+template <Element T>
 void Trainer<T>::guard_against_collapse(const StepMetrics& metrics) const {
-  const double limit = config_.collapse_guard * std::log(model_.config().vocab_size);
-  if (config_.collapse_guard == 0) return;
-  for (const auto& [role, name, nll] : {std::tuple{Role::forget, "forget", metrics.loss_forget},
-                                        std::tuple{Role::retain, "retain", metrics.loss_retain}}) {
+  for (const auto& [role, name, nll] :
+       {std::tuple{Role::forget, "forget", metrics.loss_forget}, std::tuple{Role::retain, "retain", metrics.loss_retain}}) {
     // The better a model knows a text, the less likely are labels that are not it: their nll says nothing of its health.
-    if (!(nll > limit) || task_.data.labels_replaced(role)) continue;
+    if (!has_collapsed(nll) || task_.data.labels_replaced(role)) continue;
     fail(ExitCode::collapse,
-         fmt::format("step {}: the model has collapsed: on {} sequences its mean nll is {:.4g}, {:.2g} times that of guessing "
-                     "(ln of {} ids), more than --collapse-guard {}; no update was made and the last checkpoint is as it was: "
-                     "start again with a smaller --learning-rate or fewer steps, or end in time with --stop-at",
-                     metrics.step, name, nll, nll / std::log(model_.config().vocab_size), model_.config().vocab_size,
-                     config_.collapse_guard));
+         fmt::format("step {}: {}; no update was made, and checkpoints of earlier steps (--save-steps) are as they were: start "
+                     "again with a smaller --learning-rate or fewer steps, or end in time with --stop-at",
+                     metrics.step, describe_collapse(name, nll)));
+  }
+}
+
+template <Element T>
+void Trainer<T>::check_update() {
+  if (optimizer_.steps == 0) return;
+  const Runtime& runtime = model_.params().runtime();
+  const std::vector<std::size_t> items = step_items(optimizer_.steps - 1);
+  const StepPlan plan = this->plan(items);
+  std::vector<std::size_t> own;
+  for (const std::size_t i : plan[static_cast<std::size_t>(runtime.comm.rank())].front()) own.push_back(items[i]);
+  TokenBatch batch;
+  for (const std::size_t item : own) batch.append(task_.data.ids(item));
+  const TokenScores<acc_t<T>> scores = model_.score(batch);
+  std::array<double, 4> sums{};  // nll and targets of forget, then of retain
+  for (std::size_t s = 0; s < own.size(); ++s) {
+    const std::size_t at = task_.data.role(own[s]) == Role::forget ? 0 : 2;
+    for (auto t = static_cast<std::size_t>(batch.offsets[s]); t < static_cast<std::size_t>(batch.offsets[s + 1]); ++t)
+      sums[at] += static_cast<double>(scores.nll[t]);  // 0 where there is no target
+    sums[at + 1] += static_cast<double>(batch.targets(static_cast<int>(s)));
+  }
+  all_reduce(runtime, sums, Reduce::sum);
+  for (const auto& [name, at] : {std::pair{"forget", 0U}, std::pair{"retain", 2U}}) {
+    const double nll = sums[at + 1] > 0 ? sums[at] / sums[at + 1] : 0;
+    if (std::isfinite(nll) && !has_collapsed(nll)) continue;
+    fail(ExitCode::collapse,
+         fmt::format("after step {}: {}; this state was not kept, and checkpoints of earlier steps (--save-steps) are as they "
+                     "were: start again with a smaller --learning-rate or fewer steps",
+                     optimizer_.steps,
+                     std::isfinite(nll)
+                         ? describe_collapse(name, nll)
+                         : fmt::format("the mean nll of {} sequences is {}: the model has collapsed", name, nll)));
   }
 }
 
@@ -222,7 +282,7 @@ void Trainer<T>::micro_batch(std::vector<std::size_t> items, const Scope& scope,
   for (const LossBatch::Part& part : batch.evaluate(scores, nullptr)) {
     sums.loss() += part.loss;
     (task_.data.role(part.item) == Role::forget ? sums.forget() : sums.retain()) += part.nll;
-    if (!std::isfinite(part.loss) && sums.first_bad < 0) sums.first_bad = static_cast<double>(part.item);
+    if (!std::isfinite(part.loss)) sums.first_bad = std::min(sums.first_bad, static_cast<double>(part.item));
   }
 }
 

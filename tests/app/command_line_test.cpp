@@ -80,6 +80,17 @@ struct Bad {
   std::string message;
 };
 
+TEST(CommandLine, ReadsLengthsOfTime) {
+  const std::vector<std::pair<std::string, double>> table = {
+      {"90", 90}, {"0.5", 0.5}, {"0:01:30", 90}, {"23:30:00", 84600}, {"2-01:00:05", 176405}, {"100:00:00", 360000}};
+  for (const auto& [given, seconds] : table) EXPECT_EQ(unlearn("--max-walltime " + given).max_walltime, seconds) << given;
+  for (const char* given : {"1:30", "1:2:3:4", "1:60:00", "x:00:00", "1-2", "-1:00:00", ":::", "1-:00:00", "1e9:00:00"})
+    EXPECT_THAT(refusal([&] { unlearn(std::string("--max-walltime=") + given); }),
+                HasSubstr("expected a number of at least 0 of seconds, HH:MM:SS or D-HH:MM:SS"))
+        << given;
+  EXPECT_THAT(refusal([] { unlearn("--collective-timeout 0"); }), HasSubstr("a number above 0 of seconds"));
+}
+
 TEST(CommandLine, RefusesValues) {
   const std::vector<Bad> table = {
       {"--max-steps 12abc", "--max-steps: expected a whole number from -1 to 1000000000, found \"12abc\""},

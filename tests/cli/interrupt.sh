@@ -42,6 +42,61 @@ code=0
 wait $job || code=$?
 [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after SIGTERM"; }
 
+# A step that does not end within the grace is dropped, and replayed by the resumed run: weights and losses are the same.
+long=("$expunge" "${train[@]}" --learning-rate 1e-3 --max-steps 3 --global-batch-size 3000)
+began=$(date +%s%N)
+ranks 2 "${long[@]}" --quiet --output-dir long
+milliseconds=$((($(date +%s%N) - began) / 1000000))
+mpirun -n 2 --oversubscribe --bind-to none "${long[@]}" --grace-seconds 0 --output-dir dropped 2>log.txt &
+job=$!
+for _ in $(seq 600); do
+  grep -q "train 1/3" log.txt && break
+  sleep 0.05
+done
+kill -USR1 "$(pgrep -P $job -x expunge | tail -n 1)"
+code=0
+wait $job || code=$?
+[[ $code == 75 ]] || { cat log.txt >&2; die "exit $code with --grace-seconds 0"; }
+grep -qE "SIGUSR1 came: the run ends after step [12] of 3, with a checkpoint, and what it had begun is dropped" log.txt ||
+  { cat log.txt >&2; die "no word of a dropped step"; }
+ranks 2 "${long[@]}" --quiet --output-dir dropped
+same_parameters long/checkpoints/step-000003 dropped/checkpoints/step-000003 || die "weights after a dropped step differ"
+h5diff long/metrics.h5 dropped/metrics.h5 /train/loss || die "losses after a dropped step differ"
+
+# A time limit, here of a good half of the run: it ends by itself before it, as often as needed. The same command goes on.
+limit=$((milliseconds * 6 / 10 + 1500))
+for ((starts = 0, code = 75; code == 75 && starts < 20; ++starts)); do
+  code=0
+  ranks 2 "${long[@]}" --max-walltime "$((limit / 1000)).$(printf %03d $((limit % 1000)))" --output-dir limited 2>log.txt || code=$?
+  [[ $code == 0 || $code == 75 ]] || { cat log.txt >&2; die "exit $code with --max-walltime"; }
+  [[ $code == 0 ]] || grep -q -- "--max-walltime is near: the run ends" log.txt || { cat log.txt >&2; die "no word of it"; }
+done
+((code == 0 && starts > 1)) || die "$starts starts, exit $code"
+same_parameters long/checkpoints/step-000003 limited/checkpoints/step-000003 || die "weights of $starts starts differ"
+
+# A signal delivered twice at once is one; another one ends the process where it is.
+"${run[@]}" --output-dir twice 2>log.txt &
+job=$!
+started log.txt
+kill -TERM $job
+kill -TERM $job
+code=0
+wait $job || code=$?
+[[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after a signal that came twice"; }
+"$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/forget --global-batch-size 100000 --max-steps 2 \
+  --grace-seconds 10:00:00 --output-dir second 2>log.txt &
+job=$!
+for _ in $(seq 600); do
+  [[ -e second/metrics.h5 ]] && break
+  sleep 0.05
+done
+kill -USR1 $job
+sleep 1.2
+kill -USR1 $job
+code=0
+wait $job || code=$?
+[[ $code == 138 ]] || { cat log.txt >&2; die "exit $code after a second signal"; }
+
 # No room for a checkpoint: files are limited in size on both ranks, then on one only. SIGXFSZ is ignored, so a write fails.
 expect_exit 4 "checkpoint of step 2 was not written: .*earlier checkpoints are whole" ranks 2 bash -c \
   'trap "" XFSZ; ulimit -f 260; exec "$@"' bash "${run[@]:0:1}" "${train[@]}" --max-steps 2 --output-dir full

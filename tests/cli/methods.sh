@@ -72,4 +72,11 @@ rm -rf refused
 expect_exit 5 "step .*not both finite.*papers/forget sequence|has collapsed" "$expunge" "${common[@]}" --method gradient_ascent \
   --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 1 --output-dir broken
 [[ -f $(echo broken/checkpoints/step-*/checkpoint.h5) ]] || die "the last good checkpoint is gone"
+# What the last update breaks is not kept, whatever the method looks at.
+for method in gradient_ascent "rmu --layer 0 --retain-repeat"; do
+  # shellcheck disable=SC2086  # the method and its options are words
+  expect_exit 5 "after step 1: .*collapsed.*not kept" ranks 2 "$expunge" "${common[@]}" --method $method --max-steps 1 \
+    --learning-rate 3 --output-dir last --overwrite-output-dir
+  [[ ! -e last/checkpoints/step-000001 ]] || die "the collapsed model was kept"
+done
 echo passed

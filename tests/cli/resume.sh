@@ -29,6 +29,27 @@ for n in 2 3; do
 done
 ! same_parameters whole/checkpoints/step-000006 whole/checkpoints/step-000004 >/dev/null || die "no step was taken"
 
+# On any other number of ranks: the same losses, but for the order of additions.
+for n in 1 4; do
+  rm -rf again
+  cp -r stopped again
+  ranks $n "${run[@]}" "${rate[@]}" --output-dir again --quiet
+  h5diff -p 1e-4 whole/metrics.h5 again/metrics.h5 /train/loss || die "losses of $n ranks differ"
+  h5diff whole/metrics.h5 again/metrics.h5 /train/tokens || die "$n ranks saw other sequences"
+done
+
+# Torn files of a run whose writer died are put back or passed over, each with one warning, and the end is the same.
+rm -rf again
+cp -r stopped again
+truncate -s 1000 again/metrics.h5
+printf x | dd of=again/checkpoints/step-000004/checkpoint.h5 bs=1 seek=3000 conv=notrunc status=none
+printf '{"step": 1' >log.jsonl
+expect_exit 0 "metrics.h5: damaged .* put back from .*step-000002/metrics.h5" ranks 2 "${run[@]}" "${rate[@]}" --output-dir again \
+  --log-jsonl log.jsonl
+[[ $(grep -c "warning" out.txt) == 3 ]] || { cat out.txt >&2; die "more than one warning a damaged file"; }
+same_parameters whole/checkpoints/step-000006 again/checkpoints/step-000006 || die "weights after damage differ"
+h5diff whole/metrics.h5 again/metrics.h5 /train/loss || die "losses after damage differ"
+
 expect_exit 0 "finished already" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole
 expect_exit 2 "learning-rate" ranks 2 "${run[@]}" --output-dir whole --learning-rate 1e-4
 expect_exit 4 "not empty" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --resume-from-checkpoint none

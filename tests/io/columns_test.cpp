@@ -20,8 +20,8 @@ using Kind = Columns::Kind;
 const std::vector<Columns::Column> kColumns = {{"/train/step", Kind::int64}, {"/train/loss", Kind::float64}};
 
 void append(Columns& table, std::int64_t step, double loss) {
-  const Columns::Value row[] = {step, loss};
-  table.append_row(row);
+  const std::vector<Columns::Value> row{step, loss};
+  table.append_rows(std::span(&row, 1));
 }
 
 TEST(Columns, AppendReadAndReopen) {

@@ -6,10 +6,10 @@
 #include "expunge/core/random.h"
 #include "expunge/io/hdf5.h"
 #include "expunge/model/llama.h"
-#include "expunge/train/checkpoint.h"
 #include "support/mpi_session.h"
 #include "support/small_llama.h"
 #include "support/temporary_folder.h"
+#include "train/checkpoint_writer.h"
 
 namespace expunge {
 namespace {
@@ -76,7 +76,10 @@ CheckpointInfo info_of(std::int64_t step) {
 
 void write(const std::filesystem::path& folder, std::int64_t step, std::int64_t keep = 0) {
   const Shards<float> shards(runtime().comm.rank(), runtime().comm.size(), true);
-  write_checkpoint(runtime(), folder, info_of(step), shards.state, keep);
+  IoThread io;
+  CheckpointWriter<float> writer(runtime(), folder, keep, {}, io);
+  writer.start(info_of(step), shards.state, false);
+  writer.finish();
 }
 
 TEST(Checkpoint, IsReadBackByAnyWorldSize) {

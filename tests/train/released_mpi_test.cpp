@@ -117,7 +117,7 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
   const auto losses = file.read_all<double>(group + "/objective");
   const auto norms = file.read_all<double>(group + "/gradient_norms");
   for (std::size_t step = 0; step < losses.size(); ++step) {
-    const StepMetrics metrics = trainer.step();
+    const StepMetrics metrics = trainer.step().value();
     // Losses of the mixed methods are differences that come near zero, hence absolute below 1.
     EXPECT_NEAR(metrics.loss, losses[step], 1e-4 * std::max(1.0, std::abs(losses[step]))) << "step " << step;
     EXPECT_NEAR(metrics.grad_norm, norms[step], 1e-3 * norms[step]) << "step " << step;

@@ -95,7 +95,7 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
   Trainer<T> trainer(options, model, optimizer, std::move(task));
   Outcome outcome;
   for (int step = 0; step < steps; ++step) {
-    outcome.losses.push_back(trainer.step().loss);
+    outcome.losses.push_back(trainer.step()->loss);
     for (int unit = 0; step == 0 && unit < params.units(); ++unit)
       outcome.first_gradient.push_back(as_doubles(params.gradient(unit)));
   }

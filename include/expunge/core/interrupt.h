@@ -6,7 +6,8 @@
 namespace expunge {
 
 /// While one exists, the first of these signals is only noted, and the run ends where it can go on later. The next one ends the
-/// process at once. One at a time.
+/// process at once; one that comes within a second of the first is the same request, which launchers that pass signals on and
+/// batch systems that reach every process deliver twice. One at a time.
 class InterruptSignals {
  public:
   InterruptSignals();
@@ -16,6 +17,8 @@ class InterruptSignals {
 
   /// Number of the signal that came, 0 for none.
   static int received();
+  /// How long ago it came; 0 for none.
+  static double seconds_since();
 };
 
 /// "SIGTERM"; the number for others than the three.

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "expunge/data/token_file.h"
+#include "expunge/io/hdf5.h"
 
 namespace expunge {
 
@@ -19,8 +21,10 @@ inline constexpr std::int32_t kIgnoredLabel = -100;
 /// Labels of one split: (tokens of the split), sequence after sequence.
 using Labels = std::vector<std::int32_t>;
 
-/// Writes the labels of "domain/split" by one rename. Throws Error(output), also when the file exists.
-void write_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split, const Labels& labels);
+/// Writes the labels of "domain/split" by one rename, with what `annotate` adds. Throws Error(output), also when the file
+/// exists.
+void write_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split, const Labels& labels,
+                  const std::function<void(Hdf5File&)>& annotate = {});
 
 /// The labels for "domain/split", checked against the split: equal offsets, every label -100 or an id below `vocabulary`, each
 /// sequence with a target. Nothing when the file has no such split. Throws Error(bad_input).

@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "expunge/io/hdf5.h"
 
 namespace expunge {
 
@@ -26,8 +29,10 @@ class Columns {
   Columns(std::filesystem::path file, std::vector<Column> columns);
 
   std::uint64_t rows() const { return rows_; }
-  /// One value a column, in the order of the columns and of their kinds.
-  void append_row(std::span<const Value> values);
+  /// Changes that are none of rows: attributes.
+  void annotate(const std::function<void(Hdf5File&)>& change);
+  /// A row has one value a column, in the order of the columns and of their kinds. All rows or, on an error, none.
+  void append_rows(std::span<const std::vector<Value>> rows);
   /// Drops every row after the last one whose `column` (int64, increasing) is at most `last`.
   void truncate_after(const std::string& column, std::int64_t last);
   std::vector<std::int64_t> read_int64(const std::string& column) const;

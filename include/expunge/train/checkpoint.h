@@ -18,6 +18,7 @@ namespace expunge {
 //   shard-RRRRR-of-WWWWW.h5  rank R's slice of every unit: /parameters/<unit>, /exp_avg/<unit>, /exp_avg_sq/<unit>, 1-D
 //   checkpoint.h5            /parameters/<HF name>, /exp_avg/<HF name>, /exp_avg_sq/<HF name> in their true shapes, as virtual
 //                            datasets over the shard files; what CheckpointInfo holds as attributes of the root
+//   metrics.h5, evaluations.h5  copies of the run's, where it has them, to replace damaged ones
 //   manifest.json            name, bytes and CRC-32C of each file above
 // The folder is written as .writing-step-NNNNNN, flushed to disk, and made live by one rename.
 
@@ -36,6 +37,9 @@ struct CheckpointInfo {
   std::string config;                  ///< resolved options
   std::string libraries;               ///< versions of what the numbers depend on, as --version prints them
   std::string version, host, written;  ///< program version, host of rank 0, UTC time of writing
+  std::string job_id;                  ///< the batch system's, empty outside of one
+  std::int64_t restarts = 0;           ///< how often the run was resumed before
+  std::string labels_sha256;           ///< of the file of labels that the run trains on; empty without one
 };
 
 /// This rank's shards of parameters and moments, unit by unit. A is float or double.
@@ -45,11 +49,14 @@ struct StateShards {
   std::vector<std::span<A>> parameters, exp_avg, exp_avg_sq;
 };
 
-/// Writes and publishes checkpoints/step-<info.step>, then removes the oldest beyond `keep` (0: keeps all). Collective.
-/// Errors: Error(output); earlier checkpoints are untouched.
+/// Bytes of the shards.
 template <typename A>
-void write_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoints, const CheckpointInfo& info,
-                      const StateShards<A>& state, std::int64_t keep);
+std::size_t state_bytes(const StateShards<A>& state) {
+  std::size_t elements = 0;
+  for (const auto* group : {&state.parameters, &state.exp_avg, &state.exp_avg_sq})
+    for (const std::span<A>& shard : *group) elements += shard.size();
+  return elements * sizeof(A);
+}
 
 /// The newest checkpoint under `checkpoints` whose files match their manifest; others are named in a warning and passed
 /// over. Collective: ranks share the reading.

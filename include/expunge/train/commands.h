@@ -26,6 +26,9 @@ void run_task(Session& session, const TaskConfig& config);
 /// `dtype`, or as the model's config.json says.
 void run_export(Session& session, const std::filesystem::path& checkpoint, const std::filesystem::path& output,
                 std::optional<DType> dtype);
+/// `expunge verify`: prints for every hash that a run folder, or a folder of run_export, names whether it still holds.
+/// ExitCode::mismatch when one does not; what is missing is said, and is no mismatch.
+ExitCode run_verify(Session& session, const std::filesystem::path& path);
 /// `expunge report`: an HTML page, the same as Markdown beside it, and the figures as SVG files. One process, without MPI.
 void run_report(const ReportConfig& config);
 

@@ -29,6 +29,7 @@ struct ComputeConfig {
   bool tf32 = false;                    ///< TensorFloat-32 products; CUDA alone has them
   bool reduce_in_bf16 = false;          ///< --reduce-dtype bf16
   std::int64_t micro_batch_tokens = 0;  ///< most tokens in a micro-batch; 0: count sequences instead
+  double collective_timeout = 1800;     ///< seconds after which ranks that others wait for are given up
 };
 
 /// Which retain sequences go with the forget sequences, and how.
@@ -86,6 +87,8 @@ struct TrainConfig {
   std::string resume_from_checkpoint = "auto";  ///< auto, none or a checkpoint folder
   std::int64_t save_steps = 0;                  ///< 0: only after the last step
   std::int64_t save_total_limit = 0;            ///< 0: keep all
+  double grace_seconds = 50;                    ///< after a signal, for the optimizer step that is under way
+  double max_walltime = 0;                      ///< seconds from the start to the end, checkpoint included; 0: no limit
   std::int64_t logging_steps = 1;
   std::filesystem::path log_jsonl;  ///< a JSON line a step; empty: none
   bool tensorboard = false;         ///< event files in the run folder
@@ -105,6 +108,7 @@ struct ScoringConfig {
   std::int64_t per_device_eval_batch_size = 1;
   std::int64_t max_eval_samples = 0;  ///< first sequences of each split; 0: all
   bool overwrite = false, quiet = false;
+  std::string resolved, libraries;  ///< as in TrainConfig
 };
 
 /// Options of `expunge eval`.
@@ -138,6 +142,7 @@ struct TextConfig {
   ComputeConfig compute;
   std::int64_t per_device_eval_batch_size = 8;
   bool overwrite = false, quiet = false;
+  std::string resolved, libraries;  ///< as in TrainConfig
 };
 
 /// Options of `expunge generate`.

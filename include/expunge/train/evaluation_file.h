@@ -11,9 +11,11 @@
 
 namespace expunge {
 
-/// What figures were made of; attributes of the file's root, together with the version of expunge.
+/// What figures were made of and how; attributes of the file's root, with those of every output: the version of expunge, host,
+/// job_id, restarts, written.
 struct EvaluationSource {
   std::string model, model_sha256, tokens, tokens_sha256, dtype;
+  std::string options = {}, libraries = {};
 };
 void write_source(Hdf5File& file, const EvaluationSource& source);
 /// A 1-D dataset of these values.

@@ -22,6 +22,8 @@ struct EvaluationBatching {
   std::size_t batch_size;          ///< sequences of a micro-batch
   std::size_t micro_batch_tokens;  ///< above 0: tokens of a micro-batch instead
   std::size_t max_samples;         ///< first sequences of the split; 0: all
+  /// Asked before every micro-batch, on all ranks alike: true ends the pass, whose result is then empty.
+  std::function<bool()> cut_short = {};
 };
 
 /// What is kept of a sequence: a row of numbers from the scores of its targets, `width` in all.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 
 #include "expunge/io/columns.h"
 
@@ -23,9 +24,12 @@ struct StepMetrics {
 
 class MetricsFile {
  public:
-  /// Opens or creates it, and drops rows past step `last_step`: those of steps that a resumed run repeats.
-  MetricsFile(const std::filesystem::path& path, std::int64_t last_step);
-  void append(const StepMetrics& metrics);
+  /// Opens or creates it, and drops rows past step `last_step`: those of steps that a resumed run repeats. A damaged file is
+  /// replaced by the copy in `checkpoint`, the folder that is resumed from.
+  MetricsFile(const std::filesystem::path& path, std::int64_t last_step, const std::filesystem::path& checkpoint = {});
+  /// Attributes of the file.
+  void annotate(const std::function<void(Hdf5File&)>& change) { columns_.annotate(change); }
+  void append(std::span<const StepMetrics> steps);
 
  private:
   Columns columns_;

@@ -2,17 +2,19 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "expunge/comm/communicator.h"
+#include "expunge/io/file_lock.h"
 #include "expunge/train/config.h"
 
 namespace expunge {
 
 /// <output-dir>/ config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5; with
 /// --eval-steps evaluations.h5; labels.h5 and reference.h5 where the method made labels or scored the original model;
-/// tensorboard/ where asked for.
+/// tensorboard/ where asked for; .expunge-lock while a job works on it.
 struct RunFolder {
   std::filesystem::path root;
   std::filesystem::path config() const { return root / "config"; }
@@ -23,12 +25,18 @@ struct RunFolder {
   std::filesystem::path labels() const { return root / "labels.h5"; }
   std::filesystem::path reference() const { return root / "reference.h5"; }
   std::filesystem::path tensorboard() const { return root / "tensorboard"; }
+  std::filesystem::path lock() const { return root / ".expunge-lock"; }
 };
+
+/// Makes sure that no other job works on the run's folder while the lock lives, which rank 0 has. Collective. Throws
+///   Error(usage)     when one does (names its host, process, job and start),
+///   Error(output)    when the folder holds something else.
+std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config);
 
 /// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. `side_files` come
 /// from the folder of the model and are copied, so that a checkpoint can be exported after that is gone. Collective. Throws
 ///   Error(usage)     when the folder holds a run of another config (names the first key that differs),
-///   Error(output)    when it holds something else, or anything at all with --resume-from-checkpoint none.
+///   Error(output)    when it holds anything at all, with --resume-from-checkpoint none.
 std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config,
                                                         const std::filesystem::path& side_files);
 

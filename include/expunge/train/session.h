@@ -12,8 +12,9 @@ namespace expunge {
 
 class Session {
  public:
-  /// Initialises MPI, sets the number of threads and who logs. Throws Error(usage) for a device this build lacks.
-  Session(const std::string& device, bool quiet);
+  /// Initialises MPI, sets the number of threads and who logs. A collective that makes no progress for `collective_timeout_s`
+  /// ends the job. Throws Error(usage) for a device this build lacks.
+  Session(const std::string& device, bool quiet, double collective_timeout_s = 1800);
 
   const Runtime& runtime() const { return runtime_; }
   int rank() const { return mpi_.rank(); }

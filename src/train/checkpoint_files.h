@@ -1,0 +1,75 @@
+// The files of a checkpoint and how they become live; no rank talks to another here.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "expunge/train/checkpoint.h"
+
+namespace expunge {
+
+struct ManifestFile {
+  std::string name;
+  std::uint64_t bytes;
+  std::uint32_t crc;
+};
+
+std::string step_name(std::int64_t step);
+std::string shard_name(std::int64_t rank, std::int64_t world);
+/// Where the checkpoint of a step is made.
+std::filesystem::path writing_folder(const std::filesystem::path& checkpoints, std::int64_t step);
+
+/// What the manifest says of a file as it lies on disk.
+ManifestFile describe_file(const std::filesystem::path& path);
+/// Throws Error(bad_input).
+std::vector<ManifestFile> read_manifest(const std::filesystem::path& folder);
+
+/// Visits what CheckpointInfo holds with the names of the root's attributes.
+template <typename Info, typename Visit>
+void for_each_attribute(Info& info, Visit visit) {
+  visit("step", info.step);
+  visit("total_steps", info.total_steps);
+  visit("global_batch", info.global_batch);
+  visit("samples", info.samples);
+  visit("world_size", info.world_size);
+  visit("seed", info.seed);
+  visit("dtype", info.dtype);
+  visit("gather", info.gather);
+  visit("model_sha256", info.model_sha256);
+  visit("tokens_sha256", info.tokens_sha256);
+  visit("config", info.config);
+  visit("version", info.version);
+  visit("libraries", info.libraries);
+  visit("host", info.host);
+  visit("written", info.written);
+  visit("job_id", info.job_id);
+  visit("restarts", info.restarts);
+  visit("labels_sha256", info.labels_sha256);
+}
+
+/// The three groups of a checkpoint and the shards that fill them.
+template <typename A>
+auto checkpoint_groups(const StateShards<A>& state) {
+  return std::vector<std::pair<std::string, const std::vector<std::span<A>>*>>{
+      {"parameters", &state.parameters}, {"exp_avg", &state.exp_avg}, {"exp_avg_sq", &state.exp_avg_sq}};
+}
+
+// Each throws Error(output).
+
+/// An empty folder.
+void make_folder(const std::filesystem::path& folder);
+/// This rank's shard file; ends without it when `give_up` says so.
+template <typename A>
+void write_shards(const std::filesystem::path& path, const StateShards<A>& state, const std::function<bool()>& give_up);
+/// The index, copies of `logs` and the manifest in the folder, to which every rank has written the shard file that `shards`
+/// describes.
+template <typename A>
+void complete_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const StateShards<A>& state,
+                         std::vector<ManifestFile> shards, const std::vector<std::filesystem::path>& logs);
+/// Makes the folder live under its step's name, then removes the oldest checkpoints beyond `keep` (0: keeps all).
+void publish_checkpoint(const std::filesystem::path& checkpoints, std::int64_t step, std::int64_t keep);
+
+}  // namespace expunge

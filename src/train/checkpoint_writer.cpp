@@ -1,0 +1,123 @@
+// The phases of a checkpoint.
+#include "train/checkpoint_writer.h"
+
+#include <fmt/format.h>
+
+#include "expunge/core/error.h"
+
+namespace expunge {
+
+namespace fs = std::filesystem;
+
+template <typename A>
+CheckpointWriter<A>::CheckpointWriter(const Runtime& runtime, fs::path checkpoints, std::int64_t keep,
+                                      std::vector<fs::path> logs, IoThread& io)
+    : runtime_(runtime), checkpoints_(std::move(checkpoints)), keep_(keep), logs_(std::move(logs)), io_(io) {}
+
+/// Runs `work` in the I/O thread; its failure is for the ranks to agree on.
+template <typename A>
+void CheckpointWriter<A>::in_background(std::function<void()> work) {
+  failure_.clear();
+  ready_ = false;
+  io_.enqueue([this, work = std::move(work)] {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      failure_ = fmt::format("rank {}: {}", runtime_.comm.rank(), error.what());
+    }
+    ready_ = true;
+  });
+}
+
+template <typename A>
+const StateShards<A>& CheckpointWriter<A>::copy_of(const StateShards<A>& state) {
+  const bool first = buffers_.empty();
+  copy_.units = state.units;
+  const std::vector<std::span<A>>* const from[] = {&state.parameters, &state.exp_avg, &state.exp_avg_sq};
+  std::vector<std::span<A>>* const to[] = {&copy_.parameters, &copy_.exp_avg, &copy_.exp_avg_sq};
+  for (std::size_t g = 0; g < std::size(from); ++g) {
+    for (std::size_t u = 0; u < state.units.size(); ++u) {
+      const std::span<A> shard = (*from[g])[u];
+      if (first) {
+        Buffer<A>& buffer = buffers_.emplace_back(Device{}, shard.size());
+        to[g]->push_back({buffer.data(), buffer.size()});
+      }
+      copy_bytes(runtime_.compute, (*to[g])[u].data(), shard.data(), shard.size_bytes());
+    }
+  }
+  runtime_.compute.synchronize();
+  return copy_;
+}
+
+template <typename A>
+void CheckpointWriter<A>::start(const CheckpointInfo& info, const StateShards<A>& state, bool copy) {
+  finish();
+  began_ = std::chrono::steady_clock::now();
+  const fs::path folder = writing_folder(checkpoints_, info.step);
+  on_root(runtime_, [&] {
+    make_folder(folder);
+    return std::string();
+  });
+  info_ = info;
+  state_ = copy ? copy_of(state) : state;
+  phase_ = Phase::writing;
+  in_background([this, shard = folder / shard_name(runtime_.comm.rank(), info.world_size)] {
+    write_shards(shard, state_, [this] { return io_.stopping(); });
+    written_ = describe_file(shard);
+  });
+}
+
+template <typename A>
+void CheckpointWriter<A>::advance(double busiest) {
+  if (phase_ == Phase::idle || busiest > 0) return;
+  if (const std::string failure = first_text(runtime_, failure_); !failure.empty()) give_up(failure);
+  if (phase_ == Phase::writing) return begin_publishing();
+  phase_ = Phase::idle;
+  seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+}
+
+/// Rank 0 learns of all files and goes on alone.
+template <typename A>
+void CheckpointWriter<A>::begin_publishing() {
+  const auto world = static_cast<std::size_t>(runtime_.comm.size()), rank = static_cast<std::size_t>(runtime_.comm.rank());
+  std::vector<double> bytes_and_crc(2 * world);
+  bytes_and_crc[2 * rank] = static_cast<double>(written_.bytes);
+  bytes_and_crc[2 * rank + 1] = written_.crc;
+  all_reduce(runtime_, bytes_and_crc, Reduce::sum);
+  phase_ = Phase::publishing;
+  if (rank != 0) return;
+  std::vector<ManifestFile> shards;
+  for (std::size_t r = 0; r < world; ++r)
+    shards.push_back({shard_name(static_cast<std::int64_t>(r), info_.world_size),
+                      static_cast<std::uint64_t>(bytes_and_crc[2 * r]), static_cast<std::uint32_t>(bytes_and_crc[2 * r + 1])});
+  in_background([this, shards = std::move(shards)] {
+    std::vector<fs::path> logs;
+    for (const fs::path& log : logs_)
+      if (fs::exists(log)) logs.push_back(log);
+    complete_checkpoint(writing_folder(checkpoints_, info_.step), info_, state_, shards, logs);
+    publish_checkpoint(checkpoints_, info_.step, keep_);
+  });
+}
+
+template <typename A>
+void CheckpointWriter<A>::finish() {
+  while (phase_ != Phase::idle) {
+    io_.wait();
+    advance(0);
+  }
+}
+
+template <typename A>
+void CheckpointWriter<A>::give_up(const std::string& reason) {
+  phase_ = Phase::idle;
+  std::error_code ignored;
+  if (runtime_.comm.rank() == 0) fs::remove_all(writing_folder(checkpoints_, info_.step), ignored);
+  fail(ExitCode::output, fmt::format("checkpoint of step {} was not written: {}; earlier checkpoints are whole: make space and "
+                                     "start again to resume from the newest",
+                                     info_.step, reason));
+}
+
+template class CheckpointWriter<float>;
+template class CheckpointWriter<double>;
+
+}  // namespace expunge

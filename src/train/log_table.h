@@ -1,0 +1,16 @@
+// Opening the tables of a run, metrics.h5 and evaluations.h5, whatever became of them.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "expunge/io/columns.h"
+
+namespace expunge {
+
+/// The table, or a new one. One that is damaged, or is missing where `checkpoint` has a copy, is replaced by that copy, with a
+/// warning; where there is no copy a damaged one is kept as NAME.damaged.
+Columns open_log_table(const std::filesystem::path& path, const std::vector<Columns::Column>& columns,
+                       const std::filesystem::path& checkpoint);
+
+}  // namespace expunge

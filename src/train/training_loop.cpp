@@ -1,0 +1,179 @@
+// Step, record, evaluate, save; until the last step, a condition, a signal or the time limit.
+#include "train/training_loop.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "expunge/core/process.h"
+#include "expunge/train/run_folder.h"
+
+namespace expunge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
+
+}  // namespace
+
+LateMaximum::~LateMaximum() {
+  try {
+    there_.wait();          // it writes to value_
+  } catch (const Error&) {  // a broken job ends by the error that is on its way already
+  }
+}
+
+double LateMaximum::exchange(double mine) {
+  there_.wait();
+  const double before = value_;
+  value_ = mine;
+  runtime_.comm.all_reduce(runtime_.communication, {&value_, 1}, Reduce::max);
+  there_ = runtime_.communication.record();
+  return before;
+}
+
+template <Element T>
+TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length, TrainedModel<T>& trained, Task<T> task,
+                              Monitor* monitor, CheckpointInfo& info, const std::filesystem::path& resumed,
+                              std::size_t model_bytes, IoThread& io)
+    : config_(config),
+      length_(length),
+      trained_(trained),
+      monitor_(monitor),
+      info_(info),
+      model_bytes_(model_bytes),
+      end_(config, state_bytes(trained.state)),
+      urgency_(trained.params.runtime()),
+      trainer_(config, trained.model, trained.optimizer, std::move(task)),
+      progress_(config.command, length.steps, trained.optimizer.steps, config.logging_steps),
+      io_(io),
+      writer_(trained.params.runtime(), RunFolder{config.output_dir}.checkpoints(), config.save_total_limit,
+              {RunFolder{config.output_dir}.metrics(), RunFolder{config.output_dir}.evaluations()}, io),
+      saved_(resumed.empty() ? -1 : trained.optimizer.steps) {
+  if (trained.params.runtime().comm.rank() == 0)
+    log_.emplace(config, trained.optimizer.steps, resumed,
+                 Provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts});
+}
+
+template <Element T>
+ExitCode TrainingLoop<T>::run() {
+  const Optimizer<T>& optimizer = trained_.optimizer;
+  double urgency = evaluate();  // a fresh run's model as it was given, or what an interrupted run still owes
+  while (urgency == 0 && optimizer.steps < info_.total_steps) {
+    const auto began = Clock::now();
+    const auto drop = [&](double seconds_left) {
+      urgency = urgency_.exchange(end_.within_step(seconds_left));
+      return EndInTime::at_once(urgency);
+    };
+    if (const std::optional<StepMetrics> metrics = trainer_.step(drop)) {
+      longest_step_ = std::max(longest_step_, seconds_since(began));
+      urgency = record(*metrics);
+    }
+    // An end before its time leaves the evaluation to the resumed run.
+    if (urgency == 0 || optimizer.steps == length_.steps) urgency = std::max(urgency, evaluate());
+    if (urgency == 0 && config_.save_steps > 0 && optimizer.steps % config_.save_steps == 0) {
+      trainer_.check_update();
+      save(optimizer.steps < info_.total_steps);
+    }
+  }
+  if (saved_ != optimizer.steps) {
+    if (urgency == 0) trainer_.check_update();
+    save(false);
+  }
+  finish_writing();
+  progress_.finish();
+  if (urgency == 0 || (optimizer.steps == info_.total_steps && !EndInTime::at_once(urgency))) return ExitCode::done;
+  log_early_end(urgency);
+  return ExitCode::interrupted;
+}
+
+/// The step's row of metrics and its line of the log, and the next phase of a checkpoint that is being written; returns how
+/// urgent it is to end.
+template <Element T>
+double TrainingLoop<T>::record(StepMetrics metrics) {
+  io_.rethrow();
+  const double to_finish = writer_.idle() ? 0 : end_.checkpoint_seconds();
+  std::array<double, 4> largest{static_cast<double>(peak_resident_bytes()), static_cast<double>(model_bytes_),
+                                end_.between_steps(longest_step_ + to_finish), writer_.busy()};
+  all_reduce(trained_.params.runtime(), largest, Reduce::max);
+  metrics.memory_bytes = static_cast<std::int64_t>(largest[0]);
+  metrics.model_state_bytes = static_cast<std::int64_t>(largest[1]);
+  if (log_) {
+    log_->add(metrics);
+    io_.enqueue([this] { log_->write(); });
+  }
+  const auto began = Clock::now();
+  if (!writer_.idle()) {
+    writer_.advance(largest[3]);
+    if (writer_.idle()) end_.checkpoint_took(writer_.seconds());
+  }
+  waited_ += seconds_since(began);
+  progress_.advance(fmt::format("loss {:.4f} | grad norm {:.3g} | lr {:.2e} | {:.0f} tokens/s", metrics.loss, metrics.grad_norm,
+                                metrics.learning_rate, metrics.tokens_per_second));
+  return largest[2];
+}
+
+/// The evaluation after this step, where one is due; its condition may end the run. Returns the urgency that cut it short.
+template <Element T>
+double TrainingLoop<T>::evaluate() {
+  const std::int64_t step = trained_.optimizer.steps;
+  if (!monitor_) return 0;
+  double urgency = 0;
+  const auto cut_short = [&] {
+    urgency = all_reduce(trained_.params.runtime(), end_.within_step(0), Reduce::max);
+    return EndInTime::at_once(urgency);
+  };
+  switch (monitor_->evaluate(trained_.model, step, step == length_.steps, cut_short)) {
+    case Monitor::Outcome::cut_short:
+      return urgency;
+    case Monitor::Outcome::stop:
+      info_.total_steps = step;
+      saved_ = -1;
+      log_info(fmt::format("step {}: {} holds; the run ends here", step, config_.stop_at));
+      return 0;
+    case Monitor::Outcome::go_on:
+      break;
+  }
+  return 0;
+}
+
+template <Element T>
+void TrainingLoop<T>::save(bool in_background) {
+  info_.step = saved_ = trained_.optimizer.steps;
+  info_.samples = length_.samples_after(info_.step);
+  info_.written = utc_now();
+  const auto began = Clock::now();
+  writer_.start(info_, trained_.state, in_background);
+  waited_ += seconds_since(began);
+  ++checkpoints_;
+}
+
+/// Waits for what is still on its way to disk.
+template <Element T>
+void TrainingLoop<T>::finish_writing() {
+  const double within = waited_, all = seconds_since(began_);
+  const auto began = Clock::now();
+  writer_.finish();
+  io_.wait();
+  if (config_.save_steps > 0 && checkpoints_ > 0)
+    log_info(fmt::format("{} checkpoints; training waited for them {:.2f} s, {:.2f} % of its time, and {:.2f} s for the last",
+                         checkpoints_, within, 100 * within / all, seconds_since(began)));
+}
+
+template <Element T>
+void TrainingLoop<T>::log_early_end(double urgency) const {
+  if (trained_.params.runtime().comm.rank() != 0) return;
+  const std::int64_t step = trained_.optimizer.steps;
+  log_warning(fmt::format("{}: the run ends after step {} of {}, with a checkpoint{}; the same command goes on from there",
+                          EndInTime::reason(urgency), step, info_.total_steps,
+                          EndInTime::at_once(urgency) ? ", and what it had begun is dropped" : ""));
+}
+
+template class TrainingLoop<float>;
+template class TrainingLoop<bf16>;
+template class TrainingLoop<double>;
+
+}  // namespace expunge

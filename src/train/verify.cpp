@@ -1,0 +1,201 @@
+// `expunge verify`: the hashes that a run or an exported model names, held against what lies on disk.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "expunge/core/error.h"
+#include "expunge/io/files.h"
+#include "expunge/io/hash.h"
+#include "expunge/io/hdf5.h"
+#include "expunge/io/json.h"
+#include "expunge/model/llama.h"
+#include "expunge/train/checkpoint.h"
+#include "expunge/train/commands.h"
+#include "expunge/train/model_source.h"
+#include "expunge/train/run_folder.h"
+#include "train/provenance.h"
+#include "train/resolved_config.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kJsonLimit = std::uint64_t{16} << 20;
+
+/// One line a finding, and their numbers.
+class Findings {
+ public:
+  void fine(const std::string& what) { add("ok", fine_, what); }
+  void missing(const std::string& what) { add("missing", missing_, what); }
+  void mismatch(const std::string& what) { add("MISMATCH", mismatches_, what); }
+  /// Compares, where there is something to compare with; `now` is empty for what is gone.
+  void compare(const std::string& what, const std::string& named, const std::string& now) {
+    if (now.empty())
+      missing(fmt::format("{}: cannot be read any more (SHA-256 was {})", what, named));
+    else if (now == named)
+      fine(fmt::format("{}: SHA-256 {}", what, named));
+    else
+      mismatch(fmt::format("{}: SHA-256 {}, was {}", what, now, named));
+  }
+  ExitCode conclude() const {
+    fmt::print("{} fine, {} missing, {} that do not match\n", fine_, missing_, mismatches_);
+    return mismatches_ > 0 ? ExitCode::mismatch : ExitCode::done;
+  }
+
+ private:
+  static void add(const char* kind, int& count, const std::string& what) {
+    fmt::print("{:<9} {}\n", kind, what);
+    ++count;
+  }
+  int fine_ = 0, missing_ = 0, mismatches_ = 0;
+};
+
+/// Hashes of what paths lead to, each worked out once; empty for what cannot be read.
+class Hashes {
+ public:
+  explicit Hashes(const Runtime& runtime) : runtime_(runtime) {}
+  const std::string& of_file(const fs::path& path) {
+    return remember("file " + path.string(), [&] { return sha256_file(path); });
+  }
+  const std::string& of_model(const fs::path& path) {
+    return remember("model " + path.string(), [&] {
+      // A config.json stands for the model of random weights that it describes.
+      if (fs::is_regular_file(path)) return sha256_file(path);
+      const ModelSource source = locate_model(runtime_, path);
+      return model_sha256(source, runtime_, llama_units(source.config, 1));
+    });
+  }
+
+ private:
+  const std::string& remember(const std::string& key, const std::function<std::string()>& hash) {
+    const auto [place, added] = known_.try_emplace(key);
+    try {
+      if (added) place->second = hash();
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::bad_input) throw;
+    }
+    return place->second;
+  }
+  const Runtime& runtime_;
+  std::map<std::string, std::string> known_;
+};
+
+std::string config_value(const std::string& config, const std::string& key) {
+  for (const ConfigEntry& entry : read_config_text(config, "config"))
+    if (entry.key == key) return entry.value;
+  return {};
+}
+
+class RunCheck {
+ public:
+  RunCheck(const Runtime& runtime, const fs::path& root) : runtime_(runtime), run_{root}, hashes_(runtime) {}
+
+  ExitCode verify() {
+    for (const fs::path& checkpoint : list_checkpoints(run_.checkpoints())) check_checkpoint(checkpoint);
+    if (newest_)
+      check_inputs();
+    else
+      findings_.missing(fmt::format("{}: no good checkpoint", run_.checkpoints().string()));
+    for (const fs::path& file : list_folder(run_.root))
+      if (file.extension() == ".h5") check_output(file);
+    return findings_.conclude();
+  }
+
+ private:
+  void check_checkpoint(const fs::path& checkpoint) {
+    try {
+      verify_checkpoint(runtime_, checkpoint);
+      const CheckpointInfo info = CheckpointReader(checkpoint).info();
+      manifests_[hashes_.of_file(checkpoint / "manifest.json")] = checkpoint.filename().string();
+      findings_.fine(fmt::format("{}: every file matches its CRC-32C", checkpoint.string()));
+      if (!newest_) newest_ = info;
+      if (info.model_sha256 != newest_->model_sha256 || info.tokens_sha256 != newest_->tokens_sha256)
+        findings_.mismatch(
+            fmt::format("{}: its model and tokens are not those of step {}", checkpoint.string(), newest_->step));
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  void check_inputs() {
+    const std::string& config = newest_->config;
+    std::string model = config_value(config, "model");
+    if (model.empty()) model = config_value(config, "init-config");
+    findings_.compare("the original model, " + model, newest_->model_sha256, hashes_.of_model(model));
+    const std::string tokens = config_value(config, "tokens");
+    findings_.compare("the token file, " + tokens, newest_->tokens_sha256, hashes_.of_file(tokens));
+    if (newest_->labels_sha256.empty()) return;
+    const std::string given = config_value(config, "labels");
+    const fs::path labels = given.empty() ? run_.labels() : fs::path(given);
+    findings_.compare("the labels, " + labels.string(), newest_->labels_sha256, hashes_.of_file(labels));
+  }
+
+  /// A file of results names the model and the texts that they are of; one that the run itself wrote, what the run began with.
+  void check_output(const fs::path& path) {
+    try {
+      const Hdf5File file = Hdf5File::open(path);
+      const auto text = [&](const char* name) {
+        return file.has_attribute("/", name) ? file.read_attribute<std::string>("/", name) : std::string();
+      };
+      const std::string name = path.filename().string(), model = text("model_sha256");
+      if (model.empty()) return findings_.missing(fmt::format("{}: names no hashes", path.string()));
+      if (text("model").empty()) {
+        if (!newest_) return;
+        findings_.compare(fmt::format("{}: the model that it names", name), model, newest_->model_sha256);
+        return findings_.compare(fmt::format("{}: the tokens that it names", name), text("tokens_sha256"),
+                                 newest_->tokens_sha256);
+      }
+      check_model(name, text("model"), model);
+      if (const std::string other = text("reference_model"); !other.empty())
+        check_model(name, other, text("reference_model_sha256"));
+      for (const auto& [input, hash] :
+           {std::pair{"tokens", "tokens_sha256"}, {"tasks", "tasks_sha256"}, {"fewshot_file", "fewshot_sha256"}})
+        if (const std::string other = text(input); !other.empty())
+          findings_.compare(fmt::format("{}: made with {}", name, other), text(hash), hashes_.of_file(other));
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  void check_model(const std::string& output, const std::string& model, const std::string& named) {
+    // Results may be of an earlier checkpoint of the run.
+    if (const auto known = manifests_.find(named); known != manifests_.end())
+      return findings_.fine(fmt::format("{}: made of {}", output, known->second));
+    findings_.compare(fmt::format("{}: made of {}", output, model), named, hashes_.of_model(model));
+  }
+
+  const Runtime& runtime_;
+  RunFolder run_;
+  Hashes hashes_;
+  Findings findings_;
+  std::map<std::string, std::string> manifests_;  // of good checkpoints: SHA-256 to name
+  std::optional<CheckpointInfo> newest_;          // of the newest good one
+};
+
+ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
+  const JsonObject made(parse_json_file(folder / kExportRecord, kJsonLimit), (folder / kExportRecord).string());
+  Hashes hashes(runtime);
+  Findings findings;
+  const JsonObject files(made.at("files"), made.where());
+  for (const auto& [name, unused] : files.value().items())
+    findings.compare((folder / name).string(), files.string(name), hashes.of_file(folder / name));
+  const std::string checkpoint = made.string("checkpoint");
+  findings.compare("the checkpoint, " + checkpoint, made.string("checkpoint_sha256"),
+                   hashes.of_file(fs::path(checkpoint) / "manifest.json"));
+  return findings.conclude();
+}
+
+}  // namespace
+
+ExitCode run_verify(Session& session, const fs::path& path) {
+  const RunFolder run{path};
+  if (fs::exists(path / kExportRecord)) return verify_export(session.runtime(), path);
+  if (fs::exists(run.config()) && fs::is_directory(run.checkpoints())) return RunCheck(session.runtime(), path).verify();
+  fail(ExitCode::bad_input, fmt::format("{}: neither a run folder nor a model folder of expunge export", path.string()));
+}
+
+}  // namespace expunge

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# A rank that is stopped, in training and in evaluation: the job ends by itself after --collective-timeout, with exit code 6 and
+# one message that names the rank. A rank that is killed ends the job within seconds.
+source "$(dirname "$0")/common.sh" "$1"
+make_inputs
+
+# start RANKS COMMAND...: in the background; log.txt.
+start() {
+  local n=$1
+  shift
+  mpirun -n "$n" --oversubscribe --bind-to none "$@" >log.txt 2>&1 &
+  job=$!
+}
+# pids: of the job's ranks, in their order.
+pids() { pgrep -P $job -x expunge; }
+# ends CODE SECONDS: the job returns CODE within SECONDS from now.
+ends() {
+  local code=0 began=$(date +%s%N)
+  wait $job || code=$?
+  elapsed=$((($(date +%s%N) - began) / 1000000))
+  [[ $code == "$1" ]] || { cat log.txt >&2; die "exit $code instead of $1"; }
+  ((elapsed < 1000 * $2)) || { cat log.txt >&2; die "ended after $elapsed ms"; }
+}
+one_message() {
+  grep -qE "$1" log.txt || { cat log.txt >&2; die "no '$1'"; }
+  [[ $(grep -c "expunge: error" log.txt) == 1 ]] || { cat log.txt >&2; die "more than one message"; }
+}
+wait_for() {
+  for _ in $(seq 1200); do
+    grep -q "$1" log.txt && return
+    sleep 0.05
+  done
+  cat log.txt >&2
+  die "no '$1' in 60 s"
+}
+run=("$expunge" "${train[@]}" --learning-rate 1e-3 --max-steps 100000 --collective-timeout 3)
+
+for stopped in 1 0; do
+  start 3 "${run[@]}" --output-dir "run$stopped"
+  wait_for "train 3/"
+  kill -STOP "$(pids | sed -n "$((stopped + 1))p")"
+  ends 6 30
+  one_message "error on rank [0-2] of 3: no progress in .* for [3-6] s .*: 1 of 3 ranks missing: rank $stopped \(host $(hostname)\)"
+  echo "rank $stopped stopped: exit code 6 after $elapsed ms"
+done
+
+start 2 "${run[@]}" --output-dir killed
+wait_for "train 3/"
+kill -9 "$(pids | tail -n 1)"
+ends 137 20
+echo "rank killed: exit code 137 after $elapsed ms"
+
+"$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/retain --global-batch-size 6 --max-steps 1 --quiet --output-dir model
+many=()
+for _ in $(seq 3000); do many+=(--split retain); done
+start 2 "$expunge" eval --model model --tokens tokens.h5 --domain papers "${many[@]}" --output eval.h5 --collective-timeout 2
+wait_for "papers/retain: "
+kill -STOP "$(pids | tail -n 1)"
+ends 6 30
+one_message "1 of 2 ranks missing: rank 1"
+[[ ! -e eval.h5 ]] || die "half an evaluation"
+echo "evaluation, rank 1 stopped: exit code 6 after $elapsed ms"
+echo passed

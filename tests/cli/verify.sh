@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# What outputs say of their making, and `expunge verify`: fine, missing, and one changed byte anywhere is found.
+source "$(dirname "$0")/common.sh" "$1"
+make_inputs
+"$expunge" "${train[@]}" --max-steps 1 --quiet --output-dir base
+"$expunge" export --checkpoint base --output-dir model --quiet
+unlearn=("$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method random_label --global-batch-size 6
+         --save-steps 1 --max-steps 2 --eval-steps 1 --output-dir run --quiet)
+SLURM_JOB_ID=41 "${unlearn[@]}"
+rm -r run/checkpoints/step-000002
+SLURM_JOB_ID=42 "${unlearn[@]}"
+"$expunge" eval --model run --tokens tokens.h5 --domain papers --output run/eval.h5 --quiet >/dev/null
+"$expunge" mia --model run --tokens tokens.h5 --domain papers --reference-model model --output run/mia.h5 --quiet >/dev/null
+"$expunge" export --checkpoint run --output-dir exported --quiet
+
+text() { h5dump -a "/$2" "$1" | sed -nE 's/^ *\(0\): "?([^"]*)"?$/\1/p' | head -n 1; }
+for file in run/metrics.h5 run/evaluations.h5 run/checkpoints/step-000002/checkpoint.h5; do
+  [[ $(text $file job_id) == 42 && $(text $file restarts) == 1 ]] || die "$file does not name its job"
+done
+[[ $(text run/labels.h5 job_id) == 41 ]] || die "labels.h5 does not name its job"
+for file in run/metrics.h5 run/evaluations.h5 run/labels.h5 run/eval.h5 run/mia.h5 run/checkpoints/step-000002/checkpoint.h5; do
+  for name in model_sha256 tokens_sha256 config version libraries host written; do
+    h5dump -a "/$name" $file | grep -q "(0):" || die "$file: no $name"
+  done
+  [[ $(text $file tokens_sha256) == "$(sha256sum tokens.h5 | cut -d ' ' -f 1)" ]] || die "$file: tokens_sha256"
+done
+[[ $(text run/metrics.h5 model_sha256) == "$(sha256sum model/model.safetensors | cut -d ' ' -f 1)" ]] || die "model_sha256"
+[[ $(text run/eval.h5 model_sha256) == "$(sha256sum run/checkpoints/step-000002/manifest.json | cut -d ' ' -f 1)" ]] || die "eval.h5"
+
+expect_exit 0 "^[0-9]+ fine, 0 missing, 0 that do not match" "$expunge" verify run
+grep -q "eval.h5: made of step-000002" out.txt || die "eval.h5 is not tied to its checkpoint"
+expect_exit 0 " 0 that do not match" "$expunge" verify exported
+expect_exit 3 "neither a run folder nor" "$expunge" verify texts
+
+# flipped FILE PATTERN FOLDER: one byte changed is found, and put right again.
+flipped() {
+  local at=$(($(stat -c %s "$1") / 2))
+  cp "$1" saved
+  printf "\\x$(printf %02x $((0x$(od -An -tx1 -j $at -N 1 "$1" | tr -d ' ') ^ 1)))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+  expect_exit 7 "$2" "$expunge" verify "$3"
+  cp saved "$1"
+}
+flipped tokens.h5 "MISMATCH +the token file" run
+flipped model/model.safetensors "MISMATCH +the original model" run
+flipped run/labels.h5 "MISMATCH +the labels" run
+flipped run/checkpoints/step-000001/shard-00000-of-00001.h5 "MISMATCH .*step-000001.*shard-00000-of-00001.h5 does not match" run
+flipped exported/model.safetensors "MISMATCH +exported/model.safetensors" exported
+rm -r run/checkpoints/step-000001/shard-00000-of-00001.h5
+expect_exit 7 "MISMATCH .*shard-00000-of-00001.h5 is missing" "$expunge" verify run
+rm -r run/checkpoints/step-000001
+mv tokens.h5 elsewhere.h5
+expect_exit 0 "missing +the token file" "$expunge" verify run
+mv elsewhere.h5 tokens.h5
+# Figures of a model that is not the run's any more.
+"$expunge" eval --model base --tokens tokens.h5 --domain papers --output run/eval.h5 --overwrite --quiet >/dev/null
+"$expunge" "${train[@]}" --max-steps 2 --quiet --output-dir base --overwrite-output-dir
+expect_exit 7 "MISMATCH +eval.h5: made of .*/base" "$expunge" verify run
+echo passed
