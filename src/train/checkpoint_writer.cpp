@@ -42,7 +42,7 @@ const StateShards<A>& CheckpointWriter<A>::copy_of(const StateShards<A>& state) 
         Buffer<A>& buffer = buffers_.emplace_back(Device{}, shard.size());
         to[g]->push_back({buffer.data(), buffer.size()});
       }
-      copy_bytes(runtime_.compute, (*to[g])[u].data(), shard.data(), shard.size_bytes());
+      copy_to_host(runtime_.compute, (*to[g])[u].data(), shard.data(), shard.size_bytes());
     }
   }
   runtime_.compute.synchronize();
@@ -59,7 +59,8 @@ void CheckpointWriter<A>::start(const CheckpointInfo& info, const StateShards<A>
     return std::string();
   });
   info_ = info;
-  state_ = copy ? copy_of(state) : state;
+  const bool on_host = runtime_.device.type == DeviceType::cpu;
+  state_ = copy || !on_host ? copy_of(state) : state;
   phase_ = Phase::writing;
   in_background([this, shard = folder / shard_name(runtime_.comm.rank(), info.world_size)] {
     write_shards(shard, state_, [this] { return io_.stopping(); });

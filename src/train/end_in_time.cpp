@@ -25,7 +25,7 @@ bool EndInTime::fits(double seconds) const {
 }
 
 double EndInTime::within_step(double seconds_left) const {
-  if (!fits(seconds_left)) return kAtOnce + kTimeLimit;
+  if (!fits(0)) return kAtOnce + kTimeLimit;
   const int signal = InterruptSignals::received();
   return signal + (InterruptSignals::seconds_since() + (signal == 0 ? 0 : seconds_left) > grace_ ? kAtOnce : 0);
 }

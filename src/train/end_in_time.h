@@ -15,7 +15,8 @@ class EndInTime {
   /// Until a checkpoint has been written, one is expected to take as long as `state_bytes` on a common disk.
   EndInTime(const TrainConfig& config, std::size_t state_bytes);
 
-  /// Within a step that takes `seconds_left` more. A signal leaves it the grace; the time limit, what a checkpoint leaves.
+  /// Within a step that takes `seconds_left` more. After a signal it is dropped when it does not end within the grace; for the
+  /// time limit, which nobody is waiting for, when only the time for a checkpoint is left.
   double within_step(double seconds_left) const;
   /// Between steps, before one that takes `seconds`.
   double between_steps(double seconds) const;

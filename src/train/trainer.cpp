@@ -129,7 +129,8 @@ bool Trainer<T>::uses_reference(Role role) const {
 
 template <Element T>
 double Trainer<T>::seconds_left(std::size_t round, std::size_t rounds, double since_start) const {
-  const double each = round > 0 ? since_start / static_cast<double>(round) : micro_batch_seconds_;
+  // The first micro-batch of a run touches fresh memory and says little of the others.
+  const double each = round > 1 ? (since_start - first_seconds_) / static_cast<double>(round - 1) : micro_batch_seconds_;
   return each * static_cast<double>(rounds - round) + update_seconds_;
 }
 
@@ -147,6 +148,7 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
   Sums sums;
   const auto& mine = plan[static_cast<std::size_t>(runtime.comm.rank())];
   for (std::size_t round = 0; round < mine.size(); ++round) {
+    if (round == 1) first_seconds_ = seconds();
     if (drop && drop(seconds_left(round, mine.size(), seconds()))) {
       params.finish_gradients();  // reductions under way read what goes out of scope
       return std::nullopt;

@@ -86,6 +86,7 @@ class Trainer {
   RunLength length_;
   std::int64_t warmup_;
   double micro_batch_seconds_ = 0, update_seconds_ = 0;  // of the last step: a micro-batch, and what follows the last one
+  double first_seconds_ = 0;                             // of this step's first micro-batch
 };
 
 }  // namespace expunge
