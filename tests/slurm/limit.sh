@@ -21,4 +21,5 @@ expect_restart() { # JOB LOG SIGNAL
 expect_restart "$stopped" logs/limit.log TERM
 expect_restart "$signalled" logs/signal.log USR1
 scancel "$stopped" "$signalled"
+within 60 all_idle 2 || die "the nodes are not free"
 echo passed
