@@ -5,7 +5,7 @@ while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(S
 slurm=$root/slurm
 
 if command -v shellcheck >/dev/null; then
-  (cd "$slurm" && shellcheck --external-sources -- *.sh *.sbatch env.example) || die "shellcheck"
+  shellcheck "$slurm"/*.sh "$slurm"/*.sbatch "$slurm/env.example" || die "shellcheck"
 else
   echo "shellcheck is not installed: the scripts are not checked by it"
 fi
