@@ -50,7 +50,9 @@ InterruptSignals::InterruptSignals() {
   for (const int number : kSignals) sigaction(number, &action, nullptr);
 }
 
-InterruptSignals::~InterruptSignals() { restore_defaults(); }
+InterruptSignals::~InterruptSignals() {
+  if (noted == 0) restore_defaults();
+}
 
 int InterruptSignals::received() { return noted; }
 

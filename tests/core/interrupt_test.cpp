@@ -1,0 +1,45 @@
+// Signals that ask a run to end: when the second one has its default effect.
+#include "expunge/core/interrupt.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+namespace expunge {
+namespace {
+
+constexpr int kInterrupted = 75;
+
+// A run that is interrupted, ends in order, and is signalled again on its way out.
+[[noreturn]] void signalled_again_after(std::chrono::milliseconds pause) {
+  {
+    const InterruptSignals signals;
+    raise(SIGTERM);
+  }
+  std::this_thread::sleep_for(pause);
+  raise(SIGTERM);
+  std::exit(kInterrupted);
+}
+
+TEST(InterruptSignalsDeathTest, TheSecondDeliveryOfARequestDoesNotKillARunThatHasEnded) {
+  EXPECT_EXIT(signalled_again_after(std::chrono::milliseconds(0)), testing::ExitedWithCode(kInterrupted), "");
+}
+
+TEST(InterruptSignalsDeathTest, ALaterSignalEndsTheProcessAtOnce) {
+  EXPECT_EXIT(signalled_again_after(std::chrono::milliseconds(1100)), testing::KilledBySignal(SIGTERM), "");
+}
+
+TEST(InterruptSignalsDeathTest, WithoutARequestTheDefaultsComeBack) {
+  EXPECT_EXIT(
+      {
+        { const InterruptSignals signals; }
+        raise(SIGTERM);
+      },
+      testing::KilledBySignal(SIGTERM), "");
+}
+
+}  // namespace
+}  // namespace expunge
