@@ -61,7 +61,8 @@ bool holds_attacks(const std::filesystem::path& path) { return Hdf5File::open(pa
 
 ReportAttacks read_attacks(const std::filesystem::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  ReportAttacks result{path, {}, {}};
+  ReportAttacks result{path, {}, {}, {}};
+  if (file.has_attribute("/", "model")) result.model = file.read_attribute<std::string>("/", "model");
   if (file.has_attribute("/", "model_sha256")) result.model_sha256 = file.read_attribute<std::string>("/", "model_sha256");
   if (file.exists("/results"))
     for (const std::string& name : file.children("/results")) result.attacks.push_back(read_attack(file, name));

@@ -16,7 +16,7 @@ struct ReportAttack {
 
 struct ReportAttacks {
   std::filesystem::path path;
-  std::string model_sha256;  ///< empty where the file does not say
+  std::string model, model_sha256;  ///< empty where the file does not say
   std::vector<ReportAttack> attacks;
 
   /// The attack that tells members and non-members apart best: largest |AUC - 1/2|. At least one attack.

@@ -129,9 +129,26 @@ void read_counts(ReportRun& run) {
   if (tokens.has(split)) run.forget_counts = tokens.counts(split);
 }
 
+/// Whether an evaluation of this run's model is of a state that is gone: the run was started afresh or went on since.
+bool is_outdated(const ReportRun& run, const std::string& model, const std::string& model_sha256) {
+  if (model.empty() || model_sha256.empty()) return false;
+  const fs::path place = fs::weakly_canonical(model).lexically_relative(fs::weakly_canonical(run.folder));
+  if (place != "." && *place.begin() != "checkpoints") return false;
+  return std::ranges::none_of(list_checkpoints(RunFolder{run.folder}.checkpoints()), [&](const fs::path& checkpoint) {
+    const fs::path manifest = checkpoint / "manifest.json";
+    return fs::exists(manifest) && sha256_file(manifest) == model_sha256;
+  });
+}
+
 void read_evaluations(ReportRun& run) {
   const auto read = [&](const char* name, auto& place, auto reader) {
-    if (fs::exists(run.folder / name)) place = reader(run.folder / name);
+    if (!fs::exists(run.folder / name)) return;
+    place = reader(run.folder / name);
+    if (!is_outdated(run, place->model, place->model_sha256)) return;
+    place.reset();
+    run.notes.push_back(
+        fmt::format("{} is about a state of this run that is gone, and is left out: make it anew with --overwrite.",
+                    (run.folder / name).string()));
   };
   read("eval-before.h5", run.before, read_report_evaluation);
   read("mia-before.h5", run.attacks_before, read_attacks);

@@ -14,7 +14,8 @@ bool holds_tasks(const std::filesystem::path& path) { return Hdf5File::open(path
 
 ReportTasks read_tasks(const std::filesystem::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  ReportTasks result{path, file.read_attribute<std::string>("/", "model_sha256"), {}};
+  ReportTasks result{
+      path, file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"), {}};
   for (const std::string& name : file.children("/")) {
     const auto figure = [&, group = "/" + name](const char* attribute) {
       return file.has_attribute(group, attribute) ? file.read_attribute<double>(group, attribute)

@@ -16,7 +16,7 @@ struct ReportTask {
 
 struct ReportTasks {
   std::filesystem::path path;
-  std::string model_sha256;
+  std::string model, model_sha256;
   std::vector<ReportTask> tasks;
 };
 

@@ -92,7 +92,7 @@ TEST_F(Tokenize, LeavesNothingBehindAnError) {
   folder_.write("t.h5", "precious");
   EXPECT_THAT(error_of(ExitCode::output, [&] { tokenize(options_); }), HasSubstr("exists already"));
   options_.output = folder_ / "none/t.h5";
-  EXPECT_THAT(error_of(ExitCode::output, [&] { tokenize(options_); }), HasSubstr("No such file or directory"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { tokenize(options_); }), HasSubstr("there is no folder"));
 }
 
 TEST_F(Tokenize, AFullDisk) {

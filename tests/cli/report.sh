@@ -84,6 +84,13 @@ expect_exit 0 "gnuplot-nox" env PATH=/nonexistent "$expunge" report second --bef
 "${report[@]}" bare --before before.h5 --after second/eval.h5 --output one.html --title 'A & B'
 grep -q '<title>A &amp; B</title>' one.html || die "title"
 
+# What was measured before a run began afresh is not about the run.
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --output-dir afresh
+"$expunge" eval --model afresh --tokens tokens.h5 --domain papers --output afresh/eval.h5 "${quiet[@]}" >/dev/null
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --output-dir afresh --overwrite-output-dir --learning-rate 1e-5
+"${report[@]}" afresh --output afresh.html
+grep -q "afresh/eval.h5 is about a state of this run that is gone" afresh.md || die "an outdated evaluation was taken for the run's"
+
 # Names that would be markup.
 evil='<img src=x onerror=alert(1)>&"|`id`'
 mkdir -p "evil/$evil" && cp texts/papers/*.jsonl "evil/$evil/"
