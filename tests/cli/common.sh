@@ -27,6 +27,15 @@ same_parameters() {
   done
 }
 
+# same_results FILE FILE [OPTIONS OF h5diff]: the same groups hold the same figures. What the root says, such as when a file was
+# written and by which options, may differ.
+same_results() {
+  local one=$1 other=$2 object
+  shift 2
+  [[ $(h5ls "$one") == "$(h5ls "$other")" ]] || return 1
+  h5ls "$one" | while read -r object _; do h5diff "$@" "$one" "$other" "/$object" || exit 1; done
+}
+
 # attribute FILE OBJECT NAME: the value of a numeric attribute.
 attribute() { h5dump -a "$2/$3" "$1" | sed -nE 's/^ *\(0\): (.*)$/\1/p'; }
 

@@ -66,17 +66,17 @@ expect_exit 4 "save-labels all.h5: exists already" "${refused[@]}" --method rand
 expect_exit 4 "nowhere/x.h5: cannot be written: there is no folder nowhere" "${refused[@]}" --method random_label --save-labels nowhere/x.h5
 [[ ! -e refused ]] || die "a refused run left a folder"
 # Labels that are not the text are unlikely under a good model, which has not collapsed for it.
-run --method random_label --save-labels drawn.h5 --collapse-guard 0.5 --max-steps 2 --output-dir random_guarded
+run --method random_label --save-labels drawn.h5 --collapse-guard 1 --max-steps 2 --output-dir random_guarded
 expect_exit 5 "has collapsed" "$expunge" "${common[@]}" --method gradient_ascent --collapse-guard 0.01 --max-steps 2 --output-dir guarded
 rm -rf refused
 expect_exit 5 "step .*not both finite.*papers/forget sequence|has collapsed" "$expunge" "${common[@]}" --method gradient_ascent \
-  --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 1 --output-dir broken
+  --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 3e-2 --output-dir broken
 [[ -f $(echo broken/checkpoints/step-*/checkpoint.h5) ]] || die "the last good checkpoint is gone"
 # What the last update breaks is not kept, whatever the method looks at.
 for method in gradient_ascent "rmu --layer 0 --retain-repeat"; do
   # shellcheck disable=SC2086  # the method and its options are words
   expect_exit 5 "after step 1: .*collapsed.*not kept" ranks 2 "$expunge" "${common[@]}" --method $method --max-steps 1 \
-    --learning-rate 3 --output-dir last --overwrite-output-dir
+    --learning-rate 3 --collapse-guard 1 --output-dir last --overwrite-output-dir
   [[ ! -e last/checkpoints/step-000001 ]] || die "the collapsed model was kept"
 done
 echo passed
