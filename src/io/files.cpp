@@ -109,6 +109,8 @@ void check_writable(const fs::path& path) {
   };
   std::error_code error;
   if (fs::is_directory(path, error)) refuse("it is a folder");
+  // The rename that ends a write would put a file in the place of a device or a pipe.
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error)) refuse("it is not a regular file");
   if (!fs::exists(folder, error)) refuse(fmt::format("there is no folder {}", folder.string()));
   if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(fmt::format("in {}: {}", folder.string(), reason(errno)));
 }

@@ -65,5 +65,16 @@ TEST(Files, AFullDiskKeepsTheOldFile) {
   EXPECT_THAT(folder.names(), ElementsAre("a"));
 }
 
+TEST(Files, OnlyARegularFileMayBeReplaced) {
+  const TemporaryFolder folder;
+  folder.write("old", "x");
+  EXPECT_NO_THROW(check_writable(folder / "old"));
+  EXPECT_NO_THROW(check_writable(folder / "new"));
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "pipe"); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "."); }), HasSubstr("it is a folder"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "none/x"); }), HasSubstr("there is no folder"));
+}
+
 }  // namespace
 }  // namespace expunge

@@ -79,6 +79,7 @@ TEST(ReportAttacks, TheStrongestIsFarthestFromGuessingEitherWay) {
   const ReportAttacks attacks{
       "",
       "",
+      "",
       {attack("min_k_30", 0.6), attack("min_k_40", 0.3), attack("min_k_plus_plus_20", 0.55), attack("loss", std::nan(""))}};
   EXPECT_EQ(attacks.strongest().name, "min_k_40");
   std::vector<std::string> names;

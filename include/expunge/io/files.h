@@ -38,7 +38,8 @@ class PendingFile {
   std::filesystem::path path_, temporary_;
 };
 
-/// Throws Error(output) where no file could be made at `path`: its folder is missing or not writable, or it is a folder itself.
+/// Throws Error(output) where no file could be made at `path`: its folder is missing or not writable, or it is there and not
+/// a regular file.
 /// For outputs that come after long work; nothing is touched.
 void check_writable(const std::filesystem::path& path);
 
