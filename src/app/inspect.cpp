@@ -66,7 +66,7 @@ void show_checkpoint(const fs::path& folder) {
   const CheckpointReader reader(folder);
   fmt::print("checkpoint\n");
   show_info(reader.info());
-  const Hdf5File file = Hdf5File::open(folder / "checkpoint.h5");
+  const Hdf5File file = Hdf5File::open_index(folder / "checkpoint.h5");
   for (const char* group : {"/parameters", "/exp_avg", "/exp_avg_sq"}) show_objects(file, group);
   fmt::print("options\n{}", reader.info().config);
 }

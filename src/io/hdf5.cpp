@@ -40,6 +40,29 @@ std::string type_name(hid_t type) {
   }
 }
 
+void check_type(const Place& place, hid_t stored, hid_t expected) {
+  const std::string name = type_name(expected);
+  if (type_name(stored) != name) place.bad(fmt::format("expected {}, found {}", name, type_name(stored)));
+  const Handle swapped(H5Tcopy(expected), H5Tclose);
+  H5Tset_order(swapped.get(), H5T_ORDER_BE);
+  if (H5Tequal(stored, expected) <= 0 && H5Tequal(stored, swapped.get()) <= 0)
+    place.bad(fmt::format("expected {}, found an unusual one", name));
+}
+
+bool exists(hid_t file, const Place& place) {
+  if (place.object == "/") return true;
+  // H5Lexists wants every group on the way to exist.
+  for (std::size_t end = place.object.find('/', 1);; end = place.object.find('/', end + 1)) {
+    const std::string name = place.object.substr(0, end);
+    if (H5Lexists(file, name.c_str(), H5P_DEFAULT) <= 0) return false;
+    H5L_info_t link;
+    place.read(H5Lget_info(file, name.c_str(), &link, H5P_DEFAULT) >= 0, "read the link");
+    if (link.type != H5L_TYPE_HARD && link.type != H5L_TYPE_SOFT)
+      Place{place.file, name}.bad("it is a link into another file, which is not followed");
+    if (end == std::string::npos) return true;
+  }
+}
+
 Handle with_parents() {
   Handle properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(properties.get(), 1);
@@ -57,9 +80,11 @@ static_assert(std::same_as<hid_t, std::int64_t>);
 /// Starts the library before main(), so before MPI: a library that finds MPI running cleans up inside MPI_Finalize. That
 /// clean-up, like the one at exit, crashes when a file could not be written to its end, and would hide the exit code. Every
 /// file is closed by its owner, so neither is missed. Its own messages are silenced; Place folds them into errors.
+/// No file may make it load a plugin or follow a link into another file.
 const bool kLibraryStarted = [] {
   H5dont_atexit();
-  return H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+  return H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0 && H5PLset_loading_state(0) >= 0 &&
+         H5Lunregister(H5L_TYPE_EXTERNAL) >= 0;
 }();
 
 Handle text_type() {
@@ -88,22 +113,31 @@ std::string read_text(const Place& place, hid_t attribute, hid_t stored) {
 
 Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode) {
   check(kLibraryStarted, "the HDF5 library starts");
-  const bool fresh = mode == Mode::create;
-  const hid_t id = fresh ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT)
-                         : H5Fopen(path.c_str(), mode == Mode::read ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
+  const bool fresh = mode == Mode::create, reads = mode == Mode::read || mode == Mode::read_index;
+  std::error_code missing;
+  const std::filesystem::file_status status = std::filesystem::status(path, missing);
+  // A named pipe would wait for a writer.
+  const bool other = !fresh && std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+  const hid_t id = other   ? H5I_INVALID_HID
+                   : fresh ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT)
+                           : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
   if (id < 0) {
-    const std::string why = std::filesystem::is_directory(path) ? "it is a folder" : library_reason();
-    fail(mode == Mode::read ? ExitCode::bad_input : ExitCode::output,
+    const std::string why = std::filesystem::is_directory(status) ? "it is a folder"
+                            : other                               ? "it is not a regular file"
+                                                                  : library_reason();
+    fail(reads ? ExitCode::bad_input : ExitCode::output,
          fmt::format("cannot {} {} as an HDF5 file: {}", fresh ? "create" : "open", path.string(), why));
   }
-  return Hdf5File(path, id);
+  return Hdf5File(path, id, mode == Mode::read_index);
 }
 
 Hdf5File Hdf5File::create(const std::filesystem::path& path) { return open(path, Mode::create); }
 Hdf5File Hdf5File::open(const std::filesystem::path& path) { return open(path, Mode::read); }
+Hdf5File Hdf5File::open_index(const std::filesystem::path& path) { return open(path, Mode::read_index); }
 Hdf5File Hdf5File::open_for_update(const std::filesystem::path& path) { return open(path, Mode::update); }
 
-Hdf5File::Hdf5File(Hdf5File&& other) noexcept : path_(std::move(other.path_)), id_(std::exchange(other.id_, H5I_INVALID_HID)) {}
+Hdf5File::Hdf5File(Hdf5File&& other) noexcept
+    : path_(std::move(other.path_)), id_(std::exchange(other.id_, H5I_INVALID_HID)), index_(other.index_) {}
 
 Hdf5File::~Hdf5File() {
   if (id_ >= 0) H5Fclose(id_);
@@ -120,14 +154,7 @@ void Hdf5File::close() {
   Place{path_, root}.written(H5Fclose(std::exchange(id_, H5I_INVALID_HID)) >= 0, "close");
 }
 
-bool Hdf5File::exists(const std::string& object) const {
-  if (object == "/") return true;
-  // H5Lexists wants every group on the way to exist.
-  for (std::size_t end = object.find('/', 1);; end = object.find('/', end + 1)) {
-    if (H5Lexists(id_, object.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
-    if (end == std::string::npos) return true;
-  }
-}
+bool Hdf5File::exists(const std::string& object) const { return hdf5::exists(id_, {path_, object}); }
 
 bool Hdf5File::is_group(const std::string& object) const {
   if (!exists(object)) return false;
@@ -137,7 +164,7 @@ bool Hdf5File::is_group(const std::string& object) const {
 
 std::vector<std::string> Hdf5File::children(const std::string& group) const {
   const Place place{path_, group};
-  const Handle handle(H5Gopen2(id_, group.c_str(), H5P_DEFAULT), H5Gclose);
+  const Handle handle(exists(group) ? H5Gopen2(id_, group.c_str(), H5P_DEFAULT) : H5I_INVALID_HID, H5Gclose);
   if (!handle) place.bad("there is no such group");
   std::vector<std::string> names;
   const auto add = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
@@ -191,7 +218,7 @@ T Hdf5File::read_attribute(const std::string& object, const std::string& name) c
   if constexpr (std::same_as<T, std::string>) {
     return read_text(place, attribute.get(), type.get());
   } else {
-    check_type<T>(place, type.get());
+    check_type(place, type.get(), type_of<T>());
     T value{};
     place.read(H5Aread(attribute.get(), type_of<T>(), &value) >= 0, "read the attribute");
     return value;

@@ -15,9 +15,60 @@ namespace {
 
 using namespace hdf5;
 
-Handle open_dataset(hid_t file, const Place& place) {
-  Handle dataset(H5Dopen2(file, place.object.c_str(), H5P_DEFAULT), H5Dclose);
+/// A dataset that a virtual one shows.
+struct Source {
+  std::string file, dataset;
+  std::uint64_t last;   ///< the last element that is shown
+  std::uint64_t count;  ///< elements that are shown
+};
+
+/// A text that the library gives where there is room for it, and its length otherwise.
+template <typename Get>
+std::string text_of(const Place& place, const Get& get) {
+  const auto length = get(nullptr, std::size_t{0});
+  place.read(length >= 0, "read the name of a source");
+  std::string text(static_cast<std::size_t>(length), '\0');
+  place.read(get(text.data(), text.size() + 1) == length, "read the name of a source");
+  return text;
+}
+
+/// The sources that a virtual dataset names. They lie beside its file: HDF5 would look elsewhere too, take % for a pattern and
+/// "." for the file itself.
+std::vector<Source> sources_of(const Place& place, hid_t properties) {
+  std::size_t maps = 0;
+  place.read(H5Pget_virtual_count(properties, &maps) >= 0, "read the list of sources");
+  std::vector<Source> sources;
+  for (std::size_t i = 0; i < maps; ++i) {
+    const auto file = [&](char* name, std::size_t size) { return H5Pget_virtual_filename(properties, i, name, size); };
+    const auto dataset = [&](char* name, std::size_t size) { return H5Pget_virtual_dsetname(properties, i, name, size); };
+    Source source{text_of(place, file), text_of(place, dataset), 0, 0};
+    if (source.file.find_first_of("/%") != std::string::npos || source.file == "." || source.file == "..")
+      place.bad(fmt::format("its source {} is not the name of a file in the same folder", source.file));
+    const Handle shown(H5Pget_virtual_vspace(properties, i), H5Sclose);
+    const Handle taken(H5Pget_virtual_srcspace(properties, i), H5Sclose);
+    std::array<hsize_t, H5S_MAX_RANK> low{}, high{};
+    place.read(shown && taken && H5Sget_simple_extent_ndims(taken.get()) == 1, "read the range of a source");
+    const hssize_t count = H5Sget_select_npoints(shown.get());
+    if (count < 0 || H5Sget_select_npoints(taken.get()) < 0) place.bad("it shows a range without an end");
+    place.read(H5Sget_select_bounds(taken.get(), low.data(), high.data()) >= 0, "read the range of a source");
+    source.last = high[0];
+    source.count = static_cast<std::uint64_t>(count);
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+/// Opens a dataset whose data lie in the file itself or, in an index, beside it, before anything makes the library open another
+/// file: asking for the shape of a virtual dataset may do so.
+Handle open_dataset(hid_t file, const Place& place, bool index) {
+  Handle dataset(exists(file, place) ? H5Dopen2(file, place.object.c_str(), H5P_DEFAULT) : H5I_INVALID_HID, H5Dclose);
   if (!dataset) place.bad("there is no such dataset");
+  const Handle properties(H5Dget_create_plist(dataset.get()), H5Pclose);
+  place.read(bool(properties), "read how it is stored");
+  if (H5Pget_external_count(properties.get()) != 0) place.bad("its data lie in another file, which is not read");
+  if (H5Pget_layout(properties.get()) != H5D_VIRTUAL) return dataset;
+  if (!index) place.bad("it is a virtual dataset, which shows data of other files; expected one with data of its own");
+  (void)sources_of(place, properties.get());
   return dataset;
 }
 
@@ -99,59 +150,80 @@ void create_object(hid_t file, const Place& place, hid_t space, hid_t properties
 
 const Hdf5File& Hdf5File::source(const std::string& file) const {
   std::unique_ptr<Hdf5File>& opened = sources_[file];
-  // An absolute name replaces the folder.
   if (!opened) opened = std::make_unique<Hdf5File>(open(path_.parent_path() / file));
   return *opened;
 }
 
 /// Throws unless every source of a virtual dataset is there and large enough, and together they cover `expected` elements.
+template <Hdf5Element T>
 void Hdf5File::check_sources(const std::string& dataset, std::int64_t properties, std::uint64_t expected) const {
   const Place place{path_, dataset};
-  std::size_t maps = 0;
-  place.read(H5Pget_virtual_count(properties, &maps) >= 0, "read the list of sources");
-  std::map<std::pair<std::string, std::string>, std::uint64_t> needed;  // (file, dataset) -> elements
+  std::map<std::pair<std::string, std::string>, std::uint64_t> needed;  // (file, dataset) -> last element
   std::uint64_t covered = 0;
-  for (std::size_t i = 0; i < maps; ++i) {
-    std::array<char, 4096> file{}, name{};
-    const Handle shown(H5Pget_virtual_vspace(properties, i), H5Sclose);
-    const Handle taken(H5Pget_virtual_srcspace(properties, i), H5Sclose);
-    std::array<hsize_t, H5S_MAX_RANK> low{}, high{};
-    place.read(H5Pget_virtual_filename(properties, i, file.data(), file.size()) >= 0 &&
-                   H5Pget_virtual_dsetname(properties, i, name.data(), name.size()) >= 0 && shown && taken &&
-                   H5Sget_simple_extent_ndims(taken.get()) == 1 &&
-                   H5Sget_select_bounds(taken.get(), low.data(), high.data()) >= 0,
-               "read the range of a source");
-    covered += static_cast<std::uint64_t>(H5Sget_select_npoints(shown.get()));
-    std::uint64_t& size = needed[{file.data(), name.data()}];
-    size = std::max<std::uint64_t>(size, high[0] + 1);
+  for (const Source& each : sources_of(place, properties)) {
+    if (each.count > expected - covered) place.bad(fmt::format("its sources hold more than {} elements", expected));
+    covered += each.count;
+    std::uint64_t& last = needed[{each.file, each.dataset}];
+    last = std::max(last, each.last);
   }
   if (covered != expected) place.bad(fmt::format("its sources hold {} of {} elements", covered, expected));
-  for (const auto& [key, size] : needed) {
-    const std::vector<std::uint64_t> found = source(key.first).shape(key.second);
-    if (found.size() != 1 || found[0] < size) {
-      place.bad(
-          fmt::format("its source {}: {} has shape ({}), expected ({})", key.first, key.second, fmt::join(found, ", "), size));
-    }
+  for (const auto& [key, last] : needed) {
+    const Hdf5File& file = source(key.first);
+    const Place there{file.path_, key.second};
+    const Handle handle = open_dataset(file.id_, there, false);
+    const std::vector<hsize_t> found = shape_of(there, handle.get());
+    if (found.size() != 1 || found[0] <= last)
+      place.bad(fmt::format("its source {}: {} has shape ({}), expected ({})", key.first, key.second, fmt::join(found, ", "),
+                            last + 1));
+    file.check_storage<T>(key.second, handle.get());
   }
+}
+
+/// Throws unless a dataset that is not virtual holds what its shape claims, in a form that may be read.
+template <Hdf5Element T>
+void Hdf5File::check_storage(const std::string& dataset, std::int64_t handle) const {
+  constexpr std::uint64_t kBestCompression = 1100;  // deflate reaches 1032
+  const Place place{path_, dataset};
+  const Handle type(H5Dget_type(handle), H5Tclose);
+  check_type(place, type.get(), type_of<T>());
+  const std::vector<hsize_t> dims = shape_of(place, handle);
+  const Handle properties(H5Dget_create_plist(handle), H5Pclose);
+  const H5D_layout_t layout = H5Pget_layout(properties.get());
+  for (int i = 0; i < H5Pget_nfilters(properties.get()); ++i) {
+    unsigned flags = 0, config = 0;
+    std::size_t parameters = 0;
+    const H5Z_filter_t filter =
+        H5Pget_filter2(properties.get(), static_cast<unsigned>(i), &flags, &parameters, nullptr, 0, nullptr, &config);
+    if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
+      place.bad("it is stored with another filter than gzip, shuffle and fletcher32");
+  }
+  hsize_t file_bytes = 0;
+  place.read(H5Fget_filesize(id_, &file_bytes) >= 0, "read the size of the file");
+  const std::uint64_t size = elements(place, dims), stored = H5Dget_storage_size(handle);
+  std::uint64_t largest = size;  // elements that the library or we allocate at a time
+  if (layout == H5D_CHUNKED && size > 0) {
+    std::vector<hsize_t> chunk(dims.size());
+    place.read(H5Pget_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data()) >= 0,
+               "read the size of its chunks");
+    largest = std::max(largest, elements(place, chunk));
+  }
+  if (stored > file_bytes) place.bad(fmt::format("it claims {} of the {} bytes of the file", stored, file_bytes));
+  if (largest / kBestCompression > stored / sizeof(T))
+    place.bad(fmt::format("its shape ({}) does not fit the {} bytes it stores", fmt::join(dims, ", "), stored));
 }
 
 /// Number of elements of an open dataset, after checking its type and that its data are there.
 template <Hdf5Element T>
 std::uint64_t Hdf5File::checked_size(const std::string& dataset, std::int64_t handle) const {
   const Place place{path_, dataset};
-  const Handle type(H5Dget_type(handle), H5Tclose);
-  check_type<T>(place, type.get());
-  const std::vector<hsize_t> dims = shape_of(place, handle);
-  const std::uint64_t size = elements(place, dims);
+  const std::uint64_t size = elements(place, shape_of(place, handle));
   const Handle properties(H5Dget_create_plist(handle), H5Pclose);
   if (H5Pget_layout(properties.get()) == H5D_VIRTUAL) {
-    check_sources(dataset, properties.get(), size);
-    return size;
-  }
-  constexpr std::uint64_t kBestCompression = 1100;  // deflate reaches 1032
-  const std::uint64_t stored = H5Dget_storage_size(handle);
-  if (size / kBestCompression > stored / sizeof(T)) {
-    place.bad(fmt::format("its shape ({}) does not fit the {} bytes it stores", fmt::join(dims, ", "), stored));
+    const Handle type(H5Dget_type(handle), H5Tclose);
+    check_type(place, type.get(), type_of<T>());
+    check_sources<T>(dataset, properties.get(), size);
+  } else {
+    check_storage<T>(dataset, handle);
   }
   return size;
 }
@@ -197,19 +269,19 @@ void Hdf5File::create_virtual(const std::string& dataset, const std::vector<std:
 
 std::vector<std::uint64_t> Hdf5File::shape(const std::string& dataset) const {
   const Place place{path_, dataset};
-  const std::vector<hsize_t> dims = shape_of(place, open_dataset(id_, place).get());
+  const std::vector<hsize_t> dims = shape_of(place, open_dataset(id_, place, index_).get());
   return {dims.begin(), dims.end()};
 }
 
 template <Hdf5Element T>
 std::uint64_t Hdf5File::size(const std::string& dataset) const {
-  return checked_size<T>(dataset, open_dataset(id_, {path_, dataset}).get());
+  return checked_size<T>(dataset, open_dataset(id_, {path_, dataset}, index_).get());
 }
 
 template <Hdf5Element T>
 void Hdf5File::write(const std::string& dataset, std::uint64_t begin, std::span<const T> values) {
   const Place place{path_, dataset};
-  const Handle handle = open_dataset(id_, place);
+  const Handle handle = open_dataset(id_, place, index_);
   const std::vector<hsize_t> dims = shape_of(place, handle.get());
   check_range(place, dims, begin, values.size());
   if (values.empty()) return;
@@ -230,13 +302,13 @@ void Hdf5File::append(const std::string& dataset, std::span<const T> values) {
 void Hdf5File::truncate(const std::string& dataset, std::uint64_t size) {
   const Place place{path_, dataset};
   const hsize_t extent = size;
-  place.written(H5Dset_extent(open_dataset(id_, place).get(), &extent) >= 0, "change the size");
+  place.written(H5Dset_extent(open_dataset(id_, place, index_).get(), &extent) >= 0, "change the size");
 }
 
 template <Hdf5Element T>
 void Hdf5File::read(const std::string& dataset, std::uint64_t begin, std::span<T> values) const {
   const Place place{path_, dataset};
-  const Handle handle = open_dataset(id_, place);
+  const Handle handle = open_dataset(id_, place, index_);
   checked_size<T>(dataset, handle.get());
   const std::vector<hsize_t> dims = shape_of(place, handle.get());
   check_range(place, dims, begin, values.size());

@@ -62,11 +62,11 @@ hid_t type_of() {
 /// "int64", "float32", "string", ... of a stored type.
 std::string type_name(hid_t type);
 
-template <typename T>
-void check_type(const Place& place, hid_t stored) {
-  const std::string expected = type_name(type_of<T>());
-  if (type_name(stored) != expected) place.bad(fmt::format("expected {}, found {}", expected, type_name(stored)));
-}
+/// Throws unless `stored` is `expected`, of either byte order: nothing is converted but the order of bytes.
+void check_type(const Place& place, hid_t stored, hid_t expected);
+
+/// Whether an object is there. Throws where a link on the way leads into another file.
+bool exists(hid_t file, const Place& place);
 
 /// Properties under which the groups above a new object are made.
 Handle with_parents();

@@ -64,7 +64,7 @@ void verify_checkpoint(const Runtime& runtime, const fs::path& checkpoint) {
   if (!damage.empty()) fail(ExitCode::bad_input, fmt::format("{}: damaged checkpoint: {}", checkpoint.string(), damage));
 }
 
-CheckpointReader::CheckpointReader(const fs::path& checkpoint) : file_(Hdf5File::open(checkpoint / "checkpoint.h5")) {
+CheckpointReader::CheckpointReader(const fs::path& checkpoint) : file_(Hdf5File::open_index(checkpoint / "checkpoint.h5")) {
   for_each_attribute(info_, [&]<typename V>(const char* name, V& value) { value = file_.read_attribute<V>("/", name); });
 }
 

@@ -24,7 +24,7 @@ concept Hdf5Attribute =
 
 /// A flat range of a virtual dataset and the 1-D source dataset it shows.
 struct VirtualRange {
-  std::string source_file;     ///< relative to the folder of the virtual file, or absolute
+  std::string source_file;     ///< its name in the folder of the index
   std::string source_dataset;  ///< path of a 1-D dataset in it
   std::uint64_t source_begin;  ///< first element in the source
   std::uint64_t begin;         ///< first element in the virtual dataset, counted row by row
@@ -34,11 +34,17 @@ struct VirtualRange {
 /// An open HDF5 file. Objects are named by path ("/train/loss"); "/" is the root. A *flat range* counts the elements of a 1-D
 /// or 2-D dataset row by row. Reading throws Error(bad_input) and names file, object, what was expected and what was found;
 /// writing throws Error(output) with the system's reason. The library is not thread-safe: one thread a process.
+///
+/// Files come from outside and are not trusted. Nothing leads from one file into another but the virtual datasets of an index,
+/// whose sources lie in the same folder; no plugin is loaded; only plain numbers are read, stored as they are or by gzip,
+/// shuffle and fletcher32; and nothing is allocated that a file's size does not justify.
 class Hdf5File {
  public:
   /// A new file; Error(output) if `path` exists.
   static Hdf5File create(const std::filesystem::path& path);
   static Hdf5File open(const std::filesystem::path& path);
+  /// For reading, with virtual datasets over files of the same folder.
+  static Hdf5File open_index(const std::filesystem::path& path);
   static Hdf5File open_for_update(const std::filesystem::path& path);
   Hdf5File(Hdf5File&& other) noexcept;
   Hdf5File& operator=(Hdf5File&&) = delete;
@@ -95,18 +101,22 @@ class Hdf5File {
   void close();
 
  private:
-  Hdf5File(std::filesystem::path path, std::int64_t id) : path_(std::move(path)), id_(id) {}
-  enum class Mode { create, read, update };
+  enum class Mode { create, read, read_index, update };
+  Hdf5File(std::filesystem::path path, std::int64_t id, bool index) : path_(std::move(path)), id_(id), index_(index) {}
   static Hdf5File open(const std::filesystem::path& path, Mode mode);
 
   /// A source of a virtual dataset, kept open: every tensor of a checkpoint asks for the same few files.
   const Hdf5File& source(const std::string& file) const;
+  template <Hdf5Element T>
   void check_sources(const std::string& dataset, std::int64_t properties, std::uint64_t expected) const;
+  template <Hdf5Element T>
+  void check_storage(const std::string& dataset, std::int64_t handle) const;
   template <Hdf5Element T>
   std::uint64_t checked_size(const std::string& dataset, std::int64_t handle) const;
 
   std::filesystem::path path_;
   std::int64_t id_;
+  bool index_;  ///< virtual datasets are read
   mutable std::map<std::string, std::unique_ptr<Hdf5File>> sources_;
 };
 
