@@ -118,8 +118,11 @@ Tokenizer::Impl::Impl(const fs::path& folder) : settings(read_tokenizer_settings
   for (auto& tokens : added_by_byte) {
     std::sort(tokens.begin(), tokens.end(), [](const auto* a, const auto* b) { return a->content.size() > b->content.size(); });
   }
-  if (settings.add_bos && !settings.bos) fail(ExitCode::bad_input, folder.string() + ": add_bos_token without a bos_token");
-  if (settings.add_eos && !settings.eos) fail(ExitCode::bad_input, folder.string() + ": add_eos_token without an eos_token");
+  // An empty one is no token.
+  if (settings.add_bos && !(settings.bos && find(*settings.bos)))
+    fail(ExitCode::bad_input, folder.string() + ": add_bos_token without a bos_token");
+  if (settings.add_eos && !(settings.eos && find(*settings.eos)))
+    fail(ExitCode::bad_input, folder.string() + ": add_eos_token without an eos_token");
   if (!settings.legacy) {
     if (!settings.unk) fail(ExitCode::bad_input, folder.string() + ": legacy is false, which needs an unk_token");
     unk_length = static_cast<int>(run_model<int>(*settings.unk).size());

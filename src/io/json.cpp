@@ -11,8 +11,16 @@ namespace expunge {
 using nlohmann::json;
 
 json parse_json(std::string_view text, const std::string& where) {
+  // Copying and printing a value recurse: a thousand brackets would overflow the stack of a thread, a million that of a
+  // process.
+  constexpr int kDeepest = 64;
+  const auto watch = [&](int depth, json::parse_event_t event, const json&) {
+    const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+    if (opens && depth >= kDeepest) fail(ExitCode::bad_input, fmt::format("{}: nested more than {} deep", where, kDeepest));
+    return true;
+  };
   try {
-    return json::parse(text);
+    return json::parse(text, watch);
   } catch (const json::exception& error) {
     std::string what = error.what();
     if (const auto end = what.find("] "); what.starts_with('[') && end != std::string::npos) what.erase(0, end + 2);

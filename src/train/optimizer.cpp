@@ -14,6 +14,10 @@ namespace expunge {
 namespace {
 
 std::regex parse_pattern(const std::string& text) {
+  constexpr std::size_t kLongest = 1000;  // characters; the library recurses for each bracket
+  if (text.size() > kLongest)
+    fail(ExitCode::usage,
+         fmt::format("--trainable: expected a pattern of at most {} characters, found {}", kLongest, text.size()));
   try {
     return std::regex(text);
   } catch (const std::regex_error& error) {

@@ -16,6 +16,7 @@ bool StopCondition::holds(const std::function<double(const Figure&)>& figure) co
 }
 
 StopCondition parse_stop_condition(const std::string& text) {
+  constexpr std::size_t kLongest = 1000;  // characters; the regular expression recurses for each
   static const std::regex kForm(
       R"(\s*([^\s:<>=@]+):(perplexity|token_perplexity|accuracy)\s*(>=|<=)\s*(?:([^\s:<>=@]+):(perplexity|token_perplexity|accuracy)(@start)?|([-+.0-9eE]+))\s*)");
   std::smatch match;
@@ -24,9 +25,9 @@ StopCondition parse_stop_condition(const std::string& text) {
          fmt::format("--stop-at: expected SPLIT:FIGURE >= NUMBER or SPLIT:FIGURE >= SPLIT:FIGURE[@start] (or <=), "
                      "FIGURE one of perplexity, token_perplexity and accuracy, such as "
                      "\"forget:perplexity >= approximate:perplexity@start\"; found \"{}\"",
-                     text));
+                     text.substr(0, kLongest)));
   };
-  if (!std::regex_match(text, match, kForm)) refuse();
+  if (text.size() > kLongest || !std::regex_match(text, match, kForm)) refuse();
   StopCondition condition{{match[1], match[2]}, match[3] == ">=", {match[4], match[5], match[6].matched}};
   if (match[7].matched) {
     const std::string number = match[7];

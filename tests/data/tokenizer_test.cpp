@@ -115,6 +115,7 @@ TEST(Tokenizer, RefusesWhatItCannotFollow) {
   EXPECT_THAT(config({{"legacy", "yes"}}), HasSubstr("key 'legacy': expected true or false, found \"yes\""));
   EXPECT_THAT(config({{"bos_token", 1}}), HasSubstr("bos_token"));
   EXPECT_THAT(config({{"bos_token", nullptr}}), HasSubstr("add_bos_token without a bos_token"));
+  EXPECT_THAT(config({{"bos_token", ""}}), HasSubstr("add_bos_token without a bos_token"));
   EXPECT_THAT(config({{"legacy", false}, {"unk_token", nullptr}}), HasSubstr("needs an unk_token"));
   EXPECT_THAT(config({{"added_tokens_decoder", {{"x1", {{"content", "a"}}}}}}), HasSubstr("expected an id from 0"));
   EXPECT_THAT(config({{"added_tokens_decoder", {{"99999999999999999999", {{"content", "a"}}}}}}), HasSubstr("expected an id"));
