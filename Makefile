@@ -1,6 +1,8 @@
 # A thin front door over CMake; `make help` lists the targets.
 BUILD := build
 BUILD_ASAN := build-asan
+BUILD_FUZZ := build-fuzz
+FUZZ_SECONDS := 60
 JOBS := $(shell nproc)
 # Warnings are errors in continuous integration only: other compilers may warn about more.
 WERROR := $(if $(CI),ON,OFF)
@@ -12,7 +14,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-long asan format format-check tidy install-packages install-cluster-packages clean help
+.PHONY: all demo test test-long asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -40,6 +42,10 @@ asan: install-packages ## Build with AddressSanitizer and UBSan in build-asan, a
 	@cmake --build $(BUILD_ASAN) -j $(JOBS)
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir $(BUILD_ASAN) --output-on-failure --no-tests=error -j $(JOBS) -LE long -E '_ranks$$|^slurm_'
 
+fuzz: install-packages ## Fuzz every reader of files for FUZZ_SECONDS each, in build-fuzz (libFuzzer)
+	@.ci/install_packages.sh clang-16 libclang-rt-16-dev
+	@tests/fuzz/fuzz.sh $(BUILD_FUZZ) $(FUZZ_SECONDS)
+
 format: ## Format the sources with clang-format
 	@.ci/install_packages.sh clang-format
 	@clang-format -i $(SOURCES)
@@ -61,7 +67,7 @@ install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE
 	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck
 
 clean: ## Remove the builds and what the demo made
-	rm -rf $(BUILD) $(BUILD_ASAN) demo
+	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Builds the fuzz targets in a folder and runs each for some seconds: fuzz.sh BUILD SECONDS [TARGET...]
+# What is found lies in BUILD/findings, what was learnt in BUILD/learnt/<target>. Exit code 77 where there is no libFuzzer.
+set -euo pipefail
+source=$(cd "$(dirname "$0")/../.." && pwd)
+build=$1 seconds=$2
+shift 2
+jobs=$(nproc)
+
+if ! command -v clang++-16 >/dev/null; then
+  echo "skipped: fuzzing needs clang++-16 and its run-time library (packages clang-16 and libclang-rt-16-dev)"
+  exit 77
+fi
+[ -f "$build/build.ninja" ] || [ -f "$build/Makefile" ] ||
+  cmake -S "$source" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang-16 -DCMAKE_CXX_COMPILER=clang++-16 \
+    -DEXPUNGE_FUZZ=ON -DEXPUNGE_CUDA=OFF >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(find "$source/tests/fuzz" -name '*_fuzz.cpp' -printf '%f\n' | sed 's/_fuzz.cpp//' | sort)
+cmake --build "$build" -j "$jobs" --target "${targets[@]/#/expunge_fuzz_}" | tail -n 1
+
+cd "$build"
+mkdir -p findings
+TMPDIR=$(mktemp -d)
+trap 'rm -rf "$TMPDIR"' EXIT
+export TMPDIR
+# What HDF5 keeps of a damaged file is not ours to report.
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0 UBSAN_OPTIONS=print_stacktrace=1
+
+run_target() {
+  mkdir -p "learnt/$2"
+  "tests/fuzz/expunge_fuzz_$2" "learnt/$2" "$3/tests/fuzz/corpus/$2" -max_total_time="$1" -timeout=10 -rss_limit_mb=2048 \
+    -malloc_limit_mb=256 -artifact_prefix="findings/$2-" -print_final_stats=1 >"findings/$2.log" 2>&1 && verdict=good || verdict=FOUND
+  awk -v name="$2" -v verdict="$verdict" '/cov:/ { for (i = 1; i < NF; ++i) if ($i == "cov:") coverage = $(i + 1) }
+    /stat::number_of_executed_units/ { runs = $2 }
+    END { printf "%-20s %-6s %10d executions, coverage %d\n", name, verdict, runs, coverage }' "findings/$2.log"
+  [ "$verdict" = good ] || { tail -n 40 "findings/$2.log"; exit 1; }
+}
+export -f run_target
+printf '%s\n' "${targets[@]}" | xargs -P "$jobs" -I{} bash -c 'run_target "$@"' _ "$seconds" {} "$source"

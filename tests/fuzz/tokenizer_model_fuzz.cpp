@@ -1,0 +1,9 @@
+// Fuzzes tokenizer.model.
+#include "tokenizer_check.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace expunge::fuzz;
+  folder().write("tokenizer.model", text(data, size));
+  check_tokenizer();
+  return 0;
+}
