@@ -14,6 +14,9 @@
 namespace expunge {
 namespace {
 
+/// A step's sequences are dealt to ranks as one list, which every rank holds.
+constexpr std::int64_t kLargestGlobalBatch = std::int64_t{1} << 24;
+
 std::vector<Option> batch_options(TrainConfig& c) {
   return {
       whole("per-device-train-batch-size", c.per_device_train_batch_size, 1, "sequences in a rank's micro-batch"),
@@ -178,16 +181,19 @@ void resolve(TrainConfig& config, int world_size) {
   const std::int64_t ranks = world_size, batch = config.per_device_train_batch_size;
   const std::int64_t steps = std::max<std::int64_t>(config.gradient_accumulation_steps, 1);
   std::int64_t product = 0;
-  if (__builtin_mul_overflow(ranks * batch, steps, &product) || product > kMostWhole)
+  if (__builtin_mul_overflow(ranks * batch, steps, &product) || product > kLargestGlobalBatch)
     fail(ExitCode::usage, fmt::format("{} ranks x --per-device-train-batch-size {} x --gradient-accumulation-steps {} is more "
                                       "than the {} sequences that an optimizer step can hold",
-                                      ranks, batch, steps, kMostWhole));
+                                      ranks, batch, steps, kLargestGlobalBatch));
   if (config.global_batch_size == 0) config.global_batch_size = product;
   if (config.gradient_accumulation_steps > 0 && config.global_batch_size != product)
     fail(ExitCode::usage,
          fmt::format("--global-batch-size {} does not agree with {} ranks x --per-device-train-batch-size {} x "
                      "--gradient-accumulation-steps {} = {}; leave out --gradient-accumulation-steps",
                      config.global_batch_size, ranks, batch, steps, product));
+  if (config.global_batch_size > kLargestGlobalBatch)
+    fail(ExitCode::usage, fmt::format("--global-batch-size {} is more than the {} sequences that an optimizer step can hold",
+                                      config.global_batch_size, kLargestGlobalBatch));
   if (config.output_dir.empty()) config.output_dir = run_name(config, world_size);
   config.libraries = version_text();
   config.resolved = (config.command == "train" ? train_options(config) : unlearn_options(config)).text();

@@ -80,7 +80,11 @@ std::vector<SplitSource> splits_of(const fs::path& folder, const std::string& do
   std::set<std::string> parquet;
   for (const fs::path& path : list_folder(folder)) {
     const std::optional<FileName> name = parse_name(path.filename().string());
-    if (!name || !fs::is_regular_file(path)) continue;
+    if (!name) continue;
+    std::error_code unreadable;
+    const bool regular = fs::is_regular_file(path, unreadable);
+    if (unreadable) fail(ExitCode::bad_input, fmt::format("cannot read {}: {}", path.string(), unreadable.message()));
+    if (!regular) continue;
     if (name->format == kParquet) {
       parquet.insert(name->split);
     } else {
@@ -131,8 +135,9 @@ std::vector<SplitSource> find_splits(const fs::path& data, const std::vector<std
   std::vector<SplitSource> result;
   std::set<std::string> wanted(domains.begin(), domains.end());
   if (wanted.empty()) {
+    std::error_code unreadable;  // a link to nowhere is no domain
     for (const fs::path& path : list_folder(data)) {
-      if (fs::is_directory(path)) wanted.insert(path.filename().string());
+      if (fs::is_directory(path, unreadable)) wanted.insert(path.filename().string());
     }
   }
   for (const std::string& domain : wanted) {

@@ -52,7 +52,7 @@ void print_comparison(const std::vector<SplitResult>& results, const std::map<st
 
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(config.output, config.overwrite);
+  check_output(config.output, config.overwrite, {config.tokens});
   const ModelSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
   check_tokenizer(runtime, source, tokens);

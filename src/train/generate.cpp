@@ -76,7 +76,7 @@ void log_completions(const std::vector<Completion>& completions, const std::file
 
 void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(config.output, config.overwrite);
+  check_output(config.output, config.overwrite, {config.prompts});
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const std::vector<JsonObject> lines = read_json_lines(config.prompts).objects;

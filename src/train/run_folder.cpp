@@ -54,9 +54,11 @@ void refuse_other_config(const TrainConfig& config, const fs::path& path) {
 
 /// Removes what a run of ours wrote, nothing else.
 void clear(const RunFolder& run) {
+  std::error_code error;
   for (const fs::path& path : {run.checkpoints(), run.metrics(), run.evaluations(), run.labels(), run.reference(),
                                run.tensorboard(), run.model(), run.config()})
-    fs::remove_all(path);
+    if (fs::remove_all(path, error); error)
+      fail(ExitCode::output, fmt::format("{}: cannot be removed: {}", path.string(), error.message()));
 }
 
 /// Checks the folder against the options; true when a run of the same config lies there.
@@ -95,6 +97,19 @@ void write_new_run(const RunFolder& run, const TrainConfig& config, const fs::pa
   throw;
 }
 
+/// The checkpoint that --resume-from-checkpoint names is looked at before anything is made or removed.
+void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
+  const std::string& asked = config.resume_from_checkpoint;
+  if (asked == "auto" || asked == "none") return;
+  verify_checkpoint(runtime, asked);
+  const std::string inside = fs::weakly_canonical(asked).lexically_relative(fs::weakly_canonical(config.output_dir)).string();
+  if (config.overwrite_output_dir && !inside.starts_with(".."))
+    fail(ExitCode::usage,
+         fmt::format("--overwrite-output-dir would remove {}, which --resume-from-checkpoint names; give another "
+                     "--output-dir",
+                     asked));
+}
+
 /// How a refused job names the one that has the folder.
 std::string describe_holder() {
   const std::string job = job_id();
@@ -104,6 +119,7 @@ std::string describe_holder() {
 }  // namespace
 
 std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config) {
+  check_asked_checkpoint(runtime, config);
   std::unique_ptr<FileLock> lock;
   on_root(runtime, [&] {
     const RunFolder run{config.output_dir};
@@ -128,10 +144,7 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainCo
                         return std::string(found ? "resume" : "");
                       }) == "resume";
   const std::string& asked = config.resume_from_checkpoint;
-  if (asked != "auto" && asked != "none") {
-    verify_checkpoint(runtime, asked);
-    return fs::path(asked);
-  }
+  if (asked != "auto" && asked != "none") return fs::path(asked);
   if (!resume) return std::nullopt;
   return newest_good_checkpoint(runtime, run.checkpoints());
 }

@@ -147,9 +147,9 @@ TEST(ResolvedConfig, GlobalBatchFollowsFromTheRanksOrIsKept) {
   EXPECT_THAT(refusal([&] { global("--global-batch-size 30 --gradient-accumulation-steps 5", 3); }),
               HasSubstr("--global-batch-size 30 does not agree with 3 ranks x --per-device-train-batch-size 1 x "
                         "--gradient-accumulation-steps 5 = 15"));
-  EXPECT_EQ(global("--per-device-train-batch-size 1000000 --gradient-accumulation-steps 1000", 1), 1000000000);
-  EXPECT_THAT(refusal([&] { global("--per-device-train-batch-size 1000000 --gradient-accumulation-steps 1000", 2); }),
-              HasSubstr("is more than the 1000000000 sequences"));
+  EXPECT_EQ(global("--per-device-train-batch-size 4096 --gradient-accumulation-steps 4096", 1), 16777216);
+  EXPECT_THAT(refusal([&] { global("--per-device-train-batch-size 4096 --gradient-accumulation-steps 4096", 2); }),
+              HasSubstr("is more than the 16777216 sequences"));
   EXPECT_THAT(refusal([&] { global("--per-device-train-batch-size 536870912 --gradient-accumulation-steps 536870912", 64); }),
               HasSubstr("is more than"));
 }

@@ -47,7 +47,16 @@ expect_exit 2 "did you mean --learning-rate" "$expunge" "${train[@]}" --learning
 expect_exit 2 "gradient_ascent" "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method forget_it --output-dir x
 expect_exit 4 "already there" "$expunge" export --checkpoint base --output-dir model
 expect_exit 4 "not a run folder" "$expunge" "${train[@]}" --output-dir texts
+expect_exit 2 "global-batch-size 1000000000 is more than the" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
+expect_exit 3 "nowhere: damaged checkpoint" "$expunge" "${train[@]}" --resume-from-checkpoint nowhere --output-dir x
 [[ ! -e x ]] || die "a refused run left a folder"
+expect_exit 2 "would remove base/checkpoints" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
+  --resume-from-checkpoint "$(echo base/checkpoints/step-*)"
+cp tokens.h5 own.h5
+expect_exit 4 "own.h5: is what this command reads" "$expunge" eval --model base --tokens own.h5 --domain papers --output ./own.h5 --overwrite
+cmp tokens.h5 own.h5 || die "the input was overwritten"
+mkdir -p looping/papers && ln -s forget.jsonl looping/papers/forget.jsonl
+expect_exit 3 "forget.jsonl: Too many levels" "$expunge" tokenize --tokenizer init --data looping --output loop.h5
 # On ranks: the code comes through mpirun, and the message names the rank.
 expect_exit 3 "rank 0 of 2.*neither a model folder" ranks 2 "${eval[@]}" --model texts
 
