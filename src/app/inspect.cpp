@@ -147,6 +147,47 @@ void show_tokens(const fs::path& path) {
   }
 }
 
+void show_in_run_evaluations(const Hdf5File& file) {
+  const auto steps = file.read_all<std::int64_t>("/eval/step");
+  fmt::print("evaluations inside a run, {} of them, after steps {}\n", steps.size(), fmt::join(steps, ", "));
+  for (const std::string& domain : file.children("/eval")) {
+    if (!file.is_group("/eval/" + domain)) continue;
+    for (const std::string& split : file.children("/eval/" + domain)) {
+      const auto perplexity = file.read_all<double>(fmt::format("/eval/{}/{}/perplexity", domain, split));
+      fmt::print("  {:<24} perplexity {:.4g}\n", domain + "/" + split, fmt::join(perplexity, ", "));
+    }
+  }
+}
+
+/// labels.h5 and reference.h5: what a method keeps of each sequence that it forgets.
+void show_method_file(const Hdf5File& file) {
+  fmt::print("kept by a method for its run\n");
+  for (const char* name : {"model_sha256", "tokens_sha256"})
+    if (file.has_attribute("/", name)) fmt::print("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
+  for (const std::string& domain : file.children("/"))
+    for (const std::string& split : file.children("/" + domain)) {
+      const std::string group = "/" + domain + "/" + split;
+      if (file.exists(group + "/nll_sum")) {
+        const auto sums = file.read_all<double>(group + "/nll_sum");
+        fmt::print("  {:<24} summed nll of {} sequences under the original model\n", group.substr(1), sums.size());
+      } else {
+        const auto labels = file.read_all<std::int32_t>(group + "/ids");
+        fmt::print("  {:<24} {} labels, {} of them targets, in {} sequences\n", group.substr(1), labels.size(),
+                   std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; }),
+                   file.shape(group + "/offsets").at(0) - 1);
+      }
+    }
+}
+
+/// Whether groups of a domain and a split hold `dataset`.
+bool holds(const Hdf5File& file, const std::string& dataset) {
+  return std::ranges::any_of(file.children("/"), [&](const std::string& domain) {
+    return file.is_group("/" + domain) && std::ranges::any_of(file.children("/" + domain), [&](const std::string& split) {
+             return file.exists("/" + domain + "/" + split + "/" + dataset);
+           });
+  });
+}
+
 void show_hdf5(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   if (file.has_attribute("/", "tokenizer_sha256")) return show_tokens(path);
@@ -154,10 +195,13 @@ void show_hdf5(const fs::path& path) {
   if (file.exists("/parameters")) return show_checkpoint(path.parent_path());
   if (file.exists("/results")) return show_membership(path);
   if (file.has_attribute("/", "tasks_sha256")) return show_tasks(path);
+  if (file.exists("/eval")) return show_in_run_evaluations(file);
+  if (holds(file, "nll_sum") || holds(file, "ids")) return show_method_file(file);
   if (file.has_attribute("/", "model_sha256")) return show_evaluation(path);
   fail(ExitCode::bad_input,
-       fmt::format("{}: an HDF5 file, but not one of expunge's (tokens, metrics, checkpoint, evaluation, membership, tasks)",
-                   path.string()));
+       fmt::format(
+           "{}: an HDF5 file, but not one of expunge's (tokens, labels, metrics, checkpoint, evaluation, membership, tasks)",
+           path.string()));
 }
 
 }  // namespace

@@ -37,12 +37,11 @@ std::string find_damage(const Runtime& runtime, const fs::path& folder) {
   return {};
 }
 
-/// The damage that any rank found, on every rank.
-std::string agree_on_damage(const Runtime& runtime, const fs::path& folder) {
-  return first_text(runtime, find_damage(runtime, folder));
-}
-
 }  // namespace
+
+std::string damage_of(const Runtime& runtime, const fs::path& checkpoint) {
+  return first_text(runtime, find_damage(runtime, checkpoint));
+}
 
 std::optional<fs::path> newest_good_checkpoint(const Runtime& runtime, const fs::path& checkpoints) {
   const std::string names = on_root(runtime, [&] {
@@ -52,7 +51,7 @@ std::optional<fs::path> newest_good_checkpoint(const Runtime& runtime, const fs:
   });
   for (std::size_t begin = 0, end = 0; (end = names.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const fs::path candidate = checkpoints / names.substr(begin, end - begin);
-    const std::string damage = agree_on_damage(runtime, candidate);
+    const std::string damage = damage_of(runtime, candidate);
     if (damage.empty()) return candidate;
     if (runtime.comm.rank() == 0) log_warning(fmt::format("{} is passed over: {}", candidate.string(), damage));
   }
@@ -60,7 +59,7 @@ std::optional<fs::path> newest_good_checkpoint(const Runtime& runtime, const fs:
 }
 
 void verify_checkpoint(const Runtime& runtime, const fs::path& checkpoint) {
-  const std::string damage = agree_on_damage(runtime, checkpoint);
+  const std::string damage = damage_of(runtime, checkpoint);
   if (!damage.empty()) fail(ExitCode::bad_input, fmt::format("{}: damaged checkpoint: {}", checkpoint.string(), damage));
 }
 

@@ -61,7 +61,7 @@ void rename_folder(const fs::path& from, const fs::path& to) {
   if (error) fail(ExitCode::output, fmt::format("cannot rename {} to {}: {}", from.string(), to.string(), error.message()));
 }
 
-void remove_checkpoint(const fs::path& checkpoint) {
+void remove_folder(const fs::path& checkpoint) {
   // Renamed first: a kill between the two leaves no half checkpoint under a good name.
   const fs::path away = checkpoint.parent_path() / (kRemoved + checkpoint.filename().string());
   std::error_code ignored;
@@ -133,7 +133,7 @@ void complete_checkpoint(const fs::path& folder, const CheckpointInfo& info, con
   write_manifest(folder, info.step, shards);
 }
 
-void publish_checkpoint(const fs::path& checkpoints, std::int64_t step, std::int64_t keep) {
+void publish_checkpoint(const fs::path& checkpoints, std::int64_t step, std::int64_t keep, std::int64_t preferred) {
   const fs::path live = checkpoints / step_name(step), writing = writing_folder(checkpoints, step);
   const fs::path replaced = checkpoints / (kReplaced + step_name(step));
   sync_to_disk(writing);
@@ -144,7 +144,12 @@ void publish_checkpoint(const fs::path& checkpoints, std::int64_t step, std::int
   fs::remove_all(replaced, ignored);
   const std::vector<fs::path> all = list_checkpoints(checkpoints);
   if (keep > 0)
-    for (auto i = static_cast<std::size_t>(keep); i < all.size(); ++i) remove_checkpoint(all[i]);
+    for (auto i = static_cast<std::size_t>(keep); i < all.size(); ++i)
+      if (all[i].filename() != step_name(preferred)) remove_folder(all[i]);
+}
+
+void remove_checkpoint(const fs::path& checkpoints, std::int64_t step) {
+  if (const fs::path checkpoint = checkpoints / step_name(step); fs::exists(checkpoint)) remove_folder(checkpoint);
 }
 
 std::vector<fs::path> list_checkpoints(const fs::path& checkpoints) {

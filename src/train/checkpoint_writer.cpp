@@ -96,8 +96,17 @@ void CheckpointWriter<A>::begin_publishing() {
     for (const fs::path& log : logs_)
       if (fs::exists(log)) logs.push_back(log);
     complete_checkpoint(writing_folder(checkpoints_, info_.step), info_, state_, shards, logs);
-    publish_checkpoint(checkpoints_, info_.step, keep_);
+    publish_checkpoint(checkpoints_, info_.step, keep_, preferred_);
+    if (superseded_ >= 0) remove_checkpoint(checkpoints_, superseded_);
+    superseded_ = -1;
   });
+}
+
+template <typename A>
+void CheckpointWriter<A>::prefer(std::int64_t step, bool keep_former) {
+  finish();
+  if (!keep_former && preferred_ != step) superseded_ = preferred_;
+  preferred_ = step;
 }
 
 template <typename A>

@@ -34,6 +34,10 @@ class CheckpointWriter {
   /// Waits until the checkpoint is live.
   void finish();
 
+  /// The checkpoint of this step, written next or there already, is kept whatever the limit, until another is preferred; then
+  /// it goes, once that one is live, unless `keep_former`.
+  void prefer(std::int64_t step, bool keep_former);
+
   /// 1 while this rank writes, 0 when it has nothing to do or waits for others.
   double busy() const { return ready_ ? 0 : 1; }
   bool idle() const { return phase_ == Phase::idle; }
@@ -50,6 +54,7 @@ class CheckpointWriter {
   const Runtime& runtime_;
   std::filesystem::path checkpoints_;
   std::int64_t keep_;
+  std::int64_t preferred_ = -1, superseded_ = -1;  // steps
   std::vector<std::filesystem::path> logs_;
   IoThread& io_;
 

@@ -10,7 +10,6 @@
 
 #include "expunge/core/error.h"
 #include "expunge/io/files.h"
-#include "train/metric_columns.h"
 
 namespace expunge {
 namespace {
@@ -37,6 +36,10 @@ std::string keep_until(const std::filesystem::path& path, std::int64_t last) {
   return text.substr(0, end);
 }
 
+nlohmann::ordered_json number_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+}
+
 }  // namespace
 
 JsonlLog::JsonlLog(const std::filesystem::path& path, std::int64_t last_step) : path_(path) {
@@ -51,11 +54,21 @@ void JsonlLog::append(const StepMetrics& metrics) {
   nlohmann::ordered_json row;
   for_each_metric(metrics, [&]<typename V>(const char* name, V value) {
     if constexpr (std::is_same_v<V, double>)
-      row[name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+      row[name] = number_or_null(value);
     else
       row[name] = value;
   });
-  file_ << row.dump() << '\n' << std::flush;
+  write(row.dump());
+}
+
+void JsonlLog::append(std::int64_t step, const NamedFigures& figures) {
+  nlohmann::ordered_json row{{"step", step}};
+  for (const auto& [name, value] : figures) row[name] = number_or_null(value);
+  write(row.dump());
+}
+
+void JsonlLog::write(const std::string& line) {
+  file_ << line << '\n' << std::flush;
   if (!file_) fail(ExitCode::output, fmt::format("--log-jsonl {}: cannot write: {}", path_.string(), std::strerror(errno)));
 }
 

@@ -49,7 +49,7 @@ void require(const fs::path& path, bool first_start) {
 
 }  // namespace
 
-void give_labels(const fs::path& path, const ModelSource& source, TrainingData& data) {
+void give_labels(const fs::path& path, const std::string& tokens_sha256, const ModelSource& source, TrainingData& data) {
   bool any = false;
   for (std::size_t s = 0; s < data.sources(); ++s) {
     auto labels = read_labels(path, data.source(s).split, data.split(s), source.config.vocab_size);
@@ -58,6 +58,11 @@ void give_labels(const fs::path& path, const ModelSource& source, TrainingData& 
     any = true;
   }
   if (!any) fail(ExitCode::bad_input, fmt::format("{}: holds no labels for {}", path.string(), data.source(0).split));
+  const Hdf5File file = Hdf5File::open(path);
+  if (file.has_attribute("/", "tokens_sha256"))
+    if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256)
+      fail(ExitCode::bad_input, fmt::format("{}: labels for another token file (tokens_sha256 {}, the run's is {})",
+                                            path.string(), other, tokens_sha256));
 }
 
 void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
@@ -105,7 +110,7 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
                          config.labels.from_model() ? "from the original model" : "uniformly"));
   }
-  give_labels(run.labels(), source, data);
+  give_labels(run.labels(), provenance.tokens_sha256, source, data);
 }
 
 std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run) {

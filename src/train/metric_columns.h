@@ -1,9 +1,16 @@
 // The one list of a step's figures, for every file that holds them.
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "expunge/train/metrics_file.h"
 
 namespace expunge {
+
+/// Figures of an evaluation between steps, such as "eval/books/forget/perplexity".
+using NamedFigures = std::vector<std::pair<std::string, double>>;
 
 /// Visits the figures of a step with their names, in the order of the columns; `visit` takes std::int64_t and double.
 template <typename Visit>

@@ -18,7 +18,7 @@ std::string column(const std::string& split, const char* figure) { return fmt::f
 
 Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary,
                  std::int64_t last_step, const std::filesystem::path& checkpoint, IoThread& io)
-    : runtime_(runtime), config_(config), io_(io) {
+    : runtime_(runtime), config_(config), io_(io), last_step_(last_step) {
   if (!config.stop_at.empty()) condition_ = parse_stop_condition(config.stop_at);
   names_ = evaluation_splits(tokens, config.domain, config.eval_splits);
   for (const std::string& name : names_) splits_.push_back(tokens.split(name, vocabulary));
@@ -31,17 +31,37 @@ Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, const TokenF
     for (const char* figure : {"perplexity", "token_perplexity", "accuracy"})
       columns.push_back({column(name, figure), Columns::Kind::float64});
   columns_.emplace(open_log_table(RunFolder{config.output_dir}.evaluations(), columns, checkpoint));
-  columns_->truncate_after("/eval/step", last_step);
   if (columns_->rows() == 0) return;
-  recorded_ = columns_->read_int64("/eval/step").back();
-  for (const std::string& name : names_)
-    start_[name] = {columns_->read_float64(column(name, "perplexity")).front(),
-                    columns_->read_float64(column(name, "token_perplexity")).front(),
-                    columns_->read_float64(column(name, "accuracy")).front(), 0, 0};
+  const std::vector<std::int64_t> steps = columns_->read_int64("/eval/step");
+  for (std::size_t i = 0; i < steps.size() && steps[i] <= last_step; ++i) {
+    if (i == 0) start_ = row(i);
+    recorded_ = steps[i];
+    compare(steps[i], row(i));
+  }
 }
 
-void Monitor::annotate(const Provenance& provenance) {
-  if (columns_) columns_->annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
+Monitor::Figures Monitor::row(std::size_t index) const {
+  Figures figures;
+  for (const std::string& name : names_)
+    figures[name] = {columns_->read_float64(column(name, "perplexity"))[index],
+                     columns_->read_float64(column(name, "token_perplexity"))[index],
+                     columns_->read_float64(column(name, "accuracy"))[index], 0, 0};
+  return figures;
+}
+
+void Monitor::begin(const Provenance& provenance) {
+  if (!columns_) return;
+  columns_->truncate_after("/eval/step", last_step_);
+  columns_->annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
+}
+
+bool Monitor::compare(std::int64_t step, const Figures& figures) {
+  if (!condition_ || step == 0) return false;  // the model before the run has forgotten nothing
+  const double distance = condition_->distance([&](const auto& figure) { return value(figure, figures); });
+  if (!(distance < distance_)) return false;
+  distance_ = distance;
+  nearest_ = step;
+  return true;
 }
 
 int Monitor::longest() const {
@@ -67,19 +87,29 @@ double Monitor::value(const StopCondition::Figure& figure, const Figures& now) c
 void Monitor::record(std::int64_t step, const Figures& figures) {
   if (step == 0) start_ = figures;
   std::vector<Columns::Value> row{step};
+  NamedFigures named;
   std::string line;
   for (const std::string& name : names_) {
     const SplitFigures& f = figures.at(name);
-    row.insert(row.end(), {f.perplexity, f.token_perplexity, f.accuracy});
+    for (const auto& [figure, value] : {std::pair("perplexity", f.perplexity),
+                                        std::pair("token_perplexity", f.token_perplexity), std::pair("accuracy", f.accuracy)}) {
+      row.push_back(value);
+      named.emplace_back(column(name, figure).substr(1), value);
+    }
     line += fmt::format(" | {} {:.4g}", name, f.perplexity);
   }
   io_.enqueue([this, row] { columns_->append_rows(std::span(&row, 1)); });
   recorded_ = step;
+  if (listener_) listener_(step, named);
   log_info(fmt::format("step {}: perplexity{}", step, line));
 }
 
 std::int64_t Monitor::recorded() const {
   return static_cast<std::int64_t>(all_reduce(runtime_, static_cast<double>(recorded_), Reduce::max));
+}
+
+std::int64_t Monitor::nearest() const {
+  return static_cast<std::int64_t>(all_reduce(runtime_, static_cast<double>(nearest_), Reduce::max));
 }
 
 template <Element T>
@@ -97,12 +127,15 @@ Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last
     check_finite(fmt::format("step {}", step), names_[s], sequences);
     figures[names_[s]] = summarise_split(sequences);
   }
-  const bool stop = !on_root(runtime_, [&] {
-                       record(step, figures);
-                       const auto now = [&](const auto& figure) { return value(figure, figures); };
-                       return std::string(condition_ && condition_->holds(now) ? "stop" : "");
-                     }).empty();
-  return stop ? Outcome::stop : Outcome::go_on;
+  const std::string outcome = on_root(runtime_, [&] {
+    record(step, figures);
+    const bool nearer = compare(step, figures);
+    const auto now = [&](const auto& figure) { return value(figure, figures); };
+    if (condition_ && condition_->holds(now)) return std::string("stop");
+    return std::string(nearer ? "nearer" : "");
+  });
+  if (outcome == "stop") return Outcome::stop;
+  return outcome.empty() ? Outcome::go_on : Outcome::nearer;
 }
 
 #define EXPUNGE_MONITOR(T) \

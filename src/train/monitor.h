@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,24 +13,29 @@
 #include "expunge/train/evaluator.h"
 #include "expunge/train/run_folder.h"
 #include "train/io_thread.h"
+#include "train/metric_columns.h"
 #include "train/provenance.h"
 #include "train/stop_condition.h"
 
 namespace expunge {
 
 /// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
-/// first row is step 0, the model before the run. Rows past `last_step` are dropped on opening; a damaged file is replaced by
-/// the copy in `checkpoint`. Rows are written by the I/O thread.
+/// first row is step 0, the model before the run. Rows past `last_step` do not count and are dropped by begin(); a damaged file
+/// is replaced by the copy in `checkpoint`. Rows are written by the I/O thread.
 class Monitor {
  public:
   Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary, std::int64_t last_step,
           const std::filesystem::path& checkpoint, IoThread& io);
-  /// Says in the file how its rows are made.
-  void annotate(const Provenance& provenance);
+  /// Before the first step: drops the rows that the run repeats, and says in the file how its rows are made.
+  void begin(const Provenance& provenance);
+  /// What is called on rank 0 with each evaluation that is recorded.
+  using Listener = std::function<void(std::int64_t step, const NamedFigures& figures)>;
+  void listen(Listener listener) { listener_ = std::move(listener); }
   /// Tokens of the longest sequence, for reserving memory.
   int longest() const;
   enum class Outcome {
     go_on,
+    nearer,    ///< the run's condition does not hold yet, and this is the evaluated state nearest to it so far
     stop,      ///< the run's condition holds
     cut_short  ///< nothing was recorded
   };
@@ -38,9 +44,14 @@ class Monitor {
   Outcome evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short);
   /// The last step whose row is in the file; -1 for none. Collective.
   std::int64_t recorded() const;
+  /// The evaluated step, after the first, whose figures are nearest to the run's condition; -1 without one. Collective.
+  std::int64_t nearest() const;
 
  private:
   using Figures = std::map<std::string, SplitFigures>;
+  Figures row(std::size_t index) const;
+  /// Takes the figures of a step into account for the condition; true when it is the nearest so far.
+  bool compare(std::int64_t step, const Figures& figures);
   void record(std::int64_t step, const Figures& figures);
   double value(const StopCondition::Figure& figure, const Figures& now) const;
 
@@ -50,9 +61,13 @@ class Monitor {
   std::vector<std::string> names_;
   std::vector<TokenSplit> splits_;
   std::optional<StopCondition> condition_;
-  std::optional<Columns> columns_;  // on rank 0
-  Figures start_;                   // on rank 0
-  std::int64_t recorded_ = -1;      // the last step in the file
+  Listener listener_;
+  std::optional<Columns> columns_;                             // on rank 0
+  Figures start_;                                              // on rank 0
+  std::int64_t last_step_;                                     // of the run that goes on
+  std::int64_t recorded_ = -1;                                 // the last step in the file
+  std::int64_t nearest_ = -1;                                  // on rank 0
+  double distance_ = std::numeric_limits<double>::infinity();  // of the nearest
 };
 
 }  // namespace expunge

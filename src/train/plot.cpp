@@ -126,6 +126,7 @@ std::string gnuplot_script(const Plot& plot) {
     labelled = labelled || !plot.curves[c].labels.empty();
   }
   if (labelled) script += "set offsets graph 0.12, graph 0.12, graph 0.15, graph 0.08\n";
+  if (plot.from_zero) script += "set xrange [0:*]\n";
   if (plot.level && std::isfinite(*plot.level))
     commands.push_back(fmt::format("{:.9g} with lines dashtype 2 linewidth 1.5 linecolor rgb '#555555' title '{}'", *plot.level,
                                    plain(plot.level_title)));

@@ -20,6 +20,7 @@ struct Plot {
   std::string description;  ///< for those who do not see it
   std::string x_label, y_label;
   std::vector<Curve> curves;
+  bool from_zero = false;            ///< x is never negative, and its axis begins at 0
   bool unit_square = false;          ///< both axes from 0 to 1, with the diagonal of guessing
   std::optional<double> level = {};  ///< a horizontal line
   std::string level_title = {};

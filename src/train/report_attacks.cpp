@@ -49,6 +49,7 @@ const ReportAttack& ReportAttacks::strongest() const { return *std::max_element(
 std::vector<const ReportAttack*> ReportAttacks::strongest_by_family() const {
   std::map<std::string, const ReportAttack*> best;
   for (const ReportAttack& attack : attacks) {
+    if (attack.name == "min_k_100") continue;  // all log-probabilities: the scores of `loss`
     const auto [place, added] = best.try_emplace(family(attack.name), &attack);
     if (!added && weaker(*place->second, attack)) place->second = &attack;
   }

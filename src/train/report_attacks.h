@@ -21,7 +21,8 @@ struct ReportAttacks {
 
   /// The attack that tells members and non-members apart best: largest |AUC - 1/2|. At least one attack.
   const ReportAttack& strongest() const;
-  /// Of each family (name without its trailing number) the strongest; what one plot can show.
+  /// Of each family (name without its trailing number) the strongest, min_k_100 left out, which is `loss`; what one plot can
+  /// show.
   std::vector<const ReportAttack*> strongest_by_family() const;
 };
 

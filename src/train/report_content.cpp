@@ -111,7 +111,8 @@ Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary
           .description = "Forgetting against retained quality, one point a run",
           .x_label = "distance from the goal, |ln|",
           .y_label = "retained perplexity, after / before",
-          .curves = {std::move(all), std::move(line)}};
+          .curves = {std::move(all), std::move(line)},
+          .from_zero = true};
 }
 
 void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries, Plotter& plotter,

@@ -41,7 +41,7 @@ figcaption { font-size: .88rem; color: var(--quiet); padding-top: .3rem; }
   table.wide thead { display: none; }
   table.wide tr { border: 1px solid var(--line); margin-bottom: .8rem; }
   table.wide td, table.wide td:first-child { overflow-wrap: anywhere; display: flex; justify-content: space-between; gap: 1rem; text-align: right; }
-  table.wide td::before { content: attr(data-label); color: var(--quiet); text-align: left; font-weight: 400; }
+  table.wide td::before { content: attr(data-label); color: var(--quiet); text-align: left; font-weight: 400; flex: none; max-width: 50%; overflow-wrap: normal; }
   table.wide td:first-child { background: var(--soft); font-weight: 600; }
   table.facts td { display: block; border: 0; padding: .1rem 0; }
   table.facts td:last-child { border-bottom: 1px solid var(--line); }

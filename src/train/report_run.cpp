@@ -26,8 +26,12 @@ constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 
 ReportEvaluation read_report_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  return {path, file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"),
-          file.read_attribute<std::string>("/", "dtype"), read_evaluation(path)};
+  return {path,
+          file.read_attribute<std::string>("/", "model"),
+          file.read_attribute<std::string>("/", "model_sha256"),
+          file.read_attribute<std::string>("/", "tokens_sha256"),
+          file.read_attribute<std::string>("/", "dtype"),
+          read_evaluation(path)};
 }
 
 /// The newest checkpoint whose index can be read. Its checksums are not verified: a report reads no weights.
@@ -82,8 +86,11 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
   const Hdf5File file = Hdf5File::open(folder.evaluations());
   const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/eval/step");
   if (steps.empty()) return;
+  // With --stop-at the state that is kept may be followed by others.
+  const auto kept = static_cast<std::size_t>(run.checkpoint ? std::ranges::find(steps, run.checkpoint->step) - steps.begin()
+                                                            : std::ssize(steps));
   InRunEvaluations found{{steps.begin(), steps.end()}, {}};
-  ReportEvaluation first{folder.evaluations(), run.option("model"), "", run.option("dtype"), {}}, last = first;
+  ReportEvaluation first{folder.evaluations(), run.option("model"), "", "", run.option("dtype"), {}}, last = first;
   for (const std::string& domain : file.children("/eval")) {
     if (!file.is_group("/eval/" + domain)) continue;
     for (const std::string& split : file.children("/eval/" + domain)) {
@@ -98,15 +105,16 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
       };
       const auto perplexity = column("perplexity"), per_token = column("token_perplexity"), accuracy = column("accuracy");
       first.splits[name] = {perplexity.front(), per_token.front(), accuracy.front(), 0, 0, NAN};
-      last.splits[name] = {perplexity.back(), per_token.back(), accuracy.back(), 0, 0, NAN};
+      if (kept < steps.size()) last.splits[name] = {perplexity[kept], per_token[kept], accuracy[kept], 0, 0, NAN};
       found.perplexity[name] = perplexity;
     }
   }
   run.evaluations = std::move(found);
   if (!run.checkpoint || run.option("max-eval-samples") != "0") return;
   first.model_sha256 = run.checkpoint->model_sha256;
+  first.tokens_sha256 = last.tokens_sha256 = run.checkpoint->tokens_sha256;
   if (!run.before && steps.front() == 0) run.before = first;
-  if (!run.after && steps.back() == run.checkpoint->step) run.after = last;
+  if (!run.after && kept < steps.size()) run.after = last;
 }
 
 /// Counts of the forget set, when the token file is still the one that the run used.
@@ -225,6 +233,28 @@ std::string shell_word(const std::string& text) {
   return word + "'";
 }
 
+/// Why two evaluations are not to be compared: they are of other sequences. Empty where they may be.
+std::string difference(const ReportEvaluation& before, const ReportEvaluation& after) {
+  if (before.tokens_sha256 != after.tokens_sha256) return "their token files differ (SHA-256)";
+  for (const auto& [split, figures] : after.splits) {
+    const auto other = before.splits.find(split);
+    if (other == before.splits.end() || other->second.sequences == 0 || figures.sequences == 0) continue;
+    if (other->second.sequences != figures.sequences)
+      return fmt::format("of {} they used {} and {} sequences", split, other->second.sequences, figures.sequences);
+  }
+  return {};
+}
+
+/// Without a text in common there is no before and after.
+void drop_incomparable(ReportRun& run) {
+  if (!run.before || !run.after) return;
+  const std::string why = difference(*run.before, *run.after);
+  if (why.empty()) return;
+  run.notes.push_back(fmt::format("{} and {} are not compared: {}. Evaluate both models on the same sequences.",
+                                  run.before->path.string(), run.after->path.string(), why));
+  run.before.reset();
+}
+
 void note_missing(ReportRun& run) {
   const std::string folder = run.folder.string(), domain = run.domain().empty() ? "DOMAIN" : run.domain();
   const std::string tokens = run.option("tokens").empty() ? "TOKENS" : run.option("tokens");
@@ -280,6 +310,7 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
   }
   for (ReportRun& run : runs) {
     read_in_run_evaluations(RunFolder{run.folder}, run);
+    drop_incomparable(run);
     note_missing(run);
   }
   return runs;

@@ -20,7 +20,7 @@ namespace expunge {
 /// An eval.h5.
 struct ReportEvaluation {
   std::filesystem::path path;
-  std::string model, model_sha256, dtype;
+  std::string model, model_sha256, tokens_sha256, dtype;
   SplitTable splits;
 };
 

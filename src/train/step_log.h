@@ -44,6 +44,11 @@ class StepLog {
       if (tensorboard_) tensorboard_->append(metrics);
     }
   }
+  /// An evaluation between steps, for the logs that were asked for; evaluations.h5 is the monitor's. After write() of its step.
+  void write_evaluation(std::int64_t step, const NamedFigures& figures) {
+    if (jsonl_) jsonl_->append(step, figures);
+    if (tensorboard_) tensorboard_->append(step, figures);
+  }
 
  private:
   std::mutex mutex_;

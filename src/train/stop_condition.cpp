@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <regex>
 
 #include "expunge/core/error.h"
@@ -11,8 +12,12 @@
 namespace expunge {
 
 bool StopCondition::holds(const std::function<double(const Figure&)>& figure) const {
-  const double found = figure(left), wanted = right.split.empty() ? number : figure(right);
-  return at_least ? found >= wanted : found <= wanted;
+  return at_least ? figure(left) >= wanted(figure) : figure(left) <= wanted(figure);
+}
+
+double StopCondition::distance(const std::function<double(const Figure&)>& figure) const {
+  const double found = figure(left), goal = wanted(figure);
+  return left.name == "accuracy" ? std::abs(found - goal) : std::abs(std::log(found / goal));
 }
 
 StopCondition parse_stop_condition(const std::string& text) {

@@ -20,6 +20,13 @@ struct StopCondition {
 
   /// `figure` gives a figure's value; a split may be written without its domain.
   bool holds(const std::function<double(const Figure&)>& figure) const;
+  /// How far the left side is from the right one: |ln| of their ratio, of accuracies the difference.
+  double distance(const std::function<double(const Figure&)>& figure) const;
+
+ private:
+  double wanted(const std::function<double(const Figure&)>& figure) const {
+    return right.split.empty() ? number : figure(right);
+  }
 };
 
 /// Throws Error(usage) that shows the form.

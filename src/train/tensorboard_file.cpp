@@ -14,7 +14,6 @@
 #include "expunge/core/error.h"
 #include "expunge/core/process.h"
 #include "expunge/io/hash.h"
-#include "train/metric_columns.h"
 
 namespace expunge {
 namespace {
@@ -91,6 +90,13 @@ void TensorboardFile::append(const StepMetrics& metrics) {
     if (name != "step" && std::isfinite(scalar)) scalars.emplace_back(fmt::format("train/{}", name), scalar);
   });
   write(scalar_event(now(), metrics.step, scalars));
+}
+
+void TensorboardFile::append(std::int64_t step, const NamedFigures& figures) {
+  std::vector<std::pair<std::string, float>> scalars;
+  for (const auto& [name, value] : figures)
+    if (std::isfinite(value)) scalars.emplace_back(name, static_cast<float>(value));
+  write(scalar_event(now(), step, scalars));
 }
 
 void TensorboardFile::write(const std::string& event) {

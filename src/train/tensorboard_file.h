@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "expunge/train/metrics_file.h"
+#include "train/metric_columns.h"
 
 namespace expunge {
 
@@ -32,6 +33,8 @@ class TensorboardFile {
   TensorboardFile(const std::filesystem::path& folder, std::int64_t last_step);
   /// A scalar train/<column> for each figure that is a finite number.
   void append(const StepMetrics& metrics);
+  /// A scalar for each figure of an evaluation that is a finite number.
+  void append(std::int64_t step, const NamedFigures& figures);
 
  private:
   void write(const std::string& event);

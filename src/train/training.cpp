@@ -32,7 +32,8 @@ std::vector<TrainingData::Source> data_sources(const TrainConfig& config, const 
 
 /// What every checkpoint of the run says of it. Throws Error(bad_input) on a resume when an input is not what it was.
 CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const ModelSource& source,
-                            const std::vector<UnitLayout>& units, const std::optional<CheckpointInfo>& before) {
+                            const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
+                            const std::optional<CheckpointInfo>& before) {
   const Runtime& runtime = session.runtime();
   CheckpointInfo info;
   info.global_batch = config.global_batch_size;
@@ -46,7 +47,7 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.job_id = job_id();
   info.restarts = before ? before->restarts + 1 : 0;
   info.model_sha256 = model_sha256(source, runtime, units);
-  info.tokens_sha256 = on_root(runtime, [&] { return sha256_file(config.tokens); });
+  info.tokens_sha256 = tokens_sha256;
   const auto check_same = [&](const char* what, const fs::path& path, const std::string& was, const std::string& now) {
     if (was != now)
       fail(ExitCode::bad_input, fmt::format("{}: {} changed since the run began (SHA-256 {}, was {}); restore it to resume",
@@ -62,7 +63,8 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
 /// Memory that the policies may count on: what is free, less the copy that checkpoints are written from while training goes on.
 std::size_t memory_left(const Session& session, const TrainConfig& config, const std::vector<UnitLayout>& units,
                         std::size_t sum_bytes) {
-  const std::size_t copy = config.save_steps > 0 ? model_state_bytes(units, sum_bytes) / 4 * 3 : 0;  // all but gradients
+  const std::size_t copy =
+      config.save_steps > 0 || !config.stop_at.empty() ? model_state_bytes(units, sum_bytes) / 4 * 3 : 0;  // all but gradients
   const std::size_t available = session.available_memory();
   return available - std::min(available, copy);
 }
@@ -146,9 +148,10 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   check_tokenizer(runtime, source, tokens);
   TrainingData data(tokens, data_sources(config, *objective), config, source.config.vocab_size);
   const std::vector<UnitLayout> units = llama_units(source.config, session.world_size());
+  const std::string tokens_sha256 = on_root(runtime, [&] { return sha256_file(config.tokens); });
   // What can be refused is refused before the run folder is made.
   (void)frozen_parameters(config.trainable, units);
-  if (!config.labels.given.empty()) give_labels(config.labels.given, source, data);
+  if (!config.labels.given.empty()) give_labels(config.labels.given, tokens_sha256, source, data);
   if (!config.stop_at.empty()) (void)parse_stop_condition(config.stop_at);
 
   const RunFolder run{config.output_dir};
@@ -169,7 +172,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
     log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), before->step));
     return ExitCode::done;
   }
-  CheckpointInfo info = describe_run(session, config, source, units, before);
+  CheckpointInfo info = describe_run(session, config, source, units, tokens_sha256, before);
   info.total_steps = before ? std::min(length.steps, before->total_steps) : length.steps;
 
   const int tokens_at_once = largest_micro_batch(config, data);
@@ -202,7 +205,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   info.labels_sha256 = hash_labels(runtime, config, run);
   if (objective->uses_reference_nll())
     task.reference_nll = prepare_reference_nll(config, run, trained.model, data, !before, provenance);
-  if (monitor) monitor->annotate(provenance);
+  if (monitor) monitor->begin(provenance);
   const std::size_t model_bytes =
       model_state_bytes(units, sizeof(acc_t<T>)) + (reference ? frozen_state_bytes(units, sizeof(T)) : 0);
   TrainingLoop<T> loop(config, length, trained, std::move(task), monitor ? &*monitor : nullptr, info, resumed, model_bytes, io);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <optional>
 
 #include "expunge/core/error.h"
@@ -41,6 +42,16 @@ SampleOrder make_order(const TrainConfig& config, std::size_t items) {
   return SampleOrder(items, config.seed, config.shuffle);
 }
 
+/// The run goes no further than this many items of its list; more than there are where it goes through all.
+std::size_t items_used(const TrainConfig& config) {
+  std::size_t used = std::numeric_limits<std::size_t>::max();
+  if (config.max_train_samples > 0) used = static_cast<std::size_t>(config.max_train_samples);
+  const bool in_order = !config.shuffle && config.sample_order.empty() && !config.objective.released;
+  if (in_order && config.max_steps > 0)
+    used = std::min(used, static_cast<std::size_t>(config.max_steps * config.global_batch_size));
+  return used;
+}
+
 }  // namespace
 
 TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const TrainConfig& config,
@@ -53,7 +64,7 @@ TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& s
   }
   const auto forget = part_of[static_cast<std::size_t>(Role::forget)], retain = part_of[static_cast<std::size_t>(Role::retain)];
   if (forget && retain)
-    interleave(*forget, *retain, config.retain);
+    interleave(*forget, *retain, config);
   else
     for (std::size_t p = 0; p < parts_.size(); ++p)
       for (std::size_t i = 0; i < parts_[p].split.sequences(); ++i) items_.push_back({parts_[p].source.role, p, i});
@@ -61,19 +72,20 @@ TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& s
   order_ = make_order(config, items_.size());
 }
 
-void TrainingData::interleave(std::size_t forget, std::size_t retain, const RetainConfig& config) {
-  const std::size_t available = parts_[retain].split.sequences();
-  const std::size_t needed = parts_[forget].split.sequences() * static_cast<std::size_t>(config.positive_ratio);
-  if (needed > available && !config.repeat)
+void TrainingData::interleave(std::size_t forget, std::size_t retain, const TrainConfig& config) {
+  const std::size_t available = parts_[retain].split.sequences(), all = parts_[forget].split.sequences();
+  const auto ratio = static_cast<std::size_t>(config.retain.positive_ratio);
+  const std::size_t used = std::min(items_used(config), all * (1 + ratio));  // items of the run
+  const std::size_t needed = used / (1 + ratio) * ratio + (used % (1 + ratio) > 0 ? used % (1 + ratio) - 1 : 0);
+  if (needed > available && !config.retain.repeat)
     fail(ExitCode::usage,
-         fmt::format(
-             "{} has {} sequences, {} x --positive-ratio {} needs {}; tokenize more retain text, lower --positive-ratio, "
-             "or use --retain-repeat to go through it again",
-             parts_[retain].source.split, available, parts_[forget].source.split, config.positive_ratio, needed));
+         fmt::format("{} has {} sequences, and --positive-ratio {} needs {} beside {} of {}; tokenize more retain text, lower "
+                     "--positive-ratio, or use --retain-repeat to go through it again",
+                     parts_[retain].source.split, available, ratio, needed, used - needed, parts_[forget].source.split));
   std::size_t next = 0;
   for (std::size_t i = 0; i < parts_[forget].split.sequences(); ++i) {
     items_.push_back({Role::forget, forget, i});
-    for (std::int64_t k = 0; k < config.positive_ratio; ++k) items_.push_back({Role::retain, retain, next++ % available});
+    for (std::size_t k = 0; k < ratio; ++k) items_.push_back({Role::retain, retain, next++ % available});
   }
 }
 

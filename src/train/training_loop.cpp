@@ -9,6 +9,7 @@
 
 #include "expunge/core/process.h"
 #include "expunge/train/run_folder.h"
+#include "train/checkpoint_files.h"
 
 namespace expunge {
 namespace {
@@ -53,9 +54,15 @@ TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length
       writer_(trained.params.runtime(), RunFolder{config.output_dir}.checkpoints(), config.save_total_limit,
               {RunFolder{config.output_dir}.metrics(), RunFolder{config.output_dir}.evaluations()}, io),
       saved_(resumed.empty() ? -1 : trained.optimizer.steps) {
+  if (monitor_)
+    if (const std::int64_t nearest = monitor_->nearest(); nearest > 0) prefer(nearest);
   if (trained.params.runtime().comm.rank() == 0)
     log_.emplace(config, trained.optimizer.steps, resumed,
                  Provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts});
+  if (log_ && monitor_)
+    monitor_->listen([this](std::int64_t step, const NamedFigures& figures) {
+      io_.enqueue([this, step, figures] { log_->write_evaluation(step, figures); });
+    });
 }
 
 template <Element T>
@@ -74,9 +81,10 @@ ExitCode TrainingLoop<T>::run() {
     }
     // An end before its time leaves the evaluation to the resumed run.
     if (urgency == 0 || optimizer.steps == length_.steps) urgency = std::max(urgency, evaluate());
-    if (urgency == 0 && config_.save_steps > 0 && optimizer.steps % config_.save_steps == 0) {
+    const bool due = config_.save_steps > 0 && optimizer.steps % config_.save_steps == 0 && saved_ != optimizer.steps;
+    if (urgency == 0 && due && optimizer.steps < info_.total_steps) {
       trainer_.check_update();
-      save(optimizer.steps < info_.total_steps);
+      save(true);
     }
   }
   if (saved_ != optimizer.steps) {
@@ -129,15 +137,51 @@ double TrainingLoop<T>::evaluate() {
   switch (monitor_->evaluate(trained_.model, step, step == length_.steps, cut_short)) {
     case Monitor::Outcome::cut_short:
       return urgency;
+    case Monitor::Outcome::nearer:
+      prefer(step);
+      if (saved_ == step) return 0;
+      trainer_.check_update();
+      save(true);
+      return 0;
     case Monitor::Outcome::stop:
-      info_.total_steps = step;
-      saved_ = -1;
       log_info(fmt::format("step {}: {} holds; the run ends here", step, config_.stop_at));
+      return_to(monitor_->nearest());
       return 0;
     case Monitor::Outcome::go_on:
       break;
   }
   return 0;
+}
+
+template <Element T>
+void TrainingLoop<T>::prefer(std::int64_t step) {
+  // What --save-steps would have kept anyway stays when a nearer state takes its place.
+  const bool regular = preferred_ >= 0 && config_.save_steps > 0 && preferred_ % config_.save_steps == 0;
+  writer_.prefer(step, regular);
+  preferred_ = step;
+}
+
+/// Ends the run with the state of an evaluated step; where it is an earlier one, that of its checkpoint.
+template <Element T>
+void TrainingLoop<T>::return_to(std::int64_t step) {
+  const Runtime& runtime = trained_.params.runtime();
+  std::int64_t& steps = trained_.optimizer.steps;
+  writer_.finish();
+  if (step > 0 && step < steps) {
+    const std::filesystem::path checkpoint = RunFolder{config_.output_dir}.checkpoints() / step_name(step);
+    if (const std::string damage = damage_of(runtime, checkpoint); damage.empty()) {
+      read_state(CheckpointReader(checkpoint), runtime.comm.rank(), trained_.state);
+      trained_.params.weights_changed();
+      log_info(fmt::format("step {} was nearer to it than step {}: its state is what the run keeps", step, steps));
+      later_ = steps;
+      steps = step;
+    } else if (runtime.comm.rank() == 0) {
+      log_warning(fmt::format("step {} was nearer to it, but its checkpoint is lost: {}", step, damage));
+    }
+  }
+  prefer(steps);
+  info_.total_steps = steps;
+  saved_ = -1;
 }
 
 template <Element T>
@@ -158,6 +202,10 @@ void TrainingLoop<T>::finish_writing() {
   const auto began = Clock::now();
   writer_.finish();
   io_.wait();
+  // The newest checkpoint is the run's model.
+  if (log_)
+    for (std::int64_t step = trained_.optimizer.steps + 1; step <= later_; ++step)
+      remove_checkpoint(RunFolder{config_.output_dir}.checkpoints(), step);
   if (config_.save_steps > 0 && checkpoints_ > 0)
     log_info(fmt::format("{} checkpoints; training waited for them {:.2f} s, {:.2f} % of its time, and {:.2f} s for the last",
                          checkpoints_, within, 100 * within / all, seconds_since(began)));

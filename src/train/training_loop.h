@@ -45,6 +45,8 @@ class TrainingLoop {
  private:
   double record(StepMetrics metrics);
   double evaluate();
+  void prefer(std::int64_t step);
+  void return_to(std::int64_t step);
   void save(bool in_background);
   void finish_writing();
   void log_early_end(double urgency) const;
@@ -66,7 +68,9 @@ class TrainingLoop {
   double longest_step_ = 0;  // seconds
   double waited_ = 0;        // seconds in which training stood still for checkpoints
   std::int64_t checkpoints_ = 0;
-  std::int64_t saved_;  // step of the last checkpoint; -1 before the first
+  std::int64_t saved_;           // step of the last checkpoint; -1 before the first
+  std::int64_t preferred_ = -1;  // step of the checkpoint that is nearest to --stop-at
+  std::int64_t later_ = -1;      // the last step made, where the run ended with the state of an earlier one
 };
 
 }  // namespace expunge

@@ -30,18 +30,42 @@ ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --max-steps
 h5diff labels.h5 three/labels.h5 /papers || die "labels differ on three ranks"
 run --method random_label --max-steps 2 --seed 7 --output-dir other
 ! h5diff -q labels.h5 other/labels.h5 /papers || die "the seed does not matter"
+expect_exit 0 "papers/forget .* labels, .* of them targets, in .* sequences" "$expunge" inspect labels.h5
+sed 's/ the / a /' texts/papers/forget.jsonl >changed.jsonl
+mkdir -p changed/papers && cp texts/papers/*.jsonl changed/papers && head -n 11 changed.jsonl >changed/papers/approximate.jsonl
+"$expunge" tokenize --tokenizer init --data changed --output changed.h5 --max-length 64 --quiet
+expect_exit 3 "labels for another token file" "$expunge" unlearn --model base --tokens changed.h5 --domain papers --method random_label \
+  --max-steps 2 --labels labels.h5 --output-dir refused
 run --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial
 ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial3
 h5diff adversarial/labels.h5 adversarial3/labels.h5 /papers || die "adversarial labels differ on three ranks"
 
-# Ending in time: the condition holds at the last evaluation, and the run counts as finished.
-expect_exit 0 "forget:perplexity >= 400 holds" ranks 2 "$expunge" "${common[@]}" --method gradient_ascent --max-steps 500 \
-  --eval-steps 2 --stop-at "forget:perplexity >= 400" --learning-rate 3e-3 --output-dir stopped
-perplexities=$(h5dump -d /eval/papers/forget/perplexity stopped/evaluations.h5 | sed -nE 's/^ *\(0\): (.*)$/\1/p')
-awk -v list="$perplexities" 'BEGIN { n = split(list, p, ", "); exit !(n > 2 && p[n - 1] < 400 && p[n] >= 400) }' ||
-  die "perplexities are $perplexities"
-expect_exit 0 "finished already" ranks 2 "$expunge" "${common[@]}" --method gradient_ascent --max-steps 500 \
-  --eval-steps 2 --stop-at "forget:perplexity >= 400" --learning-rate 3e-3 --output-dir stopped
+# Ending in time: of the two evaluations around the value the nearer one's state is kept, and the run counts as finished.
+# The first value is just below what the last evaluation will find, the second just above the one before it.
+ending=(unlearn --model base --tokens all.h5 --domain papers --global-batch-size 4 --lr-scheduler-type constant
+        --method gradient_ascent --max-steps 500 --eval-steps 2 --learning-rate 3e-3)
+perplexities() { h5dump -d /eval/papers/forget/perplexity "$1/evaluations.h5" | sed -nE 's/^ *\(0\): (.*)$/\1/p'; }
+expect_exit 0 "forget:perplexity >= 400 holds" ranks 2 "$expunge" "${ending[@]}" --stop-at "forget:perplexity >= 400" \
+  --log-jsonl log.jsonl --tensorboard on --output-dir seek
+read -r before after at < <(awk -v list="$(perplexities seek)" 'BEGIN { n = split(list, p, ", ")
+  if (n > 2 && p[n - 1] < 400 && p[n] >= 400) print p[n - 1], p[n], 2 * (n - 1) }')
+[[ -n ${at:-} ]] || die "perplexities are $(perplexities seek)"
+[[ $(grep -c '"eval/papers/forget/perplexity"' log.jsonl) == $((at / 2 + 1)) ]] || die "evaluations in the log: $(cat log.jsonl)"
+grep -q "eval/papers/forget/perplexity" seek/tensorboard/* || die "no evaluation in TensorBoard's file"
+expect_exit 0 "after steps 0, 2" "$expunge" inspect seek/evaluations.h5
+near_first=$(awk -v p="$before" 'BEGIN { print 1.01 * p }') near_last=$(awk -v p="$after" 'BEGIN { print 0.99 * p }')
+for ranks in 1 2; do
+  expect_exit 0 "step $((at - 2)) was nearer" ranks $ranks "$expunge" "${ending[@]}" --stop-at "forget:perplexity >= $near_first" \
+    --save-steps 1 --save-total-limit 1 --output-dir "first-$ranks"
+  [[ $(ls "first-$ranks/checkpoints") == $(printf 'step-%06d' $((at - 2))) ]] || die "kept $(ls "first-$ranks/checkpoints")"
+done
+expect_exit 0 "finished already" ranks 2 "$expunge" "${ending[@]}" --stop-at "forget:perplexity >= $near_first" --save-steps 1 \
+  --save-total-limit 1 --output-dir first-2
+"$expunge" eval --model first-2 --tokens all.h5 --domain papers --split papers/forget --output kept.h5 --quiet
+awk -v a="$(attribute kept.h5 /papers/forget perplexity)" -v b="$before" 'BEGIN { exit !(a / b < 1.0001 && b / a < 1.0001) }' ||
+  die "the kept model is not that of the evaluation"
+expect_exit 0 "the run ends here" ranks 2 "$expunge" "${ending[@]}" --stop-at "forget:perplexity >= $near_last" --output-dir last
+[[ $(ls last/checkpoints) == $(printf 'step-%06d' "$at") ]] || die "kept $(ls last/checkpoints)"
 
 # Only what matches is trained.
 run --method rmu --layer 0 --trainable 'model\.layers\.0\.mlp\.down_proj\.weight' --retain-repeat --max-steps 2 --output-dir rmu
@@ -51,7 +75,9 @@ h5diff -q base/checkpoints/step-000020/checkpoint.h5 rmu/checkpoints/step-000002
   /parameters/model.layers.0.mlp.down_proj.weight || die "the trained parameter did not move"
 
 refused=("$expunge" "${common[@]}" --max-steps 2 --output-dir refused)
-expect_exit 2 "papers/retain has .* needs .*--retain-repeat" "${refused[@]}" --method ascent_plus_descent --positive-ratio 9
+expect_exit 2 "papers/retain has .* needs .*--retain-repeat" "$expunge" "${common[@]}" --output-dir refused \
+  --method ascent_plus_descent --positive-ratio 9
+expect_exit 0 "done" "$expunge" "${common[@]}" --output-dir short --method ascent_plus_descent --positive-ratio 9 --max-steps 2
 elsewhere=("$expunge" unlearn --model base --max-steps 2 --output-dir refused)
 expect_exit 3 "no domain 'people'" "${elsewhere[@]}" --tokens all.h5 --method gradient_ascent --domain people
 expect_exit 3 "general/retain: there is no such split|no domain" "${elsewhere[@]}" --tokens tokens.h5 --domain papers --general \

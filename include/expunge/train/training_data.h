@@ -61,7 +61,7 @@ class TrainingData {
     std::size_t part, sequence;
   };
   const Part& part(std::size_t item) const { return parts_[items_[item].part]; }
-  void interleave(std::size_t forget, std::size_t retain, const RetainConfig& config);
+  void interleave(std::size_t forget, std::size_t retain, const TrainConfig& config);
 
   std::vector<Part> parts_;
   std::vector<Item> items_;
