@@ -48,6 +48,7 @@ for ((i = 1; i <= runs; ++i)); do
   done
   same_parameters whole/checkpoints/step-000040 disturbed/checkpoints/step-000040 || die "run $i: the weights differ"
   h5diff whole/metrics.h5 disturbed/metrics.h5 /train/loss || die "run $i: the losses differ"
+  ((i % 10)) || echo "$i runs of $runs, $total kills"
 done
 echo "passed: $runs runs, $total kills (${kills[rank]} of a rank, ${kills[mpirun]} of mpirun, ${kills[all]} of all), $writing of" \
   "them while a checkpoint was written, $before_first before the first; $starts starts; every end bitwise equal, none lost"

@@ -26,14 +26,29 @@ export TMPDIR
 # What HDF5 keeps of a damaged file is not ours to report.
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0 UBSAN_OPTIONS=print_stacktrace=1
 
-run_target() {
-  mkdir -p "learnt/$2"
-  "tests/fuzz/expunge_fuzz_$2" "learnt/$2" "$3/tests/fuzz/corpus/$2" -max_total_time="$1" -timeout=10 -rss_limit_mb=2048 \
-    -malloc_limit_mb=256 -artifact_prefix="findings/$2-" -print_final_stats=1 >"findings/$2.log" 2>&1 && verdict=good || verdict=FOUND
-  awk -v name="$2" -v verdict="$verdict" '/cov:/ { for (i = 1; i < NF; ++i) if ($i == "cov:") coverage = $(i + 1) }
-    /stat::number_of_executed_units/ { runs = $2 }
-    END { printf "%-20s %-6s %10d executions, coverage %d\n", name, verdict, runs, coverage }' "findings/$2.log"
-  [ "$verdict" = good ] || { tail -n 40 "findings/$2.log"; exit 1; }
+fuzz() { "tests/fuzz/expunge_fuzz_$1" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=256 "${@:2}"; }
+# HDF5 1.10 itself crashes on some files whose metadata are damaged: those are counted, and only other findings are failures.
+in_library() { # TARGET INPUT: the innermost frames lie in the HDF5 library
+  { fuzz "$1" "$2" 2>&1 || true; } | grep -E '^ *#[0-9] ' | grep -q libhdf5
 }
-export -f run_target
+run_target() { # SECONDS TARGET SOURCE
+  local log=findings/$2.log more=() code=0 library=0 ours=() input
+  [ "$2" != hdf5_bytes ] || more=(-fork=1 -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1)
+  mkdir -p "learnt/$2"
+  rm -f "findings/$2-"*
+  fuzz "$2" "learnt/$2" "$3/tests/fuzz/corpus/$2" "-max_total_time=$1" "-artifact_prefix=findings/$2-" -print_final_stats=1 "${more[@]}" \
+    >"$log" 2>&1 || code=$?
+  for input in "findings/$2-"{crash,oom,timeout}-*; do
+    if [ ! -f "$input" ]; then continue; elif in_library "$2" "$input"; then library=$((library + 1)); else ours+=("$input"); fi
+  done
+  awk -v name="$2" -v ours="${#ours[@]}" -v library="$library" '
+    /cov:/ { for (i = 1; i < NF; ++i) if ($i == "cov:") coverage = $(i + 1) }
+    /^#[0-9]+: cov/ { runs = substr($1, 2) + 0 }
+    /stat::number_of_executed_units/ { runs = $2 }
+    END { printf "%-20s %10d executions, coverage %d, %d findings, %d in the HDF5 library\n", name, runs, coverage, ours, library }' "$log"
+  if [ "${#ours[@]}" = 0 ] && { [ "$code" = 0 ] || [ "$library" != 0 ]; }; then return; fi
+  tail -n 40 "$log"
+  exit 1
+}
+export -f fuzz in_library run_target
 printf '%s\n' "${targets[@]}" | xargs -P "$jobs" -I{} bash -c 'run_target "$@"' _ "$seconds" {} "$source"

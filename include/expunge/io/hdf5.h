@@ -37,7 +37,8 @@ struct VirtualRange {
 ///
 /// Files come from outside and are not trusted. Nothing leads from one file into another but the virtual datasets of an index,
 /// whose sources lie in the same folder; no plugin is loaded; only plain numbers are read, stored as they are or by gzip,
-/// shuffle and fletcher32; and nothing is allocated that a file's size does not justify.
+/// shuffle and fletcher32; and nothing is allocated that a file's size does not justify. What the library does with metadata
+/// that are damaged on purpose is its own: version 1.10 crashes on some.
 class Hdf5File {
  public:
   /// A new file; Error(output) if `path` exists.
