@@ -10,7 +10,7 @@ began=$(date +%s%N)
 ranks 2 "${run[@]}" --output-dir whole
 milliseconds=$((($(date +%s%N) - began) / 1000000))
 declare -A kills=([rank]=0 [mpirun]=0 [all]=0)
-total=0 writing=0 starts=0 before_first=0
+total=0 writing=0 starts=0 before_first=0 locked_up=0
 for ((i = 1; i <= runs; ++i)); do
   rm -rf disturbed
   for ((start = 1; ; ++start)); do
@@ -37,6 +37,16 @@ for ((i = 1; i <= runs; ++i)); do
         [[ -n $(compgen -G "disturbed/checkpoints/step-*") ]] || before_first=$((before_first + 1))
       fi
     fi
+    # mpirun of Open MPI 4.1 may lock up in its own last steps when a rank dies while it connects; all ranks are gone by then.
+    for ((alone = 0; alone < 300; ++alone)); do
+      kill -0 "$launcher" 2>>log.txt || break
+      [[ -z $(pgrep -x expunge -P "$launcher" --runstates DRST) ]] || alone=0
+      sleep 0.1
+    done
+    if ((alone == 300)); then
+      kill -9 "$launcher"
+      locked_up=$((locked_up + 1))
+    fi
     code=0
     wait "$launcher" 2>>log.txt || code=$?
     for pid in "${pids[@]}"; do  # ranks outlive a killed mpirun for a moment
@@ -51,4 +61,5 @@ for ((i = 1; i <= runs; ++i)); do
   ((i % 10)) || echo "$i runs of $runs, $total kills"
 done
 echo "passed: $runs runs, $total kills (${kills[rank]} of a rank, ${kills[mpirun]} of mpirun, ${kills[all]} of all), $writing of" \
-  "them while a checkpoint was written, $before_first before the first; $starts starts; every end bitwise equal, none lost"
+  "them while a checkpoint was written, $before_first before the first; $starts starts, $locked_up of them with an mpirun that" \
+  "locked up; every end bitwise equal, none lost"
