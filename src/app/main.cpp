@@ -1,5 +1,4 @@
 // The program: its commands, and nothing else. A new command is one entry of the table.
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -19,7 +18,7 @@ namespace {
 /// Runs `work` with MPI up; a failure is reported before MPI comes down, so that the other ranks end too.
 template <typename Work>
 int in_session(const ComputeConfig& compute, bool quiet, Work work) {
-  Session session(compute.device, quiet, compute.collective_timeout);
+  Session session(compute, quiet);
   return guarded({session.rank(), session.world_size()}, [&] {
     ExitCode code = ExitCode::done;
     if constexpr (std::is_void_v<std::invoke_result_t<Work, Session&>>)
@@ -79,11 +78,20 @@ int start_report(ReportConfig& config) {
   return static_cast<int>(ExitCode::done);
 }
 
+int start_plan(PlanConfig& config) {
+  run_plan(config);
+  return static_cast<int>(ExitCode::done);
+}
+
 std::vector<Command> commands() {
   return {
       command<TokenizeOptions>("tokenize", "Turns folders of text into one token file.",
                                "expunge tokenize --tokenizer models/Yi-6B --data texts --output tokens.h5 --max-length 4096",
                                Ranks::one, tokenize_options, tokenize),
+      command<PlanConfig>("plan", "Says what a run would take of memory, network and time, and which policies it would choose.",
+                          "expunge plan --model models/Yi-6B --world 8 --gpu-memory 80GB --bf16 --global-batch-size 480 \\\n"
+                          "    --method ascent_plus_kl_divergence --sbatch unlearn.sbatch",
+                          Ranks::one, plan_options, start_plan),
       command<TrainConfig>("train", "Trains a model by plain descent, from a model folder or from scratch.",
                            "mpirun -n 2 expunge train --init-config config.json --tokens tokens.h5 --split books/forget \\\n"
                            "    --split books/retain --learning-rate 1e-3 --num-train-epochs 20 --output-dir output/train",

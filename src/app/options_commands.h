@@ -33,6 +33,7 @@ OptionTable generate_options(GenerateConfig& config);
 OptionTable task_options(TaskConfig& config);
 OptionTable export_options(ExportConfig& config);
 OptionTable report_options(ReportConfig& config);
+OptionTable plan_options(PlanConfig& config);
 OptionTable inspect_options(InspectConfig& config);
 OptionTable verify_options(InspectConfig& config);
 

@@ -69,6 +69,10 @@ std::vector<Option> shared_compute_options(ComputeConfig& c) {
                     .resolved = false};
   return {
       choice<std::string>("device", c.device, {{"auto", "auto"}, {"cpu", "cpu"}, {"cuda", "cuda"}}, "where to compute"),
+      choice<CommPolicy>(
+          "comm", c.comm, {{"nccl", CommPolicy::nccl}, {"staged", CommPolicy::staged}, {"auto", CommPolicy::automatic}},
+          "what ranks on GPUs talk over: NCCL, one rank a GPU; staged: MPI through host memory, so that ranks may "
+          "share a GPU, for tests"),
       choice<DType>("dtype", c.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
                     "element type of weights and activations; bfloat16 accumulates in float32"),
       bf16,
@@ -85,6 +89,20 @@ std::vector<Option> shared_compute_options(ComputeConfig& c) {
   };
 }
 
+std::vector<Option> training_compute_options(ComputeConfig& c) {
+  std::vector<Option> options = shared_compute_options(c);
+  options.push_back(choice<RecomputePolicy>("recompute", c.recompute,
+                                            {{"none", RecomputePolicy::none},
+                                             {"light", RecomputePolicy::light},
+                                             {"block", RecomputePolicy::block},
+                                             {"auto", RecomputePolicy::automatic}},
+                                            "what the backward pass recomputes to save memory: norms and the SwiGLU product "
+                                            "(light), whole blocks (block)"));
+  options.push_back(choice<bool>("reduce-dtype", c.reduce_in_bf16, {{"fp32", false}, {"bf16", true}},
+                                 "precision in which gradients travel between ranks"));
+  return options;
+}
+
 void check_compute(ComputeConfig& config, const OptionTable& given) {
   const Source bf16 = given.source("bf16"), dtype = given.source("dtype");
   if (bf16 != Source::none && bf16 >= dtype) {
@@ -95,6 +113,8 @@ void check_compute(ComputeConfig& config, const OptionTable& given) {
            fmt::format("--bf16 {} contradicts --dtype {}; give one of them", wanted, dtype_name(config.dtype)));
     if (wanted != is) config.dtype = wanted ? DType::bfloat16 : DType::float32;
   }
+  if (config.comm != CommPolicy::automatic && config.device == "cpu")
+    fail(ExitCode::usage, "--comm is for ranks on GPUs, and --device is cpu, where ranks talk over MPI; leave it out");
   if (config.tf32 && config.device != "cuda")
     fail(ExitCode::usage,
          fmt::format("--tf32 true needs --device cuda, and --device is {}: TensorFloat-32 is a mode of CUDA's tensor cores, on "

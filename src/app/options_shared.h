@@ -13,6 +13,8 @@ Option quiet_option(bool& quiet);
 Option config_option();
 /// How a model is run: device, element type, sharding.
 std::vector<Option> shared_compute_options(ComputeConfig& config);
+/// The same and what only training has.
+std::vector<Option> training_compute_options(ComputeConfig& config);
 /// Settles --bf16 against --dtype, and refuses --tf32 where it would do nothing.
 void check_compute(ComputeConfig& config, const OptionTable& given);
 

@@ -94,18 +94,9 @@ std::vector<Option> run_options(TrainConfig& c) {
 }
 
 std::vector<Option> compute_options(TrainConfig& c) {
-  std::vector<Option> options = shared_compute_options(c.compute);
-  options.push_back(choice<RecomputePolicy>("recompute", c.compute.recompute,
-                                            {{"none", RecomputePolicy::none},
-                                             {"light", RecomputePolicy::light},
-                                             {"block", RecomputePolicy::block},
-                                             {"auto", RecomputePolicy::automatic}},
-                                            "what the backward pass recomputes to save memory: norms and the SwiGLU product "
-                                            "(light), whole blocks (block)"));
+  std::vector<Option> options = training_compute_options(c.compute);
   options.push_back(choice<bool>("master-weights", c.bf16_master_weights, {{"fp32", false}, {"bf16", true}},
                                  "precision of the weights that the optimizer updates"));
-  options.push_back(choice<bool>("reduce-dtype", c.compute.reduce_in_bf16, {{"fp32", false}, {"bf16", true}},
-                                 "precision in which gradients travel between ranks"));
   return options;
 }
 

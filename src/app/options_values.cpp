@@ -109,6 +109,24 @@ std::optional<bool> parse_bool(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<double> parse_memory_size(std::string_view text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"B", 1},
+                                                            {"KB", 1e3},
+                                                            {"MB", 1e6},
+                                                            {"GB", 1e9},
+                                                            {"TB", 1e12},
+                                                            {"KiB", 1024.0},
+                                                            {"MiB", 1024.0 * 1024},
+                                                            {"GiB", 1024.0 * 1024 * 1024},
+                                                            {"TiB", 1024.0 * 1024 * 1024 * 1024},
+                                                            {"", 1e9}};
+  const auto letters = std::min(text.find_first_not_of("0123456789."), text.size());
+  const auto number = parse_real(text.substr(0, letters));
+  for (const auto& [unit, bytes] : kUnits)
+    if (number && unit == text.substr(letters) && *number * bytes >= 1 && *number * bytes <= 1e18) return *number * bytes;
+  return std::nullopt;
+}
+
 Option real(std::string key, double& variable, Range range, std::string help) {
   return scalar(std::move(key), variable, "X", std::string(range.text), std::move(help), parse_real, range.holds);
 }
@@ -135,6 +153,20 @@ Option whole(std::string key, std::optional<int>& variable, int least, std::stri
 Option duration(std::string key, double& seconds, Range range, std::string help) {
   return scalar(std::move(key), seconds, "TIME", fmt::format("{} of seconds, HH:MM:SS or D-HH:MM:SS", range.text),
                 std::move(help), parse_duration, range.holds);
+}
+
+Option memory_size(std::string key, double& bytes, std::string help) {
+  return {.key = std::move(key),
+          .value_name = "SIZE",
+          .expected = "a size such as 80GB or 512MiB",
+          .help = std::move(help),
+          .set =
+              [&bytes](const std::vector<std::string>& given) {
+                const auto size = parse_memory_size(given.back());
+                if (size) bytes = *size;
+                return size.has_value();
+              },
+          .get = [&bytes] { return bytes == 0 ? std::vector<std::string>() : std::vector{fmt::format("{:.0f}B", bytes)}; }};
 }
 
 Option seed(std::string key, std::uint64_t& variable, std::string help) {

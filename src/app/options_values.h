@@ -35,6 +35,9 @@ std::optional<double> parse_duration(std::string_view text);
 /// true, false, on, off, yes, no, 1 or 0, in upper or lower case.
 std::optional<bool> parse_bool(std::string_view text);
 
+/// Bytes of "80GB", "1.5GiB" or "80", which is in GB; at least one.
+std::optional<double> parse_memory_size(std::string_view text);
+
 // Each is bound to the variable that it sets and whose value, when the table is made, is the default.
 Option real(std::string key, double& variable, Range range, std::string help);
 Option whole(std::string key, std::int64_t& variable, std::int64_t least, std::string help);
@@ -44,6 +47,8 @@ Option real(std::string key, std::optional<double>& variable, Range range, std::
 Option whole(std::string key, std::optional<int>& variable, int least, std::string help);
 /// A length of time in seconds, given so or as HH:MM:SS or D-HH:MM:SS.
 Option duration(std::string key, double& seconds, Range range, std::string help);
+/// Bytes: "80GB", "512MiB"; a bare number is in GB. Zero, and out of the resolved config, unless given.
+Option memory_size(std::string key, double& bytes, std::string help);
 Option seed(std::string key, std::uint64_t& variable, std::string help);
 Option text(std::string key, std::string value_name, std::string& variable, std::string help);
 /// The resolved config holds the absolute path.

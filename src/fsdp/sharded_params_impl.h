@@ -33,9 +33,13 @@ ShardedParams<T>::ShardedParams(const Runtime& runtime, std::vector<UnitLayout> 
   std::size_t largest = 0;
   for (const UnitLayout& unit : units_) {
     largest = std::max(largest, unit.size());
+    if (!trainable) {
+      frozen_.emplace_back(runtime_.device, unit.shard_size());
+      zero_bytes(runtime_.compute, frozen_.back().data(), frozen_.back().bytes());
+      continue;
+    }
     master_.emplace_back(runtime_.device, unit.shard_size());
     zero_bytes(runtime_.compute, master_.back().data(), master_.back().bytes());
-    if (!trainable) continue;
     gradient_.emplace_back(runtime_.device, unit.shard_size());
     if (options_.gather_once_per_step && !runtime_.comm.whole_is_shard())
       whole_gradient_.emplace_back(runtime_.device, unit.size());
@@ -68,7 +72,7 @@ template <Element T>
 void ShardedParams<T>::fill(Slot& slot, int unit) {
   const std::size_t n = layout(unit).shard_size();
   T* const place = slot.weights.data() + static_cast<std::size_t>(runtime_.comm.rank()) * n;
-  const void* source = frozen_shard(unit);
+  const void* source = compute_shard(unit);
   if (!source) {
     kernels_.cast(runtime_.compute, place, master(unit).data(), n);
     source = place;
@@ -96,11 +100,15 @@ template <Element T>
 Lease<T> ShardedParams<T>::gather(int unit) {
   Lease<T> lease;
   lease.owner_ = this;
-  if constexpr (std::is_same_v<T, A>) {
-    if (shard_is_whole()) {
-      lease.data_ = master(unit).data();
-      return lease;
+  if (shard_is_whole()) {
+    T* const whole = compute_shard(unit);
+    lease.data_ = whole;
+    if (runtime_.comm.calls_when_alone()) {
+      runtime_.comm.all_gather(runtime_.communication, whole, whole, layout(unit).size() * sizeof(T));
+      runtime_.compute.wait(runtime_.communication.record());
+      ++gathers_;
     }
+    return lease;
   }
   Slot* slot = find(unit);
   if (!slot) {
@@ -143,15 +151,32 @@ GradientLease<T> ShardedParams<T>::gradients(int unit) {
 
 template <Element T>
 void ShardedParams<T>::reduce(int unit, GradientLease<T>&& whole) {
-  if (runtime_.comm.whole_is_shard()) return;
   if (options_.gather_once_per_step && !reduce_now_) return;
-  scatter(unit, std::move(whole));
+  if (!runtime_.comm.whole_is_shard())
+    scatter(unit, std::move(whole));
+  else if (runtime_.comm.calls_when_alone())
+    scatter_in_place(unit);
+}
+
+/// A single rank's whole gradients are its shard.
+template <Element T>
+void ShardedParams<T>::scatter_in_place(int unit) {
+  if constexpr (std::is_floating_point_v<A>) {
+    A* const shard = gradient(unit).data();
+    runtime_.communication.wait(runtime_.compute.record());
+    runtime_.comm.reduce_scatter(runtime_.communication, shard, shard, layout(unit).size());
+    runtime_.compute.wait(runtime_.communication.record());
+  }
 }
 
 template <Element T>
 void ShardedParams<T>::scatter(int unit, GradientLease<T>&& whole) {
   const std::size_t n = layout(unit).shard_size();
-  Pending pending{unit, {}, std::move(whole), {}, Buffer<A>(runtime_.device, n)};
+  // Bounds the memory of reductions under way.
+  drain(1);
+  // Once per step there is one sum a unit, and begin_step() cleared its place.
+  Pending pending{unit, {}, std::move(whole), {}, Buffer<A>(runtime_.device, options_.gather_once_per_step ? 0 : n)};
+  A* const sum = pending.shard ? pending.shard.data() : gradient(unit).data();
   if constexpr (std::is_same_v<A, float>) {
     if (options_.reduce_in_bf16) {
       pending.wire = Buffer<bf16>(runtime_.device, layout(unit).size());
@@ -161,11 +186,11 @@ void ShardedParams<T>::scatter(int unit, GradientLease<T>&& whole) {
   runtime_.communication.wait(runtime_.compute.record());
   if constexpr (std::is_same_v<A, float>) {
     if (pending.wire)
-      runtime_.comm.reduce_scatter(runtime_.communication, pending.shard.data(), pending.wire.data(), n);
+      runtime_.comm.reduce_scatter(runtime_.communication, sum, pending.wire.data(), n);
     else
-      runtime_.comm.reduce_scatter(runtime_.communication, pending.shard.data(), pending.whole.data(), n);
+      runtime_.comm.reduce_scatter(runtime_.communication, sum, pending.whole.data(), n);
   } else if constexpr (std::is_same_v<A, double>) {
-    runtime_.comm.reduce_scatter(runtime_.communication, pending.shard.data(), pending.whole.data(), n);
+    runtime_.comm.reduce_scatter(runtime_.communication, sum, pending.whole.data(), n);
   } else {
     check(false, "complex gradients are never reduced");
   }
@@ -179,7 +204,8 @@ void ShardedParams<T>::drain(std::size_t leave) {
   while (pending_.size() > leave) {
     Pending& oldest = pending_.front();
     runtime_.compute.wait(oldest.done);
-    kernels_.accumulate(runtime_.compute, gradient(oldest.unit).data(), oldest.shard.data(), oldest.shard.size());
+    if (oldest.shard)
+      kernels_.accumulate(runtime_.compute, gradient(oldest.unit).data(), oldest.shard.data(), oldest.shard.size());
     pending_.pop_front();
   }
 }
@@ -207,15 +233,17 @@ void ShardedParams<T>::weights_changed() {
 }
 
 template <Element T>
-void ShardedParams<T>::freeze() {
-  if constexpr (!std::is_same_v<T, A>) {
-    for (int unit = 0; unit < units(); ++unit) {
-      frozen_.emplace_back(runtime_.device, layout(unit).shard_size());
-      kernels_.cast(runtime_.compute, frozen_.back().data(), master(unit).data(), layout(unit).shard_size());
-    }
-    runtime_.compute.synchronize();
-    master_.clear();
-    master_.resize(units_.size());
+void ShardedParams<T>::load(int unit, std::size_t offset, std::span<const A> values) {
+  const auto put = [&](auto* shard, const auto* from) {
+    copy_to_device(runtime_.compute, shard + offset, from, values.size() * sizeof(*from));
+  };
+  if (frozen_.empty()) {
+    put(master(unit).data(), values.data());
+  } else if constexpr (std::is_same_v<T, A>) {
+    put(compute_shard(unit), values.data());
+  } else {
+    const std::vector<T> rounded(values.begin(), values.end());
+    put(compute_shard(unit), rounded.data());
   }
 }
 

@@ -46,11 +46,6 @@ void Llama<T>::reserve(int tokens, bool training) {
 }
 
 template <Element T>
-std::size_t Llama<T>::workspace_bytes() const {
-  return workspace_->bytes();
-}
-
-template <Element T>
 auto Llama<T>::score(const TokenBatch& batch, Moments moments) -> TokenScores<A> {
   Workspace<T>& w = *workspace_;
   w.reserve(batch.tokens(), false);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "llama_block.h"
@@ -23,8 +24,16 @@ class Workspace {
     owned_.clear();
     owned_sums_.clear();
     owned_ids_.clear();
-    bytes_ = 0;
+    bytes_ = {};
     place();
+  }
+
+  /// What reserve() would take, without taking it.
+  static WorkspaceBytes measure(const LlamaConfig& config, Recompute recompute, int tokens, bool keep) {
+    Workspace workspace(config, {}, recompute);
+    workspace.allocates_ = false;
+    workspace.reserve(tokens, keep);
+    return workspace.bytes_;
   }
 
   /// Activations of a block. Without `keep` at reserve(), all but the two alternating inputs are shared by all blocks.
@@ -45,7 +54,7 @@ class Workspace {
   std::int32_t* predictions() const { return predictions_; }  // (T)
   /// Tokens whose logits exist at a time: as many as cross-entropy needs to run at full speed, within 128 MiB of fp32.
   int chunk() const { return std::min({tokens_, 1024, std::max(64, (1 << 25) / config_.vocab_size)}); }
-  std::size_t bytes() const { return bytes_; }
+  WorkspaceBytes bytes() const { return bytes_; }
 
  private:
   T* take(int width) { return take_elements<T>(owned_, rows() * static_cast<std::size_t>(width)); }
@@ -53,9 +62,8 @@ class Workspace {
   std::size_t rows() const { return static_cast<std::size_t>(tokens_); }
   template <typename E>
   E* take_elements(std::vector<Buffer<E>>& owned, std::size_t n) {
-    owned.emplace_back(device_, n);
-    bytes_ += n * sizeof(E);
-    return owned.back().data();
+    bytes_.activations += n * sizeof(E);
+    return allocates_ ? owned.emplace_back(device_, n).data() : nullptr;
   }
 
   void place() {
@@ -79,12 +87,14 @@ class Workspace {
     predictions_ = take_elements<std::int32_t>(owned_ids_, rows());
     weights_ = take_sums(1);
     const std::size_t logits = static_cast<std::size_t>(chunk()) * static_cast<std::size_t>(config_.vocab_size);
+    const std::size_t before = bytes_.activations;
     logits_ = take_elements<A>(owned_sums_, logits);
-    if (!kept_) return;
     if constexpr (std::is_same_v<T, A>)
       dlogits_ = logits_;
     else
-      dlogits_ = take_elements<T>(owned_, logits);
+      dlogits_ = kept_ ? take_elements<T>(owned_, logits) : nullptr;
+    bytes_.logits = std::exchange(bytes_.activations, before) - before;
+    if (!kept_) return;
     dx_ = take(shape_.dim);
     scratch_ = {take(shape_.dim), take(shape_.attention.qkv_width()), take(shape_.heads_width()), take(2 * shape_.mlp),
                 take(shape_.mlp)};
@@ -114,8 +124,8 @@ class Workspace {
   Device device_;
   Recompute recompute_;
   int tokens_ = 0;
-  bool kept_ = false;
-  std::size_t bytes_ = 0;
+  bool kept_ = false, allocates_ = true;
+  WorkspaceBytes bytes_;
   std::vector<Buffer<T>> owned_;
   std::vector<Buffer<A>> owned_sums_;
   std::vector<Buffer<std::int32_t>> owned_ids_;

@@ -92,7 +92,6 @@ void run_generation(Session& session, const GenerateConfig& config) {
       config.seed, config.stops, static_cast<std::size_t>(config.per_device_eval_batch_size)};
   const std::vector<Completion> completions = in_element_type(compute.dtype, [&](auto type) {
     ScoringModel<typename decltype(type)::type> model(session, source, compute);
-    model.params.freeze();
     return generate(model.llama, tokenizer, prompts, options);
   });
   on_root(runtime, [&] {

@@ -201,8 +201,8 @@ std::vector<Completion> generate(Llama<T>& model, const Tokenizer& tokenizer, co
 
 GatherPolicy gather_for_generation(const Session& session, const LlamaConfig& config, const ComputeConfig& asked) {
   if (asked.gather != GatherPolicy::automatic) return asked.gather;
-  const GatherPolicy mine = choose_gather(llama_units(config, session.world_size()),
-                                          static_cast<std::size_t>(dtype_size(asked.dtype)), 0, session.available_memory());
+  const GatherPolicy mine = choose_inference_gather(
+      llama_units(config, session.world_size()), static_cast<std::size_t>(dtype_size(asked.dtype)), session.available_memory());
   const bool all = all_reduce(session.runtime(), mine == GatherPolicy::per_step ? 1 : 0, Reduce::min) > 0;
   return all ? GatherPolicy::per_step : GatherPolicy::per_micro_step;
 }

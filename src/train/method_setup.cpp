@@ -75,11 +75,12 @@ void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
 }
 
 template <Element T>
-ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config)
-    : params(runtime, llama_units(source.config, runtime.comm.size()), {false, config.compute.prefetch, false}, false),
+ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config,
+                                  GatherPolicy gather)
+    : params(runtime, llama_units(source.config, runtime.comm.size()),
+             {gather == GatherPolicy::per_step, config.compute.prefetch, false}, false),
       model(source.config, params, Recompute::none) {
   load_weights(source, config.seed, config.bf16_master_weights, params);
-  params.freeze();
 }
 
 bool uses_reference(const Objective& objective) {

@@ -13,10 +13,11 @@
 
 namespace expunge {
 
-/// The original model, frozen: a second set of shards, two units of which are whole at a time.
+/// The original model, frozen: a second set of shards. When gathering once per step its whole weights stay for good, since
+/// they never change; else two units are whole at a time.
 template <Element T>
 struct ReferenceModel {
-  ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config);
+  ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config, GatherPolicy gather);
   ShardedParams<T> params;
   Llama<T> model;
 };

@@ -119,11 +119,10 @@ void check_tokenizer(const Runtime& runtime, const ModelSource& source, const To
 
 template <Element T>
 void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
-  using A = acc_t<T>;
-  const Runtime& runtime = params.runtime();
-  read_weights(source, seed, round_to_bf16, params, [&](int unit, const ParameterSlice& slice, const std::vector<A>& values) {
-    copy_to_device(runtime.compute, params.master(unit).data() + slice.offset, values.data(), values.size() * sizeof(A));
-  });
+  read_weights(source, seed, round_to_bf16, params,
+               [&](int unit, const ParameterSlice& slice, const std::vector<acc_t<T>>& values) {
+                 params.load(unit, slice.offset, values);
+               });
 }
 
 template <Element T>

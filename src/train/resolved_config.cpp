@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kBlank = " \t\r\v\f";
 
 // A run's batch is compared as global-batch-size; how that is cut into micro-batches is free.
-constexpr std::array<std::string_view, 20> kFreeKeys = {"config",
+constexpr std::array<std::string_view, 21> kFreeKeys = {"config",
                                                         "output-dir",
                                                         "overwrite-output-dir",
                                                         "resume-from-checkpoint",
@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 20> kFreeKeys = {"config",
                                                         "grace-seconds",
                                                         "max-walltime",
                                                         "collective-timeout",
+                                                        "comm",
                                                         "gather",
                                                         "recompute",
                                                         "prefetch",

@@ -4,19 +4,18 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <utility>
+#include <vector>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "train/device_choice.h"
 
 namespace expunge {
 namespace {
-
-Device resolve_device(const std::string& name) {
-  if (name == "cuda") fail(ExitCode::usage, "--device cuda: this build has no CUDA back end; use --device cpu or auto");
-  return {};
-}
 
 /// srun without PMIx starts every task as a job of its own, all of which would write one run folder.
 void refuse_lone_ranks(int world_size) {
@@ -25,23 +24,68 @@ void refuse_lone_ranks(int world_size) {
     fail(ExitCode::usage, fmt::format("Slurm started {} tasks but MPI sees one rank; start with srun --mpi=pmix", tasks));
 }
 
+/// Whether ranks compute on GPUs: as asked, or where every rank can see one.
+bool on_gpus(const std::string& asked, Communicator& host, Stream& stream) {
+  if (asked != "auto") return asked == "cuda";
+  double gpus = cuda_devices().count;
+  host.all_reduce(stream, {&gpus, 1}, Reduce::min);
+  return gpus > 0;
+}
+
+/// Every rank's finding, known to all.
+std::vector<FoundGpu> exchange(const FoundGpu& mine, Communicator& host, Stream& stream) {
+  struct Record {
+    char uuid[64], problem[4 * Communicator::kShardAlignment - 64];
+  };
+  const auto put = [](auto& field, const std::string& text) { text.copy(field, sizeof(field) - 1); };
+  Record record{};
+  put(record.uuid, mine.uuid);
+  put(record.problem, mine.problem);
+  std::vector<Record> records(static_cast<std::size_t>(host.size()));
+  host.all_gather(stream, records.data(), &record, sizeof(Record));
+  std::vector<FoundGpu> found;
+  for (const Record& one : records) found.push_back({one.uuid, one.problem});
+  return found;
+}
+
 }  // namespace
 
-Session::Session(const std::string& device, bool quiet, double collective_timeout_s)
+Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeConfig& compute) {
+  auto host = make_mpi_communicator(compute.collective_timeout);
+  const auto stream = make_inline_stream();
+  if (!on_gpus(compute.device, *host, *stream)) return {{}, make_inline_stream(), make_thread_stream(), std::move(host)};
+  int index = 0;
+  const FoundGpu mine = find_gpu(mpi.local_rank(), compute.comm == CommPolicy::staged, &index);
+  const std::vector<FoundGpu> all = exchange(mine, *host, *stream);
+  const CommPolicy comm = choose_comm(compute.comm, all, has_nccl());
+  const auto sharers = std::ranges::count(all, mine.uuid, &FoundGpu::uuid);
+  auto communicator = comm == CommPolicy::nccl
+                          ? make_nccl_communicator(std::move(host), index, {compute.collective_timeout, {}})
+                          : make_staged_communicator(std::move(host));
+  return {{DeviceType::cuda, index},
+          make_cuda_stream(index),
+          make_cuda_stream(index),
+          std::move(communicator),
+          static_cast<int>(sharers)};
+}
+
+Session::Session(const ComputeConfig& compute, bool quiet)
     : threads_(threads_per_rank(mpi_)),
-      comm_(make_mpi_communicator(collective_timeout_s)),
-      runtime_{resolve_device(device), *compute_, *communication_, *comm_} {
+      engine_(make_engine(mpi_, compute)),
+      runtime_{engine_.device, *engine_.compute, *engine_.communication, *engine_.comm} {
   refuse_lone_ranks(mpi_.size());
   omp_set_num_threads(threads_);
   log_setup(mpi_.rank(), mpi_.size(), quiet);
 }
 
 std::size_t Session::available_memory() const {
+  if (engine_.device.type == DeviceType::cuda)
+    return cuda_device_info(engine_.device.index).free / static_cast<std::size_t>(engine_.sharers);
   std::ifstream file("/proc/meminfo");
   std::string key, unit;
   std::size_t kib = 0;
   while (file >> key >> kib >> unit)
-    if (key == "MemAvailable:") return kib * 1024 / static_cast<std::size_t>(mpi_.local_size());
+    if (key == "MemAvailable:") return kib * 1024 / 5 * 4 / static_cast<std::size_t>(mpi_.local_size());
   return 0;
 }
 

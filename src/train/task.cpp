@@ -63,7 +63,6 @@ Answers ask(const Session& session, const TaskConfig& config, const ModelSource&
   const GenerationOptions options{static_cast<int>(config.max_new_tokens), {1, 1, vocabulary}, 0, {"Question:"}, batch_size};
   return in_element_type(compute.dtype, [&](auto type) {
     ScoringModel<typename decltype(type)::type> model(session, source, compute);
-    model.params.freeze();
     Answers answers;
     if (!work.choices.empty()) answers.log_likelihoods = log_likelihoods(model.llama, work.choices, batch_size);
     if (!work.prompts.empty()) answers.completions = generate(model.llama, tokenizer, work.prompts, options);

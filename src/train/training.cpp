@@ -60,34 +60,32 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   return info;
 }
 
-/// Memory that the policies may count on: what is free, less the copy that checkpoints are written from while training goes on.
-std::size_t memory_left(const Session& session, const TrainConfig& config, const std::vector<UnitLayout>& units,
-                        std::size_t sum_bytes) {
-  const std::size_t copy =
-      config.save_steps > 0 || !config.stop_at.empty() ? model_state_bytes(units, sum_bytes) / 4 * 3 : 0;  // all but gradients
-  const std::size_t available = session.available_memory();
-  return available - std::min(available, copy);
-}
-
-GatherPolicy decide_gather(const Session& session, const TrainConfig& config, const std::vector<UnitLayout>& units,
-                           const std::optional<CheckpointInfo>& before, std::size_t element_bytes, std::size_t sum_bytes) {
-  if (config.compute.gather != GatherPolicy::automatic) return config.compute.gather;
+/// What the run takes of this rank's memory, and by which policies; the same on all ranks.
+Policies decide_policies(const Session& session, const TrainConfig& config, const RunShape& shape,
+                         const std::optional<CheckpointInfo>& before) {
+  GatherPolicy gather = config.compute.gather;
   // A resumed run adds gradients up in the order it began with, or it would not be bitwise equal.
-  if (before)
-    return before->gather == gather_name(GatherPolicy::per_step) ? GatherPolicy::per_step : GatherPolicy::per_micro_step;
-  const GatherPolicy mine = choose_gather(units, element_bytes, sum_bytes, memory_left(session, config, units, sum_bytes));
-  const bool all = all_reduce(session.runtime(), mine == GatherPolicy::per_step ? 1 : 0, Reduce::min) > 0;
-  return all ? GatherPolicy::per_step : GatherPolicy::per_micro_step;
+  if (before && gather == GatherPolicy::automatic)
+    gather = before->gather == gather_name(GatherPolicy::per_step) ? GatherPolicy::per_step : GatherPolicy::per_micro_step;
+  const auto memory =
+      static_cast<std::size_t>(all_reduce(session.runtime(), static_cast<double>(session.available_memory()), Reduce::min));
+  const Policies policies = choose_policies(shape, gather, config.compute.recompute, memory);
+  if (!policies.fits && shape.device == DeviceType::cuda) fail(ExitCode::usage, describe_misfit(shape, policies, memory));
+  // The host may swap, or drop what other programs hold.
+  if (!policies.fits && session.rank() == 0) log_warning(describe_misfit(shape, policies, memory));
+  return policies;
 }
 
 void log_start(const Session& session, const TrainConfig& config, const ModelSource& source, const TrainingData& data,
-               std::int64_t steps, GatherPolicy gather, Recompute recompute) {
-  log_info(fmt::format("{} {} | {:.2f} M parameters, {} | {} rank{} x {} thread{} | gather {}, recompute {}",
-                       config.command == "train" ? "train" : config.objective.method,
-                       config.model.empty() ? config.init_config.string() : config.model.string(),
-                       static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype),
-                       session.world_size(), session.world_size() == 1 ? "" : "s", session.threads(),
-                       session.threads() == 1 ? "" : "s", gather_name(gather), recompute_name(recompute)));
+               std::int64_t steps, const Policies& policies) {
+  log_info(fmt::format(
+      "{} {} | {:.2f} M parameters, {} | {} rank{} x {} thread{} | gather {}, recompute {}, about "
+      "{} a rank",
+      config.command == "train" ? "train" : config.objective.method,
+      config.model.empty() ? config.init_config.string() : config.model.string(),
+      static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype), session.world_size(),
+      session.world_size() == 1 ? "" : "s", session.threads(), session.threads() == 1 ? "" : "s", gather_name(policies.gather),
+      recompute_name(policies.recompute), format_bytes(static_cast<double>(policies.memory.total()))));
   log_info(fmt::format("{} sequences, {} optimizer step{} of {} | run folder {}", data.items(), steps, steps == 1 ? "" : "s",
                        config.global_batch_size, config.output_dir.string()));
 }
@@ -176,12 +174,18 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   info.total_steps = before ? std::min(length.steps, before->total_steps) : length.steps;
 
   const int tokens_at_once = largest_micro_batch(config, data);
-  const GatherPolicy gather = decide_gather(session, config, units, before, sizeof(T), sizeof(acc_t<T>));
-  const Recompute recompute =
-      choose_recompute(config.compute.recompute, source.config, static_cast<std::size_t>(tokens_at_once), sizeof(T),
-                       memory_left(session, config, units, sizeof(acc_t<T>)));
-  info.gather = gather_name(gather);
-  TrainedModel<T> trained(runtime, config, source, units, gather, recompute);
+  const bool copies = config.save_steps > 0 || !config.stop_at.empty();
+  const RunShape shape{source.config,
+                       session.world_size(),
+                       tokens_at_once,
+                       config.compute.dtype,
+                       uses_reference(*objective),
+                       config.compute.reduce_in_bf16,
+                       copies,
+                       runtime.device.type};
+  const Policies policies = decide_policies(session, config, shape, before);
+  info.gather = gather_name(policies.gather);
+  TrainedModel<T> trained(runtime, config, source, units, policies.gather, policies.recompute);
   if (before) {
     read_state(*reader, session.rank(), trained.state);
     trained.optimizer.steps = before->step;
@@ -190,14 +194,14 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   } else {
     load_weights(source, config.seed, config.bf16_master_weights, trained.params);
   }
-  log_start(session, config, source, data, length.steps, gather, recompute);
+  log_start(session, config, source, data, length.steps, policies);
   if (session.rank() == 0) warn(config, source.config, data, length.steps);
   trained.model.reserve(tokens_at_once, true);
 
   Task<T> task{*objective, data};
   std::optional<ReferenceModel<T>> reference;
   if (uses_reference(*objective)) {
-    task.reference = &reference.emplace(runtime, source, config).model;
+    task.reference = &reference.emplace(runtime, source, config, policies.gather).model;
     task.reference->reserve(tokens_at_once, false);
   }
   const Provenance provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts};
@@ -206,9 +210,8 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   if (objective->uses_reference_nll())
     task.reference_nll = prepare_reference_nll(config, run, trained.model, data, !before, provenance);
   if (monitor) monitor->begin(provenance);
-  const std::size_t model_bytes =
-      model_state_bytes(units, sizeof(acc_t<T>)) + (reference ? frozen_state_bytes(units, sizeof(T)) : 0);
-  TrainingLoop<T> loop(config, length, trained, std::move(task), monitor ? &*monitor : nullptr, info, resumed, model_bytes, io);
+  TrainingLoop<T> loop(config, length, trained, std::move(task), monitor ? &*monitor : nullptr, info, resumed,
+                       policies.memory.state(), io);
   if (const ExitCode code = loop.run(); code != ExitCode::done) return code;
   log_moved(runtime, weights_moved(source, config.seed, config.bf16_master_weights, trained.params));
   log_info(fmt::format("done: {}", config.output_dir.string()));

@@ -104,8 +104,11 @@ template <Element T>
 double TrainingLoop<T>::record(StepMetrics metrics) {
   io_.rethrow();
   const double to_finish = writer_.idle() ? 0 : end_.checkpoint_seconds();
-  std::array<double, 4> largest{static_cast<double>(peak_resident_bytes()), static_cast<double>(model_bytes_),
-                                end_.between_steps(longest_step_ + to_finish), writer_.busy()};
+  const Device device = trained_.params.runtime().device;
+  const auto peak =
+      device.type == DeviceType::cuda ? static_cast<double>(pool_use(device).peak) : static_cast<double>(peak_resident_bytes());
+  std::array<double, 4> largest{peak, static_cast<double>(model_bytes_), end_.between_steps(longest_step_ + to_finish),
+                                writer_.busy()};
   all_reduce(trained_.params.runtime(), largest, Reduce::max);
   metrics.memory_bytes = static_cast<std::int64_t>(largest[0]);
   metrics.model_state_bytes = static_cast<std::int64_t>(largest[1]);

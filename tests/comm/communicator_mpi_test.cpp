@@ -17,24 +17,35 @@ int world() { return runtime().comm.size(); }
 
 float value(int of_rank, std::size_t i) { return static_cast<float>(100 * of_rank) + static_cast<float>(i % 7); }
 
-TEST(Communicator, AllGatherPutsShardsInRankOrder) {
+/// The job's communicator, and one that stages memory through the host, whose device is the CPU here.
+const std::vector<Communicator*>& both() {
+  static const std::unique_ptr<Communicator> staged = make_staged_communicator(make_mpi_communicator());
+  static const std::vector<Communicator*> both = {&runtime().comm, staged.get()};
+  return both;
+}
+
+void expect_all_gather(Communicator& comm) {
   for (const bool in_place : {false, true}) {
     std::vector<float> whole(kShard * static_cast<std::size_t>(world()), -1), shard(kShard);
     float* const mine = in_place ? whole.data() + kShard * static_cast<std::size_t>(rank()) : shard.data();
     for (std::size_t i = 0; i < kShard; ++i) mine[i] = value(rank(), i);
-    runtime().comm.all_gather(runtime().communication, whole.data(), mine, kShard * sizeof(float));
+    comm.all_gather(runtime().communication, whole.data(), mine, kShard * sizeof(float));
     runtime().communication.synchronize();
     for (std::size_t i = 0; i < whole.size(); ++i) ASSERT_EQ(whole[i], value(static_cast<int>(i / kShard), i % kShard));
   }
 }
 
+TEST(Communicator, AllGatherPutsShardsInRankOrder) {
+  for (Communicator* const comm : both()) expect_all_gather(*comm);
+}
+
 template <typename Wire, typename Sum>
-void expect_reduce_scatter() {
+void expect_reduce_scatter(Communicator& comm) {
   std::vector<Wire> whole(kShard * static_cast<std::size_t>(world()));
   for (std::size_t i = 0; i < whole.size(); ++i)
     whole[i] = static_cast<Wire>(static_cast<float>(rank() + 1) * static_cast<float>(i % 5 + 1));
   std::vector<Sum> shard(kShard, Sum(-1));
-  runtime().comm.reduce_scatter(runtime().communication, shard.data(), whole.data(), kShard);
+  comm.reduce_scatter(runtime().communication, shard.data(), whole.data(), kShard);
   runtime().communication.synchronize();
   const int ranks_sum = world() * (world() + 1) / 2;
   for (std::size_t i = 0; i < kShard; ++i) {
@@ -44,9 +55,11 @@ void expect_reduce_scatter() {
 }
 
 TEST(Communicator, ReduceScatterAddsEachRanksPart) {
-  expect_reduce_scatter<float, float>();
-  expect_reduce_scatter<double, double>();
-  expect_reduce_scatter<bf16, float>();
+  for (Communicator* const comm : both()) {
+    expect_reduce_scatter<float, float>(*comm);
+    expect_reduce_scatter<double, double>(*comm);
+    expect_reduce_scatter<bf16, float>(*comm);
+  }
 }
 
 TEST(Communicator, AllReduceAndBroadcast) {

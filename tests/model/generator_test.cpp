@@ -23,8 +23,11 @@ struct Fixture {
         params(rank.runtime(), llama_units(config, 1), {false, true, false}, false),
         llama(config, params, Recompute::none) {
     for (int unit = 0; unit < params.units(); ++unit)
-      for (const ParameterView& view : params.layout(unit).views())
-        folder.read(view.name, 0, view.size, params.master(unit).data() + view.offset);
+      for (const ParameterView& view : params.layout(unit).views()) {
+        std::vector<acc_t<T>> values(view.size);
+        folder.read(view.name, 0, view.size, values.data());
+        params.load(unit, view.offset, values);
+      }
   }
   LoneRank rank;
   ModelFolder folder;
@@ -145,7 +148,7 @@ TYPED_TEST(GeneratorTest, DrawsDoNotDependOnTheBatch) {
 
 TEST(GeneratorTest, SaysWhenLogitsAreNoNumbers) {
   Fixture<float> fixture("tiny_llama");
-  fixture.params.master(1)[7] = std::numeric_limits<float>::quiet_NaN();
+  fixture.params.load(1, 7, std::vector{std::numeric_limits<float>::quiet_NaN()});
   for (const LabelSampling& sampling : {kGreedy, LabelSampling{0, 1, 131}}) {
     Generator<float> generator(fixture.llama, 1, 4, 3, sampling);
     const Ids ids = prompt(3, 131);

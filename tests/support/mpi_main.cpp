@@ -20,7 +20,7 @@ class FailuresOnly final : public testing::EmptyTestEventListener {
 namespace expunge {
 
 Session& test_session() {
-  static Session session("cpu", true);
+  static Session session({.device = "cpu"}, true);
   return session;
 }
 

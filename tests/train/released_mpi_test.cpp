@@ -107,7 +107,6 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
       frozen(runtime(), units, {false, true, false}, false);
   load_weights(source, 0, false, params);
   load_weights(source, 0, false, frozen);
-  frozen.freeze();
   Llama<float> model(source.config, params, Recompute::none), reference(source.config, frozen, Recompute::none);
   Optimizer<float> optimizer(params, config);
   Trainer<float> trainer(config, model, optimizer, {*objective, data, &reference});

@@ -83,7 +83,6 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
   Task<T> task{*objective, data};
   ShardedParams<T> frozen(runtime, llama_units(config, runtime.comm.size()), {false, split.prefetch, false}, false);
   load_weights(source, 10, false, frozen);  // not the trained model's weights: KL to oneself has no gradient
-  frozen.freeze();
   Llama<T> reference(config, frozen, Recompute::none);
   task.reference = &reference;
   if (method_info(split.method).replaces_labels)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,6 +26,8 @@ class Communicator {
   virtual int size() const = 0;
   /// A single rank may use its shard as the whole, without a call.
   virtual bool whole_is_shard() const = 0;
+  /// A single rank makes the calls all the same, in place on its shards, so that one device runs what many run.
+  virtual bool calls_when_alone() const { return false; }
 
   /// whole (size x bytes) = every rank's shard (bytes), in rank order. The shard may lie in its place in whole.
   virtual void all_gather(Stream&, void* whole, const void* shard, std::size_t bytes) = 0;
@@ -41,6 +44,23 @@ class Communicator {
 /// The ranks of MPI_COMM_WORLD, on the CPU. Calls no MPI function but from the stream it is handed, so one communication
 /// stream is one thread that talks to MPI. `time_limit_s`: for a collective without progress.
 std::unique_ptr<Communicator> make_mpi_communicator(double time_limit_s = 1800);
+
+/// Ranks that may share a GPU: `host`'s collectives on host memory, to and from which device memory is copied in the stream's
+/// order. The host waits for each, so nothing overlaps.
+std::unique_ptr<Communicator> make_staged_communicator(std::unique_ptr<Communicator> host);
+
+/// Whether this build has NCCL.
+bool has_nccl();
+struct NcclOptions {
+  double time_limit_s = 1800;  ///< for a collective without progress
+  /// Called from another thread, with a line for the user, when a collective fails or hangs and the communicator has been
+  /// aborted; unset: prints it and ends all ranks with exit code 6.
+  std::function<void(const std::string& message)> end_job = {};
+};
+/// Ranks with a GPU each, on CUDA streams: NCCL, bootstrapped by a broadcast over `host`, which host memory keeps using. Throws
+/// Error(usage) in a build without NCCL.
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator> host, int device,
+                                                     const NcclOptions& options = {});
 
 /// What a rank computes and talks with.
 struct Runtime {

@@ -9,6 +9,7 @@
 #include "expunge/comm/communicator.h"
 #include "expunge/core/device.h"
 #include "expunge/core/dtype.h"
+#include "expunge/core/error.h"
 #include "expunge/fsdp/unit_layout.h"
 #include "expunge/kernels/kernels.h"
 
@@ -55,13 +56,15 @@ class GradientLease {
   Buffer<acc_t<T>> own_;  // empty where the gradients live on in the parameters
 };
 
-/// Master weights and gradients of all units as this rank's shards, with the collectives that make them whole. Every rank
-/// makes the same sequence of calls. Two slots hold whole units when gathering per micro-step, one a unit otherwise.
+/// Weights of all units as this rank's shards, with the collectives that make them whole: master weights and their gradients
+/// if trainable, else weights in the compute type that stay as they are loaded. Every rank makes the same sequence of calls.
+/// Two slots hold whole units when gathering per micro-step, one a unit otherwise; none where a single rank's shards are the
+/// whole already, in the compute type.
 template <Element T>
 class ShardedParams {
  public:
   using A = acc_t<T>;
-  /// Memory of slots is allocated here, gradients only if `trainable`.
+  /// All memory that lasts is allocated here.
   ShardedParams(const Runtime& runtime, std::vector<UnitLayout> units, ShardingOptions options, bool trainable);
 
   const Runtime& runtime() const { return runtime_; }
@@ -86,9 +89,10 @@ class ShardedParams {
   void finish_gradients();
   /// Master weights were changed: gathered copies are stale.
   void weights_changed();
-  /// For weights that will not change: shards are kept in the compute type, and master() is empty from here on.
-  void freeze();
+  /// Sets elements `offset` ... of this rank's shard from host memory, rounded where shards are kept in the compute type.
+  void load(int unit, std::size_t offset, std::span<const A> values);
 
+  /// Of trainable parameters.
   std::span<A> master(int unit) { return shard(master_, unit); }
   std::span<A> gradient(int unit) { return shard(gradient_, unit); }
   /// All-gathers enqueued so far.
@@ -110,25 +114,26 @@ class ShardedParams {
     Event done;
     GradientLease<T> whole;
     Buffer<bf16> wire;
-    Buffer<A> shard;
+    Buffer<A> shard;  // empty where the sum goes straight to the gradient shard
   };
 
   /// This rank's shard of a unit in the compute type, where it is kept so.
-  const T* frozen_shard(int unit) {
-    if constexpr (std::is_same_v<T, A>)
-      return master(unit).data();
-    else
-      return frozen_.empty() ? nullptr : frozen_[static_cast<std::size_t>(unit)].data();
+  T* compute_shard(int unit) {
+    if (!frozen_.empty()) return frozen_[static_cast<std::size_t>(unit)].data();
+    if constexpr (std::is_same_v<T, A>) return master(unit).data();
+    return nullptr;
   }
   std::span<A> shard(std::vector<Buffer<A>>& buffers, int unit) {
+    check(!buffers.empty(), "frozen parameters have neither master weights nor gradients");
     auto& buffer = buffers[static_cast<std::size_t>(unit)];
     return {buffer.data(), buffer.size()};
   }
-  /// The compute type is the master type and this rank's shard is the whole: nothing is copied.
-  bool shard_is_whole() const { return std::is_same_v<T, A> && runtime_.comm.whole_is_shard(); }
+  /// This rank's shard is the whole, and in the compute type: nothing is copied.
+  bool shard_is_whole() const { return runtime_.comm.whole_is_shard() && (std::is_same_v<T, A> || !frozen_.empty()); }
   Slot* find(int unit);
   Slot* free_slot(int unit, bool may_drop_prefetched);
   void fill(Slot& slot, int unit);
+  void scatter_in_place(int unit);
   void release(int slot);
   void scatter(int unit, GradientLease<T>&& whole);
   void drain(std::size_t leave);
@@ -138,7 +143,7 @@ class ShardedParams {
   std::vector<UnitLayout> units_;
   ShardingOptions options_;
   std::vector<Buffer<A>> master_, gradient_, whole_gradient_;
-  std::vector<Buffer<T>> frozen_;  // shards in place of master_, after freeze()
+  std::vector<Buffer<T>> frozen_;  // shards in place of master_, where not trainable
   std::vector<Slot> slots_;
   std::deque<Pending> pending_;
   bool reduce_now_ = false;

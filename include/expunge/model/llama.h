@@ -24,8 +24,14 @@ enum class Recompute { none, light, block };
 /// The FSDP units of a model: embedding, each block, final norm with head. Tied embeddings are one unit with the final norm.
 std::vector<UnitLayout> llama_units(const LlamaConfig& config, int world_size);
 
-/// Bytes of activations that training keeps for a micro-batch of `tokens` tokens, scratch included.
-std::size_t activation_bytes(const LlamaConfig& config, std::size_t tokens, Recompute recompute, std::size_t element_bytes);
+/// Memory of a model's passes: activations and scratch, and a chunk of logits.
+struct WorkspaceBytes {
+  std::size_t activations = 0, logits = 0;
+  std::size_t total() const { return activations + logits; }
+};
+/// What Llama<T>::reserve(tokens, training) allocates.
+template <Element T>
+WorkspaceBytes workspace_bytes(const LlamaConfig& config, int tokens, Recompute recompute, bool training);
 
 template <Element T>
 class Workspace;
@@ -79,8 +85,6 @@ class Llama {
   const LlamaConfig& config() const { return config_; }
   /// Allocates for the largest micro-batch to come, so that no later pass does.
   void reserve(int tokens, bool training);
-  /// Bytes of activations and scratch allocated.
-  std::size_t workspace_bytes() const;
   ShardedParams<T>& params() { return params_; }
 
   /// One forward pass: each target's nll and each position's most likely next token, and if asked for the moments.

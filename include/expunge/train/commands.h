@@ -29,6 +29,8 @@ void run_export(Session& session, const std::filesystem::path& checkpoint, const
 /// `expunge verify`: prints for every hash that a run folder, or a folder of run_export, names whether it still holds.
 /// ExitCode::mismatch when one does not; what is missing is said, and is no mismatch.
 ExitCode run_verify(Session& session, const std::filesystem::path& path);
+/// `expunge plan`: prints what a run would take. Throws Error(usage) with the reason where it does not fit. Without MPI.
+void run_plan(const PlanConfig& config);
 /// `expunge report`: an HTML page, the same as Markdown beside it, and the figures as SVG files. One process, without MPI.
 void run_report(const ReportConfig& config);
 

@@ -17,6 +17,8 @@ namespace expunge {
 enum class GatherPolicy { automatic, per_micro_step, per_step };
 /// What the backward pass recomputes instead of keeping: nothing; norms and the SwiGLU product; whole blocks.
 enum class RecomputePolicy { automatic, none, light, block };
+/// What ranks on GPUs talk over: NCCL, or MPI on host memory, so that several may share a GPU.
+enum class CommPolicy { automatic, nccl, staged };
 enum class ScheduleType { cosine, linear, constant };
 
 /// How the model is computed; shared by every command that runs one.
@@ -26,6 +28,7 @@ struct ComputeConfig {
   GatherPolicy gather = GatherPolicy::automatic;
   RecomputePolicy recompute = RecomputePolicy::automatic;
   bool prefetch = true;
+  CommPolicy comm = CommPolicy::automatic;
   bool tf32 = false;                    ///< TensorFloat-32 products; CUDA alone has them
   bool reduce_in_bf16 = false;          ///< --reduce-dtype bf16
   std::int64_t micro_batch_tokens = 0;  ///< most tokens in a micro-batch; 0: count sequences instead
@@ -122,6 +125,32 @@ struct MembershipConfig : ScoringConfig {
   std::string members = "forget", non_members = "approximate";  ///< splits of the domain, or "domain/split"
   std::filesystem::path reference_model;                        ///< empty: no attack by reference
   std::uint64_t seed = 42;                                      ///< of the bootstrap
+};
+
+/// Options of `expunge plan`.
+struct PlanConfig {
+  std::filesystem::path model;  ///< a folder with config.json, which is all that is read of it
+  std::int64_t world = 1;
+  ComputeConfig compute = {.device = "cuda"};
+  double gpu_memory = 0, memory_per_rank = 0;  ///< bytes; the one that the device needs must be set
+  std::string method = "gradient_ascent";
+  bool retain_kl = false;
+  std::int64_t positive_ratio = 1;
+
+  std::int64_t max_length = 4096;
+  std::int64_t per_device_train_batch_size = 1;
+  std::int64_t gradient_accumulation_steps = 0;
+  std::int64_t global_batch_size = 0;  ///< 0: world x per-device batch x accumulation
+  std::int64_t max_steps = 1;
+  std::int64_t save_steps = 0;
+
+  std::optional<double> tflops = {}, memory_bandwidth = {};  ///< a rank's; GB/s
+  std::filesystem::path measured_run = {};                   ///< take the rate of this run's steps
+  std::int64_t gpus_per_node = 8;                            ///< ranks, on the CPU
+  std::optional<double> node_gbps = {};                      ///< Gbit/s of a rank within its node
+  double network_gbps = 400, network_latency_us = 10;        ///< of a rank between nodes
+  std::filesystem::path sbatch = {};                         ///< batch script to write
+  bool overwrite = false;
 };
 
 /// Options of `expunge report`.

@@ -30,7 +30,7 @@ ModelSource initial_model(const std::filesystem::path& config_json);
 /// Throws Error(bad_input) where the model has a tokenizer and the tokens were made with another. Collective.
 void check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens);
 
-/// Fills this rank's master weights, reading only its slices; `round_to_bf16` rounds them.
+/// Fills this rank's shards, reading only its slices; `round_to_bf16` rounds them.
 template <Element T>
 void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params);
 

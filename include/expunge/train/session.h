@@ -3,31 +3,41 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
 
 #include "expunge/comm/communicator.h"
 #include "expunge/comm/mpi_environment.h"
+#include "expunge/train/config.h"
 
 namespace expunge {
 
 class Session {
  public:
-  /// Initialises MPI, sets the number of threads and who logs. A collective that makes no progress for `collective_timeout_s`
-  /// ends the job. Throws Error(usage) for a device this build lacks.
-  Session(const std::string& device, bool quiet, double collective_timeout_s = 1800);
+  /// Initialises MPI, sets the number of threads and who logs, and takes this rank's device. A collective that makes no
+  /// progress for compute.collective_timeout seconds ends the job. Throws Error(usage) for a device that is not there, or that
+  /// two ranks would share without asking for it.
+  Session(const ComputeConfig& compute, bool quiet);
 
   const Runtime& runtime() const { return runtime_; }
   int rank() const { return mpi_.rank(); }
   int world_size() const { return mpi_.size(); }
   int threads() const { return threads_; }
-  /// Memory that this rank may count on: what the host has free, shared among its ranks. Bytes.
+  /// Memory of the device that this rank may count on: of what is free, its share where ranks share the device, and of a host
+  /// four fifths. Bytes.
   std::size_t available_memory() const;
 
  private:
+  /// Streams and communicator of a device.
+  struct Engine {
+    Device device;
+    std::unique_ptr<Stream> compute, communication;
+    std::unique_ptr<Communicator> comm;
+    int sharers = 1;  ///< ranks on the device, with this one
+  };
+  static Engine make_engine(const MpiEnvironment& mpi, const ComputeConfig& compute);
+
   MpiEnvironment mpi_;
   int threads_;
-  std::unique_ptr<Stream> compute_ = make_inline_stream(), communication_ = make_thread_stream();
-  std::unique_ptr<Communicator> comm_;
+  Engine engine_;
   Runtime runtime_;
 };
 

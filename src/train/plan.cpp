@@ -1,0 +1,262 @@
+// `expunge plan`: what a run would take of memory, network and time, before anything is started.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+
+#include "expunge/core/error.h"
+#include "expunge/core/log.h"
+#include "expunge/io/files.h"
+#include "expunge/io/hdf5.h"
+#include "expunge/train/checkpoint.h"
+#include "expunge/train/commands.h"
+#include "expunge/train/run_folder.h"
+#include "expunge/unlearn/objective.h"
+#include "train/plan_cost.h"
+#include "train/plan_script.h"
+#include "train/resolved_config.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kGiga = 1e9, kTera = 1e12;
+constexpr int kLargestWorld = 1024;
+constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
+
+// Rates where none is given. GPU: what well-tuned programs reach in bf16 on an H100, its memory, NVLink. CPU: a few cores.
+constexpr double kGpuTflops = 400, kGpuTflopsFp32 = 40, kCpuTflops = 0.1;
+constexpr double kGpuMemoryBandwidth = 3000, kCpuMemoryBandwidth = 20;  // GB/s
+constexpr double kGpuNodeGbps = 2400, kCpuNodeGbps = 20;
+
+/// The share of sequences that pass through the frozen model.
+double frozen_share(const MethodOptions& method, double positive_ratio) {
+  double frozen = 0, all = 0;
+  for (const Term& term : make_objective(method)->terms()) {
+    const double sequences = term.role == Role::forget ? 1 : positive_ratio;
+    all += sequences;
+    if (term.signal.uses_reference()) frozen += sequences;
+  }
+  return frozen / all;
+}
+
+/// A run whose steps were timed, as the plan sees it.
+struct TimedRun {
+  RunShape shape;
+  Policies policies;
+  StepShape step;
+  double seconds;  ///< median of its steps but the first
+};
+
+TimedRun read_timed_run(const fs::path& folder) {
+  const RunFolder run{folder};
+  const auto checkpoints = list_checkpoints(run.checkpoints());
+  if (!fs::exists(run.metrics()) || checkpoints.empty())
+    fail(ExitCode::bad_input,
+         fmt::format("--measured-run {}: not a run folder with metrics.h5 and a checkpoint", folder.string()));
+  const Hdf5File metrics = Hdf5File::open(run.metrics());
+  const auto speeds = metrics.read_all<double>("/train/tokens_per_second");
+  const auto tokens = metrics.read_all<std::int64_t>("/train/tokens");
+  if (speeds.size() < 2 || tokens.size() != speeds.size())
+    fail(ExitCode::bad_input,
+         fmt::format("--measured-run {}: needs at least two steps, of which the first does not count", folder.string()));
+  std::vector<double> seconds;
+  for (std::size_t i = 1; i < speeds.size(); ++i) seconds.push_back(static_cast<double>(tokens[i]) / speeds[i]);
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::ranges::nth_element(seconds, middle);
+
+  std::map<std::string, std::string> given;
+  for (const ConfigEntry& entry : read_config_text(read_file(run.config(), kConfigLimit), run.config().string()))
+    given[entry.key] = entry.value;
+  const auto number = [&](const char* key) { return std::max(1, std::atoi(given[key].c_str())); };
+  const CheckpointInfo info = CheckpointReader(checkpoints.back()).info();
+  const auto length = static_cast<int>(std::max<std::int64_t>(1, tokens.back() / std::max<std::int64_t>(1, info.global_batch)));
+  MethodOptions method;
+  method.method = given["method"];
+  method.retain_kl = given["retain-loss"] == "kl";
+  const double frozen = method.method.empty() ? 0 : frozen_share(method, number("positive-ratio"));
+  const int packed = std::atoi(given["micro-batch-tokens"].c_str());
+  const int together = packed > 0 ? std::max(1, packed / length) : number("per-device-train-batch-size");
+  const RunShape shape{read_llama_config(run.model() / "config.json"),
+                       static_cast<int>(info.world_size),
+                       together * length,
+                       parse_dtype(info.dtype),
+                       frozen > 0,
+                       given["reduce-dtype"] == "bf16",
+                       false,
+                       DeviceType::cpu};
+  const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
+  // What `auto` chose is not written down; it is whole blocks only where memory was short.
+  const Policies policies = choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step,
+                                            given["recompute"] == "block" ? RecomputePolicy::block : RecomputePolicy::none, 0);
+  return {
+      shape, policies, {static_cast<double>(info.global_batch), length, together, frozen, given["prefetch"] != "off"}, *middle};
+}
+
+/// The rate at which the plan gives the time that the steps of an earlier run took.
+double measured_flops(const fs::path& folder, Rates rates) {
+  const TimedRun run = read_timed_run(folder);
+  double low = 1e6, high = 1e18;
+  for (int halving = 0; halving < 100; ++halving) {
+    rates.flops = std::sqrt(low * high);
+    const bool too_slow = step_cost(run.shape, run.policies, run.step, rates).seconds() > run.seconds;
+    (too_slow ? low : high) = rates.flops;
+  }
+  if (rates.flops < 0.9e18) return rates.flops;
+  // Memory and network as they are assumed take longer alone: then all of the time is put down to computing.
+  return step_cost(run.shape, run.policies, run.step, rates).hardware_flops / run.seconds;
+}
+
+/// Everything that is asked, as values.
+struct Question {
+  RunShape shape;
+  StepShape step;
+  Rates rates;
+  std::string rate_source;
+  std::size_t memory;
+};
+
+/// Given, measured or assumed, and which of these the rate of computing is.
+std::pair<Rates, std::string> rates_of(const PlanConfig& config, bool gpu) {
+  constexpr double kGbps = kGiga / 8;
+  Rates rates{0,
+              config.memory_bandwidth.value_or(gpu ? kGpuMemoryBandwidth : kCpuMemoryBandwidth) * kGiga,
+              static_cast<int>(config.gpus_per_node),
+              config.node_gbps.value_or(gpu ? kGpuNodeGbps : kCpuNodeGbps) * kGbps,
+              config.network_gbps * kGbps,
+              config.network_latency_us * 1e-6};
+  if (!config.measured_run.empty()) {
+    rates.flops = measured_flops(config.measured_run, rates);
+    return {rates, fmt::format("measured in {}", config.measured_run.string())};
+  }
+  const bool bf16 = config.compute.dtype == DType::bfloat16;
+  rates.flops = config.tflops.value_or(!gpu ? kCpuTflops : bf16 ? kGpuTflops : kGpuTflopsFp32) * kTera;
+  return {rates, config.tflops ? "given" : "assumed; --tflops or --measured-run"};
+}
+
+double sequences_of_step(const PlanConfig& config, int world_size) {
+  if (config.global_batch_size > 0) return static_cast<double>(config.global_batch_size);
+  return static_cast<double>(world_size * config.per_device_train_batch_size *
+                             std::max<std::int64_t>(1, config.gradient_accumulation_steps));
+}
+
+Question ask(const PlanConfig& config) {
+  const DeviceType device = config.compute.device == "cpu" ? DeviceType::cpu : DeviceType::cuda;
+  const bool gpu = device == DeviceType::cuda;
+  const LlamaConfig model = read_llama_config(config.model / "config.json");
+  MethodOptions method;
+  method.method = config.method;
+  method.retain_kl = config.retain_kl;
+  const double frozen = frozen_share(method, static_cast<double>(config.positive_ratio));
+  const auto length = static_cast<int>(config.max_length);
+  const std::int64_t packed = config.compute.micro_batch_tokens;
+  const auto together =
+      static_cast<int>(packed > 0 ? std::max<std::int64_t>(1, packed / length) : config.per_device_train_batch_size);
+  const int tokens = static_cast<int>(packed > 0 ? std::max<std::int64_t>(packed, length) : together * std::int64_t{length});
+  const auto world = static_cast<int>(config.world);
+  const auto [rates, source] = rates_of(config, gpu);
+  return {
+      {model, world, tokens, config.compute.dtype, frozen > 0, config.compute.reduce_in_bf16, config.save_steps > 0, device},
+      {sequences_of_step(config, world), length, together, frozen, config.compute.prefetch},
+      rates,
+      source,
+      static_cast<std::size_t>(gpu ? config.gpu_memory : config.memory_per_rank)};
+}
+
+int nodes_of(int world_size, const Rates& rates) { return (world_size + rates.ranks_per_node - 1) / rates.ranks_per_node; }
+
+std::string bytes(double n) { return format_bytes(n); }
+
+void print_memory(const Question& question, const Policies& policies) {
+  fmt::print("\nMemory of a rank, with gather {} and recompute {}\n", gather_name(policies.gather),
+             recompute_name(policies.recompute));
+  for (const auto& [name, size] : policies.memory.parts())
+    if (size > 0) fmt::print("  {:<42}{:>12}\n", name, bytes(static_cast<double>(size)));
+  fmt::print("  {:<42}{:>12} of {}\n", "together", bytes(static_cast<double>(policies.memory.total())),
+             bytes(static_cast<double>(question.memory)));
+}
+
+void print_step(const Question& question, const Policies& policies, const StepCost& cost) {
+  const StepShape& step = question.step;
+  fmt::print("\nAn optimizer step: {:.0f} sequences of {} tokens, {} micro-batch{} a rank\n", step.sequences,
+             step.sequence_length, cost.micro_batches, cost.micro_batches == 1 ? "" : "es");
+  fmt::print("  operations of a rank                      {:.4g} TFLOP ({:.4g} GFLOP a token", cost.model_flops / kTera,
+             token_flops(question.shape.model, step.sequence_length).training() / kGiga);
+  if (question.shape.frozen_model) fmt::print(", and {:.0f} % through the frozen model", 100 * step.frozen_share);
+  if (cost.hardware_flops > cost.model_flops) fmt::print("; {:.4g} TFLOP with recomputation", cost.hardware_flops / kTera);
+  fmt::print(")\n");
+  for (const GatherPolicy gather : {GatherPolicy::per_step, GatherPolicy::per_micro_step}) {
+    Policies other = policies;
+    other.gather = gather;
+    const StepCost moved = step_cost(question.shape, other, step, question.rates);
+    fmt::print("  a rank receives, gather {:<18}{} of weights, {} of gradients{}\n", gather_name(gather), bytes(moved.gathered),
+               bytes(moved.reduced), gather == policies.gather ? " (chosen)" : "");
+  }
+  fmt::print(
+      "  time                                      {:.4g} s = {:.4g} computing + {:.4g} waiting for the network + {:.4g} "
+      "AdamW; {:.0f} tokens/s\n",
+      cost.seconds(), cost.compute, cost.exposed, cost.optimizer, cost.tokens / cost.seconds());
+}
+
+void print_rates(const Question& question) {
+  const Rates& r = question.rates;
+  constexpr double kGbps = kGiga / 8;
+  fmt::print(
+      "\nRates: {:.4g} TFLOP/s a rank ({}), memory {:.4g} GB/s; a rank receives {:.4g} Gbit/s within a node of {} ranks and "
+      "{:.4g} Gbit/s between nodes, {:.3g} us a message\n",
+      r.flops / kTera, question.rate_source, r.memory_bandwidth / kGiga, r.node_bandwidth / kGbps, r.ranks_per_node,
+      r.network_bandwidth / kGbps, r.network_latency * 1e6);
+}
+
+/// The same run on 1, 2, 4, ... ranks.
+void print_worlds(const PlanConfig& config, Question question) {
+  fmt::print("\n{:>6}{:>7}{:>14} {:<16}{:<11}{:>14}{:>10}{:>12}{:>12}\n", "ranks", "nodes", "memory a rank", " gather",
+             "recompute", "received", "s a step", "tokens/s", "computing");
+  for (int world = 1; world <= kLargestWorld; world *= 2) {
+    question.shape.world_size = world;
+    question.step.sequences = sequences_of_step(config, world);
+    const Policies policies = choose_policies(question.shape, config.compute.gather, config.compute.recompute, question.memory);
+    fmt::print("{:>6}{:>7}{:>14} ", world, nodes_of(world, question.rates),
+               bytes(static_cast<double>(policies.memory.total())));
+    if (!policies.fits) {
+      fmt::print(" does not fit\n");
+      continue;
+    }
+    const StepCost cost = step_cost(question.shape, policies, question.step, question.rates);
+    fmt::print(" {:<15}{:<11}{:>14}{:>10.4g}{:>12.0f}{:>10.1f} %\n", gather_name(policies.gather),
+               recompute_name(policies.recompute), bytes(cost.gathered + cost.reduced), cost.seconds(),
+               cost.tokens / cost.seconds(), 100 * cost.compute / cost.seconds());
+  }
+}
+
+void write_script(const PlanConfig& config, const Question& question, const Policies& policies, double seconds) {
+  if (!config.overwrite && fs::exists(config.sbatch))
+    fail(ExitCode::output,
+         fmt::format("{}: exists already; remove it, give another name or --overwrite", config.sbatch.string()));
+  write_file_atomically(config.sbatch, batch_script(config, question.shape, policies, seconds));
+  fmt::print("\nwritten: {}\n", config.sbatch.string());
+}
+
+}  // namespace
+
+void run_plan(const PlanConfig& config) {
+  const Question question = ask(config);
+  const RunShape& shape = question.shape;
+  const int nodes = nodes_of(shape.world_size, question.rates);
+  fmt::print("{}: {:.2f} M parameters, {}, {} | {} {} rank{} on {} node{}\n", config.model.string(),
+             static_cast<double>(shape.model.parameter_count()) / 1e6, dtype_name(shape.dtype), config.method, shape.world_size,
+             config.compute.device, shape.world_size == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
+  const Policies policies = choose_policies(shape, config.compute.gather, config.compute.recompute, question.memory);
+  const StepCost cost = step_cost(shape, policies, question.step, question.rates);
+  print_memory(question, policies);
+  print_step(question, policies, cost);
+  print_rates(question);
+  print_worlds(config, question);
+  if (!policies.fits) fail(ExitCode::usage, describe_misfit(shape, policies, question.memory));
+  if (!config.sbatch.empty()) write_script(config, question, policies, cost.seconds() * static_cast<double>(config.max_steps));
+}
+
+}  // namespace expunge

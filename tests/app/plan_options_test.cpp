@@ -1,0 +1,45 @@
+// Options of expunge plan, and of ranks on GPUs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "app/options_values.h"
+#include "command_lines.h"
+
+namespace expunge {
+namespace {
+
+using testing::HasSubstr;
+
+PlanConfig plan(const std::string& more) {
+  PlanConfig config;
+  parse_into(config, plan_options, words("--model m --world 8 " + more));
+  return config;
+}
+
+TEST(MemorySize, IsANumberWithAUnit) {
+  EXPECT_EQ(parse_memory_size("80"), 80e9);
+  EXPECT_EQ(parse_memory_size("80GB"), 80e9);
+  EXPECT_EQ(parse_memory_size("1.5GiB"), 1.5 * (1 << 30));
+  EXPECT_EQ(parse_memory_size("512MiB"), 512.0 * (1 << 20));
+  for (const char* bad : {"", "GB", "80G", "80 GB", "-1GB", "0", "1e400GB", "80gb", "nanGB"})
+    EXPECT_EQ(parse_memory_size(bad), std::nullopt) << bad;
+}
+
+TEST(PlanOptions, NeedTheMemoryOfTheDevice) {
+  EXPECT_EQ(plan("--gpu-memory 80GB").gpu_memory, 80e9);
+  EXPECT_EQ(plan("--gpu-memory 80GB").compute.device, "cuda");
+  EXPECT_EQ(plan("--device cpu --memory-per-rank 4GiB").memory_per_rank, 4.0 * (1u << 30));
+  EXPECT_EQ(plan("--gpu-memory 80GB --bf16").compute.dtype, DType::bfloat16);
+  EXPECT_THAT(refusal([] { (void)plan(""); }), HasSubstr("needs --gpu-memory SIZE"));
+  EXPECT_THAT(refusal([] { (void)plan("--device cpu --gpu-memory 80GB"); }), HasSubstr("needs --memory-per-rank SIZE"));
+  EXPECT_THAT(refusal([] { (void)plan("--gpu-memory lots"); }), HasSubstr("a size such as 80GB"));
+  EXPECT_THAT(refusal([] { (void)plan("--gpu-memory 80 --tflops 5 --measured-run r"); }), HasSubstr("both give the rate"));
+}
+
+TEST(CommOption, IsForRanksOnGpus) {
+  EXPECT_EQ(unlearn("--device cuda --comm staged").compute.comm, CommPolicy::staged);
+  EXPECT_THAT(refusal([] { (void)unlearn("--device cpu --comm nccl"); }), HasSubstr("--comm is for ranks on GPUs"));
+}
+
+}  // namespace
+}  // namespace expunge
