@@ -3,6 +3,10 @@ BUILD := build
 BUILD_ASAN := build-asan
 BUILD_FUZZ := build-fuzz
 FUZZ_SECONDS := 60
+BUILD_BUNDLE := build-bundle
+# What the bundle runs on: processors with AVX2 (oneDNN uses more where there is more), and these GPUs where nvcc is found.
+BUNDLE_PROCESSOR := x86-64-v3
+BUNDLE_ARCH := 80-real;90
 JOBS := $(shell nproc)
 # Warnings are errors in continuous integration only: other compilers may warn about more.
 WERROR := $(if $(CI),ON,OFF)
@@ -14,7 +18,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-long asan fuzz format format-check tidy install-packages install-cluster-packages clean help
+.PHONY: all demo bundle test test-long asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -23,6 +27,11 @@ configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/n
 all: ## Build the release executable, build/expunge
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) --target expunge -j $(JOBS)
+
+bundle: ## Build build-bundle/expunge-bundle.tar.xz, which runs on Linux machines without these packages
+	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=OFF -DEXPUNGE_PROCESSOR=$(BUNDLE_PROCESSOR) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
+	@cmake --build $(BUILD_BUNDLE) --target expunge -j $(JOBS)
+	@.ci/bundle.sh $(BUILD_BUNDLE)/expunge $(BUILD_BUNDLE)/expunge-bundle
 
 demo: install-packages all ## Train a small model, make it forget, show before and after (installs what is missing)
 	@data/demo.sh $(BUILD)/expunge
@@ -67,7 +76,7 @@ install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE
 	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck
 
 clean: ## Remove the builds and what the demo made
-	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) demo
+	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_BUNDLE) demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
