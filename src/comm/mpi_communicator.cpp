@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "comm/roll_call.h"
@@ -66,7 +68,7 @@ class MpiCommunicator final : public Communicator {
   bool whole_is_shard() const override { return size_ == 1; }
 
   void all_gather(Stream& stream, void* whole, const void* shard, std::size_t bytes) override {
-    stream.enqueue([=, this] {
+    enqueue(stream, [=, this] {
       const void* place = static_cast<char*>(whole) + static_cast<std::size_t>(rank_) * bytes;
       const int blocks = BlockType::count(bytes);
       MPI_Request request{};
@@ -78,17 +80,17 @@ class MpiCommunicator final : public Communicator {
   }
 
   void reduce_scatter(Stream& stream, float* shard, const float* whole, std::size_t n) override {
-    stream.enqueue([=, this] { exchange_and_add(shard, whole, n); });
+    enqueue(stream, [=, this] { exchange_and_add(shard, whole, n); });
   }
   void reduce_scatter(Stream& stream, double* shard, const double* whole, std::size_t n) override {
-    stream.enqueue([=, this] { exchange_and_add(shard, whole, n); });
+    enqueue(stream, [=, this] { exchange_and_add(shard, whole, n); });
   }
   void reduce_scatter(Stream& stream, float* shard, const bf16* whole, std::size_t n) override {
-    stream.enqueue([=, this] { exchange_and_add(shard, whole, n); });
+    enqueue(stream, [=, this] { exchange_and_add(shard, whole, n); });
   }
 
   void all_reduce(Stream& stream, std::span<double> values, Reduce reduce) override {
-    stream.enqueue([=, this] {
+    enqueue(stream, [=, this] {
       const MPI_Op op = reduce == Reduce::sum ? MPI_SUM : reduce == Reduce::max ? MPI_MAX : MPI_MIN;
       MPI_Request request{};
       must(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE, op, comm_, &request),
@@ -98,7 +100,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   void broadcast(Stream& stream, void* data, std::size_t bytes, int root) override {
-    stream.enqueue([=, this] {
+    enqueue(stream, [=, this] {
       constexpr std::size_t kPiece = std::size_t{1} << 30;
       for (std::size_t at = 0; at < bytes; at += kPiece) {
         MPI_Request request{};
@@ -111,6 +113,12 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
+  /// MPI need not be CUDA-aware, so it is never given a GPU's memory.
+  static void enqueue(Stream& stream, std::function<void()> work) {
+    check(stream.device().type == DeviceType::cpu, "MPI is given memory of the host alone");
+    stream.enqueue(std::move(work));
+  }
+
   /// Pairwise exchange: in step s this rank sends the part of rank + s and adds what it gets from rank - s. Moves
   /// (W - 1)/W of the vector each way, and the order of additions depends on rank and world size alone.
   template <typename Wire, typename Sum>

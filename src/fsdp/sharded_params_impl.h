@@ -74,6 +74,7 @@ void ShardedParams<T>::fill(Slot& slot, int unit) {
   T* const place = slot.weights.data() + static_cast<std::size_t>(runtime_.comm.rank()) * n;
   const void* source = compute_shard(unit);
   if (!source) {
+    runtime_.compute.wait(slot.ready);  // of a prefetch that nobody used
     kernels_.cast(runtime_.compute, place, master(unit).data(), n);
     source = place;
   }

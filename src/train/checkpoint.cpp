@@ -82,16 +82,22 @@ void CheckpointReader::read(const std::string& group, const ParameterView& view,
 }
 
 template <typename A>
-void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& state) {
+void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& state, Stream& stream) {
+  const bool on_host = stream.device().type == DeviceType::cpu;
+  std::vector<A> staged;
   for (const auto& [group, shards] : checkpoint_groups(state))
     for (std::size_t u = 0; u < state.units.size(); ++u)
-      for (const ParameterSlice& slice : state.units[u].slices(rank))
-        reader.read(group, *slice.view, slice.first, (*shards)[u].subspan(slice.offset, slice.count));
+      for (const ParameterSlice& slice : state.units[u].slices(rank)) {
+        const std::span<A> place = (*shards)[u].subspan(slice.offset, slice.count);
+        if (!on_host) staged.resize(place.size());
+        reader.read(group, *slice.view, slice.first, on_host ? place : std::span(staged));
+        if (!on_host) copy_to_device(stream, place.data(), staged.data(), place.size_bytes());
+      }
 }
 
 template void CheckpointReader::read(const std::string&, const ParameterView&, std::size_t, std::span<float>) const;
 template void CheckpointReader::read(const std::string&, const ParameterView&, std::size_t, std::span<double>) const;
-template void read_state(const CheckpointReader&, int, const StateShards<float>&);
-template void read_state(const CheckpointReader&, int, const StateShards<double>&);
+template void read_state(const CheckpointReader&, int, const StateShards<float>&, Stream&);
+template void read_state(const CheckpointReader&, int, const StateShards<double>&, Stream&);
 
 }  // namespace expunge

@@ -53,7 +53,8 @@ Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
       epsilon_(config.adam_epsilon),
       weight_decay_(config.weight_decay),
       max_grad_norm_(config.max_grad_norm),
-      round_to_bf16_(config.bf16_master_weights) {
+      round_to_bf16_(config.bf16_master_weights),
+      squares_(params.runtime().device, 1) {
   for (int unit = 0; unit < params.units(); ++unit)
     for (auto* moments : {&exp_avg_, &exp_avg_sq_}) {
       moments->emplace_back(params.runtime().device, params.layout(unit).shard_size());
@@ -73,11 +74,15 @@ std::vector<ParameterSlice> Optimizer<T>::trained_slices(int unit) const {
 
 template <Element T>
 double Optimizer<T>::gradient_norm() {
-  double sum = 0;
+  Stream& stream = params_.runtime().compute;
+  zero_bytes(stream, squares_.data(), squares_.bytes());
   for (int unit = 0; unit < params_.units(); ++unit) {
     for (const ParameterSlice& slice : trained_slices(unit))
-      kernels_.sum_of_squares(params_.runtime().compute, &sum, params_.gradient(unit).data() + slice.offset, slice.count);
+      kernels_.sum_of_squares(stream, squares_.data(), params_.gradient(unit).data() + slice.offset, slice.count);
   }
+  double sum = 0;
+  copy_to_host(stream, &sum, squares_.data(), sizeof(sum));
+  stream.synchronize();
   return std::sqrt(all_reduce(params_.runtime(), sum, Reduce::sum));
 }
 

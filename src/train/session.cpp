@@ -12,6 +12,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/kernels/kernels.h"
 #include "train/device_choice.h"
 
 namespace expunge {
@@ -76,6 +77,7 @@ Session::Session(const ComputeConfig& compute, bool quiet)
   refuse_lone_ranks(mpi_.size());
   omp_set_num_threads(threads_);
   log_setup(mpi_.rank(), mpi_.size(), quiet);
+  if (compute.tf32) use_tf32();
 }
 
 std::size_t Session::available_memory() const {

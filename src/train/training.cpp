@@ -187,7 +187,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   info.gather = gather_name(policies.gather);
   TrainedModel<T> trained(runtime, config, source, units, policies.gather, policies.recompute);
   if (before) {
-    read_state(*reader, session.rank(), trained.state);
+    read_state(*reader, session.rank(), trained.state, runtime.compute);
     trained.optimizer.steps = before->step;
     reader.reset();  // the folder may be removed while the run goes on
     log_info(fmt::format("resuming after step {} from {}", before->step, checkpoint->string()));

@@ -173,7 +173,7 @@ void TrainingLoop<T>::return_to(std::int64_t step) {
   if (step > 0 && step < steps) {
     const std::filesystem::path checkpoint = RunFolder{config_.output_dir}.checkpoints() / step_name(step);
     if (const std::string damage = damage_of(runtime, checkpoint); damage.empty()) {
-      read_state(CheckpointReader(checkpoint), runtime.comm.rank(), trained_.state);
+      read_state(CheckpointReader(checkpoint), runtime.comm.rank(), trained_.state, runtime.compute);
       trained_.params.weights_changed();
       log_info(fmt::format("step {} was nearer to it than step {}: its state is what the run keeps", step, steps));
       later_ = steps;

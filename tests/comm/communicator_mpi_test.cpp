@@ -69,6 +69,27 @@ TEST(Communicator, AllReduceAndBroadcast) {
   EXPECT_EQ(broadcast(runtime(), "from " + std::to_string(rank()), world() - 1), "from " + std::to_string(world() - 1));
 }
 
+/// Work that is to run on a GPU.
+class GpuStream final : public Stream {
+ public:
+  Device device() const override { return {DeviceType::cuda, 0}; }
+  void enqueue(std::function<void()>) override { FAIL() << "work was enqueued"; }
+  Event record() override { return {}; }
+  void wait(const Event&) override {}
+  void synchronize() override {}
+};
+
+TEST(Communicator, MpiIsGivenNoMemoryOfAGpu) {
+  GpuStream stream;
+  std::vector<float> whole(kShard * static_cast<std::size_t>(world())), shard(kShard);
+  std::vector<double> values(1);
+  Communicator& mpi = runtime().comm;
+  EXPECT_THROW(mpi.all_gather(stream, whole.data(), shard.data(), kShard * sizeof(float)), Error);
+  EXPECT_THROW(mpi.reduce_scatter(stream, shard.data(), whole.data(), kShard), Error);
+  EXPECT_THROW(mpi.all_reduce(stream, values, Reduce::sum), Error);
+  EXPECT_THROW(mpi.broadcast(stream, values.data(), sizeof(double), 0), Error);
+}
+
 TEST(Communicator, AnErrorOnTheRootReachesEveryRank) {
   EXPECT_EQ(on_root(runtime(), [] { return std::string("fine"); }), "fine");
   try {

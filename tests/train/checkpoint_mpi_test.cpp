@@ -94,7 +94,7 @@ TEST(Checkpoint, IsReadBackByAnyWorldSize) {
   for (int world = 1; world <= 5; ++world) {
     for (int rank = 0; rank < world; ++rank) {
       Shards<float> shards(rank, world, false);
-      read_state(reader, rank, shards.state);
+      read_state(reader, rank, shards.state, runtime().compute);
       shards.for_each([](float slot, double expected) { ASSERT_EQ(slot, static_cast<float>(expected)); });
     }
   }

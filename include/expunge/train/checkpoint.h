@@ -85,8 +85,8 @@ class CheckpointReader {
   CheckpointInfo info_;
 };
 
-/// Fills this rank's shards of parameters and moments.
+/// Fills a rank's shards of parameters and moments, which are memory of the stream's device.
 template <typename A>
-void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& state);
+void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& state, Stream& stream);
 
 }  // namespace expunge

@@ -48,6 +48,7 @@ class Optimizer {
   std::set<std::string> frozen_;  // names
   double beta1_, beta2_, epsilon_, weight_decay_, max_grad_norm_;
   bool round_to_bf16_;
+  Buffer<double> squares_;  // of this rank's gradients, added up
   std::vector<Buffer<A>> exp_avg_, exp_avg_sq_;
 };
 
