@@ -24,17 +24,18 @@ struct Linear {
   std::vector<std::size_t> inputs() const { return {std::size_t(n * in), std::size_t(out * in)}; }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<T> y(std::size_t(n * out));
-    table<T>().linear_forward(stream(), y.data(), narrow<T>(inputs[0]).data(), narrow<T>(inputs[1]).data(), n, in, out,
-                              Write::set);
+    Array<T> y(std::size_t(n * out));
+    table<T>().linear_forward(stream(), y.data(), on_device(narrow<T>(inputs[0])).data(),
+                              on_device(narrow<T>(inputs[1])).data(), n, in, out, Write::set);
     return {widen<wide_t<T>>(y)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
-    std::vector<T> dx(inputs[0].size());
-    std::vector<acc_t<T>> dw(inputs[1].size());
-    table<T>().linear_backward(stream(), dx.data(), dw.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(),
-                               narrow<T>(inputs[1]).data(), n, in, out, Write::set);
+    Array<T> dx(inputs[0].size());
+    Array<acc_t<T>> dw(inputs[1].size());
+    table<T>().linear_backward(stream(), dx.data(), dw.data(), on_device(narrow<T>(dy)).data(),
+                               on_device(narrow<T>(inputs[0])).data(), on_device(narrow<T>(inputs[1])).data(), n, in, out,
+                               Write::set);
     return {widen<double>(dx), widen<double>(dw)};
   }
 };
@@ -47,9 +48,9 @@ struct Logits {
   std::vector<std::size_t> inputs() const { return {std::size_t(n * dim), std::size_t(vocabulary * dim)}; }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<acc_t<T>> logits(std::size_t(n * vocabulary));
-    table<T>().logits_forward(stream(), logits.data(), narrow<T>(inputs[0]).data(), narrow<T>(inputs[1]).data(), n, dim,
-                              vocabulary);
+    Array<acc_t<T>> logits(std::size_t(n * vocabulary));
+    table<T>().logits_forward(stream(), logits.data(), on_device(narrow<T>(inputs[0])).data(),
+                              on_device(narrow<T>(inputs[1])).data(), n, dim, vocabulary);
     return {widen<wide_t<T>>(logits)};
   }
   template <Element T>
@@ -66,14 +67,16 @@ struct Embedding {
   std::vector<std::size_t> inputs() const { return {std::size_t(vocabulary * dim)}; }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<T> y(ids.size() * std::size_t(dim));
-    table<T>().embedding_forward(stream(), y.data(), narrow<T>(inputs[0]).data(), ids.data(), int(ids.size()), dim);
+    Array<T> y(ids.size() * std::size_t(dim));
+    table<T>().embedding_forward(stream(), y.data(), on_device(narrow<T>(inputs[0])).data(), on_device(ids).data(),
+                                 int(ids.size()), dim);
     return {widen<wide_t<T>>(y)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
-    std::vector<acc_t<T>> dtable(inputs[0].size());
-    table<T>().embedding_backward(stream(), dtable.data(), narrow<T>(dy).data(), ids.data(), int(ids.size()), dim);
+    Array<acc_t<T>> dtable(inputs[0].size());
+    table<T>().embedding_backward(stream(), dtable.data(), on_device(narrow<T>(dy)).data(), on_device(ids).data(),
+                                  int(ids.size()), dim);
     return {widen<double>(dtable)};
   }
 };
@@ -85,18 +88,19 @@ struct RmsNorm {
   std::vector<std::size_t> inputs() const { return {std::size_t(n * dim), std::size_t(dim)}; }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<T> y(inputs[0].size());
-    std::vector<acc_t<T>> rstd(static_cast<std::size_t>(n));
-    table<T>().rms_norm_forward(stream(), y.data(), rstd.data(), narrow<T>(inputs[0]).data(), narrow<T>(inputs[1]).data(), n,
-                                dim, 1e-5);
+    Array<T> y(inputs[0].size());
+    Array<acc_t<T>> rstd(static_cast<std::size_t>(n));
+    table<T>().rms_norm_forward(stream(), y.data(), rstd.data(), on_device(narrow<T>(inputs[0])).data(),
+                                on_device(narrow<T>(inputs[1])).data(), n, dim, 1e-5);
     return {widen<wide_t<T>>(y), widen<wide_t<T>>(rstd)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
-    std::vector<T> dx(inputs[0].size());
-    std::vector<acc_t<T>> dw(inputs[1].size());
-    table<T>().rms_norm_backward(stream(), dx.data(), dw.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(),
-                                 narrow<T>(inputs[1]).data(), narrow<acc_t<T>>(outputs[1]).data(), n, dim, Write::set);
+    Array<T> dx(inputs[0].size());
+    Array<acc_t<T>> dw(inputs[1].size());
+    table<T>().rms_norm_backward(stream(), dx.data(), dw.data(), on_device(narrow<T>(dy)).data(),
+                                 on_device(narrow<T>(inputs[0])).data(), on_device(narrow<T>(inputs[1])).data(),
+                                 on_device(narrow<acc_t<T>>(outputs[1])).data(), n, dim, Write::set);
     return {widen<double>(dx), widen<double>(dw)};
   }
 };
@@ -113,20 +117,20 @@ struct Rope {
   /// Angles in double precision for all types: their rounding is tested by itself.
   template <Element T>
   std::vector<acc_t<T>> cos_sin() const {
-    std::vector<double> values(positions.size() * std::size_t(shape.head_size));
-    table<double>().rope_table(stream(), values.data(), positions.data(), n(), shape.head_size, 10000);
-    return narrow<acc_t<T>>(values);
+    Array<double> values(positions.size() * std::size_t(shape.head_size));
+    table<double>().rope_table(stream(), values.data(), on_device(positions).data(), n(), shape.head_size, 10000);
+    return narrow<acc_t<T>>(values.host());
   }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    auto qkv = narrow<T>(inputs[0]);
-    table<T>().rope_forward(stream(), qkv.data(), cos_sin<T>().data(), n(), shape);
+    Array<T> qkv = on_device(narrow<T>(inputs[0]));
+    table<T>().rope_forward(stream(), qkv.data(), on_device(cos_sin<T>()).data(), n(), shape);
     return {widen<wide_t<T>>(qkv)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>&, const Arrays<double>&, const std::vector<double>& dy) const {
-    auto dqkv = narrow<T>(dy);
-    table<T>().rope_backward(stream(), dqkv.data(), cos_sin<T>().data(), n(), shape);
+    Array<T> dqkv = on_device(narrow<T>(dy));
+    table<T>().rope_backward(stream(), dqkv.data(), on_device(cos_sin<T>()).data(), n(), shape);
     return {widen<double>(dqkv)};
   }
 };
@@ -148,17 +152,18 @@ struct Attention {
   std::vector<std::size_t> inputs() const { return {tokens() * std::size_t(shape.qkv_width())}; }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<T> out(tokens() * std::size_t(shape.heads * shape.head_size));
-    std::vector<acc_t<T>> lse(tokens() * std::size_t(shape.heads));
-    table<T>().attention_forward(stream(), out.data(), lse.data(), narrow<T>(inputs[0]).data(), offsets().data(),
-                                 int(lengths.size()), int(tokens()), shape);
+    Array<T> out(tokens() * std::size_t(shape.heads * shape.head_size));
+    Array<acc_t<T>> lse(tokens() * std::size_t(shape.heads));
+    table<T>().attention_forward(stream(), out.data(), lse.data(), on_device(narrow<T>(inputs[0])).data(),
+                                 on_device(offsets()).data(), int(lengths.size()), int(tokens()), shape);
     return {widen<wide_t<T>>(out), widen<wide_t<T>>(lse)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
-    std::vector<T> dqkv(inputs[0].size());
-    table<T>().attention_backward(stream(), dqkv.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(),
-                                  narrow<T>(outputs[0]).data(), narrow<acc_t<T>>(outputs[1]).data(), offsets().data(),
+    Array<T> dqkv(inputs[0].size());
+    table<T>().attention_backward(stream(), dqkv.data(), on_device(narrow<T>(dy)).data(),
+                                  on_device(narrow<T>(inputs[0])).data(), on_device(narrow<T>(outputs[0])).data(),
+                                  on_device(narrow<acc_t<T>>(outputs[1])).data(), on_device(offsets()).data(),
                                   int(lengths.size()), int(tokens()), shape);
     return {widen<double>(dqkv)};
   }
@@ -171,14 +176,15 @@ struct SwiGlu {
   std::vector<std::size_t> inputs() const { return {std::size_t(2 * n * mlp)}; }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<T> y(std::size_t(n * mlp));
-    table<T>().swiglu_forward(stream(), y.data(), narrow<T>(inputs[0]).data(), n, mlp);
+    Array<T> y(std::size_t(n * mlp));
+    table<T>().swiglu_forward(stream(), y.data(), on_device(narrow<T>(inputs[0])).data(), n, mlp);
     return {widen<wide_t<T>>(y)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
-    std::vector<T> dgate_up(inputs[0].size());
-    table<T>().swiglu_backward(stream(), dgate_up.data(), narrow<T>(dy).data(), narrow<T>(inputs[0]).data(), n, mlp);
+    Array<T> dgate_up(inputs[0].size());
+    table<T>().swiglu_backward(stream(), dgate_up.data(), on_device(narrow<T>(dy)).data(),
+                               on_device(narrow<T>(inputs[0])).data(), n, mlp);
     return {widen<double>(dgate_up)};
   }
 };
@@ -192,17 +198,18 @@ struct Nll {
   std::vector<std::size_t> inputs() const { return {labels.size() * std::size_t(vocabulary)}; }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<acc_t<T>> nll(labels.size()), lse(labels.size());
-    std::vector<std::int32_t> prediction(labels.size());
-    table<T>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), narrow<acc_t<T>>(inputs[0]).data(),
-                           labels.data(), n(), vocabulary);
+    Array<acc_t<T>> nll(labels.size()), lse(labels.size());
+    Array<std::int32_t> prediction(labels.size());
+    table<T>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), on_device(narrow<acc_t<T>>(inputs[0])).data(),
+                           on_device(labels).data(), n(), vocabulary);
     return {widen<wide_t<T>>(nll), widen<wide_t<T>>(lse)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
-    std::vector<T> dlogits(inputs[0].size());
-    table<T>().nll_backward(stream(), dlogits.data(), narrow<acc_t<T>>(inputs[0]).data(), narrow<acc_t<T>>(outputs[1]).data(),
-                            labels.data(), narrow<acc_t<T>>(dy).data(), n(), vocabulary);
+    Array<T> dlogits(inputs[0].size());
+    table<T>().nll_backward(stream(), dlogits.data(), on_device(narrow<acc_t<T>>(inputs[0])).data(),
+                            on_device(narrow<acc_t<T>>(outputs[1])).data(), on_device(labels).data(),
+                            on_device(narrow<acc_t<T>>(dy)).data(), n(), vocabulary);
     return {widen<double>(dlogits)};
   }
 };
@@ -226,25 +233,28 @@ struct SoftTargets {
   /// In wide precision for all types: its rounding is tested by itself.
   template <typename W>
   std::vector<W> log_sum_exp(const std::vector<W>& logits) const {
-    std::vector<W> nll(labels.size()), lse(labels.size());
-    std::vector<std::int32_t> prediction(labels.size());
-    table<W>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), logits.data(), labels.data(), n(), vocabulary);
-    return lse;
+    Array<W> nll(labels.size()), lse(labels.size());
+    Array<std::int32_t> prediction(labels.size());
+    table<W>().nll_forward(stream(), nll.data(), lse.data(), prediction.data(), on_device(logits).data(),
+                           on_device(labels).data(), n(), vocabulary);
+    return lse.host();
   }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<acc_t<T>> signal(labels.size()), target_lse(labels.size());
+    Array<acc_t<T>> signal(labels.size()), target_lse(labels.size());
     const auto lse = narrow<acc_t<T>>(log_sum_exp(inputs[0]));
-    table<T>().soft_target_forward(stream(), signal.data(), target_lse.data(), narrow<acc_t<T>>(inputs[0]).data(), lse.data(),
-                                   target<T>().data(), labels.data(), n(), vocabulary, objective);
+    table<T>().soft_target_forward(stream(), signal.data(), target_lse.data(), on_device(narrow<acc_t<T>>(inputs[0])).data(),
+                                   on_device(lse).data(), on_device(target<T>()).data(), on_device(labels).data(), n(),
+                                   vocabulary, objective);
     return {widen<wide_t<T>>(signal), widen<wide_t<T>>(lse), widen<wide_t<T>>(target_lse)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>& outputs, const std::vector<double>& dy) const {
-    std::vector<T> dlogits(inputs[0].size());
-    table<T>().soft_target_backward(
-        stream(), dlogits.data(), narrow<acc_t<T>>(inputs[0]).data(), narrow<acc_t<T>>(outputs[1]).data(), target<T>().data(),
-        narrow<acc_t<T>>(outputs[2]).data(), labels.data(), narrow<acc_t<T>>(dy).data(), n(), vocabulary, objective);
+    Array<T> dlogits(inputs[0].size());
+    table<T>().soft_target_backward(stream(), dlogits.data(), on_device(narrow<acc_t<T>>(inputs[0])).data(),
+                                    on_device(narrow<acc_t<T>>(outputs[1])).data(), on_device(target<T>()).data(),
+                                    on_device(narrow<acc_t<T>>(outputs[2])).data(), on_device(labels).data(),
+                                    on_device(narrow<acc_t<T>>(dy)).data(), n(), vocabulary, objective);
     return {widen<double>(dlogits)};
   }
 };
@@ -262,15 +272,16 @@ struct Distance {
   }
   template <Element T>
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
-    std::vector<acc_t<T>> signal(static_cast<std::size_t>(n));
-    table<T>().distance_forward(stream(), signal.data(), narrow<T>(inputs[0]).data(), target<T>().data(), one_target, n, dim);
+    Array<acc_t<T>> signal(static_cast<std::size_t>(n));
+    table<T>().distance_forward(stream(), signal.data(), on_device(narrow<T>(inputs[0])).data(), on_device(target<T>()).data(),
+                                one_target, n, dim);
     return {widen<wide_t<T>>(signal)};
   }
   template <Element T>
   Arrays<double> backward(const Arrays<double>& inputs, const Arrays<double>&, const std::vector<double>& dy) const {
-    std::vector<T> dh(inputs[0].size());
-    table<T>().distance_backward(stream(), dh.data(), narrow<T>(inputs[0]).data(), target<T>().data(), one_target,
-                                 narrow<acc_t<T>>(dy).data(), n, dim);
+    Array<T> dh(inputs[0].size());
+    table<T>().distance_backward(stream(), dh.data(), on_device(narrow<T>(inputs[0])).data(), on_device(target<T>()).data(),
+                                 one_target, on_device(narrow<acc_t<T>>(dy)).data(), n, dim);
     return {widen<double>(dh)};
   }
 };

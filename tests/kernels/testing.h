@@ -25,7 +25,7 @@ using wide_t = std::conditional_t<std::same_as<T, Complex>, Complex, double>;
 template <typename W>
 using Arrays = std::vector<std::vector<W>>;
 
-/// Whose kernels table() are; its memory has to be the host's.
+/// Whose kernels table() are, and whose memory Array is.
 inline Device tested_device{};
 
 template <Element T>
@@ -44,6 +44,32 @@ inline Stream& stream() {
   return *cuda_stream;
 }
 
+/// Memory of the tested device.
+template <typename T>
+class Array {
+ public:
+  explicit Array(const std::vector<T>& values) : buffer_(tested_device, values.size()) {
+    copy_to_device(stream(), buffer_.data(), values.data(), buffer_.bytes());
+  }
+  /// n zeros.
+  explicit Array(std::size_t n) : Array(std::vector<T>(n)) {}
+  T* data() { return buffer_.data(); }
+  std::vector<T> host() const {
+    std::vector<T> values(buffer_.size());
+    copy_to_host(stream(), values.data(), buffer_.data(), buffer_.bytes());
+    stream().synchronize();
+    return values;
+  }
+
+ private:
+  Buffer<T> buffer_;
+};
+
+template <typename T>
+Array<T> on_device(const std::vector<T>& values) {
+  return Array<T>(values);
+}
+
 template <typename T, typename W>
 std::vector<T> narrow(const std::vector<W>& wide) {
   std::vector<T> result;
@@ -60,6 +86,11 @@ std::vector<T> narrow(const std::vector<W>& wide) {
 template <typename W, typename T>
 std::vector<W> widen(const std::vector<T>& values) {
   return std::vector<W>(values.begin(), values.end());
+}
+
+template <typename W, typename T>
+std::vector<W> widen(const Array<T>& values) {
+  return widen<W>(values.host());
 }
 
 /// Values as T holds them.

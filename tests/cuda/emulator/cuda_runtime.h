@@ -1,4 +1,4 @@
-// Stands in for CUDA's header where kernels are compiled for the host: a GPU's memory is the host's, streams work at once.
+// Stands in for CUDA's header where kernels are compiled for the host: see runtime.cpp.
 #pragma once
 
 #include <math.h>

@@ -1,5 +1,6 @@
 // Runs kernels on the host: each thread of a block is a context of its own, and they take turns where they meet.
 #include <cuda_runtime.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "emulator/device_memory.h"
 #include "emulator/instructions.h"
 
 thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -18,11 +20,8 @@ thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 namespace expunge::cuda::emulator {
 namespace {
 
-constexpr int kWarp = 32;
+constexpr int kWarp = 32, kMostThreads = 1024;
 constexpr std::size_t kStackBytes = std::size_t{128} << 10;
-
-class Block;
-thread_local Block* current = nullptr;
 
 /// What a thread of the block is doing.
 enum class State { ready, at_warp, at_block, done };
@@ -33,47 +32,60 @@ struct Copy {
   bool valid;
 };
 
+/// A place to go on from. Going there by longjmp makes no system call, as swapcontext does.
+struct Place {
+  jmp_buf registers;
+};
+[[gnu::noinline]] void leave(Place& from, Place& to) {
+  if (_setjmp(from.registers) == 0) _longjmp(to.registers, 1);
+}
+[[gnu::noinline]] void leave(Place& from, const ucontext_t& to) {
+  if (_setjmp(from.registers) == 0) setcontext(&to);
+}
+
 struct Thread {
-  ucontext_t context{};
+  Place place;
+  std::unique_ptr<char[]> stack;  // null until its first block
   State state = State::ready;
   int parity = 0;  // of the slots that show() writes
   std::vector<Copy> open;
   std::deque<std::vector<Copy>> groups;
 };
 
+/// The threads of one block after the other; they live on between blocks, for new contexts take longer than most kernels.
 class Block {
  public:
-  Block(int threads, std::size_t shared_bytes, const std::function<void()>& body)
-      : body_(body), threads_(std::size_t(threads)), warps_(std::size_t(threads / kWarp)), shared_(shared_bytes + 128) {
-    for (std::size_t t = 0; t < threads_.size(); ++t) stacks_.push_back(std::make_unique<char[]>(kStackBytes));
+  void launch(int threads, std::size_t shared_bytes, const std::function<void()>& body) {
+    body_ = &body;
+    while (threads_.size() < std::size_t(threads)) threads_.push_back(std::make_unique<Thread>());
+    warps_.resize(std::size_t(threads / kWarp));
+    shared_.resize(shared_bytes + 128);
+    size_ = std::size_t(threads);
   }
 
   /// Threads run in falling order where `backwards`: a missing barrier then shows.
   void run(bool backwards) {
-    current = this;
     std::fill(shared_.begin(), shared_.end(), static_cast<unsigned char>(0xff));  // not a number, in every float type
-    for (Warp& warp : warps_) warp = {};
-    alive_ = int(threads_.size());
+    for (Warp& warp : warps_) warp.waiting = warp.done = 0;
+    alive_ = int(size_);
     waiting_ = votes_ = result_ = 0;
-    for (std::size_t t = 0; t < threads_.size(); ++t) {
-      threads_[t].state = State::ready, threads_[t].parity = 0;
-      threads_[t].open.clear(), threads_[t].groups.clear();
-      getcontext(&threads_[t].context);
-      threads_[t].context.uc_stack = {stacks_[t].get(), 0, kStackBytes};
-      threads_[t].context.uc_link = nullptr;
-      makecontext(&threads_[t].context, start, 0);
+    for (std::size_t t = 0; t < size_; ++t) {
+      Thread& thread = *threads_[t];
+      thread.state = State::ready, thread.parity = 0;
+      thread.open.clear(), thread.groups.clear();
     }
     while (alive_ > 0) {
       bool progress = false;
-      for (std::size_t i = 0; i < threads_.size(); ++i) {
-        const std::size_t t = backwards ? threads_.size() - 1 - i : i;
-        if (threads_[t].state != State::ready) continue;
+      for (std::size_t i = 0; i < size_; ++i) {
+        const std::size_t t = backwards ? size_ - 1 - i : i;
+        if (threads_[t]->state != State::ready) continue;
         progress = true;
-        running_ = int(t);
-        threadIdx = dim3(unsigned(t), 0, 0);
-        swapcontext(&scheduler_, &threads_[t].context);
+        resume(t);
       }
-      if (!progress) throw std::logic_error("threads of a block wait for others that do not come");
+      if (!progress) {
+        threads_.clear();  // where they wait, nobody will go on
+        throw std::logic_error("threads of a block wait for others that do not come");
+      }
     }
   }
 
@@ -95,19 +107,29 @@ class Block {
     if (my_warp().done > 0) throw std::logic_error("a lane of the warp has ended");
     warp_barrier();
   }
-  const unsigned char* slot(int from) { return my_warp().slots[me().parity][from]; }
+  const unsigned char* slots() { return my_warp().slots[me().parity][0]; }
   int lane() const { return running_ % kWarp; }
   unsigned char* shared() { return shared_.data() + (128 - reinterpret_cast<std::uintptr_t>(shared_.data()) % 128) % 128; }
-  Thread& me() { return threads_[std::size_t(running_)]; }
+  Thread& me() { return *threads_[std::size_t(running_)]; }
 
  private:
   struct Warp {
     int waiting = 0, done = 0;
     unsigned char slots[2][kWarp][kSlotBytes];
   };
-  static void start() {
-    current->body_();
-    current->finish();
+  static void start();
+  void resume(std::size_t t) {
+    running_ = int(t);
+    threadIdx = dim3(unsigned(t), 0, 0);
+    Thread& thread = *threads_[t];
+    if (thread.stack) return leave(scheduler_, thread.place);
+    thread.stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
+    ucontext_t context{};
+    getcontext(&context);
+    context.uc_stack = {thread.stack.get(), 0, kStackBytes};
+    context.uc_link = nullptr;
+    makecontext(&context, start, 0);
+    leave(scheduler_, context);
   }
   void finish() {
     me().state = State::done;
@@ -117,35 +139,46 @@ class Block {
     // Whoever ends no longer holds up the others.
     if (warp.waiting > 0 && warp.waiting == kWarp - warp.done) release_warp();
     if (waiting_ > 0 && waiting_ == alive_) release_block();
-    swapcontext(&me().context, &scheduler_);
+    leave(me().place, scheduler_);
   }
   void wait(State state) {
     me().state = state;
-    swapcontext(&me().context, &scheduler_);
+    leave(me().place, scheduler_);
   }
   void release_block() {
     waiting_ = 0;
     result_ = votes_;
     votes_ = 0;
-    for (Thread& thread : threads_)
-      if (thread.state == State::at_block) thread.state = State::ready;
+    for (std::size_t t = 0; t < size_; ++t)
+      if (threads_[t]->state == State::at_block) threads_[t]->state = State::ready;
   }
   void release_warp() {
     my_warp().waiting = 0;
     const std::size_t first = std::size_t(running_ / kWarp * kWarp);
     for (std::size_t t = first; t < first + kWarp; ++t)
-      if (threads_[t].state == State::at_warp) threads_[t].state = State::ready;
+      if (threads_[t]->state == State::at_warp) threads_[t]->state = State::ready;
   }
   Warp& my_warp() { return warps_[std::size_t(running_ / kWarp)]; }
 
-  const std::function<void()>& body_;
-  std::vector<Thread> threads_;
+  const std::function<void()>* body_ = nullptr;
+  std::size_t size_ = 0;                          // threads of the block
+  std::vector<std::unique_ptr<Thread>> threads_;  // those of the largest block so far
   std::vector<Warp> warps_;
   std::vector<unsigned char> shared_;
-  std::vector<std::unique_ptr<char[]>> stacks_;
-  ucontext_t scheduler_{};
+  Place scheduler_;
   int running_ = 0, alive_ = 0, waiting_ = 0, votes_ = 0, result_ = 0;
 };
+
+/// Made by the first launch and never destroyed: its threads stand on their stacks.
+constinit thread_local Block* block = nullptr;
+Block& current() { return *block; }
+
+void Block::start() {
+  for (;;) {
+    (*current().body_)();
+    current().finish();
+  }
+}
 
 void perform(const Copy& copy) {
   if (copy.valid)
@@ -157,8 +190,10 @@ void perform(const Copy& copy) {
 }  // namespace
 
 void run_grid(dim3 grid, int threads, std::size_t shared_bytes, const std::function<void()>& body) {
-  if (threads % kWarp != 0 || threads > 1024) throw std::logic_error("a block is of whole warps, at most 32");
-  Block block(threads, shared_bytes, body);
+  if (threads % kWarp != 0 || threads > kMostThreads) throw std::logic_error("a block is of whole warps, at most 32");
+  const DeviceAccess access;
+  if (!block) block = new Block;
+  block->launch(threads, shared_bytes, body);
   gridDim = grid;
   blockDim = dim3(unsigned(threads));
   bool backwards = false;
@@ -166,24 +201,24 @@ void run_grid(dim3 grid, int threads, std::size_t shared_bytes, const std::funct
     for (unsigned y = 0; y < grid.y; ++y)
       for (unsigned x = 0; x < grid.x; ++x) {
         blockIdx = dim3(x, y, z);
-        block.run(backwards = !backwards);
+        block->run(backwards = !backwards);
       }
 }
 
-unsigned char* dynamic_shared() { return current->shared(); }
-void show(const void* value, std::size_t bytes) { current->show(value, bytes); }
-const unsigned char* slot(int lane) { return current->slot(lane); }
-int lane() { return current->lane(); }
+unsigned char* dynamic_shared() { return current().shared(); }
+void show(const void* value, std::size_t bytes) { current().show(value, bytes); }
+const unsigned char* slots() { return current().slots(); }
+int lane() { return current().lane(); }
 
 // Copies are done as late as they may be: a missing wait then shows.
 void copy_async(void* to, const void* from, bool valid) {
   if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0 || (valid && reinterpret_cast<std::uintptr_t>(from) % 16 != 0))
     throw std::logic_error("a copy of 16 bytes is not aligned");
-  current->me().open.push_back({to, from, valid});
+  current().me().open.push_back({to, from, valid});
 }
-void copy_async_commit() { current->me().groups.push_back(std::exchange(current->me().open, {})); }
+void copy_async_commit() { current().me().groups.push_back(std::exchange(current().me().open, {})); }
 void copy_async_wait(int pending) {
-  auto& groups = current->me().groups;
+  auto& groups = current().me().groups;
   for (; int(groups.size()) > pending; groups.pop_front())
     for (const Copy& copy : groups.front()) perform(copy);
 }
@@ -192,16 +227,18 @@ void copy_async_wait(int pending) {
 
 using expunge::cuda::emulator::current;
 
-void __syncthreads() { current->block_barrier(0); }
+void __syncthreads() { current().block_barrier(0); }
 int __syncthreads_or(int predicate) {
-  current->block_barrier(predicate != 0);
-  return current->vote_result();
+  current().block_barrier(predicate != 0);
+  return current().vote_result();
 }
-void __syncwarp() { current->warp_barrier(); }
+void __syncwarp() { current().warp_barrier(); }
 unsigned __ballot_sync(unsigned, int predicate) {
   const int mine = predicate != 0;
   expunge::cuda::emulator::show(&mine, sizeof(mine));
+  const unsigned char* const slots = current().slots();
   unsigned result = 0;
-  for (int lane = 0; lane < 32; ++lane) result |= unsigned(*reinterpret_cast<const int*>(current->slot(lane)) != 0) << lane;
+  for (int lane = 0; lane < 32; ++lane)
+    result |= unsigned(*reinterpret_cast<const int*>(slots + lane * expunge::cuda::emulator::kSlotBytes) != 0) << lane;
   return result;
 }

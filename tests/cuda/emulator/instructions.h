@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 
+#include "emulator/streams.h"
 #include "expunge/core/dtype.h"
 
 namespace expunge::cuda {
@@ -19,9 +20,10 @@ constexpr std::size_t kSlotBytes = 64;
 /// Runs every block of a grid, each of whose threads calls `body`. Throws where threads wait for others that never come.
 void run_grid(dim3 grid, int threads, std::size_t shared_bytes, const std::function<void()>& body);
 unsigned char* dynamic_shared();
-/// Shows the warp `bytes` of this lane; after it slot(lane) is what each lane showed, until two more calls.
+/// Shows the warp `bytes` of this lane; after it slots() has what each lane showed, kSlotBytes apart, until two more calls.
 void show(const void* value, std::size_t bytes);
-const unsigned char* slot(int lane);
+const unsigned char* slots();
+inline const unsigned char* slot(int lane) { return slots() + std::size_t(lane) * kSlotBytes; }
 int lane();
 void copy_async(void* to, const void* from, bool valid);
 void copy_async_commit();
@@ -30,9 +32,9 @@ void copy_async_wait(int pending);
 }  // namespace emulator
 
 template <typename... Parameters>
-void launch_kernel(cudaStream_t, void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes,
+void launch_kernel(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes,
                    Parameters... parameters) {
-  emulator::run_grid(grid, threads, shared_bytes, [=] { kernel(parameters...); });
+  emulator::enqueue(stream, [=] { emulator::run_grid(grid, threads, shared_bytes, [=] { kernel(parameters...); }); });
 }
 
 inline unsigned char* dynamic_shared() { return emulator::dynamic_shared(); }
@@ -85,17 +87,24 @@ inline void load_matrices_transposed(unsigned (&to)[4], const void* row) {
 inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
   const unsigned mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
   emulator::show(mine, sizeof(mine));
-  const auto element = [](int lane, int word, int half) {
-    unsigned value = 0;
-    std::memcpy(&value, emulator::slot(lane) + word * 4, sizeof(value));
-    return std::bit_cast<float>(half ? value & 0xffff0000u : value << 16);
-  };
   const int g = emulator::lane() / 4, t = emulator::lane() % 4;
-  for (int i = 0; i < 4; ++i) {
-    const int row = g + i / 2 * 8, column = 2 * t + i % 2;
-    for (int k = 0; k < 16; ++k)
-      c[i] += element(row % 8 * 4 + k % 8 / 2, row / 8 + k / 8 * 2, k % 2) * element(column * 4 + k % 8 / 2, 4 + k / 8, k % 2);
+  float rows[2][16], columns[2][16];  // of a, which are g and g + 8, and of b, 2t and 2t + 1
+  const unsigned char* const slots = emulator::slots();
+  const auto read = [slots](float(&to)[16], int lane, int first, int second) {
+    for (int k = 0; k < 16; k += 2) {
+      unsigned pair = 0;
+      std::memcpy(&pair, slots + std::size_t(lane + k % 8 / 2) * emulator::kSlotBytes + (k < 8 ? first : second) * 4,
+                  sizeof(pair));
+      to[k] = std::bit_cast<float>(pair << 16);
+      to[k + 1] = std::bit_cast<float>(pair & 0xffff0000u);
+    }
+  };
+  for (int i = 0; i < 2; ++i) {
+    read(rows[i], g * 4, i, i + 2);
+    read(columns[i], (2 * t + i) * 4, 4, 5);
   }
+  for (int i = 0; i < 4; ++i)
+    for (int k = 0; k < 16; ++k) c[i] += rows[i / 2][k] * columns[i % 2][k];
 }
 
 }  // namespace expunge::cuda
