@@ -46,6 +46,11 @@ for n in 1 2; do
   done
 done
 
+# A run that asks for a GPU where none is visible.
+for n in 1 2; do
+  CUDA_VISIBLE_DEVICES="" expect_exit 2 "rank 0 has no GPU: .*use --device cpu" ranks $n "$expunge" "${run[@]}" --device cuda --output-dir no-gpu
+done
+[[ ! -e no-gpu ]] || die "a refused run left a folder"
 expect_exit 2 "does not fit: a rank needs .* it would on [0-9]+ ranks" "$expunge" plan --model init --world 1 --gpu-memory 1.9GB
 expect_exit 2 "needs --gpu-memory SIZE" "$expunge" plan --model init --world 1
 expect_exit 3 "config.json" "$expunge" plan --model nowhere --world 1 --gpu-memory 80GB

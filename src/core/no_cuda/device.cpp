@@ -5,7 +5,7 @@
 namespace expunge {
 namespace {
 
-constexpr const char* kProblem = "this build has no CUDA back end (nvcc was not found); use --device cpu";
+constexpr const char* kProblem = "this build has no CUDA back end (nvcc was not found)";
 
 }  // namespace
 
