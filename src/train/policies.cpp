@@ -15,7 +15,7 @@ namespace {
 
 // Of a run on a GPU: contexts of CUDA, cuBLAS and its workspace, NCCL's channels, scratch of kernels.
 constexpr std::size_t kGpuProgram = 1'500'000'000;
-// Libraries and the heap of a run on the CPU.
+// Libraries and the heap of a run on the CPU, CUDA's aside.
 constexpr std::size_t kCpuProgram = std::size_t{48} << 20;
 
 /// From the fastest to the one that takes least. Recomputing norms and SwiGLU costs about one percent; gathering for every
@@ -107,7 +107,7 @@ MemoryUse memory_use_as(const RunShape& shape, GatherPolicy gather, Recompute re
   use.activations = trained.activations;
   use.frozen_activations = frozen.activations;
   use.logits = trained.logits + frozen.logits;
-  use.program = shape.device == DeviceType::cuda ? kGpuProgram : kCpuProgram;
+  use.program = shape.device == DeviceType::cuda ? kGpuProgram : kCpuProgram + cuda_library_bytes();
   add_whole_units(use, shape, units, gather == GatherPolicy::per_step, element, sum);
   return use;
 }

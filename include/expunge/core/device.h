@@ -65,6 +65,9 @@ struct CudaDevices {
 };
 CudaDevices cuda_devices();
 
+/// Host memory that CUDA's libraries take in every process, also one that uses no GPU, bytes; 0 in a build without CUDA.
+std::size_t cuda_library_bytes();
+
 /// One GPU.
 struct CudaDeviceInfo {
   std::string name, uuid;  ///< the UUID as nvidia-smi prints it, "GPU-..."

@@ -60,6 +60,9 @@ PoolUse pool_use(int index) { return pool(index).use(); }
 
 }  // namespace cuda
 
+// Measured with CUDA 13.0: the pages of cublasLt and the runtime that loading touches.
+std::size_t cuda_library_bytes() { return 157'000'000; }
+
 CudaDevices cuda_devices() {
   int count = 0;
   const cudaError_t code = cudaGetDeviceCount(&count);
