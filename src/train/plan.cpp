@@ -17,13 +17,14 @@
 #include "train/plan_cost.h"
 #include "train/plan_script.h"
 #include "train/resolved_config.h"
+#include "train/scoring.h"
 
 namespace expunge {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kGiga = 1e9, kTera = 1e12;
+constexpr double kGiga = 1e9, kTera = 1e12, kGbps = kGiga / 8;
 constexpr int kLargestWorld = 1024;
 constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 
@@ -41,6 +42,11 @@ double frozen_share(const MethodOptions& method, double positive_ratio) {
     if (term.signal.uses_reference()) frozen += sequences;
   }
   return frozen / all;
+}
+
+/// Sequences of `length` tokens in a micro-batch.
+int sequences_together(std::int64_t micro_batch_tokens, std::int64_t length, std::int64_t batch_size) {
+  return static_cast<int>(micro_batch_tokens > 0 ? std::max<std::int64_t>(1, micro_batch_tokens / length) : batch_size);
 }
 
 /// A run whose steps were timed, as the plan sees it.
@@ -78,8 +84,8 @@ TimedRun read_timed_run(const fs::path& folder) {
   method.method = given["method"];
   method.retain_kl = given["retain-loss"] == "kl";
   const double frozen = method.method.empty() ? 0 : frozen_share(method, number("positive-ratio"));
-  const int packed = std::atoi(given["micro-batch-tokens"].c_str());
-  const int together = packed > 0 ? std::max(1, packed / length) : number("per-device-train-batch-size");
+  const int together =
+      sequences_together(std::atoi(given["micro-batch-tokens"].c_str()), length, number("per-device-train-batch-size"));
   const RunShape shape{read_llama_config(run.model() / "config.json"),
                        static_cast<int>(info.world_size),
                        together * length,
@@ -121,7 +127,6 @@ struct Question {
 
 /// Given, measured or assumed, and which of these the rate of computing is.
 std::pair<Rates, std::string> rates_of(const PlanConfig& config, bool gpu) {
-  constexpr double kGbps = kGiga / 8;
   Rates rates{0,
               config.memory_bandwidth.value_or(gpu ? kGpuMemoryBandwidth : kCpuMemoryBandwidth) * kGiga,
               static_cast<int>(config.gpus_per_node),
@@ -153,8 +158,7 @@ Question ask(const PlanConfig& config) {
   const double frozen = frozen_share(method, static_cast<double>(config.positive_ratio));
   const auto length = static_cast<int>(config.max_length);
   const std::int64_t packed = config.compute.micro_batch_tokens;
-  const auto together =
-      static_cast<int>(packed > 0 ? std::max<std::int64_t>(1, packed / length) : config.per_device_train_batch_size);
+  const int together = sequences_together(packed, length, config.per_device_train_batch_size);
   const int tokens = static_cast<int>(packed > 0 ? std::max<std::int64_t>(packed, length) : together * std::int64_t{length});
   const auto world = static_cast<int>(config.world);
   const auto [rates, source] = rates_of(config, gpu);
@@ -203,7 +207,6 @@ void print_step(const Question& question, const Policies& policies, const StepCo
 
 void print_rates(const Question& question) {
   const Rates& r = question.rates;
-  constexpr double kGbps = kGiga / 8;
   fmt::print(
       "\nRates: {:.4g} TFLOP/s a rank ({}), memory {:.4g} GB/s; a rank receives {:.4g} Gbit/s within a node of {} ranks and "
       "{:.4g} Gbit/s between nodes, {:.3g} us a message\n",
@@ -233,9 +236,7 @@ void print_worlds(const PlanConfig& config, Question question) {
 }
 
 void write_script(const PlanConfig& config, const Question& question, const Policies& policies, double seconds) {
-  if (!config.overwrite && fs::exists(config.sbatch))
-    fail(ExitCode::output,
-         fmt::format("{}: exists already; remove it, give another name or --overwrite", config.sbatch.string()));
+  check_output(config.sbatch, config.overwrite, {});
   write_file_atomically(config.sbatch, batch_script(config, question.shape, policies, seconds));
   fmt::print("\nwritten: {}\n", config.sbatch.string());
 }
