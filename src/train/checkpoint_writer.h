@@ -37,6 +37,8 @@ class CheckpointWriter {
   /// The checkpoint of this step, written next or there already, is kept whatever the limit, until another is preferred; then
   /// it goes, once that one is live, unless `keep_former`.
   void prefer(std::int64_t step, bool keep_former);
+  /// -1 before the first.
+  std::int64_t preferred() const { return preferred_; }
 
   /// 1 while this rank writes, 0 when it has nothing to do or waits for others.
   double busy() const { return ready_ ? 0 : 1; }

@@ -33,20 +33,18 @@ Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, const TokenF
   columns_.emplace(open_log_table(RunFolder{config.output_dir}.evaluations(), columns, checkpoint));
   if (columns_->rows() == 0) return;
   const std::vector<std::int64_t> steps = columns_->read_int64("/eval/step");
-  for (std::size_t i = 0; i < steps.size() && steps[i] <= last_step; ++i) {
-    if (i == 0) start_ = row(i);
-    recorded_ = steps[i];
-    compare(steps[i], row(i));
+  std::vector<Figures> rows(steps.size());
+  for (const std::string& name : names_) {
+    const std::vector<double> perplexity = columns_->read_float64(column(name, "perplexity")),
+                              per_token = columns_->read_float64(column(name, "token_perplexity")),
+                              accuracy = columns_->read_float64(column(name, "accuracy"));
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i][name] = {perplexity[i], per_token[i], accuracy[i], 0, 0};
   }
-}
-
-Monitor::Figures Monitor::row(std::size_t index) const {
-  Figures figures;
-  for (const std::string& name : names_)
-    figures[name] = {columns_->read_float64(column(name, "perplexity"))[index],
-                     columns_->read_float64(column(name, "token_perplexity"))[index],
-                     columns_->read_float64(column(name, "accuracy"))[index], 0, 0};
-  return figures;
+  start_ = rows.front();
+  for (std::size_t i = 0; i < steps.size() && steps[i] <= last_step; ++i) {
+    recorded_ = steps[i];
+    judge(steps[i], rows[i]);
+  }
 }
 
 void Monitor::begin(const Provenance& provenance) {
@@ -55,13 +53,18 @@ void Monitor::begin(const Provenance& provenance) {
   columns_->annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
 }
 
-bool Monitor::compare(std::int64_t step, const Figures& figures) {
-  if (!condition_ || step == 0) return false;  // the model before the run has forgotten nothing
-  const double distance = condition_->distance([&](const auto& figure) { return value(figure, figures); });
-  if (!(distance < distance_)) return false;
-  distance_ = distance;
-  nearest_ = step;
-  return true;
+Monitor::Outcome Monitor::judge(std::int64_t step, const Figures& figures) {
+  if (!condition_) return Outcome::go_on;
+  const auto now = [&](const StopCondition::Figure& figure) { return value(figure, figures); };
+  // The model before the run has forgotten nothing.
+  const double distance = step > 0 ? condition_->distance(now) : std::numeric_limits<double>::infinity();
+  const bool nearer = distance < distance_;
+  if (nearer) {
+    distance_ = distance;
+    nearest_ = step;
+  }
+  if (condition_->holds(now)) return Outcome::stop;
+  return nearer ? Outcome::nearer : Outcome::go_on;
 }
 
 int Monitor::longest() const {
@@ -129,13 +132,9 @@ Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last
   }
   const std::string outcome = on_root(runtime_, [&] {
     record(step, figures);
-    const bool nearer = compare(step, figures);
-    const auto now = [&](const auto& figure) { return value(figure, figures); };
-    if (condition_ && condition_->holds(now)) return std::string("stop");
-    return std::string(nearer ? "nearer" : "");
+    return std::to_string(static_cast<int>(judge(step, figures)));
   });
-  if (outcome == "stop") return Outcome::stop;
-  return outcome.empty() ? Outcome::go_on : Outcome::nearer;
+  return static_cast<Outcome>(std::stoi(outcome));
 }
 
 #define EXPUNGE_MONITOR(T) \

@@ -49,9 +49,8 @@ class Monitor {
 
  private:
   using Figures = std::map<std::string, SplitFigures>;
-  Figures row(std::size_t index) const;
-  /// Takes the figures of a step into account for the condition; true when it is the nearest so far.
-  bool compare(std::int64_t step, const Figures& figures);
+  /// Holds the figures of a step against the condition.
+  Outcome judge(std::int64_t step, const Figures& figures);
   void record(std::int64_t step, const Figures& figures);
   double value(const StopCondition::Figure& figure, const Figures& now) const;
 

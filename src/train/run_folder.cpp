@@ -97,17 +97,24 @@ void write_new_run(const RunFolder& run, const TrainConfig& config, const fs::pa
   throw;
 }
 
-/// The checkpoint that --resume-from-checkpoint names is looked at before anything is made or removed.
-void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
+/// The checkpoint that --resume-from-checkpoint names.
+std::optional<fs::path> asked_checkpoint(const TrainConfig& config) {
   const std::string& asked = config.resume_from_checkpoint;
-  if (asked == "auto" || asked == "none") return;
-  verify_checkpoint(runtime, asked);
-  const std::string inside = fs::weakly_canonical(asked).lexically_relative(fs::weakly_canonical(config.output_dir)).string();
+  if (asked == "auto" || asked == "none") return std::nullopt;
+  return asked;
+}
+
+/// It is looked at before anything is made or removed.
+void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
+  const std::optional<fs::path> asked = asked_checkpoint(config);
+  if (!asked) return;
+  verify_checkpoint(runtime, *asked);
+  const std::string inside = fs::weakly_canonical(*asked).lexically_relative(fs::weakly_canonical(config.output_dir)).string();
   if (config.overwrite_output_dir && !inside.starts_with(".."))
     fail(ExitCode::usage,
          fmt::format("--overwrite-output-dir would remove {}, which --resume-from-checkpoint names; give another "
                      "--output-dir",
-                     asked));
+                     asked->string()));
 }
 
 /// How a refused job names the one that has the folder.
@@ -143,8 +150,7 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainCo
                           write_new_run(run, config, side_files);
                         return std::string(found ? "resume" : "");
                       }) == "resume";
-  const std::string& asked = config.resume_from_checkpoint;
-  if (asked != "auto" && asked != "none") return fs::path(asked);
+  if (auto asked = asked_checkpoint(config)) return asked;
   if (!resume) return std::nullopt;
   return newest_good_checkpoint(runtime, run.checkpoints());
 }

@@ -159,9 +159,7 @@ double TrainingLoop<T>::evaluate() {
 template <Element T>
 void TrainingLoop<T>::prefer(std::int64_t step) {
   // What --save-steps would have kept anyway stays when a nearer state takes its place.
-  const bool regular = preferred_ >= 0 && config_.save_steps > 0 && preferred_ % config_.save_steps == 0;
-  writer_.prefer(step, regular);
-  preferred_ = step;
+  writer_.prefer(step, config_.save_steps > 0 && writer_.preferred() % config_.save_steps == 0);
 }
 
 /// Ends the run with the state of an evaluated step; where it is an earlier one, that of its checkpoint.

@@ -39,8 +39,7 @@ class PendingFile {
 };
 
 /// Throws Error(output) where no file could be made at `path`: its folder is missing or not writable, or it is there and not
-/// a regular file.
-/// For outputs that come after long work; nothing is touched.
+/// a regular file. For outputs that come after long work; nothing is touched.
 void check_writable(const std::filesystem::path& path);
 
 /// Replaces `path` by `content` so that a reader sees the old content or the new, never a part. Throws Error(output).

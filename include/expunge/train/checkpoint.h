@@ -63,7 +63,7 @@ std::size_t state_bytes(const StateShards<A>& state) {
 std::optional<std::filesystem::path> newest_good_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoints);
 /// What is wrong with a checkpoint, on every rank; empty for a good one. Collective.
 std::string damage_of(const Runtime& runtime, const std::filesystem::path& checkpoint);
-/// The same as newest_good_checkpoint for one folder; Error(bad_input) when it is damaged. Collective.
+/// Throws Error(bad_input) with the damage of one that is not good. Collective.
 void verify_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoint);
 /// Folders step-NNNNNN, newest first, not verified.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& checkpoints);
