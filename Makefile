@@ -12,9 +12,6 @@ JOBS := $(shell nproc)
 WERROR := $(if $(CI),ON,OFF)
 SOURCES = $(shell find include src tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
-# Many tests wait, for a time limit or a cluster: one more than there are cores.
-TESTS_AT_ONCE := $(shell expr $(JOBS) + 1)
-
 # Open MPI refuses to start as root, as it is in a container, unless told twice.
 export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
@@ -42,7 +39,7 @@ demo: install-packages all ## Train a small model, make it forget, show before a
 test: install-packages $(if $(CI),install-cluster-packages) ## Build and run the tests (installs what is missing)
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) -j $(JOBS)
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(TESTS_AT_ONCE) -LE long
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) -LE long
 
 test-long: install-packages $(if $(CI),install-cluster-packages) ## Build and run the long tests
 	@$(call configure,$(BUILD),)
