@@ -54,6 +54,10 @@ InterruptSignals::~InterruptSignals() {
   if (noted == 0) restore_defaults();
 }
 
+void InterruptSignals::received_elsewhere() {
+  if (noted == 0) note(SIGTERM);
+}
+
 int InterruptSignals::received() { return noted; }
 
 double InterruptSignals::seconds_since() { return noted == 0 ? 0 : static_cast<double>(nanoseconds() - noted_at) / 1e9; }

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 
+#include "expunge/core/interrupt.h"
 #include "expunge/core/process.h"
 #include "expunge/train/run_folder.h"
 #include "train/checkpoint_files.h"
@@ -95,6 +96,7 @@ ExitCode TrainingLoop<T>::run() {
   progress_.finish();
   if (urgency == 0 || (optimizer.steps == info_.total_steps && !EndInTime::at_once(urgency))) return ExitCode::done;
   log_early_end(urgency);
+  InterruptSignals::received_elsewhere();
   return ExitCode::interrupted;
 }
 

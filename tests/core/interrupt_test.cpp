@@ -32,6 +32,19 @@ TEST(InterruptSignalsDeathTest, ALaterSignalEndsTheProcessAtOnce) {
   EXPECT_EXIT(signalled_again_after(std::chrono::milliseconds(1100)), testing::KilledBySignal(SIGTERM), "");
 }
 
+TEST(InterruptSignalsDeathTest, ADeliveryAfterTheEndThatAnotherProcessWasAskedForDoesNotKill) {
+  EXPECT_EXIT(
+      {
+        {
+          const InterruptSignals signals;
+          InterruptSignals::received_elsewhere();
+        }
+        raise(SIGTERM);
+        std::exit(kInterrupted);
+      },
+      testing::ExitedWithCode(kInterrupted), "");
+}
+
 TEST(InterruptSignalsDeathTest, WithoutARequestTheDefaultsComeBack) {
   EXPECT_EXIT(
       {

@@ -16,6 +16,10 @@ class InterruptSignals {
   InterruptSignals(const InterruptSignals&) = delete;
   InterruptSignals& operator=(const InterruptSignals&) = delete;
 
+  /// For a run that ends in order because of another process's signal: this process's own delivery of it, which may be on its
+  /// way still, is the same request.
+  static void received_elsewhere();
+
   /// Number of the signal that came, 0 for none.
   static int received();
   /// How long ago it came; 0 for none.
