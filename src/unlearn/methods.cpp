@@ -20,18 +20,24 @@ Made means(std::vector<MeanTerm> terms) { return std::make_unique<MeanObjective>
 
 Signal to_reference(Signal::Kind kind) { return {.kind = kind, .target = Signal::Target::reference}; }
 
-// Yao et al. 2024 (arXiv 2402.15159), section 3. Every loss is the mean over a step's sequences, forget and retain alike.
+// Yao et al. 2024 (arXiv 2402.15159), section 3. N is a sequence's mean nll; every loss is the mean over a step's sequences,
+// forget and retain alike.
 
+/// -N(forget).
 Made gradient_ascent(const MethodOptions&) { return means({{{Role::forget, kNll}, -1, Over::sequences}}); }
+/// N(forget), of random labels or adversarial ones.
 Made other_labels(const MethodOptions&) { return means({{{Role::forget, kNll}, 1, Over::sequences}}); }
+/// N(retain): the baselines.
 Made descent(const MethodOptions&) { return means({{{Role::retain, kNll}, 1, Over::sequences}}); }
 
+/// -N(forget) + positive factor x N(retain).
 Made ascent_plus_descent(const MethodOptions& o) {
   return means({{{Role::forget, kNll}, -1, Over::sequences}, {{Role::retain, kNll}, o.positive_factor, Over::sequences}});
 }
 
-/// Forward KL to the original model, as cross-entropy; the released code adds 1e-12 to q and takes the mean over every
-/// position of a padded sequence, where we have no padding: over every position there is, divided by the padded length.
+/// -N(forget) + positive factor x the mean over retain's targets of forward KL to the original model, as cross-entropy
+/// -sum p_original log p. The released code adds 1e-12 to p and takes the mean over every position of a padded sequence, where
+/// we have no padding: over every position there is, divided by the padded length.
 Made ascent_plus_kl(const MethodOptions& o) {
   Signal kl = to_reference(Signal::Kind::cross_entropy);
   MeanTerm retain{{Role::retain, kl}, o.positive_factor, Over::sequences};
@@ -44,11 +50,13 @@ Made ascent_plus_kl(const MethodOptions& o) {
   return means({{{Role::forget, kNll}, -1, Over::sequences}, retain});
 }
 
-// Later methods: L = gamma L_forget + alpha L_retain, defaults as open-unlearning's.
+// Later methods: L = gamma L_forget + alpha L_retain, defaults as open-unlearning's. Forget terms of one token are means over
+// the forget targets of a step: where open-unlearning's mean takes in positions without a target (undial, KL), ours does not.
 
 double gamma(const MethodOptions& o, double usual) { return o.gamma.value_or(usual); }
 
-/// alpha x the retain term that was asked for, or nothing when alpha is 0.
+/// alpha x the retain term that was asked for, a mean over the retain targets of a step: the nll, or KL(p_reference || p).
+/// Nothing when alpha is 0.
 std::vector<MeanTerm> retain_terms(const MethodOptions& o, double usual) {
   const double alpha = o.alpha.value_or(usual);
   if (alpha == 0) return {};
@@ -60,10 +68,13 @@ Made with_retain(MeanTerm forget, std::vector<MeanTerm> terms) {
   return means(std::move(terms));
 }
 
+/// -nll, beside retain's nll or KL: the difference of gradients (Liu et al. 2022, arXiv 2203.12817; for language models Maini
+/// et al. 2024, arXiv 2401.06121).
 Made grad_diff(const MethodOptions& o) {
   return with_retain({{Role::forget, kNll}, -gamma(o, 1), Over::tokens}, retain_terms(o, 1));
 }
 
+/// Formulas of npo and simnpo: PreferenceLoss.
 Made npo(const MethodOptions& o) {
   return std::make_unique<PreferenceLoss>(true, o.beta.value_or(0.1), 0, gamma(o, 1), retain_terms(o, 1));
 }
@@ -73,6 +84,7 @@ Made simnpo(const MethodOptions& o) {
                                           retain_terms(o, 1));
 }
 
+/// Formulas of wga and satimp: TokenWeightedAscent.
 Made wga(const MethodOptions& o) {
   return std::make_unique<TokenWeightedAscent>(o.beta.value_or(1), 0, gamma(o, 1), retain_terms(o, 1));
 }
@@ -81,22 +93,24 @@ Made satimp(const MethodOptions& o) {
   return std::make_unique<TokenWeightedAscent>(o.beta.value_or(5), o.beta2.value_or(1), gamma(o, 0.1), retain_terms(o, 1));
 }
 
-/// Cross-entropy to the reference model's distribution with the label's logit lowered by beta (Dong et al. 2024,
-/// arXiv 2402.10052).
+/// Cross-entropy to softmax(reference logits - beta at the label) (Dong et al. 2024, arXiv 2402.10052).
 Made undial(const MethodOptions& o) {
   Signal signal = to_reference(Signal::Kind::cross_entropy);
   signal.label_shift = o.beta.value_or(10);
   return with_retain({{Role::forget, signal}, gamma(o, 1), Over::tokens}, retain_terms(o, 0));
 }
 
-/// Cross-entropy to the model's own distribution without the label (Yang 2025, arXiv 2503.01224).
+/// Cross-entropy to the model's own distribution without the label, held constant (Yang 2025, arXiv 2503.01224). No target is
+/// skipped: the paper leaves out the first token of an answer, and of a text without a question that is the one which nothing
+/// predicts anyway.
 Made ce_u(const MethodOptions& o) {
   const Signal signal{.kind = Signal::Kind::cross_entropy, .target = Signal::Target::own, .label_shift = kWholeLabel};
   return with_retain({{Role::forget, signal}, gamma(o, 1), Over::tokens}, retain_terms(o, 0));
 }
 
-/// A block's output is steered to a random control vector on forget and held at the reference model's on retain (Li et al.
-/// 2024, arXiv 2403.03218). Mean over the role's sequences of a sequence's mean over all its positions.
+/// A block's output h is steered to a random control vector c on forget and held at the reference model's on retain: the mean
+/// square of h - c, and of h - h_reference, over the dimensions, then over all positions of a sequence, then over the role's
+/// sequences (Li et al. 2024, arXiv 2403.03218; its code has the mean over the dimensions where its text has the sum).
 Made rmu(const MethodOptions& o) {
   Signal signal{.kind = Signal::Kind::distance,
                 .target = Signal::Target::control,
