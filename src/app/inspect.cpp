@@ -172,9 +172,13 @@ void show_method_file(const Hdf5File& file) {
         fmt::print("  {:<24} summed nll of {} sequences under the original model\n", group.substr(1), sums.size());
       } else {
         const auto labels = file.read_all<std::int32_t>(group + "/ids");
-        fmt::print("  {:<24} {} labels, {} of them targets, in {} sequences\n", group.substr(1), labels.size(),
-                   std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; }),
-                   file.shape(group + "/offsets").at(0) - 1);
+        const auto offsets = file.read_all<std::uint64_t>(group + "/offsets");
+        // Nothing predicts the first label of a sequence.
+        auto targets = std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; });
+        for (const std::uint64_t first : offsets)
+          if (first < labels.size() && labels[first] >= 0) --targets;
+        fmt::print("  {:<24} {} labels, {} of them targets, in {} sequences\n", group.substr(1), labels.size(), targets,
+                   offsets.empty() ? 0 : offsets.size() - 1);
       }
     }
 }

@@ -64,7 +64,13 @@ void verify_checkpoint(const Runtime& runtime, const fs::path& checkpoint) {
 }
 
 CheckpointReader::CheckpointReader(const fs::path& checkpoint) : file_(Hdf5File::open_index(checkpoint / "checkpoint.h5")) {
-  for_each_attribute(info_, [&]<typename V>(const char* name, V& value) { value = file_.read_attribute<V>("/", name); });
+  for_each_attribute(info_, [&]<typename V>(const char* name, V& value) {
+    if (!file_.has_attribute("/", name) && file_.has_attribute("/", "version"))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: written by expunge {}, without the attribute '{}' that expunge {} needs", file_.path().string(),
+                       file_.read_attribute<std::string>("/", "version"), name, EXPUNGE_VERSION));
+    value = file_.read_attribute<V>("/", name);
+  });
 }
 
 template <typename A>

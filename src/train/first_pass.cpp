@@ -49,7 +49,6 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
 
   // Each rank fills in its own sequences; the sum over ranks is the whole.
   std::vector<double> table(split.tokens());
-  double undrawn = static_cast<double>(split.sequences());  // the first sequence where the model gives no label
   for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
     TokenBatch batch;
     std::vector<std::int32_t> excluded;
@@ -69,20 +68,22 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
       const auto first = static_cast<std::size_t>(batch.offsets[i]);
       for (std::size_t t = 0; t < ids.size(); ++t) {
         const bool kept = t == 0 && !released;  // nothing predicts the first id
-        const std::int32_t label = kept ? ids[t] : drawn[released ? first + t : first + t - 1];
-        if (label < 0) undrawn = std::min(undrawn, static_cast<double>(mine[i]));
-        table[split.offsets()[mine[i]] + t] = label;
+        table[split.offsets()[mine[i]] + t] = kept ? ids[t] : drawn[released ? first + t : first + t - 1];
       }
     }
   }
-  undrawn = all_reduce(runtime, undrawn, Reduce::min);
-  if (undrawn < static_cast<double>(split.sequences()))
-    fail(ExitCode::collapse,
-         fmt::format("sequence {}: no label can be drawn: the original model's logits are not numbers", undrawn));
   all_reduce(runtime, table, Reduce::sum);
   Labels result(table.size());
   std::ranges::transform(table, result.begin(), [](double label) { return static_cast<std::int32_t>(label); });
   return result;
+}
+
+void check_drawn(const std::string& model, const std::string& name, const TokenSplit& split, const Labels& labels) {
+  for (std::size_t s = 0; s < split.sequences(); ++s)
+    if (std::ranges::any_of(std::span(labels).subspan(split.offsets()[s], split.length(s)),
+                            [](auto label) { return label < 0; }))
+      fail(ExitCode::collapse,
+           fmt::format("{}: no label can be drawn for {}, sequence {}: the model's logits are not numbers", model, name, s));
 }
 
 template Labels draw_model_labels(Llama<float>&, const TokenSplit&, const LabelConfig&, bool, std::uint64_t,

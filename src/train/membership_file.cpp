@@ -22,6 +22,7 @@ void write_figures(Hdf5File& file, const std::string& group, const AttackFigures
   file.write_attribute(group, "auc", figures.auc);
   file.write_attribute(group, "auc_low", figures.auc_low);
   file.write_attribute(group, "auc_high", figures.auc_high);
+  file.write_attribute(group, "auc_folded", figures.auc_folded());
   file.write_attribute(group, "best_accuracy", figures.best_accuracy);
   file.write_attribute(group, "tpr_at_5", figures.tpr_at_5);
   file.write_attribute(group, "tpr_at_1", figures.tpr_at_1);

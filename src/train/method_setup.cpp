@@ -49,7 +49,8 @@ void require(const fs::path& path, bool first_start) {
 
 }  // namespace
 
-void give_labels(const fs::path& path, const std::string& tokens_sha256, const ModelSource& source, TrainingData& data) {
+void give_labels(const Runtime& runtime, const fs::path& path, const std::string& tokens_sha256, const ModelSource& source,
+                 TrainingData& data) {
   bool any = false;
   for (std::size_t s = 0; s < data.sources(); ++s) {
     auto labels = read_labels(path, data.source(s).split, data.split(s), source.config.vocab_size);
@@ -59,10 +60,17 @@ void give_labels(const fs::path& path, const std::string& tokens_sha256, const M
   }
   if (!any) fail(ExitCode::bad_input, fmt::format("{}: holds no labels for {}", path.string(), data.source(0).split));
   const Hdf5File file = Hdf5File::open(path);
-  if (file.has_attribute("/", "tokens_sha256"))
-    if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256)
-      fail(ExitCode::bad_input, fmt::format("{}: labels for another token file (tokens_sha256 {}, the run's is {})",
-                                            path.string(), other, tokens_sha256));
+  if (!file.has_attribute("/", "tokens_sha256")) {
+    if (runtime.comm.rank() == 0)
+      log_warning(
+          fmt::format("{}: has no attribute tokens_sha256: its sequences have the lengths of the run's, but whether it "
+                      "was made for their text is not known",
+                      path.string()));
+    return;
+  }
+  if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256)
+    fail(ExitCode::bad_input, fmt::format("{}: labels for another token file (tokens_sha256 {}, the run's is {})",
+                                          path.string(), other, tokens_sha256));
 }
 
 void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
@@ -101,6 +109,7 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
         config.labels.from_model()
             ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed, batching(config))
             : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
+    check_drawn(config.model.string(), data.source(forget).split, split, labels);
     on_root(runtime, [&] {
       fs::remove(run.labels());  // of a start that died before its first checkpoint
       const auto annotate = [&](Hdf5File& file) { write_provenance(file, provenance); };
@@ -111,7 +120,7 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
                          config.labels.from_model() ? "from the original model" : "uniformly"));
   }
-  give_labels(run.labels(), provenance.tokens_sha256, source, data);
+  give_labels(runtime, run.labels(), provenance.tokens_sha256, source, data);
 }
 
 std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run) {

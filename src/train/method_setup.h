@@ -25,9 +25,9 @@ struct ReferenceModel {
 bool uses_reference(const Objective& objective);
 
 /// Gives every source of `data` that the label file covers its labels. Throws Error(bad_input), also where it covers none or
-/// says that it was made for another token file than the one with this hash.
-void give_labels(const std::filesystem::path& path, const std::string& tokens_sha256, const ModelSource& source,
-                 TrainingData& data);
+/// says that it was made for another token file than the one with this hash; warns where it does not say for which.
+void give_labels(const Runtime& runtime, const std::filesystem::path& path, const std::string& tokens_sha256,
+                 const ModelSource& source, TrainingData& data);
 
 /// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
 void check_saved_labels(const TrainConfig& config, const RunFolder& run);

@@ -16,25 +16,34 @@ std::string column(const std::string& split, const char* figure) { return fmt::f
 
 }  // namespace
 
-Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary,
-                 std::int64_t last_step, const std::filesystem::path& checkpoint, IoThread& io)
-    : runtime_(runtime), config_(config), io_(io), last_step_(last_step) {
-  if (!config.stop_at.empty()) condition_ = parse_stop_condition(config.stop_at);
-  names_ = evaluation_splits(tokens, config.domain, config.eval_splits);
-  for (const std::string& name : names_) splits_.push_back(tokens.split(name, vocabulary));
-  if (condition_)
-    for (const StopCondition::Figure* figure : {&condition_->left, &condition_->right})
-      if (!figure->split.empty()) (void)value(*figure, {});  // names a split that is not evaluated
+Monitored::Monitored(const TrainConfig& config, const TokenFile& tokens, int vocabulary)
+    : names(evaluation_splits(tokens, config.domain, config.eval_splits)) {
+  for (const std::string& name : names) splits.push_back(tokens.split(name, vocabulary));
+  if (config.stop_at.empty()) return;
+  condition = parse_stop_condition(config.stop_at);
+  for (StopCondition::Figure* figure : {&condition->left, &condition->right}) {
+    if (figure->split.empty()) continue;
+    const std::string name = full_split_name(config.domain, figure->split);
+    if (std::ranges::find(names, name) == names.end())
+      fail(ExitCode::usage,
+           fmt::format("--stop-at: {} is not among the splits that are evaluated: {}", figure->split, fmt::join(names, ", ")));
+    figure->split = name;
+  }
+}
+
+Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
+                 const std::filesystem::path& checkpoint, IoThread& io)
+    : runtime_(runtime), config_(config), io_(io), monitored_(std::move(monitored)), last_step_(last_step) {
   if (runtime.comm.rank() != 0) return;
   std::vector<Columns::Column> columns{{"/eval/step", Columns::Kind::int64}};
-  for (const std::string& name : names_)
+  for (const std::string& name : monitored_.names)
     for (const char* figure : {"perplexity", "token_perplexity", "accuracy"})
       columns.push_back({column(name, figure), Columns::Kind::float64});
   columns_.emplace(open_log_table(RunFolder{config.output_dir}.evaluations(), columns, checkpoint));
   if (columns_->rows() == 0) return;
   const std::vector<std::int64_t> steps = columns_->read_int64("/eval/step");
   std::vector<Figures> rows(steps.size());
-  for (const std::string& name : names_) {
+  for (const std::string& name : monitored_.names) {
     const std::vector<double> perplexity = columns_->read_float64(column(name, "perplexity")),
                               per_token = columns_->read_float64(column(name, "token_perplexity")),
                               accuracy = columns_->read_float64(column(name, "accuracy"));
@@ -54,35 +63,31 @@ void Monitor::begin(const Provenance& provenance) {
 }
 
 Monitor::Outcome Monitor::judge(std::int64_t step, const Figures& figures) {
-  if (!condition_) return Outcome::go_on;
+  if (!monitored_.condition) return Outcome::go_on;
   const auto now = [&](const StopCondition::Figure& figure) { return value(figure, figures); };
   // The model before the run has forgotten nothing.
-  const double distance = step > 0 ? condition_->distance(now) : std::numeric_limits<double>::infinity();
+  const double distance = step > 0 ? monitored_.condition->distance(now) : std::numeric_limits<double>::infinity();
   const bool nearer = distance < distance_;
   if (nearer) {
     distance_ = distance;
     nearest_ = step;
   }
-  if (condition_->holds(now)) return Outcome::stop;
+  if (monitored_.condition->holds(now)) return Outcome::stop;
   return nearer ? Outcome::nearer : Outcome::go_on;
 }
 
 int Monitor::longest() const {
   std::size_t longest = 0;
-  for (const TokenSplit& split : splits_)
+  for (const TokenSplit& split : monitored_.splits)
     for (std::size_t i = 0; i < split.sequences(); ++i) longest = std::max(longest, split.length(i));
   return static_cast<int>(longest);
 }
 
 double Monitor::value(const StopCondition::Figure& figure, const Figures& now) const {
-  const auto name = std::ranges::find_if(
-      names_, [&](const std::string& known) { return known == figure.split || known == config_.domain + "/" + figure.split; });
-  if (name == names_.end())
-    fail(ExitCode::usage,
-         fmt::format("--stop-at: {} is not among the splits that are evaluated: {}", figure.split, fmt::join(names_, ", ")));
   const Figures& from = figure.at_start ? start_ : now;
-  const auto found = from.find(*name);
-  if (found == from.end()) return 0;
+  const auto found = from.find(figure.split);
+  // Not known where a run goes on from a checkpoint without the evaluations before it: no condition on it holds.
+  if (found == from.end()) return std::numeric_limits<double>::quiet_NaN();
   if (figure.name == "perplexity") return found->second.perplexity;
   return figure.name == "accuracy" ? found->second.accuracy : found->second.token_perplexity;
 }
@@ -92,7 +97,7 @@ void Monitor::record(std::int64_t step, const Figures& figures) {
   std::vector<Columns::Value> row{step};
   NamedFigures named;
   std::string line;
-  for (const std::string& name : names_) {
+  for (const std::string& name : monitored_.names) {
     const SplitFigures& f = figures.at(name);
     for (const auto& [figure, value] : {std::pair("perplexity", f.perplexity),
                                         std::pair("token_perplexity", f.token_perplexity), std::pair("accuracy", f.accuracy)}) {
@@ -124,11 +129,11 @@ Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last
                                     static_cast<std::size_t>(config_.compute.micro_batch_tokens),
                                     static_cast<std::size_t>(config_.max_eval_samples), [&] { return ended = cut_short(); }};
   Figures figures;
-  for (std::size_t s = 0; s < names_.size(); ++s) {
-    const std::vector<SequenceFigures> sequences = evaluate_split(model, splits_[s], batching);
+  for (std::size_t s = 0; s < monitored_.names.size(); ++s) {
+    const std::vector<SequenceFigures> sequences = evaluate_split(model, monitored_.splits[s], batching);
     if (ended) return Outcome::cut_short;
-    check_finite(fmt::format("step {}", step), names_[s], sequences);
-    figures[names_[s]] = summarise_split(sequences);
+    check_finite(fmt::format("step {}", step), monitored_.names[s], sequences);
+    figures[monitored_.names[s]] = summarise_split(sequences);
   }
   const std::string outcome = on_root(runtime_, [&] {
     record(step, figures);

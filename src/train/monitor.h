@@ -19,12 +19,21 @@
 
 namespace expunge {
 
+/// What is evaluated inside a run, and what ends it: --eval-split and --stop-at. Throws Error(bad_input) for a split that is
+/// not there or damaged, Error(usage) for a condition that is none or is on a split that is not evaluated.
+struct Monitored {
+  Monitored(const TrainConfig& config, const TokenFile& tokens, int vocabulary);
+  std::vector<std::string> names;  ///< "domain/split"
+  std::vector<TokenSplit> splits;
+  std::optional<StopCondition> condition;  ///< its splits are among `names`
+};
+
 /// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
 /// first row is step 0, the model before the run. Rows past `last_step` do not count and are dropped by begin(); a damaged file
 /// is replaced by the copy in `checkpoint`. Rows are written by the I/O thread.
 class Monitor {
  public:
-  Monitor(const Runtime& runtime, const TrainConfig& config, const TokenFile& tokens, int vocabulary, std::int64_t last_step,
+  Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
           const std::filesystem::path& checkpoint, IoThread& io);
   /// Before the first step: drops the rows that the run repeats, and says in the file how its rows are made.
   void begin(const Provenance& provenance);
@@ -57,9 +66,7 @@ class Monitor {
   const Runtime& runtime_;
   const TrainConfig& config_;
   IoThread& io_;
-  std::vector<std::string> names_;
-  std::vector<TokenSplit> splits_;
-  std::optional<StopCondition> condition_;
+  Monitored monitored_;
   Listener listener_;
   std::optional<Columns> columns_;                             // on rank 0
   Figures start_;                                              // on rank 0

@@ -36,16 +36,22 @@ ReportEvaluation read_report_evaluation(const fs::path& path) {
 
 /// The newest checkpoint whose index can be read. Its checksums are not verified: a report reads no weights.
 void read_checkpoint(const RunFolder& folder, ReportRun& run) {
-  for (const fs::path& path : list_checkpoints(folder.checkpoints())) {
+  const std::vector<fs::path> all = list_checkpoints(folder.checkpoints());
+  for (const fs::path& path : all) {
     try {
       run.checkpoint = CheckpointReader(path).info();
       run.checkpoint_folder = path;
       break;
     } catch (const Error& error) {
-      run.notes.push_back(fmt::format("Checkpoint {} is damaged and passed over: {}", path.filename().string(), error.what()));
+      run.notes.push_back(fmt::format("Checkpoint {} cannot be read: {}", path.filename().string(), error.what()));
     }
   }
-  if (!run.checkpoint)
+  if (!run.checkpoint && !all.empty())
+    run.notes.push_back(
+        "No checkpoint of the run can be read, so its hashes and steps are not known. What is said of its model is what files "
+        "of "
+        "earlier evaluations hold.");
+  else if (!run.checkpoint)
     run.notes.push_back(
         "The run has no checkpoint yet, so nothing can be said of the model that it makes: start its command again to go on.");
   else if (run.checkpoint->step < run.checkpoint->total_steps)

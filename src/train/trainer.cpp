@@ -2,6 +2,7 @@
 #include "expunge/train/trainer.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,8 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/random.h"
+#include "expunge/train/checkpoint.h"
+#include "expunge/train/run_folder.h"
 #include "expunge/train/schedule.h"
 #include "train/loss_batch.h"
 
@@ -62,6 +65,13 @@ std::vector<double> control_vector(const Signal& signal, std::uint64_t seed, int
   }
   for (double& x : vector) x *= signal.control_norm / std::sqrt(sum);
   return vector;
+}
+
+/// What a run that ends here leaves to go back to.
+std::string kept_checkpoint(const TrainConfig& config) {
+  const std::vector<std::filesystem::path> checkpoints = list_checkpoints(RunFolder{config.output_dir}.checkpoints());
+  return checkpoints.empty() ? "the run has no checkpoint yet (--save-steps makes them)"
+                             : fmt::format("the last checkpoint, {}, is as it was", checkpoints.front().string());
 }
 
 }  // namespace
@@ -154,13 +164,7 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
       return std::nullopt;
     }
     if (round + 1 == mine.size()) params.last_micro_batch();
-    std::vector<std::size_t> own(mine[round].size());
-    std::transform(mine[round].begin(), mine[round].end(), own.begin(), [&](std::size_t i) { return items[i]; });
-    // The reference model's units are gathered by all ranks or by none.
-    const bool with_reference = std::ranges::any_of(plan, [&](const auto& rank) {
-      return std::ranges::any_of(rank[round], [&](std::size_t i) { return uses_reference(task_.data.role(items[i])); });
-    });
-    micro_batch(std::move(own), scope, with_reference, sums);
+    run_round(plan, round, items, scope, sums);
   }
   const double micro_batches_end = seconds();
   params.finish_gradients();
@@ -173,7 +177,12 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
   metrics.loss_retain = sums.retain() / scope.retain.sequences;
   metrics.learning_rate = config_.learning_rate * schedule_factor(config_.schedule, optimizer_.steps, warmup_, length_.steps);
   metrics.grad_norm = optimizer_.gradient_norm();
-  if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm)) refuse_to_go_on(metrics, sums);
+  if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm)) {
+    const double bad = all_reduce(runtime, sums.first_bad, Reduce::min);
+    refuse_to_go_on(metrics, std::isfinite(bad) ? fmt::format("the loss of {} is the first that is not",
+                                                              task_.data.describe(static_cast<std::size_t>(bad)))
+                                                : find_bad_gradient(plan, items, scope));
+  }
   guard_against_collapse(metrics);
   optimizer_.step(metrics.learning_rate, metrics.grad_norm);
 
@@ -184,20 +193,55 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
   return metrics;
 }
 
+/// One micro-batch of every rank.
 template <Element T>
-void Trainer<T>::refuse_to_go_on(const StepMetrics& metrics, const Sums& sums) const {
-  const double bad = all_reduce(model_.params().runtime(), sums.first_bad, Reduce::min);
-  const std::string culprit = std::isinf(bad) ? ""
-                                              : fmt::format("; the loss of {} is the first that is not",
-                                                            task_.data.describe(static_cast<std::size_t>(bad)));
-  // Before the first update it is the model that does not compute, whatever the options of the run.
-  const char* const advice =
+void Trainer<T>::run_round(const StepPlan& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
+                           Sums& sums) {
+  const auto& mine = plan[static_cast<std::size_t>(model_.params().runtime().comm.rank())][round];
+  std::vector<std::size_t> own(mine.size());
+  std::transform(mine.begin(), mine.end(), own.begin(), [&](std::size_t i) { return items[i]; });
+  // The reference model's units are gathered by all ranks or by none.
+  const bool with_reference = std::ranges::any_of(plan, [&](const auto& rank) {
+    return std::ranges::any_of(rank[round], [&](std::size_t i) { return uses_reference(task_.data.role(items[i])); });
+  });
+  micro_batch(std::move(own), scope, with_reference, sums);
+}
+
+/// The sequences of the first micro-batches whose gradient is not finite, where each sequence's loss is. A step knows the sum
+/// alone, so its micro-batches are gone through again, one of every rank at a time: ranks' gradients are only known summed.
+template <Element T>
+std::string Trainer<T>::find_bad_gradient(const StepPlan& plan, const std::vector<std::size_t>& items, const Scope& scope) {
+  constexpr std::size_t kNamed = 16;
+  ShardedParams<T>& params = model_.params();
+  for (std::size_t round = 0; round < plan.front().size(); ++round) {
+    params.begin_step();
+    params.last_micro_batch();
+    Sums ignored;
+    run_round(plan, round, items, scope, ignored);
+    params.finish_gradients();
+    if (std::isfinite(optimizer_.gradient_norm())) continue;
+    std::vector<std::string> names;
+    for (const auto& rank : plan)
+      for (const std::size_t i : rank[round]) names.push_back(task_.data.describe(items[i]));
+    const std::size_t more = names.size() - std::min(names.size(), kNamed);
+    names.resize(names.size() - more);
+    return fmt::format("every sequence's loss is; the first gradient that is not is that of {}{}", fmt::join(names, ", "),
+                       more > 0 ? fmt::format(" and {} more", more) : "");
+  }
+  return "every sequence's loss and every micro-batch's gradient is, their sum is not";
+}
+
+template <Element T>
+void Trainer<T>::refuse_to_go_on(const StepMetrics& metrics, const std::string& culprit) const {
+  // Before the first update it is the model that does not compute, or a term of the loss that weighs too much.
+  const std::string advice =
       optimizer_.steps == 0
-          ? "this is the model as it was given: its weights are not finite or too large for --dtype; try --dtype float32, and "
-            "expunge eval"
-          : "no update was made, and checkpoints of earlier steps (--save-steps) are as they were: start again with a smaller "
-            "--learning-rate in a new --output-dir";
-  fail(ExitCode::collapse, fmt::format("step {}: loss {} and gradient norm {} are not both finite{}; {}", metrics.step,
+          ? "this is the model as it was given: its weights are not finite or too large for --dtype, or the loss is weighed "
+            "too "
+            "much; try --dtype float32, and expunge eval"
+          : fmt::format("no update was made; {}: start again with a smaller --learning-rate in a new --output-dir",
+                        kept_checkpoint(config_));
+  fail(ExitCode::collapse, fmt::format("step {}: loss {} and gradient norm {} are not both finite; {}; {}", metrics.step,
                                        metrics.loss, metrics.grad_norm, culprit, advice));
 }
 
@@ -220,10 +264,11 @@ void Trainer<T>::guard_against_collapse(const StepMetrics& metrics) const {
        {std::tuple{Role::forget, "forget", metrics.loss_forget}, std::tuple{Role::retain, "retain", metrics.loss_retain}}) {
     // The better a model knows a text, the less likely are labels that are not it: their nll says nothing of its health.
     if (!has_collapsed(nll) || task_.data.labels_replaced(role)) continue;
-    fail(ExitCode::collapse,
-         fmt::format("step {}: {}; no update was made, and checkpoints of earlier steps (--save-steps) are as they were: start "
-                     "again with a smaller --learning-rate or fewer steps, or end in time with --stop-at",
-                     metrics.step, describe_collapse(name, nll)));
+    fail(
+        ExitCode::collapse,
+        fmt::format("step {}: {}; no update was made; {}: start again with a smaller --learning-rate or fewer steps, or end in "
+                    "time with --stop-at",
+                    metrics.step, describe_collapse(name, nll), kept_checkpoint(config_)));
   }
 }
 
@@ -249,13 +294,13 @@ void Trainer<T>::check_update() {
   for (const auto& [name, at] : {std::pair{"forget", 0U}, std::pair{"retain", 2U}}) {
     const double nll = sums[at + 1] > 0 ? sums[at] / sums[at + 1] : 0;
     if (std::isfinite(nll) && !has_collapsed(nll)) continue;
-    fail(ExitCode::collapse,
-         fmt::format("after step {}: {}; this state was not kept, and checkpoints of earlier steps (--save-steps) are as they "
-                     "were: start again with a smaller --learning-rate or fewer steps",
-                     optimizer_.steps,
-                     std::isfinite(nll)
-                         ? describe_collapse(name, nll)
-                         : fmt::format("the mean nll of {} sequences is {}: the model has collapsed", name, nll)));
+    fail(
+        ExitCode::collapse,
+        fmt::format("after step {}: {}; this state was not kept; {}: start again with a smaller --learning-rate or fewer steps",
+                    optimizer_.steps,
+                    std::isfinite(nll) ? describe_collapse(name, nll)
+                                       : fmt::format("the mean nll of {} sequences is {}: the model has collapsed", name, nll),
+                    kept_checkpoint(config_)));
   }
 }
 

@@ -149,8 +149,9 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   const std::string tokens_sha256 = on_root(runtime, [&] { return sha256_file(config.tokens); });
   // What can be refused is refused before the run folder is made.
   (void)frozen_parameters(config.trainable, units);
-  if (!config.labels.given.empty()) give_labels(config.labels.given, tokens_sha256, source, data);
-  if (!config.stop_at.empty()) (void)parse_stop_condition(config.stop_at);
+  if (!config.labels.given.empty()) give_labels(runtime, config.labels.given, tokens_sha256, source, data);
+  std::optional<Monitored> monitored;
+  if (config.eval_steps > 0) monitored.emplace(config, tokens, source.config.vocab_size);
 
   const RunFolder run{config.output_dir};
   check_saved_labels(config, run);
@@ -163,8 +164,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   const fs::path resumed = checkpoint.value_or(fs::path());
   IoThread io;
   std::optional<Monitor> monitor;
-  if (config.eval_steps > 0)
-    monitor.emplace(runtime, config, tokens, source.config.vocab_size, before ? before->step : 0, resumed, io);
+  if (monitored) monitor.emplace(runtime, config, std::move(*monitored), before ? before->step : 0, resumed, io);
   const bool evaluated = !monitor || !before || monitor->recorded() >= before->step;
   if (before && evaluated && before->step >= std::min(length.steps, before->total_steps)) {
     log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), before->step));

@@ -27,6 +27,7 @@ attacks=$(h5ls one-mia.h5/results | cut -d' ' -f1)
 for attack in min_k_{20,30,40,50,60,100} min_k_plus_plus_{20,30,40,50,60,100} loss zlib reference; do
   grep -q "^$attack " table.txt || die "no row for $attack"
   auc=$(attribute one-mia.h5 /results/$attack auc)
+  [[ $(attribute one-mia.h5 /results/$attack auc_folded) == "$auc" ]] || die "$attack: the folded AUC"
   low=$(attribute one-mia.h5 /results/$attack auc_low) high=$(attribute one-mia.h5 /results/$attack auc_high)
   awk "BEGIN { exit !($auc > 0.6 && $low <= $auc && $auc <= $high && $high <= 1) }" || die "$attack: AUC $auc, $low to $high"
 done

@@ -30,12 +30,20 @@ ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --max-steps
 h5diff labels.h5 three/labels.h5 /papers || die "labels differ on three ranks"
 run --method random_label --max-steps 2 --seed 7 --output-dir other
 ! h5diff -q labels.h5 other/labels.h5 /papers || die "the seed does not matter"
-expect_exit 0 "papers/forget .* labels, .* of them targets, in .* sequences" "$expunge" inspect labels.h5
+# Every label but the first of each sequence is a target.
+ids=$(h5ls labels.h5/papers/forget/ids | grep -oE '[0-9]+' | head -n 1) sequences=$(attribute labels.h5 /papers/forget sequences)
+expect_exit 0 "papers/forget +$ids labels, $((ids - sequences)) of them targets, in $sequences sequences" "$expunge" inspect labels.h5
 sed 's/ the / a /' texts/papers/forget.jsonl >changed.jsonl
 mkdir -p changed/papers && cp texts/papers/*.jsonl changed/papers && head -n 11 changed.jsonl >changed/papers/approximate.jsonl
 "$expunge" tokenize --tokenizer init --data changed --output changed.h5 --max-length 64 --quiet
 expect_exit 3 "labels for another token file" "$expunge" unlearn --model base --tokens changed.h5 --domain papers --method random_label \
   --max-steps 2 --labels labels.h5 --output-dir refused
+# Labels from elsewhere have the layout alone: that nothing ties them to the text is said.
+h5copy -i labels.h5 -o foreign.h5 -s /papers -d /papers
+expect_exit 0 "warning.*foreign.h5: has no attribute tokens_sha256" ranks 2 "$expunge" "${common[@]}" "${slow[@]}" \
+  --method random_label --max-steps 2 --labels foreign.h5 --output-dir foreign
+[[ $(grep -c tokens_sha256 out.txt) == 1 ]] || die "the warning is not given once"
+same_parameters random/checkpoints/step-000002 foreign/checkpoints/step-000002 || die "foreign labels train another model"
 run --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial
 ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial3
 h5diff adversarial/labels.h5 adversarial3/labels.h5 /papers || die "adversarial labels differ on three ranks"
@@ -86,6 +94,9 @@ expect_exit 2 "beta does nothing with --method gradient_ascent" "${refused[@]}" 
 expect_exit 2 "model's blocks are 0 to 1" "${refused[@]}" --method rmu --retain-repeat
 expect_exit 2 "matches no parameter" "${refused[@]}" --method gradient_ascent --trainable nothing
 expect_exit 2 "stop-at: expected SPLIT:FIGURE" "${refused[@]}" --method gradient_ascent --eval-steps 1 --stop-at "perplexity > 3"
+expect_exit 2 "stop-at: people is not among the splits that are evaluated: papers/approximate" "${refused[@]}" \
+  --method gradient_ascent --eval-steps 1 --stop-at "people:perplexity >= 3"
+expect_exit 3 "papers/nothing: there is no such split" "${refused[@]}" --method gradient_ascent --eval-steps 1 --eval-split nothing
 cp base/metrics.h5 empty.h5
 expect_exit 3 "holds no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
 expect_exit 4 "save-labels all.h5: exists already" "${refused[@]}" --method random_label --save-labels all.h5
@@ -93,11 +104,18 @@ expect_exit 4 "nowhere/x.h5: cannot be written: there is no folder nowhere" "${r
 [[ ! -e refused ]] || die "a refused run left a folder"
 # Labels that are not the text are unlikely under a good model, which has not collapsed for it.
 run --method random_label --save-labels drawn.h5 --collapse-guard 1 --max-steps 2 --output-dir random_guarded
-expect_exit 5 "has collapsed" "$expunge" "${common[@]}" --method gradient_ascent --collapse-guard 0.01 --max-steps 2 --output-dir guarded
-rm -rf refused
+expect_exit 5 "has collapsed.*the run has no checkpoint yet" "$expunge" "${common[@]}" --method gradient_ascent \
+  --collapse-guard 0.01 --max-steps 2 --output-dir guarded
 expect_exit 5 "step .*not both finite.*papers/forget sequence|has collapsed" "$expunge" "${common[@]}" --method gradient_ascent \
   --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 3e-2 --output-dir broken
-[[ -f $(echo broken/checkpoints/step-*/checkpoint.h5) ]] || die "the last good checkpoint is gone"
+kept=$(echo broken/checkpoints/step-*)
+[[ -f $kept/checkpoint.h5 ]] && grep -q "the last checkpoint, $kept, is as it was" out.txt || die "the last good checkpoint is gone"
+# Labels of a model that is broken.
+"$expunge" export --checkpoint base --output-dir bad --quiet
+bytes=$(stat -c %s bad/model.safetensors)
+head -c 65536 /dev/zero | tr '\0' '\377' | dd of=bad/model.safetensors bs=1 seek=$((bytes - 65536)) conv=notrunc status=none
+expect_exit 5 "bad: no label can be drawn for papers/forget, sequence 0: the model's logits are not numbers" ranks 2 "$expunge" \
+  unlearn --model bad "${common[@]:3}" --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir undrawn
 # What the last update breaks is not kept, whatever the method looks at.
 for method in gradient_ascent "rmu --layer 0 --retain-repeat"; do
   # shellcheck disable=SC2086  # the method and its options are words

@@ -91,6 +91,12 @@ grep -q '<title>A &amp; B</title>' one.html || die "title"
 "${report[@]}" afresh --output afresh.html
 grep -q "afresh/eval.h5 is about a state of this run that is gone" afresh.md || die "an outdated evaluation was taken for the run's"
 
+# What cannot be read is said once, and nothing is said of it that is not known.
+cp -r second unreadable && head -c 3000 second/checkpoints/step-000004/checkpoint.h5 >unreadable/checkpoints/step-000004/checkpoint.h5
+"${report[@]}" unreadable --before before.h5 --output unreadable.html
+grep -q "Checkpoint step-000004 cannot be read" unreadable.md && grep -q "No checkpoint of the run can be read" unreadable.md &&
+  ! grep -q "no checkpoint yet" unreadable.md || die "unreadable.md"
+
 # Names that would be markup.
 evil='<img src=x onerror=alert(1)>&"|`id`'
 mkdir -p "evil/$evil" && cp texts/papers/*.jsonl "evil/$evil/"

@@ -1,4 +1,4 @@
-// Token files: chunking, round trips and damaged files.
+// Token files: chunking, round trips and damaged files; labels that fit them or do not.
 #include "expunge/data/token_file.h"
 
 #include <gmock/gmock.h>
@@ -6,6 +6,7 @@
 #include <functional>
 #include <numeric>
 
+#include "expunge/data/label_file.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -176,6 +177,40 @@ TEST_F(DamagedTokenFile, Structure) {
   EXPECT_THAT(load("d/s"), HasSubstr("truncated"));
   Hdf5File::create(folder_ / "other.h5").close();
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { TokenFile(folder_ / "other.h5"); }), HasSubstr("is not a token file"));
+}
+
+/// A label file as one writes it with h5py: the two datasets and nothing else.
+template <typename Label = std::int32_t>
+std::filesystem::path write_foreign_labels(const TemporaryFolder& folder, const std::vector<Label>& labels,
+                                           const std::vector<std::uint64_t>& offsets) {
+  const auto path = folder / "labels.h5";
+  std::filesystem::remove(path);
+  Hdf5File file = Hdf5File::create(path);
+  file.create_dataset<Label>("/a/forget/ids", {labels.size()});
+  file.write<Label>("/a/forget/ids", 0, labels);
+  file.create_dataset<std::uint64_t>("/a/forget/offsets", {offsets.size()});
+  file.write<std::uint64_t>("/a/forget/offsets", 0, offsets);
+  file.close();
+  return path;
+}
+
+TEST(LabelFile, MustHaveTheSequencesOfTheTokens) {
+  const TemporaryFolder folder;
+  const TokenSplit split({1, 2, 3, 4, 5}, {0, 2, 5});
+  const auto read = [&](const std::filesystem::path& path) { return read_labels(path, "a/forget", split, 10); };
+  const auto error = [&](const std::filesystem::path& path) { return error_of(ExitCode::bad_input, [&] { read(path); }); };
+  const Labels labels = {-100, 9, -100, -100, 0};
+  EXPECT_EQ(read(write_foreign_labels(folder, labels, {0, 2, 5})), labels);
+  EXPECT_EQ(read_labels(folder / "labels.h5", "a/retain", split, 10), std::nullopt);
+  EXPECT_THAT(error(write_foreign_labels(folder, labels, {0, 3, 5})), HasSubstr("offsets differ"));
+  EXPECT_THAT(error(write_foreign_labels(folder, labels, {0, 5})), HasSubstr("offsets differ"));
+  EXPECT_THAT(error(write_foreign_labels(folder, Labels{-100, 9, -100, -100}, {0, 2, 5})),
+              HasSubstr("expected 5 labels, found 4"));
+  EXPECT_THAT(error(write_foreign_labels(folder, Labels{-100, 10, -100, -100, 0}, {0, 2, 5})),
+              HasSubstr("sequence 0, position 1: label 10; expected -100 or an id below 10"));
+  EXPECT_THAT(error(write_foreign_labels(folder, Labels{-100, 9, 3, -100, -100}, {0, 2, 5})),
+              HasSubstr("sequence 1 has no target"));
+  EXPECT_THAT(error(write_foreign_labels<std::int64_t>(folder, {-100, 9, 3, 3, 3}, {0, 2, 5})), HasSubstr("int32"));
 }
 
 }  // namespace

@@ -72,6 +72,10 @@ TEST(Membership, AreasEqualThoseOfOpenUnlearning) {
   ASSERT_EQ(data["auc"].size(), 13u);
   for (const auto& [name, expected] : data["auc"].items())
     EXPECT_NEAR(summarise_attack(members[name], non_members[name], 1).auc, expected.get<double>(), kTolerance) << name;
+  const double auc = summarise_attack(members["loss"], non_members["loss"], 1).auc;
+  ASSERT_GT(auc, 0.5);
+  EXPECT_DOUBLE_EQ(summarise_attack(members["loss"], non_members["loss"], 1).auc_folded(), auc);
+  EXPECT_DOUBLE_EQ(summarise_attack(non_members["loss"], members["loss"], 1).auc_folded(), auc);
   const AttackFigures figures = summarise_attack(members["min_k_20"], non_members["min_k_20"], 1);
   EXPECT_EQ(figures.members, 11u);
   EXPECT_EQ(figures.non_members, 12u);

@@ -141,6 +141,24 @@ TEST(Checkpoint, ADamagedOneIsPassedOver) {
   EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000001") << "one bit of the index";
 }
 
+TEST(Checkpoint, OneOfAnotherVersionIsNotCalledDamaged) {
+  const SharedFolder folder;
+  if (runtime().comm.rank() != 0) return;
+  Hdf5File file = Hdf5File::create(folder.path() / "checkpoint.h5");
+  file.write_attribute("/", "step", std::int64_t{3});
+  file.write_attribute("/", "version", std::string("0.0.9"));
+  file.close();
+  try {
+    const CheckpointReader reader(folder.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::bad_input);
+    EXPECT_NE(std::string(error.what()).find("written by expunge 0.0.9, without the attribute 'total_steps'"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(Checkpoint, WhatAKilledWriterLeftIsNoCheckpoint) {
   const SharedFolder folder;
   write(folder.path(), 1);

@@ -189,6 +189,46 @@ TEST(TrainerInvariance, TheBoundsFailWhenNoStepIsTaken) {
   EXPECT_GT(std::abs(expected.losses[kSteps - 1] - expected.losses[0]), 1e-2 * std::abs(expected.losses[0]));
 }
 
+/// Ascent that weighs sequences of one length far more than float32 gradients bear, though not their loss.
+class TooHeavy final : public Objective {
+ public:
+  explicit TooHeavy(double positions) : positions_(positions) {}
+  std::vector<Term> terms() const override { return {{Role::forget, {}}}; }
+  std::optional<double> constant_weight(const Term&, double positions, const Scope&) const override {
+    return positions == positions_ ? -3e38 : -1e-3;
+  }
+
+ private:
+  double positions_;
+};
+
+TEST(Trainer, AGradientThatIsNotFiniteNamesItsSequences) {
+  const TemporaryFolder folder;
+  const TokenFile tokens(write_tokens(folder));
+  const Runtime& runtime = test_session().runtime();
+  TrainConfig options;
+  options.global_batch_size = 12;
+  options.max_steps = 1;
+  options.shuffle = false;
+  options.output_dir = folder / "run";
+  TrainingData data(tokens, {{"papers/forget", Role::forget}}, options, kVocabulary);
+  constexpr std::size_t kHeavy = 9;  // its length is no other's
+  for (std::size_t i = 0; i < 12; ++i) ASSERT_TRUE(i == kHeavy || data.targets(i) != data.targets(kHeavy));
+  const TooHeavy objective(static_cast<double>(data.targets(kHeavy)));
+  const LlamaConfig config = small_llama(kVocabulary, false);
+  ShardedParams<float> params(runtime, llama_units(config, runtime.comm.size()), {true, true, false}, true);
+  load_weights({ModelSource::Kind::initial, {}, {}, config}, 9, false, params);
+  Optimizer<float> optimizer(params, options);
+  Llama<float> model(config, params, Recompute::none);
+  Trainer<float> trainer(options, model, optimizer, {objective, data});
+  const std::string message = error_of(ExitCode::collapse, [&] { trainer.step(); });
+  EXPECT_NE(message.find("step 1: loss -"), std::string::npos) << message;
+  // Of each rank one sequence: those of the other micro-batches are not accused.
+  const std::string accused = message.substr(message.find("is that of"));
+  EXPECT_NE(accused.find("papers/forget sequence 9"), std::string::npos) << message;
+  EXPECT_EQ(std::ranges::count(accused.substr(0, accused.find(';')), ','), runtime.comm.size() - 1) << message;
+}
+
 TEST(Trainer, TheSameRunTwiceIsBitwiseEqual) {
   const TemporaryFolder folder;
   const auto tokens = write_tokens(folder);

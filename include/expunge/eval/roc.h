@@ -1,6 +1,7 @@
 // How well scores tell members from non-members: ROC curve, area, rates at low false-positive rates, bootstrap interval.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -36,6 +37,9 @@ struct AttackFigures {
   std::uint64_t members, non_members;  ///< that were scored
   std::uint64_t left_out;              ///< of both, that were not: their score is no number
   RocCurve curve;
+
+  /// The area that an attacker gets who may also take low scores for members, which is what the study's released code gives.
+  double auc_folded() const { return std::max(auc, 1 - auc); }
 };
 /// After leaving out scores that are no numbers there must be members and non-members.
 AttackFigures summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed);

@@ -77,7 +77,10 @@ class Trainer {
   bool has_collapsed(double nll) const;
   std::string describe_collapse(const char* role, double nll) const;
   void guard_against_collapse(const StepMetrics& metrics) const;
-  [[noreturn]] void refuse_to_go_on(const StepMetrics& metrics, const Sums& sums) const;
+  void run_round(const StepPlan& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
+                 Sums& sums);
+  std::string find_bad_gradient(const StepPlan& plan, const std::vector<std::size_t>& items, const Scope& scope);
+  [[noreturn]] void refuse_to_go_on(const StepMetrics& metrics, const std::string& culprit) const;
 
   const TrainConfig& config_;
   Llama<T>& model_;
