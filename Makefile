@@ -2,6 +2,7 @@
 BUILD := build
 BUILD_ASAN := build-asan
 BUILD_FUZZ := build-fuzz
+BUILD_TIDY := build-tidy
 FUZZ_SECONDS := 60
 BUILD_BUNDLE := build-bundle
 # What the bundle runs on: processors with AVX2 (oneDNN uses more where there is more), and these GPUs where nvcc is found.
@@ -65,8 +66,8 @@ format-check: ## Fail where clang-format would change something
 
 tidy: install-packages ## Check the sources with clang-tidy
 	@.ci/install_packages.sh clang-tidy
-	@$(call configure,$(BUILD),)
-	@run-clang-tidy -quiet -p $(BUILD) -j $(JOBS) "$(CURDIR)/src/.*"
+	@$(call configure,$(BUILD_TIDY),-DCMAKE_UNITY_BUILD=OFF -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
+	@run-clang-tidy -quiet -p $(BUILD_TIDY) -j $(JOBS) "$(CURDIR)/src/.*"
 
 install-packages: ## Install the packages that are missing (apt-get; sudo only when not root)
 	@.ci/install_packages.sh
@@ -76,7 +77,7 @@ install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE
 	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck
 
 clean: ## Remove the builds and what the demo made
-	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_BUNDLE) demo
+	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

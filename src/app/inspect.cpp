@@ -22,7 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 constexpr std::size_t kRowsShown = 10;
 
 void show_tensors(const std::map<std::string, TensorInfo>& tensors) {
@@ -85,7 +84,7 @@ void show_metrics(const fs::path& path) {
 
 void show_run(const fs::path& folder) {
   const RunFolder run{folder};
-  fmt::print("run folder\noptions\n{}", read_file(run.config(), kConfigLimit));
+  fmt::print("run folder\noptions\n{}", run.read_config());
   const auto checkpoints = list_checkpoints(run.checkpoints());
   fmt::print("{} checkpoint(s)\n", checkpoints.size());
   for (const fs::path& path : checkpoints) {

@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <cstring>
 #include <span>
-#include <system_error>
 #include <utility>
 
 #include "expunge/core/error.h"
+#include "expunge/io/files.h"
 
 namespace expunge {
 namespace {
@@ -28,7 +28,7 @@ LineReader::LineReader(std::filesystem::path path, std::size_t max_line, Sha256&
       text_(kBlock),
       compressed_(path_.extension() == ".gz") {
   if (!file_) {
-    fail(ExitCode::bad_input, fmt::format("cannot open {}: {}", path_.string(), std::generic_category().message(errno)));
+    fail(ExitCode::bad_input, fmt::format("cannot open {}: {}", path_.string(), system_reason(errno)));
   }
   if (!compressed_) return;
   stored_.resize(kBlock);
@@ -49,7 +49,7 @@ void LineReader::damaged(const std::string& what) const {
 std::size_t LineReader::read_stored() {
   std::vector<char>& block = compressed_ ? stored_ : text_;
   file_.read(block.data(), static_cast<std::streamsize>(block.size()));
-  if (file_.bad()) damaged(fmt::format("cannot read on: {}", std::generic_category().message(errno)));
+  if (file_.bad()) damaged(fmt::format("cannot read on: {}", system_reason(errno)));
   const auto got = static_cast<std::size_t>(file_.gcount());
   hash_.update(std::as_bytes(std::span(block.data(), got)));
   return got;

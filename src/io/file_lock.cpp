@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
@@ -17,8 +16,6 @@ namespace expunge {
 namespace {
 
 constexpr std::uint64_t kHolderLimit = 4096;
-
-std::string reason(int error) { return std::generic_category().message(error); }
 
 /// The open file is still the one of that name: a holder removes its file when it lets go.
 bool is_still_there(int file, const std::filesystem::path& path) {
@@ -44,7 +41,7 @@ FileLock::~FileLock() {
 
 bool FileLock::try_lock() {
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file_ < 0) fail(ExitCode::output, fmt::format("cannot open {}: {}", path_.string(), reason(errno)));
+  if (file_ < 0) fail(ExitCode::output, fmt::format("cannot open {}: {}", path_.string(), system_reason(errno)));
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
@@ -62,7 +59,7 @@ bool FileLock::try_lock() {
                                       path_.parent_path().string(), other.empty() ? "another process" : other, path_.string()));
   }
   log_warning(fmt::format("{}: this file system has no locks ({}): another job on this folder would not be noticed",
-                          path_.string(), reason(error)));
+                          path_.string(), system_reason(error)));
   return true;
 }
 

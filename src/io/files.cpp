@@ -18,14 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string reason(int error) { return std::generic_category().message(error); }
-
 /// An open file descriptor.
 class Descriptor {
  public:
   Descriptor(const fs::path& path, int flags, ExitCode code, mode_t mode = 0666)
       : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
-    if (fd_ < 0) fail(code, fmt::format("cannot open {}: {}", path.string(), reason(errno)));
+    if (fd_ < 0) fail(code, fmt::format("cannot open {}: {}", path.string(), system_reason(errno)));
   }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
@@ -41,6 +39,8 @@ class Descriptor {
 
 }  // namespace
 
+std::string system_reason(int error) { return std::generic_category().message(error); }
+
 std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   const Descriptor file(path, O_RDONLY, ExitCode::bad_input);
   std::string content;
@@ -48,7 +48,7 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   for (;;) {
     const ssize_t got = ::read(file.get(), block.data(), block.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(ExitCode::bad_input, fmt::format("cannot read {}: {}", path.string(), reason(errno)));
+    if (got < 0) fail(ExitCode::bad_input, fmt::format("cannot read {}: {}", path.string(), system_reason(errno)));
     if (got == 0) return content;
     content.append(block, 0, static_cast<std::size_t>(got));
     if (content.size() > max_bytes) {
@@ -70,7 +70,7 @@ void sync_to_disk(const fs::path& path) {
   const Descriptor file(path, O_RDONLY, ExitCode::output);
   if (::fsync(file.get()) == 0) return;
   if (errno == EINVAL && fs::is_directory(path)) return;  // some file systems cannot flush a folder
-  fail(ExitCode::output, fmt::format("cannot flush {} to disk: {}", path.string(), reason(errno)));
+  fail(ExitCode::output, fmt::format("cannot flush {} to disk: {}", path.string(), system_reason(errno)));
 }
 
 PendingFile::PendingFile(fs::path path) : path_(std::move(path)), temporary_(path_) {
@@ -112,7 +112,7 @@ void check_writable(const fs::path& path) {
   // The rename that ends a write would put a file in the place of a device or a pipe.
   if (fs::exists(path, error) && !fs::is_regular_file(path, error)) refuse("it is not a regular file");
   if (!fs::exists(folder, error)) refuse(fmt::format("there is no folder {}", folder.string()));
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(fmt::format("in {}: {}", folder.string(), reason(errno)));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(fmt::format("in {}: {}", folder.string(), system_reason(errno)));
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content) {
@@ -121,10 +121,10 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
   while (!content.empty()) {
     const ssize_t written = ::write(file.get(), content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), reason(errno)));
+    if (written < 0) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(errno)));
     content.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (!file.close()) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), reason(errno)));
+  if (!file.close()) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(errno)));
   pending.commit();
 }
 

@@ -59,8 +59,8 @@ ModelFolder::ModelFolder(const fs::path& folder) : path_(folder) {
 }
 
 void ModelFolder::open_index(const fs::path& index) {
-  const JsonObject json(parse_json_file(index, kIndexLimit), index.string());
-  const JsonObject map(json.at("weight_map"), index.string() + ": weight_map");
+  const JsonObject whole(parse_json_file(index, kIndexLimit), index.string());
+  const JsonObject map(whole.at("weight_map"), index.string() + ": weight_map");
   std::set<std::string> names;
   for (const auto& [tensor, value] : map.value().items()) {
     const std::string name = map.string(tensor);

@@ -17,7 +17,6 @@
 namespace expunge {
 namespace {
 
-constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 // With these limits no product of sizes, and no sum over layers, leaves 63 bits.
 constexpr std::int64_t kLargestSize = std::int64_t{1} << 20;  // of hidden vectors, heads together, feed-forward
 constexpr std::int64_t kLargestVocabulary = std::int64_t{1} << 24, kMostPositions = std::int64_t{1} << 30;
@@ -146,7 +145,7 @@ std::int64_t LlamaConfig::parameter_count() const {
 }
 
 LlamaConfig read_llama_config(const std::filesystem::path& config_json) {
-  const JsonObject json(parse_json_file(config_json, kConfigLimit), config_json.string());
+  const JsonObject json(parse_json_file(config_json, kModelConfigLimit), config_json.string());
   const bool mistral = read_family(json) == "mistral";
   refuse_other_models(json);
   LlamaConfig config;

@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 constexpr std::size_t kPiece = std::size_t{1} << 22;  // elements read and written at a time
 
 void copy_tensor(const CheckpointReader& reader, const ParameterView& view, ModelFolderWriter& writer) {
@@ -35,7 +34,7 @@ void copy_tensor(const CheckpointReader& reader, const ParameterView& view, Mode
 
 /// config.json as it was, but for the element type of the weights.
 std::string exported_config(const fs::path& config_json, DType dtype) {
-  nlohmann::ordered_json config = nlohmann::ordered_json::parse(read_file(config_json, kConfigLimit));
+  nlohmann::ordered_json config = nlohmann::ordered_json::parse(read_file(config_json, kModelConfigLimit));
   config[config.contains("dtype") ? "dtype" : "torch_dtype"] = dtype_name(dtype);
   return config.dump(2) + "\n";
 }

@@ -26,7 +26,6 @@ namespace fs = std::filesystem;
 
 constexpr double kGiga = 1e9, kTera = 1e12, kGbps = kGiga / 8;
 constexpr int kLargestWorld = 1024;
-constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 
 // Rates where none is given. GPU: what well-tuned programs reach in bf16 on an H100, its memory, NVLink. CPU: a few cores.
 constexpr double kGpuTflops = 400, kGpuTflopsFp32 = 40, kCpuTflops = 0.1;
@@ -75,10 +74,10 @@ TimedRun read_timed_run(const fs::path& folder) {
   std::ranges::nth_element(seconds, middle);
 
   std::map<std::string, std::string> given;
-  for (const ConfigEntry& entry : read_config_text(read_file(run.config(), kConfigLimit), run.config().string()))
+  for (const ConfigEntry& entry : read_config_text(run.read_config(), run.config().string()))
     given[entry.key] = entry.value;
   const auto number = [&](const char* key) { return std::max(1, std::atoi(given[key].c_str())); };
-  const CheckpointInfo info = CheckpointReader(checkpoints.back()).info();
+  const CheckpointInfo info = CheckpointReader(checkpoints.front()).info();
   const auto length = static_cast<int>(std::max<std::int64_t>(1, tokens.back() / std::max<std::int64_t>(1, info.global_batch)));
   MethodOptions method;
   method.method = given["method"];

@@ -48,7 +48,7 @@ figcaption { font-size: .88rem; color: var(--quiet); padding-top: .3rem; }
 }
 )";
 
-std::string escape(const std::string& text) {
+std::string as_html(const std::string& text) {
   std::string safe;
   for (const char c : clean_text(text)) {
     switch (c) {
@@ -77,17 +77,17 @@ std::string escape(const std::string& text) {
 /// A table's cell may break after the marks that join words in names and paths.
 std::string escape_cell(const std::string& text) {
   std::string safe;
-  for (const char c : escape(text)) {
+  for (const char c : as_html(text)) {
     safe += c;
     if (c == '_' || c == '/') safe += "<wbr>";
   }
   return safe;
 }
 
-std::string render(const Heading& heading) { return fmt::format("<h{0}>{1}</h{0}>\n", heading.level, escape(heading.text)); }
+std::string render(const Heading& heading) { return fmt::format("<h{0}>{1}</h{0}>\n", heading.level, as_html(heading.text)); }
 
 std::string render(const Paragraph& paragraph) {
-  return fmt::format("<p{}>{}</p>\n", paragraph.kind == Paragraph::Kind::note ? " class=\"note\"" : "", escape(paragraph.text));
+  return fmt::format("<p{}>{}</p>\n", paragraph.kind == Paragraph::Kind::note ? " class=\"note\"" : "", as_html(paragraph.text));
 }
 
 std::string render(const Table& table) {
@@ -95,14 +95,14 @@ std::string render(const Table& table) {
   std::string text = fmt::format("<div class=\"scroll\"><table class=\"{}\">\n", facts ? "facts" : "wide");
   if (!facts) {
     text += "<thead><tr>";
-    for (const std::string& cell : table.head) text += fmt::format("<th scope=\"col\">{}</th>", escape(cell));
+    for (const std::string& cell : table.head) text += fmt::format("<th scope=\"col\">{}</th>", as_html(cell));
     text += "</tr></thead>\n";
   }
   text += "<tbody>\n";
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
     text += r < table.marked.size() && table.marked[r] ? "<tr class=\"marked\">" : "<tr>";
     for (std::size_t c = 0; c < table.rows[r].size(); ++c) {
-      const std::string label = facts ? "" : fmt::format(" data-label=\"{}\"", escape(table.head[c]));
+      const std::string label = facts ? "" : fmt::format(" data-label=\"{}\"", as_html(table.head[c]));
       text += fmt::format("<td{}>{}</td>", label, escape_cell(table.rows[r][c]));
     }
     text += "</tr>\n";
@@ -111,20 +111,20 @@ std::string render(const Table& table) {
 }
 
 std::string render(const Listing& listing) {
-  return fmt::format("<details><summary>{}</summary><pre>{}</pre></details>\n", escape(listing.title), escape(listing.text));
+  return fmt::format("<details><summary>{}</summary><pre>{}</pre></details>\n", as_html(listing.title), as_html(listing.text));
 }
 
 std::string render(const Gallery& gallery) {
   std::string text = "<div class=\"gallery\">\n";
   for (const Figure& figure : gallery.figures)
-    text += fmt::format("<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n", figure.svg, escape(figure.caption));
+    text += fmt::format("<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n", figure.svg, as_html(figure.caption));
   return text + "</div>\n";
 }
 
 }  // namespace
 
 std::string render_html(const Document& document) {
-  const std::string title = escape(document.title);
+  const std::string title = as_html(document.title);
   std::string page = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"

@@ -8,7 +8,7 @@ namespace expunge {
 namespace {
 
 /// Text that no renderer takes for markup, HTML or a link; one line.
-std::string escape(const std::string& raw) {
+std::string as_markdown(const std::string& raw) {
   const std::string text = clean_text(raw);
   constexpr std::string_view kMarkup = "\\`*_[]|~$@";
   std::string safe;
@@ -32,16 +32,16 @@ std::string escape(const std::string& raw) {
 
 std::string row(const std::vector<std::string>& cells) {
   std::string line = "|";
-  for (const std::string& cell : cells) line += " " + escape(cell) + " |";
+  for (const std::string& cell : cells) line += " " + as_markdown(cell) + " |";
   return line + "\n";
 }
 
 std::string render(const Heading& heading, const std::string&) {
-  return std::string(static_cast<std::size_t>(heading.level), '#') + " " + escape(heading.text) + "\n\n";
+  return std::string(static_cast<std::size_t>(heading.level), '#') + " " + as_markdown(heading.text) + "\n\n";
 }
 
 std::string render(const Paragraph& paragraph, const std::string&) {
-  return (paragraph.kind == Paragraph::Kind::note ? "> " : "") + escape(paragraph.text) + "\n\n";
+  return (paragraph.kind == Paragraph::Kind::note ? "> " : "") + as_markdown(paragraph.text) + "\n\n";
 }
 
 std::string render(const Table& table, const std::string&) {
@@ -57,7 +57,7 @@ std::string render(const Table& table, const std::string&) {
 
 /// Indented, so that nothing in the text can end it.
 std::string render(const Listing& listing, const std::string&) {
-  std::string text = escape(listing.title) + ":\n\n    ";
+  std::string text = as_markdown(listing.title) + ":\n\n    ";
   for (const char c : clean_text(listing.text)) text += c == '\n' ? "\n    " : std::string(1, c);
   return text + "\n\n";
 }
@@ -65,14 +65,14 @@ std::string render(const Listing& listing, const std::string&) {
 std::string render(const Gallery& gallery, const std::string& figures) {
   std::string text;
   for (const Figure& figure : gallery.figures)
-    text += fmt::format("![{}](<{}/{}.svg>)\n\n{}\n\n", escape(figure.caption), figures, figure.name, escape(figure.caption));
+    text += fmt::format("![{}](<{}/{}.svg>)\n\n{}\n\n", as_markdown(figure.caption), figures, figure.name, as_markdown(figure.caption));
   return text;
 }
 
 }  // namespace
 
 std::string render_markdown(const Document& document, const std::string& figures) {
-  std::string page = "# " + escape(document.title) + "\n\n";
+  std::string page = "# " + as_markdown(document.title) + "\n\n";
   for (const Block& block : document.blocks) page += std::visit([&](const auto& part) { return render(part, figures); }, block);
   return page;
 }

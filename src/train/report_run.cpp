@@ -22,7 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;
 
 ReportEvaluation read_report_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
@@ -184,7 +183,7 @@ ReportRun read_run(const fs::path& folder, std::size_t number) {
   ReportRun run;
   run.label = fmt::format("R{}", number);
   run.folder = folder;
-  run.config = read_file(place.config(), kConfigLimit);
+  run.config = place.read_config();
   try {
     for (const ConfigEntry& entry : read_config_text(run.config, place.config().string())) {
       std::string& value = run.options[entry.key];

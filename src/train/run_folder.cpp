@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kConfigLimit = 1 << 20;
-
 /// What belongs to a model beside its weights; each is copied where it exists.
 constexpr const char* kSideFiles[] = {"config.json",       "generation_config.json", "tokenizer.model",
                                       "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
@@ -43,13 +41,13 @@ void refuse_foreign(const RunFolder& run) {
                                        run.root.string()));
 }
 
-void refuse_other_config(const TrainConfig& config, const fs::path& path) {
-  const std::string old = read_file(path, kConfigLimit);
+void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
+  const std::string old = run.read_config();
   if (const auto difference = first_difference(old, config.resolved))
     fail(ExitCode::usage,
          fmt::format("{}: this run was started with {} = {}, now {}; give the same options to resume, another --output-dir, or "
                      "--overwrite-output-dir to start afresh",
-                     path.string(), difference->key, difference->before, difference->after));
+                     run.config().string(), difference->key, difference->before, difference->after));
 }
 
 /// Removes what a run of ours wrote, nothing else.
@@ -74,7 +72,7 @@ bool may_resume(const RunFolder& run, const TrainConfig& config) {
     clear(run);
     return false;
   }
-  refuse_other_config(config, run.config());
+  refuse_other_config(config, run);
   return true;
 }
 
@@ -124,6 +122,11 @@ std::string describe_holder() {
 }
 
 }  // namespace
+
+std::string RunFolder::read_config() const {
+  constexpr std::uint64_t kLimit = std::uint64_t{1} << 20;
+  return read_file(config(), kLimit);
+}
 
 std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config) {
   check_asked_checkpoint(runtime, config);

@@ -94,9 +94,9 @@ TEST(Hdf5, GroupsAndAttributes) {
 
 TEST(Hdf5, FlatRangesOfAMatrix) {
   const TemporaryFolder folder;
-  constexpr std::uint64_t kRows = 5, kColumns = 7, kAll = kRows * kColumns;
+  constexpr std::uint64_t kHeight = 5, kWidth = 7, kAll = kHeight * kWidth;
   Hdf5File file = Hdf5File::create(folder / "a.h5");
-  file.create_dataset<std::int32_t>("/x", {kRows, kColumns});
+  file.create_dataset<std::int32_t>("/x", {kHeight, kWidth});
   for (std::uint64_t begin = 0; begin < kAll; begin += 11) {
     file.write<std::int32_t>("/x", begin, counting<std::int32_t>(std::min<std::size_t>(11, kAll - begin), int(begin)));
   }

@@ -5,7 +5,7 @@
 namespace expunge::testing {
 namespace {
 
-constexpr double kStep = 1e-50, kTolerance = 1e-10;
+constexpr double kStep = 1e-50, kExact = 1e-10;
 
 /// Derivative of sum(weights . y) along a direction of all inputs.
 template <typename Operation>
@@ -46,7 +46,7 @@ void check_gradient(const Operation& op) {
       expected.push_back(derivative(op, inputs, along, weights));
       found.push_back(gradients[a][i]);
     }
-    EXPECT_LE(relative_error(found, expected), kTolerance) << "input " << a;
+    EXPECT_LE(relative_error(found, expected), kExact) << "input " << a;
   }
 }
 

@@ -8,8 +8,8 @@ namespace {
 
 template <Element T>
 class Parity : public ::testing::Test {};
-using Types = ::testing::Types<float, bf16>;
-TYPED_TEST_SUITE(Parity, Types);
+using ParityTypes = ::testing::Types<float, bf16>;
+TYPED_TEST_SUITE(Parity, ParityTypes);
 
 /// Inputs that T holds exactly, what double makes of them (saved values rounded as T's kernels store them), and dy.
 template <Element T, typename Operation>

@@ -8,8 +8,8 @@ namespace {
 
 template <Element T>
 class Products : public ::testing::Test {};
-using Types = ::testing::Types<float, bf16, double>;
-TYPED_TEST_SUITE(Products, Types);
+using ProductTypes = ::testing::Types<float, bf16, double>;
+TYPED_TEST_SUITE(Products, ProductTypes);
 
 double error(const std::vector<double>& found, const std::vector<double>& expected) { return relative_error(found, expected); }
 

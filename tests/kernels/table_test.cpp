@@ -9,8 +9,8 @@ namespace {
 
 template <Element T>
 class Table : public ::testing::Test {};
-using Types = ::testing::Types<float, bf16, double, Complex>;
-TYPED_TEST_SUITE(Table, Types);
+using TableTypes = ::testing::Types<float, bf16, double, Complex>;
+TYPED_TEST_SUITE(Table, TableTypes);
 
 /// A compiler may accept a table that lacks a kernel.
 TYPED_TEST(Table, HasEveryKernel) {

@@ -16,8 +16,8 @@ namespace {
 
 /// A model of tests/fixtures on one rank.
 template <Element T>
-struct Fixture {
-  explicit Fixture(const std::string& name)
+struct PromptedModel {
+  explicit PromptedModel(const std::string& name)
       : folder(std::filesystem::path(EXPUNGE_FIXTURES) / name),
         config(read_llama_config(folder.path() / "config.json")),
         params(rank.runtime(), llama_units(config, 1), {false, true, false}, false),
@@ -50,7 +50,7 @@ double uniform_of(std::size_t sequence, std::size_t position) { return random_un
 /// Continues prompts in one batch; sequence s is left out of the passes once it has 3 + 4 s tokens.
 template <Element T>
 struct Continued {
-  Continued(Fixture<T>& fixture, const std::vector<Ids>& prompts, const LabelSampling& sampling)
+  Continued(PromptedModel<T>& fixture, const std::vector<Ids>& prompts, const LabelSampling& sampling)
       : ids(prompts), nll(prompts.size()) {
     std::vector<typename Generator<T>::Opening> openings;
     int rows = 0, tokens = 0;
@@ -99,7 +99,7 @@ constexpr LabelSampling kGreedy{1, 1, 131};
 /// Every step of a greedy generation is the arg-max of a scoring pass over the text up to there.
 TYPED_TEST(GeneratorTest, GreedyIdsAreThoseOfFullRecomputation) {
   for (const std::string name : {"tiny_llama", "tiny_llama_tied"}) {
-    Fixture<TypeParam> fixture(name);
+    PromptedModel<TypeParam> fixture(name);
     const int vocabulary = fixture.config.vocab_size;
     const LabelSampling greedy{1, 1, vocabulary};
     const Continued<TypeParam> found(
@@ -119,7 +119,7 @@ TYPED_TEST(GeneratorTest, GreedyIdsAreThoseOfFullRecomputation) {
 /// Tokens drawn at random test another logit and the log-sum-exp at every step.
 TYPED_TEST(GeneratorTest, DrawnTokensHaveTheScoringPassNll) {
   for (const std::string name : {"tiny_llama", "tiny_llama_tied"}) {
-    Fixture<TypeParam> fixture(name);
+    PromptedModel<TypeParam> fixture(name);
     const int vocabulary = fixture.config.vocab_size;
     const Continued<TypeParam> found(
         fixture, {prompt(2, vocabulary), prompt(33, vocabulary), prompt(1, vocabulary), prompt(90, vocabulary)},
@@ -139,7 +139,7 @@ TYPED_TEST(GeneratorTest, DrawnTokensHaveTheScoringPassNll) {
 }
 
 TYPED_TEST(GeneratorTest, DrawsDoNotDependOnTheBatch) {
-  Fixture<TypeParam> fixture("tiny_llama");
+  PromptedModel<TypeParam> fixture("tiny_llama");
   const LabelSampling sampling{20, 0.9, fixture.config.vocab_size, 1.3};
   const std::vector<Ids> prompts{prompt(7, fixture.config.vocab_size), prompt(30, fixture.config.vocab_size)};
   const Continued<TypeParam> both(fixture, prompts, sampling), alone(fixture, {prompts[0]}, sampling);
@@ -147,7 +147,7 @@ TYPED_TEST(GeneratorTest, DrawsDoNotDependOnTheBatch) {
 }
 
 TEST(GeneratorTest, SaysWhenLogitsAreNoNumbers) {
-  Fixture<float> fixture("tiny_llama");
+  PromptedModel<float> fixture("tiny_llama");
   fixture.params.load(1, 7, std::vector{std::numeric_limits<float>::quiet_NaN()});
   for (const LabelSampling& sampling : {kGreedy, LabelSampling{0, 1, 131}}) {
     Generator<float> generator(fixture.llama, 1, 4, 3, sampling);
@@ -158,8 +158,8 @@ TEST(GeneratorTest, SaysWhenLogitsAreNoNumbers) {
 }
 
 TEST(GeneratorTest, InBfloat16IsNearFloat) {
-  Fixture<float> exact("tiny_llama");
-  Fixture<bf16> rounded("tiny_llama");
+  PromptedModel<float> exact("tiny_llama");
+  PromptedModel<bf16> rounded("tiny_llama");
   const std::vector<Ids> prompts{prompt(40, exact.config.vocab_size)};
   const Continued<bf16> found(rounded, prompts, {0, 1, exact.config.vocab_size, 3});
   TokenBatch batch;

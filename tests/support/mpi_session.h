@@ -6,5 +6,6 @@
 namespace expunge {
 
 Session& test_session();
+inline const Runtime& test_runtime() { return test_session().runtime(); }
 
 }  // namespace expunge

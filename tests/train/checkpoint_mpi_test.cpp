@@ -14,8 +14,6 @@
 namespace expunge {
 namespace {
 
-const Runtime& runtime() { return test_session().runtime(); }
-
 std::vector<UnitLayout> units_for(int world) { return llama_units(small_llama(31, false), world); }
 
 /// Element i of a parameter's group: a number that nothing else has.
@@ -23,10 +21,10 @@ double value(const std::string& group, const std::string& name, std::size_t i) {
   return static_cast<float>(random_uniform(random_stream(group), random_stream(name), i));
 }
 
-/// Shards of this rank, as if the job had `world` ranks and this were `rank`.
+/// CountedShards of this rank, as if the job had `world` ranks and this were `rank`.
 template <typename A>
-struct Shards {
-  Shards(int rank, int world, bool filled) : rank_(rank) {
+struct CountedShards {
+  CountedShards(int rank, int world, bool filled) : rank_(rank) {
     state.units = units_for(world);
     for (auto& group : storage)
       for (const UnitLayout& unit : state.units) group.emplace_back(unit.shard_size(), A(0));
@@ -53,10 +51,10 @@ struct Shards {
 class SharedFolder {
  public:
   SharedFolder() {
-    if (runtime().comm.rank() == 0) own_.emplace();
-    path_ = on_root(runtime(), [&] { return own_->path().string(); });
+    if (test_runtime().comm.rank() == 0) own_.emplace();
+    path_ = on_root(test_runtime(), [&] { return own_->path().string(); });
   }
-  ~SharedFolder() { barrier(runtime()); }
+  ~SharedFolder() { barrier(test_runtime()); }
   const std::filesystem::path& path() const { return path_; }
 
  private:
@@ -68,16 +66,16 @@ CheckpointInfo info_of(std::int64_t step) {
   CheckpointInfo info;
   info.step = step;
   info.global_batch = 12;
-  info.world_size = runtime().comm.size();
+  info.world_size = test_runtime().comm.size();
   info.dtype = "float32";
   info.config = "seed = 1\n";
   return info;
 }
 
 void write(const std::filesystem::path& folder, std::int64_t step, std::int64_t keep = 0) {
-  const Shards<float> shards(runtime().comm.rank(), runtime().comm.size(), true);
+  const CountedShards<float> shards(test_runtime().comm.rank(), test_runtime().comm.size(), true);
   IoThread io;
-  CheckpointWriter<float> writer(runtime(), folder, keep, {}, io);
+  CheckpointWriter<float> writer(test_runtime(), folder, keep, {}, io);
   writer.start(info_of(step), shards.state, false);
   writer.finish();
 }
@@ -85,7 +83,7 @@ void write(const std::filesystem::path& folder, std::int64_t step, std::int64_t 
 TEST(Checkpoint, IsReadBackByAnyWorldSize) {
   const SharedFolder folder;
   write(folder.path(), 5);
-  const auto found = newest_good_checkpoint(runtime(), folder.path());
+  const auto found = newest_good_checkpoint(test_runtime(), folder.path());
   ASSERT_TRUE(found);
   const CheckpointReader reader(*found);
   EXPECT_EQ(reader.info().step, 5);
@@ -93,12 +91,12 @@ TEST(Checkpoint, IsReadBackByAnyWorldSize) {
   EXPECT_EQ(reader.info().config, "seed = 1\n");
   for (int world = 1; world <= 5; ++world) {
     for (int rank = 0; rank < world; ++rank) {
-      Shards<float> shards(rank, world, false);
-      read_state(reader, rank, shards.state, runtime().compute);
+      CountedShards<float> shards(rank, world, false);
+      read_state(reader, rank, shards.state, test_runtime().compute);
       shards.for_each([](float slot, double expected) { ASSERT_EQ(slot, static_cast<float>(expected)); });
     }
   }
-  Shards<double> doubles(0, 1, false);
+  CountedShards<double> doubles(0, 1, false);
   reader.read<double>("parameters", doubles.state.units[1].views()[3], 7, std::span(doubles.storage[0][1]).first(9));
   EXPECT_EQ(doubles.storage[0][1][2], value("parameters", doubles.state.units[1].views()[3].name, 9));
 }
@@ -119,7 +117,7 @@ TEST(Checkpoint, ADamagedOneIsPassedOver) {
   write(folder.path(), 1);
   write(folder.path(), 2);
   const auto damage = [&](const char* name) {
-    if (runtime().comm.rank() == 0) {
+    if (test_runtime().comm.rank() == 0) {
       std::fstream file(folder.path() / "step-000002" / name, std::ios::in | std::ios::out | std::ios::binary);
       file.seekg(-9, std::ios::end);
       const auto place = file.tellg();
@@ -127,18 +125,18 @@ TEST(Checkpoint, ADamagedOneIsPassedOver) {
       file.seekp(place);
       file.put(static_cast<char>(byte ^ 1));
     }
-    barrier(runtime());
+    barrier(test_runtime());
   };
-  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000002");
+  EXPECT_EQ(newest_good_checkpoint(test_runtime(), folder.path())->filename(), "step-000002");
   damage("shard-00000-of-0000X.h5");  // no such file: nothing happens
-  const std::string shard = "shard-00000-of-0000" + std::to_string(runtime().comm.size()) + ".h5";
+  const std::string shard = "shard-00000-of-0000" + std::to_string(test_runtime().comm.size()) + ".h5";
   damage(shard.c_str());
-  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000001") << "one bit of a shard";
-  EXPECT_THROW(verify_checkpoint(runtime(), folder.path() / "step-000002"), Error);
+  EXPECT_EQ(newest_good_checkpoint(test_runtime(), folder.path())->filename(), "step-000001") << "one bit of a shard";
+  EXPECT_THROW(verify_checkpoint(test_runtime(), folder.path() / "step-000002"), Error);
   damage(shard.c_str());
-  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000002") << "put right again";
+  EXPECT_EQ(newest_good_checkpoint(test_runtime(), folder.path())->filename(), "step-000002") << "put right again";
   damage("checkpoint.h5");
-  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000001") << "one bit of the index";
+  EXPECT_EQ(newest_good_checkpoint(test_runtime(), folder.path())->filename(), "step-000001") << "one bit of the index";
 }
 
 TEST(Checkpoint, OneOfAnotherVersionIsNotCalledDamaged) {
@@ -162,15 +160,15 @@ TEST(Checkpoint, OneOfAnotherVersionIsNotCalledDamaged) {
 TEST(Checkpoint, WhatAKilledWriterLeftIsNoCheckpoint) {
   const SharedFolder folder;
   write(folder.path(), 1);
-  if (runtime().comm.rank() == 0) {
+  if (test_runtime().comm.rank() == 0) {
     std::filesystem::copy(folder.path() / "step-000001", folder.path() / ".writing-step-000002");
     std::filesystem::create_directory(folder.path() / "step-000003");
   }
-  barrier(runtime());
-  EXPECT_EQ(newest_good_checkpoint(runtime(), folder.path())->filename(), "step-000001");
-  barrier(runtime());
-  if (runtime().comm.rank() == 0) sweep_checkpoints(folder.path());
-  barrier(runtime());
+  barrier(test_runtime());
+  EXPECT_EQ(newest_good_checkpoint(test_runtime(), folder.path())->filename(), "step-000001");
+  barrier(test_runtime());
+  if (test_runtime().comm.rank() == 0) sweep_checkpoints(folder.path());
+  barrier(test_runtime());
   EXPECT_FALSE(std::filesystem::exists(folder.path() / ".writing-step-000002"));
 }
 

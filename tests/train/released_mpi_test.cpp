@@ -15,7 +15,6 @@ namespace expunge {
 namespace {
 
 const std::filesystem::path kReleased = std::filesystem::path(EXPUNGE_FIXTURES) / "released";
-const Runtime& runtime() { return test_session().runtime(); }
 
 Hdf5File expected() { return Hdf5File::open(kReleased / "expected.h5"); }
 
@@ -48,7 +47,7 @@ double relative_error(const std::vector<UnitLayout>& units, const Hdf5File& file
                       const Shards* base) {
   double sums[2] = {0, 0};
   for (std::size_t u = 0; u < units.size(); ++u) {
-    for (const ParameterSlice& slice : units[u].slices(runtime().comm.rank())) {
+    for (const ParameterSlice& slice : units[u].slices(test_runtime().comm.rank())) {
       std::vector<float> stored(slice.count);
       file.read<float>(group + "/" + slice.view->name, slice.first, stored);
       for (std::size_t i = 0; i < slice.count; ++i) {
@@ -59,7 +58,7 @@ double relative_error(const std::vector<UnitLayout>& units, const Hdf5File& file
       }
     }
   }
-  all_reduce(runtime(), sums, Reduce::sum);
+  all_reduce(test_runtime(), sums, Reduce::sum);
   return std::sqrt(sums[0] / sums[1]);
 }
 
@@ -93,18 +92,18 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
   if (method_info(method).mixes) {
     config.shuffle = false;  // the interleaved list is the order
   } else {
-    config.sample_order = testing::TempDir() + "released_order_" + std::to_string(runtime().comm.rank());
+    config.sample_order = testing::TempDir() + "released_order_" + std::to_string(test_runtime().comm.rank());
     std::ofstream order(config.sample_order);
     for (const std::uint64_t item : used) order << item << '\n';
   }
-  const ModelSource source = locate_model(runtime(), kReleased / "model");
+  const ModelSource source = locate_model(test_runtime(), kReleased / "model");
   TrainingData data(tokens, sources, config, source.config.vocab_size);
   if (const auto labels = file.read_attribute<std::string>(group, "labels"); !labels.empty())
     data.set_labels(0, read_labels(kReleased / labels, "study/forget", data.split(0), source.config.vocab_size).value());
 
-  const std::vector<UnitLayout> units = llama_units(source.config, runtime().comm.size());
-  ShardedParams<float> params(runtime(), units, {false, true, false}, true),
-      frozen(runtime(), units, {false, true, false}, false);
+  const std::vector<UnitLayout> units = llama_units(source.config, test_runtime().comm.size());
+  ShardedParams<float> params(test_runtime(), units, {false, true, false}, true),
+      frozen(test_runtime(), units, {false, true, false}, false);
   load_weights(source, 0, false, params);
   load_weights(source, 0, false, frozen);
   Llama<float> model(source.config, params, Recompute::none), reference(source.config, frozen, Recompute::none);
@@ -143,8 +142,8 @@ INSTANTIATE_TEST_SUITE_P(Study, ReleasedTest,
 
 struct Sampler {
   Sampler()
-      : source(locate_model(runtime(), kReleased / "model")),
-        params(runtime(), llama_units(source.config, runtime().comm.size()), {false, true, false}, false),
+      : source(locate_model(test_runtime(), kReleased / "model")),
+        params(test_runtime(), llama_units(source.config, test_runtime().comm.size()), {false, true, false}, false),
         model(source.config, params, Recompute::none) {
     load_weights(source, 0, false, params);
   }

@@ -104,7 +104,7 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
 
 /// ||a - b|| / ||b|| over the shards of all ranks; b holds whole units.
 double relative_error(const std::vector<std::vector<double>>& shards, const std::vector<std::vector<double>>& whole) {
-  const Runtime& runtime = test_session().runtime();
+  const Runtime& runtime = test_runtime();
   double sums[2] = {0, 0};
   for (std::size_t u = 0; u < shards.size(); ++u) {
     const std::size_t begin = static_cast<std::size_t>(runtime.comm.rank()) * shards[u].size();
@@ -164,7 +164,7 @@ void expect_invariance(const std::vector<Split>& all, double first_loss, double 
                                     << static_cast<int>(split.recompute) << " batch " << split.batch << " tokens "
                                     << split.micro_batch_tokens << " tied " << split.tied << ' ' << split.method);
     const Outcome& expected = reference<T>(tokens, split);
-    const Outcome found = train<T>(test_session().runtime(), tokens, split, kSteps);
+    const Outcome found = train<T>(test_runtime(), tokens, split, kSteps);
     EXPECT_NEAR(found.losses[0], expected.losses[0], first_loss * std::abs(expected.losses[0]));
     for (std::size_t step = 1; step < kSteps; ++step)
       EXPECT_NEAR(found.losses[step], expected.losses[step], later_losses * std::abs(expected.losses[step])) << "step " << step;
@@ -184,7 +184,7 @@ TEST(TrainerInvariance, TheBoundsFailWhenNoStepIsTaken) {
   const TemporaryFolder folder;
   const auto tokens = write_tokens(folder);
   const Outcome& expected = reference<double>(tokens, {});
-  const Outcome unmoved = train<double>(test_session().runtime(), tokens, {}, 0);
+  const Outcome unmoved = train<double>(test_runtime(), tokens, {}, 0);
   EXPECT_GT(relative_error(unmoved.weights, expected.weights), 1e-2);
   EXPECT_GT(std::abs(expected.losses[kSteps - 1] - expected.losses[0]), 1e-2 * std::abs(expected.losses[0]));
 }
@@ -232,8 +232,8 @@ TEST(Trainer, AGradientThatIsNotFiniteNamesItsSequences) {
 TEST(Trainer, TheSameRunTwiceIsBitwiseEqual) {
   const TemporaryFolder folder;
   const auto tokens = write_tokens(folder);
-  const Outcome a = train<float>(test_session().runtime(), tokens, {.batch = 2}, 5);
-  const Outcome b = train<float>(test_session().runtime(), tokens, {.batch = 2}, 5);
+  const Outcome a = train<float>(test_runtime(), tokens, {.batch = 2}, 5);
+  const Outcome b = train<float>(test_runtime(), tokens, {.batch = 2}, 5);
   EXPECT_EQ(a.losses, b.losses);
   EXPECT_EQ(a.weights, b.weights);
 }

@@ -9,6 +9,9 @@
 
 namespace expunge {
 
+/// What the operating system says of an errno.
+std::string system_reason(int error);
+
 /// The whole file. Throws Error(bad_input) when it cannot be read or holds more than `max_bytes`.
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 

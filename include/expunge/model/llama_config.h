@@ -20,6 +20,9 @@ struct LlamaConfig {
   std::int64_t parameter_count() const;
 };
 
+/// A config.json of more bytes is refused.
+constexpr std::uint64_t kModelConfigLimit = std::uint64_t{1} << 20;
+
 /// Reads and checks a config.json of transformers 4 or 5; absent keys have transformers' defaults, but sizes must be there.
 /// Architectures: Llama, Yi, and Mistral without a sliding window shorter than its positions. What is not supported is refused
 /// by name. Throws Error(bad_input).

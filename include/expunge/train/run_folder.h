@@ -26,6 +26,8 @@ struct RunFolder {
   std::filesystem::path reference() const { return root / "reference.h5"; }
   std::filesystem::path tensorboard() const { return root / "tensorboard"; }
   std::filesystem::path lock() const { return root / ".expunge-lock"; }
+  /// The text of config. Throws Error(bad_input).
+  std::string read_config() const;
 };
 
 /// Makes sure that no other job works on the run's folder while the lock lives, which rank 0 has. Collective. Throws
