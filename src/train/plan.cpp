@@ -74,8 +74,7 @@ TimedRun read_timed_run(const fs::path& folder) {
   std::ranges::nth_element(seconds, middle);
 
   std::map<std::string, std::string> given;
-  for (const ConfigEntry& entry : read_config_text(run.read_config(), run.config().string()))
-    given[entry.key] = entry.value;
+  for (const ConfigEntry& entry : read_config_text(run.read_config(), run.config().string())) given[entry.key] = entry.value;
   const auto number = [&](const char* key) { return std::max(1, std::atoi(given[key].c_str())); };
   const CheckpointInfo info = CheckpointReader(checkpoints.front()).info();
   const auto length = static_cast<int>(std::max<std::int64_t>(1, tokens.back() / std::max<std::int64_t>(1, info.global_batch)));

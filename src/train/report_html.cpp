@@ -87,7 +87,8 @@ std::string escape_cell(const std::string& text) {
 std::string render(const Heading& heading) { return fmt::format("<h{0}>{1}</h{0}>\n", heading.level, as_html(heading.text)); }
 
 std::string render(const Paragraph& paragraph) {
-  return fmt::format("<p{}>{}</p>\n", paragraph.kind == Paragraph::Kind::note ? " class=\"note\"" : "", as_html(paragraph.text));
+  return fmt::format("<p{}>{}</p>\n", paragraph.kind == Paragraph::Kind::note ? " class=\"note\"" : "",
+                     as_html(paragraph.text));
 }
 
 std::string render(const Table& table) {

@@ -22,7 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 ReportEvaluation read_report_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   return {path,
