@@ -141,7 +141,7 @@ TEST(Checkpoint, ADamagedOneIsPassedOver) {
 
 TEST(Checkpoint, OneOfAnotherVersionIsNotCalledDamaged) {
   const SharedFolder folder;
-  if (runtime().comm.rank() != 0) return;
+  if (test_runtime().comm.rank() != 0) return;
   Hdf5File file = Hdf5File::create(folder.path() / "checkpoint.h5");
   file.write_attribute("/", "step", std::int64_t{3});
   file.write_attribute("/", "version", std::string("0.0.9"));
