@@ -23,15 +23,28 @@ note_signal() {
 trap 'note_signal USR1' USR1
 trap 'note_signal TERM' TERM
 
+# mpirun of Open MPI 4.1 may lock up in its own last steps when a rank dies while it connects: it is ended once it has been
+# without a child (ranks, or the daemons that started them) for a minute.
+end_childless() { # PID
+  local since=$SECONDS patience=60 found
+  while sleep 2 && kill -0 "$1" 2>/dev/null; do
+    found=0
+    pgrep -P "$1" --runstates DRST >/dev/null 2>&1 || found=$?
+    ((found == 1)) || since=$SECONDS # 1: no child; more: pgrep does not know
+    ((SECONDS - since < patience)) || { say "the launcher has no rank any more and does not end: killed"; kill -9 "$1"; }
+  done
+}
+
 # Runs a command in the background, so that a trap can run at once; its exit code in `code`.
 run_step() {
-  local seen status
+  local seen status guard=""
   printf '$ %s\n' "$(printf '%q ' "$@")"
   ! $dry_run || { code=0; return; }
   # A signal that came while nothing ran (modules, between two steps) would be lost on a step that starts now.
   [[ $signal != USR1 ]] || { code=75; return; }
   "$@" &
   step=$! code=127
+  if [[ $1 == mpirun ]]; then end_childless $step & guard=$!; fi
   while true; do # wait returns early when a trap has run
     seen=$signals status=0
     wait "$step" || status=$?
@@ -39,6 +52,7 @@ run_step() {
     ((seen != signals)) || break
   done
   step=""
+  [[ -z $guard ]] || kill "$guard" 2>/dev/null || true
 }
 
 # The restart cap counts every start after the first, also those that Slurm made because a node failed.

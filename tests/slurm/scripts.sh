@@ -69,4 +69,11 @@ expect_exit 0 "srun .* unlearn --model m .*--config c-d-b --learning-rate 2 --ou
 # No Slurm at all: a job's script runs where it stands, under mpirun.
 sed -i 's/^launcher=.*/launcher=mpirun/' env
 expect_exit 2 "expunge: error" env EXPUNGE_RANKS=2 "$slurm/unlearn.sbatch" --modell x
+# An mpirun that has lost its ranks and does not end itself.
+mkdir bin
+printf '#!/bin/sh\nexec sleep 300\n' >bin/mpirun
+chmod +x bin/mpirun
+cp -r "$slurm" impatient
+sed -i 's/patience=60/patience=3/' impatient/job.sh
+expect_exit 137 "no rank any more and does not end: killed" env PATH="$PWD/bin:$PATH" timeout 60 impatient/unlearn.sbatch --model m
 echo passed
