@@ -89,6 +89,29 @@ Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<Run
   return table;
 }
 
+/// Names of points that lie so close together that one would cover the other become one: "R2 +3" for R2 and three more.
+void join_labels(Curve& curve) {
+  constexpr double kNameWidth = 0.15, kNameHeight = 0.1;  // of a name, as shares of the plot
+  const double width = kNameWidth * *std::ranges::max_element(curve.x);
+  const double height = kNameHeight * (*std::ranges::max_element(curve.y) - *std::ranges::min_element(curve.y));
+  std::vector<std::size_t> named, joined;  // points with a name, and how many others each stands for
+  for (std::size_t i = 0; i < curve.labels.size(); ++i) {
+    const auto covers = [&](std::size_t other) {
+      return std::abs(curve.x[i] - curve.x[other]) <= width && std::abs(curve.y[i] - curve.y[other]) <= height;
+    };
+    const auto found = std::ranges::find_if(named, covers);
+    if (found == named.end()) {
+      named.push_back(i);
+      joined.push_back(0);
+    } else {
+      ++joined[static_cast<std::size_t>(found - named.begin())];
+      curve.labels[i].clear();
+    }
+  }
+  for (std::size_t n = 0; n < named.size(); ++n)
+    if (joined[n] > 0) curve.labels[named[n]] += fmt::format(" +{}", joined[n]);
+}
+
 /// Distance from the goal against what was lost, with the front as a line.
 Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries) {
   Curve all{"runs", {}, {}, Curve::Style::points, {}};
@@ -101,6 +124,7 @@ Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary
     all.labels.push_back(runs[i].label);
     if (summaries[i].on_front) front.push_back(point);
   }
+  join_labels(all);
   std::sort(front.begin(), front.end());
   Curve line{"Pareto front", {}, {}, Curve::Style::line_points, {}};
   for (const auto& [x, y] : front) {
@@ -150,7 +174,7 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
   Gallery gallery;
   plotter.add(front_plot(runs, summaries),
               "Forgetting against retained quality: down and to the left is better. A run is on the Pareto front when no other "
-              "is at least as good in both and better in one.",
+              "is at least as good in both and better in one. \"R2 +3\" names R2 and three runs close to it.",
               gallery);
   if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
 }

@@ -18,6 +18,8 @@ body { margin: 0 auto; padding: 1rem; max-width: 70rem; color: var(--text); back
 h1 { font-size: 1.7rem; line-height: 1.2; }
 h2 { font-size: 1.3rem; margin-top: 2.5rem; padding-top: .5rem; border-top: 2px solid var(--line); }
 h3 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; }
+nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
+nav a { color: inherit; }
 .note { background: var(--note); border-left: .3rem solid #e69f00; padding: .4rem .7rem; }
 table { border-collapse: collapse; margin: .7rem 0; font-variant-numeric: tabular-nums; font-size: .92rem; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
@@ -84,6 +86,19 @@ std::string escape_cell(const std::string& text) {
   return safe;
 }
 
+/// Where the link to a section leads.
+std::string section_id(int number) { return fmt::format("section-{}", number); }
+
+/// Links to all sections: a report of several runs is long.
+std::string render_contents(const Document& document) {
+  std::string links;
+  int number = 0;
+  for (const Block& block : document.blocks)
+    if (const Heading* const heading = std::get_if<Heading>(&block); heading && heading->level == 2)
+      links += fmt::format("<li><a href=\"#{}\">{}</a></li>", section_id(++number), escape_cell(heading->text));
+  return links.empty() ? "" : fmt::format("<nav><ul>{}</ul></nav>\n", links);
+}
+
 std::string render(const Heading& heading) { return fmt::format("<h{0}>{1}</h{0}>\n", heading.level, as_html(heading.text)); }
 
 std::string render(const Paragraph& paragraph) {
@@ -132,7 +147,14 @@ std::string render_html(const Document& document) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
       "<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n",
       title, kStyle, title);
-  for (const Block& block : document.blocks) page += std::visit([](const auto& part) { return render(part); }, block);
+  page += render_contents(document);
+  int section = 0;
+  for (const Block& block : document.blocks) {
+    if (const Heading* const heading = std::get_if<Heading>(&block); heading && heading->level == 2)
+      page += fmt::format("<h2 id=\"{}\">{}</h2>\n", section_id(++section), as_html(heading->text));
+    else
+      page += std::visit([](const auto& part) { return render(part); }, block);
+  }
   return page + "</body>\n</html>\n";
 }
 

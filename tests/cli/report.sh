@@ -71,6 +71,10 @@ if command -v xmllint >/dev/null; then
   [[ ! -d report-figures ]] || xmllint --noout report-figures/*.svg || die "a figure is not well-formed"
 fi
 
+# Runs at one place of the plot share a name.
+"${report[@]}" "$run" second second --before before.h5 --output twice.html
+! command -v gnuplot >/dev/null || grep -qE '>R[12] \+[12]<' twice-figures/front.svg || die "names in the plot of the front"
+
 # A run that evaluated itself needs no other evaluation.
 "$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --output-dir inside
 "${report[@]}" inside --output inside.html

@@ -110,8 +110,14 @@ TEST(ReportHtml, LetsNoTextBecomeMarkup) {
   EXPECT_THAT(page, Not(HasSubstr("<img")));
   EXPECT_THAT(page, Not(HasSubstr("onerror=\"")));
   EXPECT_THAT(page, Not(HasSubstr("<!--")));
-  EXPECT_THAT(page, HasSubstr("<h2>&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;amp; `code`"));
+  EXPECT_THAT(page, HasSubstr("<h2 id=\"section-1\">&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;amp; `code`"));
   EXPECT_THAT(page, HasSubstr("<svg viewBox"));
+}
+
+TEST(ReportHtml, LinksToItsSections) {
+  const std::string page = render_html({"t", {Heading{2, "A & B"}, Heading{3, "part"}, Heading{2, "C"}}});
+  EXPECT_THAT(page, HasSubstr("<li><a href=\"#section-1\">A &amp; B</a></li><li><a href=\"#section-2\">C</a></li>"));
+  EXPECT_THAT(page, HasSubstr("<h2 id=\"section-1\">A &amp; B</h2>\n<h3>part</h3>\n<h2 id=\"section-2\">C</h2>"));
 }
 
 TEST(ReportMarkdown, LetsNoTextBecomeMarkup) {
