@@ -89,7 +89,7 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
     data.set_labels(0, draw_model_labels(model, data.split(0), {.top_k = 1, .rm_groundtruth = true}, false, 3,
                                          {static_cast<std::size_t>(split.batch), 0, 0}));
   if (objective->uses_reference_nll())
-    for (const SequenceFigures& figures : evaluate_split(reference, data.split(0), {2, 0, 0}))
+    for (const SequenceFigures& figures : evaluate_split(reference, tokens.split("papers/forget", kVocabulary), {2, 0, 0}))
       task.reference_nll.push_back(figures.nll * static_cast<double>(figures.tokens));
   Trainer<T> trainer(options, model, optimizer, std::move(task));
   Outcome outcome;
