@@ -28,7 +28,7 @@ forget() {  # NAME, method and its options
 }
 forget gradient_ascent gradient_ascent
 forget random_label random_label
-forget adversarial random_label --top-k 1 --rm-groundtruth
+forget adversarial random_label --top-k 1 --rm-groundtruth --learning-rate 5e-4 # its labels are near the texts: it moves slowly
 forget ascent_descent ascent_plus_descent
 forget ascent_descent_general ascent_plus_descent --general
 forget ascent_kl ascent_plus_kl_divergence
