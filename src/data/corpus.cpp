@@ -13,6 +13,7 @@
 
 #include "data/line_reader.h"
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/json.h"
 
@@ -52,26 +53,26 @@ std::optional<FileName> parse_name(const std::string& name) {
   return result;
 }
 
-/// The files of one split, checked to be one whole set.
+/// The files of one split, checked to be one whole set: one file, or every shard once, each in a format of its own.
 std::vector<fs::path> one_set(const fs::path& folder, const std::string& split,
                               const std::vector<std::pair<FileName, fs::path>>& found) {
-  const FileName& first = found.front().first;
+  const int shards = found.front().first.shards;
   const std::string place = (folder / split).string();
-  for (const auto& [name, path] : found) {
-    if (name.format != first.format || name.shards != first.shards) {
-      fail(ExitCode::bad_input, fmt::format("{}: the split is there twice, as {} and as {}; remove one", place,
-                                            found.front().second.filename().string(), path.filename().string()));
-    }
-  }
   // Names come sorted, and shard numbers have five digits, so shards come in order.
+  for (std::size_t i = 1; i < found.size(); ++i) {
+    const FileName &name = found[i].first, &before = found[i - 1].first;
+    if (name.shards == before.shards && name.shard != before.shard) continue;
+    fail(ExitCode::bad_input, fmt::format("{}: the {} is there twice, as {} and as {}; remove one", place,
+                                          name.shards == before.shards && shards > 0 ? "shard" : "split",
+                                          found[i - 1].second.filename().string(), found[i].second.filename().string()));
+  }
   std::vector<fs::path> files;
   for (const auto& [name, path] : found) {
-    if (name.shards > 0 && name.shard != static_cast<int>(files.size())) break;
+    if (shards > 0 && name.shard != static_cast<int>(files.size())) break;
     files.push_back(path);
   }
-  if (first.shards > 0 && (static_cast<int>(files.size()) != first.shards || files.size() != found.size())) {
-    fail(ExitCode::bad_input, fmt::format("{}: shard {:05} of {:05} is missing", place, files.size(), first.shards));
-  }
+  if (shards > 0 && (static_cast<int>(files.size()) != shards || files.size() != found.size()))
+    fail(ExitCode::bad_input, fmt::format("{}: shard {:05} of {:05} is missing", place, files.size(), shards));
   return files;
 }
 
@@ -102,34 +103,7 @@ std::vector<SplitSource> splits_of(const fs::path& folder, const std::string& do
   return result;
 }
 
-/// Length of the UTF-8 character at the front of `text`; 0 if it is none (RFC 3629, section 4).
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
-  const unsigned lead = byte(0), second = byte(1);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return continues(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const bool good = continues(1) && (lead != 0xe0 || second >= 0xa0) && (lead != 0xed || second <= 0x9f);
-    return good && continues(2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool good = continues(1) && (lead != 0xf0 || second >= 0x90) && (lead != 0xf4 || second <= 0x8f);
-    return good && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
-}
-
 }  // namespace
-
-std::size_t valid_utf8_length(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = character_length(text.substr(i));
-    if (length == 0) return i;
-    i += length;
-  }
-  return text.size();
-}
 
 std::vector<SplitSource> find_splits(const fs::path& data, const std::vector<std::string>& domains) {
   std::vector<SplitSource> result;
@@ -173,13 +147,12 @@ std::string CorpusReader::Impl::document(std::string line) {
   }
   if (!is_json) return line;
   const JsonObject object(parse_json(line, where), where);
-  if (column.empty()) column = object.has("text") ? "text" : "content";
-  if (!object.has(column)) {
-    std::vector<std::string> keys;
-    for (const auto& [key, value] : object.value().items()) keys.push_back(key);
-    fail(ExitCode::bad_input, fmt::format("{}: there is no text in column '{}' (columns: {}); name it with --text-column",
-                                          where, column, fmt::join(keys, ", ")));
-  }
+  const bool undecided = column.empty();
+  if (undecided) column = object.has("text") ? "text" : "content";
+  if (!object.has(column))
+    fail(ExitCode::bad_input,
+         fmt::format("{}: there is no text in {} (its columns: {}); name the column of the texts with --text-column", where,
+                     undecided ? "'text' or 'content'" : fmt::format("column '{}'", column), excerpt_list(object.keys())));
   return object.string(column);
 }
 

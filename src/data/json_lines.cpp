@@ -5,6 +5,7 @@
 
 #include "data/line_reader.h"
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/data/corpus.h"
 
 namespace expunge {

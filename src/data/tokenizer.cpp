@@ -12,6 +12,7 @@
 
 #include "data/tokenizer_settings.h"
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 
@@ -101,8 +102,8 @@ Tokenizer::Impl::Impl(const fs::path& folder) : settings(read_tokenizer_settings
   }
   for (const auto& [id, token] : settings.added) {
     if (added_ids.emplace(token.content, id).second) continue;
-    fail(ExitCode::bad_input, fmt::format("{}: the added token '{}' has the ids {} and {}", folder.string(), token.content,
-                                          added_ids[token.content], id));
+    fail(ExitCode::bad_input, fmt::format("{}: the added token '{}' has the ids {} and {}", folder.string(),
+                                          excerpt(token.content), added_ids[token.content], id));
   }
   give_ids_to_special_tokens(folder);
   size = model.GetPieceSize();
@@ -156,7 +157,7 @@ void Tokenizer::Impl::give_ids_to_special_tokens(const fs::path& folder) {
     if (piece(id) != token.content && !piece(id).empty()) {
       fail(ExitCode::bad_input,
            fmt::format("{}: the special token '{}' would get id {}, which '{}' has: list it as an added token", folder.string(),
-                       token.content, id, piece(id)));
+                       excerpt(token.content), id, excerpt(piece(id))));
     }
     names.insert(token.content);
     settings.added[id] = token;

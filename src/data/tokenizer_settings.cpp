@@ -8,6 +8,7 @@
 #include <set>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/io/json.h"
 
 namespace expunge {
@@ -44,7 +45,8 @@ SpecialToken special_token(const json& value, const std::string& where) {
 void put(std::map<std::int32_t, AddedToken>& added, std::int32_t id, const AddedToken& token, const std::string& where) {
   const AddedToken& kept = added.try_emplace(id, token).first->second;
   if (kept.content != token.content) {
-    fail(ExitCode::bad_input, fmt::format("{}: id {} is given to both '{}' and '{}'", where, id, kept.content, token.content));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: id {} is given to both '{}' and '{}'", where, id, excerpt(kept.content), excerpt(token.content)));
   }
   added[id] = token;
 }
@@ -57,7 +59,8 @@ std::map<std::int32_t, AddedToken> read_decoder(const JsonObject& config) {
     std::int64_t id = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (error != std::errc() || end != key.data() + key.size() || id < 0 || id > kMaxId) {
-      fail(ExitCode::bad_input, fmt::format("{}: expected an id from 0 to {}, found '{}'", decoder.where(), kMaxId, key));
+      fail(ExitCode::bad_input,
+           fmt::format("{}: expected an id from 0 to {}, found '{}'", decoder.where(), kMaxId, excerpt(key)));
     }
     added[static_cast<std::int32_t>(id)] = added_token(value, decoder.where() + ": " + key);
   }
@@ -100,7 +103,7 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
   const std::string kind = config.string_or("tokenizer_class", "LlamaTokenizer");
   if (kind != "LlamaTokenizer" && kind != "LlamaTokenizerFast") {
     fail(ExitCode::bad_input,
-         fmt::format("{}: tokenizer_class '{}' is not supported, only LlamaTokenizer", config.where(), kind));
+         fmt::format("{}: tokenizer_class '{}' is not supported, only LlamaTokenizer", config.where(), excerpt(kind)));
   }
   if (config.has("sp_model_kwargs") && !config.at("sp_model_kwargs").empty())
     config.wrong("sp_model_kwargs", "an empty object");

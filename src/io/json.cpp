@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 
 namespace expunge {
@@ -22,10 +23,17 @@ json parse_json(std::string_view text, const std::string& where) {
   try {
     return json::parse(text, watch);
   } catch (const json::exception& error) {
-    std::string what = error.what();
-    if (const auto end = what.find("] "); what.starts_with('[') && end != std::string::npos) what.erase(0, end + 2);
-    fail(ExitCode::bad_input, fmt::format("{}: not valid JSON: {}", where, what));
+    fail(ExitCode::bad_input, fmt::format("{}: not valid JSON: {}", where, describe_json_error(error, text)));
   }
+}
+
+std::string describe_json_error(const json::exception& error, std::string_view text) {
+  std::string what = error.what();
+  if (const auto end = what.find("] "); what.starts_with('[') && end != std::string::npos) what.erase(0, end + 2);
+  const auto* const syntax = dynamic_cast<const json::parse_error*>(&error);
+  if (!syntax) return excerpt(what);
+  // The library repeats the whole token that it could not read.
+  return fmt::format("{}, near '{}'", what.substr(0, what.find("; last read: ")), excerpt(text, syntax->byte));
 }
 
 json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
@@ -45,18 +53,25 @@ JsonObject::JsonObject(json value, std::string where) : value_(std::move(value))
   }
 }
 
+std::vector<std::string> JsonObject::keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : value_.items()) keys.push_back(key);
+  return keys;
+}
+
 bool JsonObject::has(const std::string& key) const {
   const auto found = value_.find(key);
   return found != value_.end() && !found->is_null();
 }
 
 const json& JsonObject::at(const std::string& key) const {
-  if (!has(key)) fail(ExitCode::bad_input, fmt::format("{}: key '{}' is missing", where_, key));
+  if (!has(key)) fail(ExitCode::bad_input, fmt::format("{}: key '{}' is missing", where_, excerpt(key)));
   return value_.at(key);
 }
 
 void JsonObject::wrong(const std::string& key, const std::string& expected) const {
-  fail(ExitCode::bad_input, fmt::format("{}: key '{}': expected {}, found {}", where_, key, expected, json_excerpt(at(key))));
+  fail(ExitCode::bad_input,
+       fmt::format("{}: key '{}': expected {}, found {}", where_, excerpt(key), expected, json_excerpt(at(key))));
 }
 
 std::string JsonObject::string(const std::string& key) const {

@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5.h"
@@ -88,9 +89,9 @@ std::vector<ManifestFile> read_manifest(const fs::path& folder) {
     const JsonObject file(entry, path.string());
     const std::string name = file.string("name"), crc = file.string("crc32c");
     if (name.find('/') != std::string::npos || name == "..")
-      fail(ExitCode::bad_input, fmt::format("{}: file name '{}' leads out of the checkpoint", path.string(), name));
+      fail(ExitCode::bad_input, fmt::format("{}: file name '{}' leads out of the checkpoint", path.string(), excerpt(name)));
     if (crc.size() != 8 || crc.find_first_not_of("0123456789abcdef") != std::string::npos)
-      fail(ExitCode::bad_input, fmt::format("{}: key 'crc32c': expected 8 hexadecimal digits, found '{}'", path.string(), crc));
+      file.wrong("crc32c", "8 hexadecimal digits");
     files.push_back(
         {name, static_cast<std::uint64_t>(file.integer("bytes", 0)), static_cast<std::uint32_t>(std::stoul(crc, nullptr, 16))});
   }

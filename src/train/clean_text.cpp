@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "expunge/data/corpus.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/data/batches.h"
 #include "train/generation.h"
 
@@ -21,14 +22,14 @@ Continuation encode_pair(const Tokenizer& tokenizer, std::string context, std::s
   // Without a text before it and without the tokenizer's rule, BOS is what the first id is predicted from.
   if (context.empty() && result.first == 1 && result.ids.front() != tokenizer.bos_id())
     result.ids.insert(result.ids.begin(), *tokenizer.bos_id());
-  const std::string excerpt = continuation.substr(0, 40);
+  const std::string shown = excerpt(continuation);
   if (result.first == 0) fail(ExitCode::bad_input, fmt::format("{}: the context is empty, and the model has no BOS", where));
   if (result.first >= result.ids.size())
-    fail(ExitCode::bad_input, fmt::format("{}: '{}' has no tokens of its own behind its context", where, excerpt));
+    fail(ExitCode::bad_input, fmt::format("{}: '{}' has no tokens of its own behind its context", where, shown));
   const auto most = static_cast<std::size_t>(model.max_position_embeddings) + 1;
   if (const std::size_t surplus = result.ids.size() - std::min(result.ids.size(), most); surplus > 0) {
     if (surplus >= result.first)
-      fail(ExitCode::bad_input, fmt::format("{}: '{}...' is longer than the model's {} positions", where, excerpt, most - 1));
+      fail(ExitCode::bad_input, fmt::format("{}: '{}' is longer than the model's {} positions", where, shown, most - 1));
     result.ids.erase(result.ids.begin(), result.ids.begin() + static_cast<std::ptrdiff_t>(surplus));
     result.first -= surplus;
   }

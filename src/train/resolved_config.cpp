@@ -8,6 +8,7 @@
 #include <map>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 namespace {
@@ -85,7 +86,7 @@ std::vector<ConfigEntry> read_config_text(std::string_view text, const std::stri
     const auto equals = line.find('=');
     std::string key(trim(line.substr(0, equals)));
     if (equals == std::string_view::npos || key.empty())
-      fail(ExitCode::usage, fmt::format("{}:{}: expected `key = value`, found \"{}\"", origin, number, line));
+      fail(ExitCode::usage, fmt::format("{}:{}: expected `key = value`, found \"{}\"", origin, number, excerpt(line)));
     std::replace(key.begin(), key.end(), '_', '-');
     entries.push_back({std::move(key), std::string(trim(line.substr(equals + 1))), number});
   }

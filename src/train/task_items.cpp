@@ -8,6 +8,7 @@
 #include <map>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/data/json_lines.h"
 #include "expunge/eval/choices.h"
 
@@ -151,13 +152,11 @@ Question read_question(const JsonObject& json) {
   if (json.has("question") && json.has("choices") && json.at("choices").is_array()) return read_mmlu(json);
   if (json.has("question") && json.has("choices")) return read_arc(json);
   if (json.has("question") && json.has("answer")) return read_gsm8k(json);
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : json.value().items()) keys.push_back(key);
   fail(ExitCode::bad_input,
        fmt::format("{}: an item of no known shape, with the keys {}. Expected question, choices, answer (MMLU: choices a list, "
                    "answer a number or letter), question, choices, answerKey (ARC: choices with text and label), ctx, endings, "
                    "label (HellaSwag), or question, answer (GSM8K: answer ends with #### and a number)",
-                   json.where(), fmt::join(keys, ", ")));
+                   json.where(), excerpt_list(json.keys())));
 }
 
 std::vector<Question> read_questions(const JsonLines& lines) {
@@ -209,7 +208,7 @@ TaskItems read_task_items(const TaskConfig& config) {
     if (n > 0 && (found == examples.of_task.end() || found->second.first < n))
       fail(ExitCode::bad_input,
            fmt::format("{}: --num-fewshot {}, and {} has {} of the task {}", q.item.where, n, config.fewshot_file.string(),
-                       found == examples.of_task.end() ? 0 : found->second.first, q.item.task));
+                       found == examples.of_task.end() ? 0 : found->second.first, excerpt(q.item.task)));
     q.item.prompt = q.description + (n > 0 ? found->second.second : "") + q.text;
     result.items.push_back(std::move(q.item));
   }

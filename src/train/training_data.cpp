@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 
 namespace expunge {
@@ -29,7 +30,7 @@ std::vector<std::size_t> read_order(const std::filesystem::path& path, std::size
     const auto [rest, error] = std::from_chars(line.data(), line.data() + line.size(), item);
     if (error != std::errc() || rest != line.data() + line.size() || item >= items)
       fail(ExitCode::bad_input, fmt::format("{}: line {}: expected a sequence number from 0 to {}, found '{}'", path.string(),
-                                            line_number + 1, items - 1, line.substr(0, 40)));
+                                            line_number + 1, items - 1, excerpt(line)));
     order.push_back(item);
     begin = end + 1;
   }

@@ -23,6 +23,23 @@ TEST(Json, ErrorsNameFileAndPosition) {
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { object("[1]"); }), HasSubstr("expected a JSON object, found [1]"));
 }
 
+TEST(Json, ErrorsShowThePlaceAlone) {
+  const std::string endless(10 << 20, 'y');
+  const auto message = [](const std::string& text) {
+    const std::string said = error_of(ExitCode::bad_input, [&] { parse_json(text, "a.jsonl, line 7"); });
+    EXPECT_LT(said.size(), 300u);
+    return said;
+  };
+  EXPECT_EQ(message("{\"text\": oops}"),
+            "a.jsonl, line 7: not valid JSON: parse error at line 1, column 10: syntax error while parsing value - invalid "
+            "literal, near '{\"text\": oops}'");
+  EXPECT_THAT(message("{\"a\": \"" + endless), AllOf(HasSubstr("missing closing quote"), HasSubstr("near '...yyyy")));
+  EXPECT_THAT(message("{\"a\": \"" + endless + "\", \x1b[31mb}"), HasSubstr("yyyy\", \\x1b[31mb}'"));
+  message("[1" + std::string(10 << 20, '0') + "]");
+  message("{\"" + endless + "\": 1]");
+  EXPECT_LT(error_of(ExitCode::bad_input, [&] { object("{}").string(endless); }).size(), 200u);
+}
+
 TEST(Json, ReadsKindsOfValues) {
   const JsonObject o = object(R"({"s": "x", "b": true, "i": 7, "d": 0.5, "n": null})");
   EXPECT_EQ(o.string("s"), "x");

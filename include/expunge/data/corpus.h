@@ -5,20 +5,19 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace expunge {
 
-/// DATA/<domain>/<split>.jsonl, .jsonl.gz or .txt, or the shards <split>-00000-of-0000N of these, in order.
+/// DATA/<domain>/<split>.jsonl, .jsonl.gz or .txt, or the shards <split>-00000-of-0000N in any of these formats, in order.
 struct SplitSource {
   std::string domain, split;
   std::vector<std::filesystem::path> files;
 };
 
 /// The splits of the named domains (of all folders that hold one when none is named), sorted by domain and split. Throws
-/// Error(bad_input) for a domain or data folder without splits, missing shards, a split in two formats, and one in Parquet
-/// alone, which must be converted first.
+/// Error(bad_input) for a domain or data folder without splits, missing shards, a split or shard that is there twice, and a
+/// split in Parquet alone, which must be converted first.
 std::vector<SplitSource> find_splits(const std::filesystem::path& data, const std::vector<std::string>& domains);
 
 /// Streams the documents of a split, one line at a time: a JSON object's text column, or a line of a .txt file as it stands
@@ -42,8 +41,5 @@ class CorpusReader {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-/// Where `text` stops being valid UTF-8 (RFC 3629: no surrogates, no overlong forms); its size if it never does.
-std::size_t valid_utf8_length(std::string_view text);
 
 }  // namespace expunge

@@ -7,12 +7,15 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace expunge {
 
 /// Parses `text`; `where` (a file, or file and line) begins the message of the Error(bad_input).
 nlohmann::json parse_json(std::string_view text, const std::string& where);
 nlohmann::json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes);
+/// What is wrong with `text`, and an excerpt of the place.
+std::string describe_json_error(const nlohmann::json::exception& error, std::string_view text);
 
 /// A value for an error message: its JSON text, shortened.
 std::string json_excerpt(const nlohmann::json& value);
@@ -28,6 +31,7 @@ class JsonObject {
 
   const nlohmann::json& value() const { return value_; }
   const std::string& where() const { return where_; }
+  std::vector<std::string> keys() const;
   bool has(const std::string& key) const;
   /// The value whatever its kind.
   const nlohmann::json& at(const std::string& key) const;
