@@ -17,6 +17,7 @@
 #include "app/options_values.h"
 #include "app/suggest.h"
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "train/resolved_config.h"
 
 namespace expunge {
@@ -173,7 +174,7 @@ std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string&
     const std::string place = fmt::format("{}:{}: ", path, entry.line);
     if (entry.key == "config") refuse(fmt::format("{}config: a config file cannot name another", place));
     const Option* const option = find(entry.key);
-    if (!option) refuse(place + refuse_unknown(entry.key, "--" + entry.key, owners));
+    if (!option) refuse(place + refuse_unknown(entry.key, "--" + excerpt(entry.key), owners));
     if (!entry.value.empty()) given.push_back({option, entry.value, place + entry.key});
   }
   return given;
@@ -184,9 +185,10 @@ void OptionTable::apply(const std::vector<Given>& given, Source source) {
   for (const auto& [option, value, shown] : given) {
     values[option].push_back(value);
     if (!repeats(*option) && values[option].size() > 1)
-      refuse(fmt::format("{}: given twice (\"{}\" and \"{}\")", shown, values[option].front(), value));
+      refuse(fmt::format("{}: given twice (\"{}\" and \"{}\")", shown, excerpt(values[option].front()), excerpt(value)));
     origins_[option->key] = {source, value};
-    if (!option->set(values[option])) refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, value));
+    if (!option->set(values[option]))
+      refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, excerpt(value)));
   }
 }
 
@@ -230,7 +232,8 @@ std::string OptionTable::help() const {
     for (std::size_t i = 0; i < group.options.size(); ++i) {
       const Option& option = group.options[i];
       if (stands_alone(option)) {
-        positional += fmt::format("\n{}: {}\n", option.value_name, option.help);
+        positional += fmt::format("\n{}: {} (in a config file: {} = {})\n", option.value_name, option.help, option.key,
+                                  option.value_name);
         continue;
       }
       std::string description = option.help;

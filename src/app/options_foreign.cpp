@@ -15,7 +15,8 @@ const std::vector<Foreign>& table() {
   static const std::vector<Foreign> rows = {
       // The released code of the study (yaojin17/Unlearning_LLM).
       {"use --model",
-       {"model-name-or-path", "target-model-name-or-path", "unlearned-model-name-or-path", "model-path", "model-name"}},
+       {"model-name-or-path", "target-model-name-or-path", "unlearned-model-name-or-path", "model-path", "model-name",
+        "model-path-or-name", "pretrained-model-name-or-path"}},
       {"use the subcommand expunge unlearn", {"do-unlearn"}},
       {"use the subcommand expunge train", {"do-train"}},
       {"use the subcommand expunge eval, or expunge mia for membership inference",
@@ -25,7 +26,7 @@ const std::vector<Foreign>& table() {
       {"use --method", {"unlearn-method"}},
       {"it is what --method random_label does unless --top-k, --top-p or --rm-groundtruth is given; leave it out",
        {"completely-random"}},
-      {"labels are ids here, drawn by --top-k and --top-p; leave it out", {"use-soft-labels"}},
+      {"labels are ids here, drawn by --top-k and --top-p; leave it out", {"use-soft-labels", "soft-label"}},
       {"they belong to expunge unlearn", {"top-k", "top-p", "rm-groundtruth", "general", "positive-ratio", "positive-factor"}},
       {"a model is trained from scratch with expunge train --init-config config.json",
        {"model-type", "config-name", "config-overrides"}},
@@ -34,15 +35,16 @@ const std::vector<Foreign>& table() {
       {"the length of sequences is set when text is tokenised: expunge tokenize --max-length N",
        {"model-max-length", "max-length", "max-seq-length", "block-size"}},
       {"text is read by expunge tokenize --data DIR; give its output to --tokens FILE",
-       {"dataset-name", "dataset-path", "dataset-config-name", "train-file", "validation-file", "streaming", "keep-linebreaks",
-        "preprocessing-num-workers"}},
+       {"dataset", "dataset-name", "dataset-path", "dataset-config-name", "data-path", "data-dir", "data-files", "train-file",
+        "validation-file", "streaming", "keep-linebreaks", "preprocessing-num-workers", "tokenize-method"}},
+      {"sequences are packed and nothing is padded; leave it out", {"padding-side", "pad-to-max-length"}},
       {"the splits are those of the token file", {"validation-split-percentage"}},
       {"models are read from local folders: use --model DIR",
        {"cache-dir", "model-revision", "token", "use-auth-token", "trust-remote-code"}},
       {"there is no cache: the token file of expunge tokenize is all there is; leave it out", {"overwrite-cache"}},
       {"use --dtype", {"torch-dtype"}},
       {"it is always so, a rank reads its own share of the weights; leave it out", {"low-cpu-mem-usage"}},
-      {"use --output-dir", {"output-sufix", "output-suffix", "output-path"}},
+      {"use --output-dir", {"output-sufix", "output-suffix", "output-path", "save-path"}},
       {"the result is one file: use --output FILE", {"output-dir"}},
       {"a run folder is what it clears; expunge eval and expunge mia have --overwrite for their file",
        {"overwrite-output-dir"}},
@@ -52,7 +54,11 @@ const std::vector<Foreign>& table() {
        {"fp16", "fp16-*", "half-precision-backend"}},
       {"use --bf16", {"bf16-full-eval"}},
       {"the model is always sharded over the ranks of mpirun or srun; --gather and --recompute trade memory for speed",
-       {"deepspeed", "fsdp", "fsdp-*", "sharded-ddp", "parallelism-config", "accelerator-config"}},
+       {"deepspeed", "fsdp", "fsdp-*", "sharded-ddp", "parallelism-config", "accelerator-config", "device-map", "auto-device",
+        "parallel-mode"}},
+      {"weights are not quantised: use --dtype", {"load-in-8bit", "load-in-4bit", "quantization-config"}},
+      {"attention never holds a whole matrix of scores; leave it out",
+       {"use-flash-attention-2", "use-flash-attn", "attn-implementation"}},
       {"use --recompute block", {"gradient-checkpointing", "gradient-checkpointing-*", "activation-checkpointing*"}},
       {"metrics are written to metrics.h5 in the run folder, with --tensorboard on and --log-jsonl FILE also elsewhere; leave "
        "it out",
@@ -106,7 +112,7 @@ const std::vector<Foreign>& table() {
       // torchrun and torch.distributed.
       {"ranks come from the launcher: mpirun -n N expunge ... or srun --mpi=pmix -n N expunge ...",
        {"local-rank", "nproc-per-node", "nnodes", "node-rank", "master-addr", "master-port", "rdzv-*", "ddp-*", "tpu-*",
-        "mp-parameters"}},
+        "n-gpu", "mp-parameters"}},
   };
   return rows;
 }

@@ -187,19 +187,21 @@ OptionTable report_options(ReportConfig& c) {
        text("title", "TEXT", c.title, "title of the report"),
        real("pretraining-tokens", c.pretraining_tokens, kNotNegative,
             "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
-       flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet)});
+       flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet), config_option()});
   return table;
 }
 
 OptionTable inspect_options(InspectConfig& c) {
   OptionTable table("inspect");
   table.group("Argument", {positional(path("path", "FILE_OR_DIR", c.path, "what to look at"))});
+  table.group("Options", {config_option()});
   return table;
 }
 
 OptionTable verify_options(InspectConfig& c) {
   OptionTable table("verify");
   table.group("Argument", {positional(path("folder", "DIR", c.path, "run folder, or model folder of expunge export"))});
+  table.group("Options", {config_option()});
   return table;
 }
 

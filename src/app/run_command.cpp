@@ -25,11 +25,9 @@ std::string overview(const std::vector<Command>& commands) {
 
 std::string help_page(const Command& command) {
   const OptionTable options = command.prepare().options;
-  const auto keys = options.keys();
-  const bool reads_config = std::find(keys.begin(), keys.end(), "config") != keys.end();
-  return fmt::format("usage: {}\n\n{}\n\nExample:\n  {}\n{}{}", options.synopsis(), command.purpose, command.example,
-                     options.help(),
-                     reads_config ? "\nDefaults stand in [ ]. `--key=value` and `--a_key value` are read too.\n" : "");
+  return fmt::format(
+      "usage: {}\n\n{}\n\nExample:\n  {}\n{}\nDefaults stand in [ ]. `--key=value` and `--a_key value` are read too.\n",
+      options.synopsis(), command.purpose, command.example, options.help());
 }
 
 const Command& find_command(const std::vector<Command>& commands, const std::string& name) {

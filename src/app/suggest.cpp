@@ -26,6 +26,7 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
   std::optional<std::string> best;
   std::size_t smallest = std::clamp<std::size_t>(word.size() / 3, 1, 3) + 1;
   for (const std::string& candidate : known) {
+    if (std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size()) >= smallest) continue;
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < smallest) {
       smallest = distance;

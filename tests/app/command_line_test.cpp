@@ -181,7 +181,7 @@ TEST(CommandLine, NamesWhatIsMissing) {
               HasSubstr("needs one of --model DIR"));
   InspectConfig inspect;
   EXPECT_EQ(refusal([&] { parse_into(inspect, inspect_options, {}); }),
-            "expunge inspect needs FILE_OR_DIR\nusage: expunge inspect FILE_OR_DIR");
+            "expunge inspect needs FILE_OR_DIR\nusage: expunge inspect FILE_OR_DIR [options]");
 }
 
 TEST(CommandLine, TrainTakesSplitsOfAnyDomain) {

@@ -69,6 +69,41 @@ TEST(ConfigFile, ListsOfTheCommandLineReplaceThoseOfTheFile) {
   EXPECT_EQ(c.splits, (std::vector<std::string>{"e/f"}));
 }
 
+template <typename Config>
+Config from_file(OptionTable (*table)(Config&), const std::string& file) {
+  Config config;
+  parse_into(config, table, {"--config", file});
+  return config;
+}
+
+TEST(ConfigFile, EveryCommandReadsOne) {
+  const TemporaryFolder folder;
+  const auto file = [&](const std::string& text) { return folder.write("a.cfg", text); };
+  const std::string scoring = "model = m\ntokens = t\ndomain = d\noutput = o\n", text = "model = m\noutput = o\n";
+  EXPECT_EQ(from_file(tokenize_options, file("tokenizer = m\ndata = d\noutput = o\n")).data, "d");
+  EXPECT_EQ(from_file(plan_options, file("model = m\nworld = 2\ngpu-memory = 80GB\n")).world, 2);
+  EXPECT_EQ(from_file(eval_options, file(scoring)).domain, "d");
+  EXPECT_EQ(from_file(mia_options, file(scoring)).domain, "d");
+  EXPECT_EQ(from_file(generate_options, file(text + "prompts = p\nmax-new-tokens = 3\n")).prompts, "p");
+  EXPECT_EQ(from_file(task_options, file(text + "tasks = t\n")).tasks, "t");
+  EXPECT_EQ(from_file(export_options, file("checkpoint = c\noutput-dir = o\n")).checkpoint, "c");
+  EXPECT_EQ(from_file(report_options, file("run = a\nrun = b\noutput = o\n")).runs.size(), 2u);
+  EXPECT_EQ(from_file(inspect_options, file("path = p\n")).path, "p");
+  EXPECT_EQ(from_file(verify_options, file("folder = f\n")).path, "f");
+  InspectConfig both;
+  parse_into(both, inspect_options, {"q", "--config", file("path = p\n")});
+  EXPECT_EQ(both.path, "q");
+}
+
+TEST(ConfigFile, ErrorsStayShort) {
+  const TemporaryFolder folder;
+  const std::string endless(10 << 20, 'x');
+  for (const std::string& line : {endless, endless + " = 1", "seed = " + endless, "seed = 1\nseed = " + endless}) {
+    const std::string file = folder.write("bad.cfg", line);
+    EXPECT_LT(refusal([&] { unlearn_with(file); }).size(), 400u);
+  }
+}
+
 TEST(ConfigFile, ErrorsNameFileAndLine) {
   const TemporaryFolder folder;
   const auto message = [&](const std::string& text) {

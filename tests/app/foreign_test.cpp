@@ -12,48 +12,17 @@ namespace {
 using testing::HasSubstr;
 
 /// Every field of the argument classes of the released run_unlearn.py, run_eval.py and run_mia.py.
-const std::vector<std::string> kStudy = {"model_name_or_path",
-                                         "model_type",
-                                         "config_overrides",
-                                         "config_name",
-                                         "tokenizer_name",
-                                         "cache_dir",
-                                         "use_fast_tokenizer",
-                                         "model_revision",
-                                         "token",
-                                         "use_auth_token",
-                                         "trust_remote_code",
-                                         "torch_dtype",
-                                         "low_cpu_mem_usage",
-                                         "model_max_length",
-                                         "target_model_name_or_path",
-                                         "dataset_name",
-                                         "dataset_config_name",
-                                         "train_file",
-                                         "validation_file",
-                                         "max_train_samples",
-                                         "max_eval_samples",
-                                         "streaming",
-                                         "block_size",
-                                         "overwrite_cache",
-                                         "validation_split_percentage",
-                                         "preprocessing_num_workers",
-                                         "keep_linebreaks",
-                                         "output_sufix",
-                                         "do_unlearn",
-                                         "do_unlearn_eval",
-                                         "unlearn_method",
-                                         "completely_random",
-                                         "top_k",
-                                         "top_p",
-                                         "use_soft_labels",
-                                         "rm_groundtruth",
-                                         "unlearned_model_name_or_path",
-                                         "domain",
-                                         "general",
-                                         "tokenizer_name_or_path",
-                                         "positive_ratio",
-                                         "positive_factor"};
+const std::vector<std::string> kStudy = {
+    "model_name_or_path", "model_type", "config_overrides", "config_name", "tokenizer_name", "cache_dir", "use_fast_tokenizer",
+    "model_revision", "token", "use_auth_token", "trust_remote_code", "torch_dtype", "low_cpu_mem_usage", "model_max_length",
+    "target_model_name_or_path", "dataset_name", "dataset_config_name", "train_file", "validation_file", "max_train_samples",
+    "max_eval_samples", "streaming", "block_size", "overwrite_cache", "validation_split_percentage",
+    "preprocessing_num_workers", "keep_linebreaks", "output_sufix", "do_unlearn", "do_unlearn_eval", "unlearn_method",
+    "completely_random", "top_k", "top_p", "use_soft_labels", "rm_groundtruth", "unlearned_model_name_or_path", "domain",
+    "general", "tokenizer_name_or_path", "positive_ratio", "positive_factor",
+    // of the functions behind them
+    "model_path_or_name", "auto_device", "device_map", "use_flash_attention_2", "padding_side", "dataset_path", "data_path",
+    "data_files", "tokenize_method", "soft_label", "save_path", "parallel_mode", "n_gpu"};
 
 /// Fields of transformers' TrainingArguments, of the version that the study pins and of today's.
 const std::vector<std::string> kTrainer = {
@@ -79,9 +48,11 @@ const std::vector<std::string> kTrainer = {
     // newer
     "optim_target_modules", "average_tokens_across_devices", "activation_checkpointing", "activation_checkpointing_kwargs",
     "use_liger_kernel", "liger_kernel_config", "use_cache", "torch_empty_cache_steps", "project", "trackio_space_id",
-    "eval_strategy", "eval_on_start", "eval_do_concat_batches", "eval_use_gather_object", "include_for_metrics",
-    "batch_eval_metrics", "save_only_model", "enable_jit_checkpoint", "hub_revision", "restore_callback_states_from_checkpoint",
-    "accelerator_config", "parallelism_config", "train_sampling_strategy", "dataloader_prefetch_factor"};
+    "trackio_bucket_id", "trackio_static_space_id", "eval_strategy", "eval_on_start", "eval_do_concat_batches",
+    "eval_use_gather_object", "include_for_metrics", "batch_eval_metrics", "save_only_model", "enable_jit_checkpoint",
+    "hub_revision", "restore_callback_states_from_checkpoint", "accelerator_config", "parallelism_config",
+    "train_sampling_strategy", "dataloader_prefetch_factor", "dataloader_persistent_workers",
+    "dataloader_multiprocessing_context", "dataloader_in_order", "ddp_static_graph"};
 
 TEST(Foreign, EveryOptionOfTheStudyAndTheTrainerIsOursOrRefusedWithAdvice) {
   TrainConfig train, unlearning;
@@ -145,6 +116,10 @@ TEST(Foreign, MessagesNameOurs) {
       {"--overwrite_cache", "leave it out"},
       {"--completely_random True", "it is what --method random_label does"},
       {"--dataset_path d", "give its output to --tokens FILE"},
+      {"--data_path d", "give its output to --tokens FILE"},
+      {"--device_map auto", "always sharded"},
+      {"--use_flash_attention_2 True", "leave it out"},
+      {"--load_in_8bit True", "use --dtype"},
   };
   for (const auto& [line, message] : table) {
     SCOPED_TRACE(line);
