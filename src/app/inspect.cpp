@@ -41,8 +41,7 @@ void show_model(const fs::path& folder) {
              c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim, c.intermediate_size,
              c.vocab_size, c.tie_word_embeddings ? "tied" : "untied");
   fmt::print("  rope_theta {}, rms_norm_eps {}, dtype {}\n", c.rope_theta, c.rms_norm_eps, dtype_name(c.torch_dtype));
-  const ModelFolder model(folder);
-  check_tensors(c, model);
+  const ModelFolder model = open_model(c, folder);
   for (const SafetensorsFile& file : model.files()) {
     fmt::print("{}, {}\n", file.path().filename().string(), format_bytes(static_cast<double>(file.bytes())));
     show_tensors(file.tensors());

@@ -3,7 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 
@@ -42,13 +43,13 @@ fs::path free_folder(const fs::path& folder) {
 
 }  // namespace
 
-ModelFolder::ModelFolder(const fs::path& folder) : path_(folder) {
+ModelFolder::ModelFolder(const fs::path& folder, const std::vector<std::string>& needed) : path_(folder) {
   const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
   if (is_there(single)) {
-    files_.emplace_back(single);
+    files_.emplace_back(single, needed);
     for (const auto& [name, info] : files_[0].tensors()) file_of_[name] = 0;
   } else if (is_there(index)) {
-    open_index(index);
+    open_index(index, needed);
   } else {
     const char* hint = is_there(folder / "pytorch_model.bin") || is_there(folder / "pytorch_model.bin.index.json")
                            ? "; it holds pytorch_model.bin: load it with transformers and write it with save_pretrained()"
@@ -58,21 +59,25 @@ ModelFolder::ModelFolder(const fs::path& folder) : path_(folder) {
   }
 }
 
-void ModelFolder::open_index(const fs::path& index) {
+void ModelFolder::open_index(const fs::path& index, const std::vector<std::string>& needed) {
   const JsonObject whole(parse_json_file(index, kIndexLimit), index.string());
   const JsonObject map(whole.at("weight_map"), index.string() + ": weight_map");
-  std::set<std::string> names;
+  std::map<std::string, std::vector<std::string>> tensors;  // by file
   for (const auto& [tensor, value] : map.value().items()) {
     const std::string name = map.string(tensor);
     if (!is_file_name(name)) map.wrong(tensor, "the name of a file in the folder");
-    if (names.insert(name).second && !is_there(path_ / name))
+    tensors[name].push_back(tensor);
+    if (tensors[name].size() == 1 && !is_there(path_ / name))
       fail(ExitCode::bad_input, fmt::format("{}: the file {}, which the index names, is missing; fetch the model again",
                                             path_.string(), json_excerpt(name)));
   }
+  std::vector<std::string> nowhere;  // may be missing in any file
+  std::ranges::copy_if(needed, std::back_inserter(nowhere), [&](const std::string& name) { return !map.has(name); });
   std::map<std::string, std::size_t> number;
-  for (const std::string& name : names) {
+  for (auto& [name, listed] : tensors) {
     number[name] = files_.size();
-    files_.emplace_back(path_ / name);
+    listed.insert(listed.end(), nowhere.begin(), nowhere.end());
+    files_.emplace_back(path_ / name, listed);
   }
   for (const auto& [tensor, value] : map.value().items()) {
     const std::size_t file = number.at(value.get<std::string>());

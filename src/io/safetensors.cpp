@@ -65,7 +65,7 @@ nlohmann::json parse(const std::filesystem::path& path, std::string_view text) {
   try {
     return json::parse(text, watch);
   } catch (const json::exception& error) {
-    bad(path, fmt::format("its header is not JSON: {}", error.what()));
+    bad(path, fmt::format("its header is not JSON: {}", describe_json_error(error, text)));
   }
 }
 
@@ -137,11 +137,13 @@ std::uint64_t TensorInfo::elements() const {
 bool TensorInfo::readable() const { return converter<float>(dtype) != nullptr; }
 
 // Delegating: the destructor runs when a check throws.
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : SafetensorsFile() {
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, const std::vector<std::string>& needed)
+    : SafetensorsFile() {
   path_ = path;
   open();
   parse_header();
-  check_layout();
+  const auto missing = std::ranges::find_if(needed, [&](const std::string& name) { return !has(name); });
+  check_layout(missing == needed.end() ? "" : fmt::format("; tensor {} is missing", shown(*missing)));
 }
 
 SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
@@ -191,8 +193,9 @@ void SafetensorsFile::parse_header() {
   }
 }
 
-/// Every tensor has the bytes that dtype and shape ask for, and together they fill the data without gap or overlap.
-void SafetensorsFile::check_layout() const {
+/// Every tensor has the bytes that dtype and shape ask for, and together they fill the data without gap or overlap. `missing`
+/// may be why there is a gap.
+void SafetensorsFile::check_layout(const std::string& missing) const {
   for (const auto& [name, info] : tensors_) {
     if (dtype_bits(info.dtype) == 0)
       bad(path_, fmt::format("tensor {} has the unknown dtype {}", shown(name), shown(info.dtype)));
@@ -207,10 +210,11 @@ void SafetensorsFile::check_layout() const {
   for (const auto& [name, begin, end] : segments()) {
     if (name.empty() && begin == 0) continue;
     if (begin < at) bad(path_, fmt::format("tensor {} overlaps the one before it by {} bytes", shown(name), at - begin));
-    if (begin > at) bad(path_, fmt::format("{} bytes before tensor {} belong to no tensor", begin - at, shown(name)));
+    if (begin > at)
+      bad(path_, fmt::format("{} bytes before tensor {} belong to no tensor{}", begin - at, shown(name), missing));
     at = end;
   }
-  if (at != bytes_) bad(path_, fmt::format("{} bytes at its end belong to no tensor", bytes_ - at));
+  if (at != bytes_) bad(path_, fmt::format("{} bytes at its end belong to no tensor{}", bytes_ - at, missing));
 }
 
 std::vector<SafetensorsFile::Segment> SafetensorsFile::segments() const {

@@ -170,12 +170,16 @@ LlamaConfig read_llama_config(const std::filesystem::path& config_json) {
   return config;
 }
 
-void check_tensors(const LlamaConfig& config, const ModelFolder& folder) {
-  std::set<std::string> expected;
-  const std::string where = folder.path().string();
-  for (const UnitLayout& unit : llama_units(config, 1)) {
+ModelFolder open_model(const LlamaConfig& config, const std::filesystem::path& path) {
+  const std::vector<UnitLayout> units = llama_units(config, 1);
+  std::vector<std::string> needed;
+  for (const UnitLayout& unit : units)
+    for (const ParameterView& view : unit.views()) needed.push_back(view.name);
+  ModelFolder folder(path, needed);
+  const std::set<std::string> expected(needed.begin(), needed.end());
+  const std::string where = path.string();
+  for (const UnitLayout& unit : units) {
     for (const ParameterView& view : unit.views()) {
-      expected.insert(view.name);
       if (!folder.has(view.name))
         fail(ExitCode::bad_input,
              fmt::format("{}: tensor {} is missing; config.json implies it, {}", where, view.name, shape_text(view.shape)));
@@ -195,6 +199,7 @@ void check_tensors(const LlamaConfig& config, const ModelFolder& folder) {
            fmt::format("{}: tensor {} does not belong to the model that config.json describes", where, json_excerpt(name)));
   }
   if (config.tie_word_embeddings) check_tied_head(config, folder);
+  return folder;
 }
 
 }  // namespace expunge

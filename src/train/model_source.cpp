@@ -96,7 +96,7 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
     fail(ExitCode::bad_input,
          fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));
   ModelSource source{ModelSource::Kind::folder, path, path, read_llama_config(path / "config.json")};
-  check_tensors(source.config, ModelFolder(path));
+  (void)open_model(source.config, path);
   return source;
 }
 

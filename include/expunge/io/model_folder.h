@@ -16,7 +16,8 @@ namespace expunge {
 /// ignored. Throws Error(bad_input).
 class ModelFolder {
  public:
-  explicit ModelFolder(const std::filesystem::path& folder);
+  /// `needed` are tensors of the model: see SafetensorsFile.
+  explicit ModelFolder(const std::filesystem::path& folder, const std::vector<std::string>& needed = {});
 
   const std::filesystem::path& path() const { return path_; }
   /// In name order.
@@ -31,7 +32,7 @@ class ModelFolder {
   }
 
  private:
-  void open_index(const std::filesystem::path& index);
+  void open_index(const std::filesystem::path& index, const std::vector<std::string>& needed);
   const SafetensorsFile& file(const std::string& name) const;
 
   std::filesystem::path path_;

@@ -35,7 +35,8 @@ class SafetensorsFile {
     std::uint64_t begin, end;  ///< bytes in the file
   };
 
-  explicit SafetensorsFile(const std::filesystem::path& path);
+  /// A tensor of `needed` that is not there is named where the file has a hole; otherwise has() tells.
+  explicit SafetensorsFile(const std::filesystem::path& path, const std::vector<std::string>& needed = {});
   SafetensorsFile(SafetensorsFile&& other) noexcept;
   SafetensorsFile& operator=(SafetensorsFile&&) = delete;
   ~SafetensorsFile();
@@ -60,7 +61,7 @@ class SafetensorsFile {
   SafetensorsFile() = default;
   void open();
   void parse_header();
-  void check_layout() const;
+  void check_layout(const std::string& missing) const;
   void fetch(std::uint64_t begin, std::uint64_t end) const;
   void release(std::uint64_t begin, std::uint64_t end) const;
   template <typename Out>

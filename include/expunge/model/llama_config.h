@@ -28,9 +28,9 @@ constexpr std::uint64_t kModelConfigLimit = std::uint64_t{1} << 20;
 /// by name. Throws Error(bad_input).
 LlamaConfig read_llama_config(const std::filesystem::path& config_json);
 
-/// Compares a folder's tensors with what config.json implies. Throws Error(bad_input) that names the first tensor that is
-/// missing, of another shape or type, or unexpected. Ignored, as by transformers: rotary_emb.inv_freq, and in a tied model an
-/// lm_head.weight equal to the embeddings.
-void check_tensors(const LlamaConfig& config, const ModelFolder& folder);
+/// Opens a folder's weights and compares its tensors with what config.json implies. Throws Error(bad_input) that names the
+/// first tensor that is missing, of another shape or type, or unexpected. Ignored, as by transformers: rotary_emb.inv_freq, and
+/// in a tied model an lm_head.weight equal to the embeddings.
+ModelFolder open_model(const LlamaConfig& config, const std::filesystem::path& folder);
 
 }  // namespace expunge
