@@ -2,12 +2,12 @@
 #include "expunge/data/token_file.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 namespace {
@@ -18,9 +18,13 @@ constexpr std::uint64_t kFormatVersion = 1;
 constexpr std::uint64_t kIdsChunk = 1 << 16, kOffsetsChunk = 1 << 12;  // elements: 256 KiB and 32 KiB
 constexpr std::size_t kBuffered = 1 << 20;                             // ids kept before they are written
 
-const fs::path& must_be_new(const fs::path& path) {
+void must_be_new(const fs::path& path) {
   if (fs::exists(path))
     fail(ExitCode::output, fmt::format("{} exists already; remove it or choose another name", path.string()));
+}
+
+const fs::path& free_place(const fs::path& path) {
+  must_be_new(path);
   check_writable(path);
   return path;
 }
@@ -28,7 +32,7 @@ const fs::path& must_be_new(const fs::path& path) {
 }  // namespace
 
 TokenFileWriter::TokenFileWriter(const fs::path& path, const TokenFileInfo& info)
-    : pending_(must_be_new(path)), info_(info), file_(Hdf5File::create(pending_.temporary())) {
+    : pending_(free_place(path)), info_(info), file_(Hdf5File::create(pending_.temporary())) {
   file_.write_attribute("/", "format_version", kFormatVersion);
   file_.write_attribute("/", "version", std::string(EXPUNGE_VERSION));
   file_.write_attribute("/", "tokenizer_sha256", info.tokenizer_sha256);
@@ -102,7 +106,7 @@ std::vector<std::string> TokenFile::domains() const { return file_.children("/")
 std::vector<std::string> TokenFile::splits(const std::string& domain) const {
   if (domain.find('/') == std::string::npos && file_.is_group("/" + domain)) return file_.children("/" + domain);
   fail(ExitCode::bad_input,
-       fmt::format("{} has no domain '{}'; it has: {}", file_.path().string(), domain, fmt::join(domains(), ", ")));
+       fmt::format("{} has no domain '{}'; it has: {}", file_.path().string(), domain, excerpt_list(domains())));
 }
 
 bool TokenFile::has(const std::string& name) const { return file_.is_group("/" + name) && file_.exists("/" + name + "/ids"); }
@@ -117,7 +121,7 @@ TokenSplit TokenFile::split(const std::string& name, int vocabulary) const {
   const auto bad = [&](const std::string& what) { fail(ExitCode::bad_input, place + ": " + what); };
   if (!has(name)) {
     const std::string domain = name.substr(0, name.find('/'));
-    bad(fmt::format("there is no such split; '{}' has: {}", domain, fmt::join(splits(domain), ", ")));
+    bad(fmt::format("there is no such split; '{}' has: {}", domain, excerpt_list(splits(domain))));
   }
   const std::string ids_path = "/" + name + "/ids", offsets_path = "/" + name + "/offsets";
   if (file_.shape(ids_path).size() != 1 || file_.shape(offsets_path).size() != 1)
@@ -149,6 +153,10 @@ TokenSplit TokenFile::split(const std::string& name, int vocabulary) const {
     }
   }
   return {std::move(ids), std::move(offsets)};
+}
+
+void TokenFile::check(const std::vector<std::string>& names, int vocabulary) const {
+  for (const std::string& name : names) (void)split(name, vocabulary);
 }
 
 }  // namespace expunge

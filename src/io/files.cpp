@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <system_error>
 #include <utility>
@@ -112,7 +113,25 @@ void check_writable(const fs::path& path) {
   // The rename that ends a write would put a file in the place of a device or a pipe.
   if (fs::exists(path, error) && !fs::is_regular_file(path, error)) refuse("it is not a regular file");
   if (!fs::exists(folder, error)) refuse(fmt::format("there is no folder {}", folder.string()));
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(fmt::format("in {}: {}", folder.string(), system_reason(errno)));
+  // Permissions do not tell what a file system allows: what a write would begin with is made, and removed.
+  const PendingFile attempt(path);
+  const int file = ::open(attempt.temporary().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0) refuse(fmt::format("in {}: {}", folder.string(), system_reason(errno)));
+  ::close(file);
+}
+
+void check_folder_writable(const fs::path& folder) {
+  const auto refuse = [&](const fs::path& where, const std::string& why) {
+    fail(ExitCode::output, fmt::format("{}: cannot be made: in {}: {}", folder.string(), where.string(), why));
+  };
+  std::error_code error;
+  fs::path there = fs::absolute(folder, error);
+  while (!error && !fs::exists(there, error) && there.has_parent_path() && there != there.root_path())
+    there = there.parent_path();
+  if (error) refuse(there, error.message());
+  std::string attempt = (there / ".expunge-XXXXXX").string();
+  if (!::mkdtemp(attempt.data())) refuse(there, system_reason(errno));
+  ::rmdir(attempt.c_str());
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content) {

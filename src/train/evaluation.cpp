@@ -52,12 +52,13 @@ void print_comparison(const std::vector<SplitResult>& results, const std::map<st
 
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(config.output, config.overwrite, {config.tokens});
+  check_output(runtime, config.output, config.overwrite, {config.tokens});
   const ModelSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
   check_tokenizer(runtime, source, tokens);
   const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
   if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
+  tokens.check(splits, source.config.vocab_size);
   const auto before = config.compare.empty() ? std::map<std::string, SplitFigures>() : read_evaluation(config.compare);
   const EvaluationSource described = describe(session, config, source);
   const std::vector<SplitResult> results = evaluate(session, config, source, tokens, splits);

@@ -57,6 +57,7 @@ void write_record(const fs::path& output, const fs::path& checkpoint, const Chec
 }  // namespace
 
 void run_export(Session& session, const fs::path& checkpoint, const fs::path& output, std::optional<DType> dtype) {
+  check_folder_writable(output);
   const ModelSource source = locate_model(session.runtime(), checkpoint);
   if (source.kind != ModelSource::Kind::checkpoint)
     fail(ExitCode::bad_input,

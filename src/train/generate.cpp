@@ -7,6 +7,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/core/random.h"
+#include "expunge/core/text.h"
 #include "expunge/data/json_lines.h"
 #include "expunge/io/files.h"
 #include "expunge/train/commands.h"
@@ -38,8 +39,10 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
     check_fields(line);
     if (!line.has(column))
       fail(ExitCode::bad_input,
-           fmt::format("{}: there is no prompt in column '{}'{}; name it with --prompt-column", line.where(), column,
-                       config.prompt_column.empty() && !lines.front().has(column) ? " and none in 'prompt'" : ""));
+           fmt::format("{}: there is no prompt in {} (its columns: {}); name the column of the prompts with --prompt-column",
+                       line.where(),
+                       config.prompt_column.empty() && i == 0 ? "'prompt' or 'text'" : fmt::format("column '{}'", column),
+                       excerpt_list(line.keys())));
     std::vector<std::int32_t> ids = prompt_ids(tokenizer, line.string(column));
     check_prompt(line.where(), ids, model);
     for (std::uint64_t sample = 0; sample < static_cast<std::uint64_t>(config.num_samples); ++sample)
@@ -76,7 +79,7 @@ void log_completions(const std::vector<Completion>& completions, const std::file
 
 void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(config.output, config.overwrite, {config.prompts});
+  check_output(runtime, config.output, config.overwrite, {config.prompts});
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const std::vector<JsonObject> lines = read_json_lines(config.prompts).objects;

@@ -30,10 +30,15 @@ std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& 
 Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>& columns, const fs::path& checkpoint) {
   const fs::path copy = checkpoint / path.filename();
   const bool has_copy = !checkpoint.empty() && fs::exists(copy);
-  const std::string damage = fs::exists(path) ? damage_of(path, columns) : has_copy ? "missing" : "";
-  if (damage.empty()) return Columns(path, columns);
+  const bool there = fs::exists(path);
+  const std::string damage = there ? damage_of(path, columns) : "";
+  if (there ? damage.empty() : !has_copy) return Columns(path, columns);
   if (has_copy) {
-    log_warning(fmt::format("{}: damaged ({}); put back from {}", path.string(), damage, copy.string()));
+    // A run that goes on in another folder takes the table along; nothing was lost.
+    const bool own = fs::weakly_canonical(checkpoint).parent_path().parent_path() == fs::weakly_canonical(path).parent_path();
+    if (there || own)
+      log_warning(fmt::format("{}: {}; put back from {}", path.string(),
+                              there ? fmt::format("damaged ({})", damage) : "missing", copy.string()));
     write_file_atomically(path, read_file(copy, kLimit));
   } else {
     fs::path aside = path;

@@ -9,7 +9,8 @@
 namespace expunge {
 
 /// The table, or a new one. One that is damaged, or is missing where `checkpoint` has a copy, is replaced by that copy, with a
-/// warning; where there is no copy a damaged one is kept as NAME.damaged.
+/// warning unless the checkpoint is of another run, which goes on here; where there is no copy a damaged one is kept as
+/// NAME.damaged.
 Columns open_log_table(const std::filesystem::path& path, const std::vector<Columns::Column>& columns,
                        const std::filesystem::path& checkpoint);
 

@@ -126,7 +126,7 @@ void print_table(const Sides& sides, const std::vector<AttackResult>& results) {
 
 void run_membership(Session& session, const MembershipConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(config.output, config.overwrite, {config.tokens});
+  check_output(runtime, config.output, config.overwrite, {config.tokens});
   const TokenFile tokens(config.tokens);
   const auto find = [&](const std::filesystem::path& path) {
     const ModelSource source = locate_model(runtime, path);

@@ -23,6 +23,14 @@ void check_output(const std::filesystem::path& output, bool overwrite, std::init
   check_writable(output);
 }
 
+void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite,
+                  std::initializer_list<std::filesystem::path> inputs) {
+  on_root(runtime, [&] {
+    check_output(output, overwrite, inputs);
+    return std::string();
+  });
+}
+
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source) {
   const Runtime& runtime = session.runtime();
   return {whole_path(config.model),

@@ -50,6 +50,9 @@ inline std::string whole_path(const std::filesystem::path& path) {
 EvaluationBatching batching_of(const ScoringConfig& config);
 /// Throws Error(output) where the output exists and is not to be replaced, cannot be written, or is one of the files read.
 void check_output(const std::filesystem::path& output, bool overwrite, std::initializer_list<std::filesystem::path> inputs);
+/// The same on rank 0, which will write it. Collective.
+void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite,
+                  std::initializer_list<std::filesystem::path> inputs);
 /// Collective; the hash of the token file is taken on rank 0 alone.
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source);
 

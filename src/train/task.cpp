@@ -137,7 +137,7 @@ void print_table(const std::vector<TaskResult>& results) {
 
 void run_task(Session& session, const TaskConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(config.output, config.overwrite, {config.tasks, config.fewshot_file});
+  check_output(runtime, config.output, config.overwrite, {config.tasks, config.fewshot_file});
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const TaskItems tasks = read_task_items(config);

@@ -5,6 +5,7 @@
 #include "expunge/core/interrupt.h"
 #include "expunge/core/log.h"
 #include "expunge/core/process.h"
+#include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/commands.h"
@@ -135,6 +136,17 @@ std::unique_ptr<Objective> objective_of(const TrainConfig& config, const TokenFi
   return make_objective(options);
 }
 
+/// What a run writes outside its folder.
+void check_other_outputs(const TrainConfig& config, const RunFolder& run) {
+  check_saved_labels(config, run);
+  const fs::path &log = config.log_jsonl, folder = log.parent_path();
+  if (log.empty()) return;
+  if (folder.empty() || fs::exists(folder))
+    check_writable(log);
+  else
+    check_folder_writable(folder);
+}
+
 template <Element T>
 ExitCode train_as(Session& session, const TrainConfig& config) {
   const Runtime& runtime = session.runtime();
@@ -154,7 +166,10 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   if (config.eval_steps > 0) monitored.emplace(config, tokens, source.config.vocab_size);
 
   const RunFolder run{config.output_dir};
-  check_saved_labels(config, run);
+  on_root(runtime, [&] {
+    check_other_outputs(config, run);
+    return std::string();
+  });
   const std::unique_ptr<FileLock> lock = hold_run_folder(runtime, config);
   const std::optional<fs::path> checkpoint = prepare_run_folder(runtime, config, source.side_files);
   std::optional<CheckpointReader> reader;

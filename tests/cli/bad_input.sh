@@ -28,7 +28,8 @@ tokenize=("$expunge" tokenize --tokenizer init --data bad --output bad.h5)
 bad_text <<<$'{"text": "fine"}\n{"text": oops}'
 expect_exit 3 "forget.jsonl.*line 2" "${tokenize[@]}"
 bad_text <<<'{"body": "no such column"}'
-expect_exit 3 "text.*content" "${tokenize[@]}"
+expect_exit 3 "'text' or 'content' .its columns: body" "${tokenize[@]}"
+expect_exit 0 "papers/forget: 1 documents" "${tokenize[@]}" --text-column body && rm bad.h5
 bad_text </dev/null
 expect_exit 3 "forget" "${tokenize[@]}"
 bad_text <<<$'{"text": "\xff\xfe"}'
@@ -57,6 +58,20 @@ expect_exit 4 "own.h5: is what this command reads" "$expunge" eval --model base 
 cmp tokens.h5 own.h5 || die "the input was overwritten"
 mkdir -p looping/papers && ln -s forget.jsonl looping/papers/forget.jsonl
 expect_exit 3 "forget.jsonl: Too many levels" "$expunge" tokenize --tokenizer init --data looping --output loop.h5
+# An output that cannot be is refused before anything is read.
+for command in eval mia; do
+  expect_exit 4 "/proc/x: cannot be written" "$expunge" $command --tokens none --domain papers --model none --output /proc/x
+done
+expect_exit 4 "/proc/x: cannot be written" "$expunge" generate --model none --prompts none --max-new-tokens 1 --output /proc/x
+expect_exit 4 "rank 0 of 2: /proc/x: cannot be written" ranks 2 "$expunge" task --model none --tasks none --output /proc/x
+expect_exit 4 "/proc/x: cannot be written" "$expunge" tokenize --tokenizer init --data texts --output /proc/x
+expect_exit 4 "/proc/x: cannot be made" "$expunge" export --checkpoint none --output-dir /proc/x
+expect_exit 4 "/proc/x: cannot make the folder" "$expunge" "${train[@]}" --output-dir /proc/x
+expect_exit 4 "/proc/x: cannot be written" "$expunge" "${train[@]}" --log-jsonl /proc/x --output-dir x
+# Nor does a mistake in what comes after the first step cost the run that lies there.
+expect_exit 3 "papers/nothing: there is no such split" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
+  --eval-steps 1 --eval-split papers/nothing
+[[ ! -e x && -e base/checkpoints/step-000001/manifest.json ]] || die "a refused run left or took something"
 # On ranks: the code comes through mpirun, and the message names the rank.
 expect_exit 3 "rank 0 of 2.*neither a model folder" ranks 2 "${eval[@]}" --model texts
 

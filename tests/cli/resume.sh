@@ -58,7 +58,10 @@ printf x | dd of=whole/checkpoints/step-000006/shard-00001-of-00002.h5 bs=1 seek
 expect_exit 0 "step-000006 is passed over" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole
 ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --overwrite-output-dir --save-total-limit 1
 [[ $(ls whole/checkpoints) == step-000006 ]] || die "save-total-limit"
-# From a checkpoint named by its path, into another folder.
-ranks 2 "${run[@]}" "${rate[@]}" --output-dir other --resume-from-checkpoint stopped/checkpoints/step-000002
+# From a checkpoint named by its path, into another folder, which takes the metrics until then along.
+expect_exit 0 "resuming after step 2" ranks 2 "${run[@]}" "${rate[@]}" --output-dir other \
+  --resume-from-checkpoint stopped/checkpoints/step-000002
+! grep warning out.txt || die "a warning where nothing is wrong"
+h5diff whole/metrics.h5 other/metrics.h5 /train/step || die "steps are lost"
 same_parameters whole/checkpoints/step-000006 other/checkpoints/step-000006 || die "resumed from a path, weights differ"
 echo passed

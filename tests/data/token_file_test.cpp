@@ -62,6 +62,24 @@ TEST(TokenFile, CutsDocumentsIntoChunks) {
   EXPECT_EQ(ids_of(split, 2), counting(5, 20));
 }
 
+TEST(TokenFile, ChecksManySplitsAtOnce) {
+  const TemporaryFolder folder;
+  TokenFileWriter writer(folder / "t.h5", {"hash", 100, 10});
+  for (const int first : {0, 90}) {
+    writer.begin_split("books", first == 0 ? "low" : "high");
+    writer.add_document(counting(10, first));
+    writer.end_split("", "");
+  }
+  writer.finish();
+  const TokenFile file(folder / "t.h5");
+  EXPECT_NO_THROW(file.check({"books/low", "books/high"}, 100));
+  EXPECT_THAT(error_of(ExitCode::bad_input,
+                       [&] {
+                         file.check({"books/low", "books/high"}, 95);
+                       }),
+              HasSubstr("books/high: sequence 0, position 5: id 95 is outside the model's vocabulary of 95"));
+}
+
 TEST(TokenFile, SurvivesManyFlushes) {
   const TemporaryFolder folder;
   TokenFileWriter writer(folder / "t.h5", {"hash", 1 << 20, 1000});

@@ -76,5 +76,20 @@ TEST(Files, OnlyARegularFileMayBeReplaced) {
   EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "none/x"); }), HasSubstr("there is no folder"));
 }
 
+/// A folder may exist, let root in, and yet take nothing.
+TEST(Files, APlaceIsTriedOut) {
+  EXPECT_THAT(error_of(ExitCode::output, [] { check_writable("/proc/x"); }), HasSubstr("/proc/x: cannot be written: in /proc"));
+  for (const char* path : {"/proc/x", "/proc/x/y/", "/proc"})
+    EXPECT_THAT(error_of(ExitCode::output, [&] { check_folder_writable(path); }), HasSubstr("cannot be made: in /proc: "));
+  const TemporaryFolder folder;
+  folder.write("file", "x");
+  EXPECT_NO_THROW(check_writable(folder / "file"));
+  EXPECT_NO_THROW(check_folder_writable(folder / "a/b/c"));
+  EXPECT_NO_THROW(check_folder_writable(folder.path()));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { check_folder_writable(folder / "file/a"); }), HasSubstr("Not a directory"));
+  EXPECT_THAT(folder.names(), ElementsAre("file"));
+  EXPECT_EQ(slurp(folder / "file"), "x");
+}
+
 }  // namespace
 }  // namespace expunge

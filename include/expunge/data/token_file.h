@@ -86,6 +86,8 @@ class TokenFile {
   SplitCounts counts(const std::string& name) const;
   /// Loads "domain/split" and checks that every id is below `vocabulary` (of the model).
   TokenSplit split(const std::string& name, int vocabulary) const;
+  /// Throws what split() would of any of these, before the first is worked on.
+  void check(const std::vector<std::string>& names, int vocabulary) const;
 
  private:
   Hdf5File file_;

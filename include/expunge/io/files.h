@@ -41,9 +41,12 @@ class PendingFile {
   std::filesystem::path path_, temporary_;
 };
 
-/// Throws Error(output) where no file could be made at `path`: its folder is missing or not writable, or it is there and not
-/// a regular file. For outputs that come after long work; nothing is touched.
+/// Throws Error(output) where no file could be made at `path`: its folder is missing or takes no file, or it is there and not a
+/// regular file. For outputs that come after long work: the temporary of a PendingFile is made and removed, nothing else is
+/// touched.
 void check_writable(const std::filesystem::path& path);
+/// The same for a folder that would be made at `folder`, with those above it that are missing.
+void check_folder_writable(const std::filesystem::path& folder);
 
 /// Replaces `path` by `content` so that a reader sees the old content or the new, never a part. Throws Error(output).
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
