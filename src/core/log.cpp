@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 
 namespace expunge {
@@ -30,16 +31,25 @@ spdlog::logger& logger() {
 }
 
 constexpr int kBarCells = 24;
+std::atomic<bool> bar_drawn = false;  // the terminal's cursor stands behind a bar
+
+/// A line of the log takes the place of the bar, which is drawn again below it.
+void make_room() {
+  if (bar_drawn.exchange(false)) fmt::print(stderr, "\r\033[K");
+}
 
 }  // namespace
 
 void log_setup(int rank, int world_size, bool quiet) { speaker = {rank, world_size, quiet}; }
 
 void log_info(std::string_view message) {
-  if (speaker.speaks()) logger().info(message);
+  if (!speaker.speaks()) return;
+  make_room();
+  logger().info(message);
 }
 
 void log_warning(std::string_view message) {
+  make_room();
   if (speaker.world_size > 1)
     logger().warn("warning (rank {}): {}", speaker.rank, message);
   else
@@ -59,13 +69,14 @@ void Progress::advance(std::string_view figures) {
     const auto filled = static_cast<std::size_t>(kBarCells * done_ / std::max<std::int64_t>(total_, 1));
     fmt::print(stderr, "\r\033[K{} [{:-<{}}] {}", label_, std::string(filled, '#'), kBarCells, text);
     std::fflush(stderr);
+    bar_drawn = true;
   } else if (line_every_ > 0 && (done_ % line_every_ == 0 || done_ == total_)) {
     log_info(fmt::format("{} {}", label_, text));
   }
 }
 
 void Progress::finish() {
-  if (terminal_ && speaker.speaks() && done_ > start_) fmt::print(stderr, "\n");
+  if (bar_drawn.exchange(false)) fmt::print(stderr, "\n");
 }
 
 std::string format_duration(double seconds) {
