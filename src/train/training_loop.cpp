@@ -170,6 +170,7 @@ void TrainingLoop<T>::return_to(std::int64_t step) {
   const Runtime& runtime = trained_.params.runtime();
   std::int64_t& steps = trained_.optimizer.steps;
   writer_.finish();
+  io_.wait();  // rows that are on their way: HDF5 bears one thread
   if (step > 0 && step < steps) {
     const std::filesystem::path checkpoint = RunFolder{config_.output_dir}.checkpoints() / step_name(step);
     if (const std::string damage = damage_of(runtime, checkpoint); damage.empty()) {
