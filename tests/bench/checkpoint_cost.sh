@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # What checkpoints cost a run of a model of 100 M parameters: how long training stands still for one, how much slower it is while
-# one is written, and the share of both if there is one a minute. Usage: checkpoint_cost.sh EXPUNGE [RANKS] [FOLDER]
+# one is written, and the share of both if there is one a minute. Writing takes a core of its own
+# where training leaves one. Usage: [OMP_NUM_THREADS=N] checkpoint_cost.sh EXPUNGE [RANKS] [FOLDER]
+threads=${OMP_NUM_THREADS:-}
 source "$(dirname "$0")/../cli/common.sh" "$1"
 unset OMP_NUM_THREADS
+[[ -z $threads ]] || export OMP_NUM_THREADS=$threads
 n=${2:-1}
 disk=${3:-$work}
 make_inputs
