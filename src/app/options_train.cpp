@@ -96,7 +96,7 @@ std::vector<Option> run_options(TrainConfig& c) {
 std::vector<Option> compute_options(TrainConfig& c) {
   std::vector<Option> options = training_compute_options(c.compute);
   options.push_back(choice<bool>("master-weights", c.bf16_master_weights, {{"fp32", false}, {"bf16", true}},
-                                 "precision of the weights that the optimizer updates"));
+                                 "precision of the weights that the optimizer updates, and of the original model beside them"));
   return options;
 }
 

@@ -92,8 +92,8 @@ std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& s
 void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceFigures>& sequences) {
   for (std::size_t i = 0; i < sequences.size(); ++i)
     if (!std::isfinite(sequences[i].nll))
-      fail(ExitCode::collapse, fmt::format("{}: the mean nll of {}, sequence {}, is {}: the model has collapsed", model, split,
-                                           i, sequences[i].nll));
+      fail(ExitCode::collapse,
+           fmt::format("{}: the mean nll of {}, sequence {}, is not finite: the model has collapsed", model, split, i));
 }
 
 #define EXPUNGE_EVALUATE(T)                                                                                      \

@@ -123,8 +123,12 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
   give_labels(runtime, run.labels(), provenance.tokens_sha256, source, data);
 }
 
+fs::path labels_file(const TrainConfig& config, const RunFolder& run) {
+  return config.labels.given.empty() ? run.labels() : config.labels.given;
+}
+
 std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run) {
-  const fs::path& labels = config.labels.given.empty() ? run.labels() : config.labels.given;
+  const fs::path labels = labels_file(config, run);
   return on_root(runtime, [&] { return fs::exists(labels) ? sha256_file(labels) : std::string(); });
 }
 

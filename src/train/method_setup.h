@@ -37,7 +37,9 @@ void check_saved_labels(const TrainConfig& config, const RunFolder& run);
 template <Element T>
 void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, bool first_start, const Provenance& provenance);
-/// SHA-256 of the file of labels that the run trains on; empty without one. Collective.
+/// The file of labels that the run trains on, where it has one.
+std::filesystem::path labels_file(const TrainConfig& config, const RunFolder& run);
+/// Its SHA-256; empty without one. Collective.
 std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run);
 
 /// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the

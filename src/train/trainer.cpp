@@ -14,8 +14,6 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/random.h"
-#include "expunge/train/checkpoint.h"
-#include "expunge/train/run_folder.h"
 #include "expunge/train/schedule.h"
 #include "train/loss_batch.h"
 
@@ -54,6 +52,9 @@ std::optional<Signal> layer_signal(const Objective& objective) {
   return std::nullopt;
 }
 
+/// A number for a message: that a processor's NaN has a sign tells nobody anything.
+double shown(double x) { return std::isnan(x) ? std::numeric_limits<double>::quiet_NaN() : x; }
+
 /// Uniform in the positive orthant, scaled to its length (Li et al. 2024). (D)
 std::vector<double> control_vector(const Signal& signal, std::uint64_t seed, int dim) {
   static const std::uint64_t kStream = random_stream("control vector");
@@ -65,13 +66,6 @@ std::vector<double> control_vector(const Signal& signal, std::uint64_t seed, int
   }
   for (double& x : vector) x *= signal.control_norm / std::sqrt(sum);
   return vector;
-}
-
-/// What a run that ends here leaves to go back to.
-std::string kept_checkpoint(const TrainConfig& config) {
-  const std::vector<std::filesystem::path> checkpoints = list_checkpoints(RunFolder{config.output_dir}.checkpoints());
-  return checkpoints.empty() ? "the run has no checkpoint yet (--save-steps makes them)"
-                             : fmt::format("the last checkpoint, {}, is as it was", checkpoints.front().string());
 }
 
 }  // namespace
@@ -234,15 +228,14 @@ std::string Trainer<T>::find_bad_gradient(const StepPlan& plan, const std::vecto
 template <Element T>
 void Trainer<T>::refuse_to_go_on(const StepMetrics& metrics, const std::string& culprit) const {
   // Before the first update it is the model that does not compute, or a term of the loss that weighs too much.
-  const std::string advice =
+  const char* const advice =
       optimizer_.steps == 0
           ? "this is the model as it was given: its weights are not finite or too large for --dtype, or the loss is weighed "
             "too "
             "much; try --dtype float32, and expunge eval"
-          : fmt::format("no update was made; {}: start again with a smaller --learning-rate in a new --output-dir",
-                        kept_checkpoint(config_));
+          : "no update was made; start again with a smaller --learning-rate in a new --output-dir";
   fail(ExitCode::collapse, fmt::format("step {}: loss {} and gradient norm {} are not both finite; {}; {}", metrics.step,
-                                       metrics.loss, metrics.grad_norm, culprit, advice));
+                                       shown(metrics.loss), shown(metrics.grad_norm), culprit, advice));
 }
 
 template <Element T>
@@ -264,11 +257,10 @@ void Trainer<T>::guard_against_collapse(const StepMetrics& metrics) const {
        {std::tuple{Role::forget, "forget", metrics.loss_forget}, std::tuple{Role::retain, "retain", metrics.loss_retain}}) {
     // The better a model knows a text, the less likely are labels that are not it: their nll says nothing of its health.
     if (!has_collapsed(nll) || task_.data.labels_replaced(role)) continue;
-    fail(
-        ExitCode::collapse,
-        fmt::format("step {}: {}; no update was made; {}: start again with a smaller --learning-rate or fewer steps, or end in "
-                    "time with --stop-at",
-                    metrics.step, describe_collapse(name, nll), kept_checkpoint(config_)));
+    fail(ExitCode::collapse,
+         fmt::format("step {}: {}; no update was made; start again with a smaller --learning-rate or fewer steps, or end in "
+                     "time with --stop-at",
+                     metrics.step, describe_collapse(name, nll)));
   }
 }
 
@@ -283,24 +275,31 @@ void Trainer<T>::check_update() {
   TokenBatch batch;
   for (const std::size_t item : own) batch.append(task_.data.ids(item));
   const TokenScores<acc_t<T>> scores = model_.score(batch);
-  std::array<double, 4> sums{};  // nll and targets of forget, then of retain
+  std::array<double, 4> sums{};                                // nll and targets of forget, then of retain
+  double first_bad = std::numeric_limits<double>::infinity();  // the lowest item whose nll is not finite
   for (std::size_t s = 0; s < own.size(); ++s) {
     const std::size_t at = task_.data.role(own[s]) == Role::forget ? 0 : 2;
+    double nll = 0;
     for (auto t = static_cast<std::size_t>(batch.offsets[s]); t < static_cast<std::size_t>(batch.offsets[s + 1]); ++t)
-      sums[at] += static_cast<double>(scores.nll[t]);  // 0 where there is no target
+      nll += static_cast<double>(scores.nll[t]);  // 0 where there is no target
+    if (!std::isfinite(nll)) first_bad = std::min(first_bad, static_cast<double>(own[s]));
+    sums[at] += nll;
     sums[at + 1] += static_cast<double>(batch.targets(static_cast<int>(s)));
   }
   all_reduce(runtime, sums, Reduce::sum);
-  for (const auto& [name, at] : {std::pair{"forget", 0U}, std::pair{"retain", 2U}}) {
-    const double nll = sums[at + 1] > 0 ? sums[at] / sums[at + 1] : 0;
-    if (std::isfinite(nll) && !has_collapsed(nll)) continue;
+  first_bad = all_reduce(runtime, first_bad, Reduce::min);
+  if (std::isfinite(first_bad))
     fail(
         ExitCode::collapse,
-        fmt::format("after step {}: {}; this state was not kept; {}: start again with a smaller --learning-rate or fewer steps",
-                    optimizer_.steps,
-                    std::isfinite(nll) ? describe_collapse(name, nll)
-                                       : fmt::format("the mean nll of {} sequences is {}: the model has collapsed", name, nll),
-                    kept_checkpoint(config_)));
+        fmt::format("after step {}: the nll of {} is not finite: the model has collapsed; this state was not kept; start again "
+                    "with a smaller --learning-rate or fewer steps",
+                    optimizer_.steps, task_.data.describe(static_cast<std::size_t>(first_bad))));
+  for (const auto& [name, at] : {std::pair{"forget", 0U}, std::pair{"retain", 2U}}) {
+    const double nll = sums[at + 1] > 0 ? sums[at] / sums[at + 1] : 0;
+    if (!has_collapsed(nll)) continue;
+    fail(ExitCode::collapse,
+         fmt::format("after step {}: {}; this state was not kept; start again with a smaller --learning-rate or fewer steps",
+                     optimizer_.steps, describe_collapse(name, nll)));
   }
 }
 

@@ -31,6 +31,12 @@ std::vector<TrainingData::Source> data_sources(const TrainConfig& config, const 
   return sources;
 }
 
+void refuse_changed(const char* what, const fs::path& path, const std::string& was, const std::string& now) {
+  if (was != now)
+    fail(ExitCode::bad_input, fmt::format("{}: {} changed since the run began (SHA-256 {}, was {}); restore it to resume",
+                                          path.string(), what, now, was));
+}
+
 /// What every checkpoint of the run says of it. Throws Error(bad_input) on a resume when an input is not what it was.
 CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const ModelSource& source,
                             const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
@@ -49,14 +55,9 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.restarts = before ? before->restarts + 1 : 0;
   info.model_sha256 = model_sha256(source, runtime, units);
   info.tokens_sha256 = tokens_sha256;
-  const auto check_same = [&](const char* what, const fs::path& path, const std::string& was, const std::string& now) {
-    if (was != now)
-      fail(ExitCode::bad_input, fmt::format("{}: {} changed since the run began (SHA-256 {}, was {}); restore it to resume",
-                                            path.string(), what, now, was));
-  };
   if (before) {
-    check_same("the token file", config.tokens, before->tokens_sha256, info.tokens_sha256);
-    check_same("the original model", source.weights, before->model_sha256, info.model_sha256);
+    refuse_changed("the token file", config.tokens, before->tokens_sha256, info.tokens_sha256);
+    refuse_changed("the original model", source.weights, before->model_sha256, info.model_sha256);
   }
   return info;
 }
@@ -222,6 +223,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   const Provenance provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts};
   prepare_labels(config, source, run, trained.model, data, !before, provenance);
   info.labels_sha256 = hash_labels(runtime, config, run);
+  if (before) refuse_changed("the file of labels", labels_file(config, run), before->labels_sha256, info.labels_sha256);
   if (objective->uses_reference_nll())
     task.reference_nll = prepare_reference_nll(config, run, trained.model, data, !before, provenance);
   if (monitor) monitor->begin(provenance);

@@ -68,6 +68,24 @@ TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length
 
 template <Element T>
 ExitCode TrainingLoop<T>::run() {
+  try {
+    return take_steps();
+  } catch (const Error& error) {
+    // All ranks find a collapse together. A checkpoint that is on its way then is a good one.
+    if (error.code() != ExitCode::collapse) throw;
+    writer_.finish();
+    io_.wait();
+    const std::vector<std::filesystem::path> kept = list_checkpoints(RunFolder{config_.output_dir}.checkpoints());
+    fail(error.code(),
+         fmt::format("{}; {}", error.what(),
+                     kept.empty() ? "the run has no checkpoint yet (--save-steps makes them)"
+                                  : fmt::format("the last checkpoint, {}, is as it was", kept.front().string())),
+         error.where());
+  }
+}
+
+template <Element T>
+ExitCode TrainingLoop<T>::take_steps() {
   const Optimizer<T>& optimizer = trained_.optimizer;
   double urgency = evaluate();  // a fresh run's model as it was given, or what an interrupted run still owes
   while (urgency == 0 && optimizer.steps < info_.total_steps) {

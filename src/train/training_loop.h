@@ -43,6 +43,7 @@ class TrainingLoop {
   ExitCode run();
 
  private:
+  ExitCode take_steps();
   double record(StepMetrics metrics);
   double evaluate();
   void prefer(std::int64_t step);

@@ -28,6 +28,11 @@ run --method random_label --max-steps 2 --labels labels.h5 --output-dir given
 same_parameters random/checkpoints/step-000002 given/checkpoints/step-000002 || die "given labels train another model"
 ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --max-steps 2 --output-dir three
 h5diff labels.h5 three/labels.h5 /papers || die "labels differ on three ranks"
+cp -r random_label-stopped relabelled
+rm -r relabelled/checkpoints/step-000004
+cp labels.h5 relabelled/labels.h5
+expect_exit 3 "relabelled/labels.h5: the file of labels changed since the run began" "$expunge" "${common[@]}" "${slow[@]}" \
+  --method random_label --top-k 3 --rm-groundtruth --max-steps 4 --save-steps 2 --output-dir relabelled
 run --method random_label --max-steps 2 --seed 7 --output-dir other
 ! h5diff -q labels.h5 other/labels.h5 /papers || die "the seed does not matter"
 # Every label but the first of each sequence is a target.
@@ -110,6 +115,10 @@ expect_exit 5 "step .*not both finite.*papers/forget sequence|has collapsed" "$e
   --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 3e-2 --output-dir broken
 kept=$(echo broken/checkpoints/step-*)
 [[ -f $kept/checkpoint.h5 ]] && grep -q "the last checkpoint, $kept, is as it was" out.txt || die "the last good checkpoint is gone"
+step=$(grep -oE "step [0-9]+: " out.txt | tail -n 1 | tr -dc 0-9)
+[[ $kept == $(printf 'broken/checkpoints/step-%06d' $((step - 1))) ]] || die "step $step ended the run, which kept $kept"
+expect_exit 5 "after step 1: the nll of papers/forget sequence [0-9]+ is not finite.*no checkpoint yet" "$expunge" "${common[@]}" \
+  --method gradient_ascent --max-steps 9 --save-steps 1 --learning-rate 1e38 --max-grad-norm 0 --output-dir burst
 # Labels of a model that is broken.
 "$expunge" export --checkpoint base --output-dir bad --quiet
 bytes=$(stat -c %s bad/model.safetensors)
