@@ -8,6 +8,9 @@
 
 #include <string_view>
 
+#include "expunge/comm/communicator.h"
+#include "expunge/core/device.h"
+
 namespace expunge {
 namespace {
 
@@ -30,6 +33,11 @@ std::string mpi_version() {
   return std::string(version.substr(0, version.find_first_of(",\n")));
 }
 
+std::string devices() {
+  const std::string cuda = cuda_version();
+  return cuda.empty() ? "cpu" : fmt::format("cpu, CUDA {}{}", cuda, has_nccl() ? " with NCCL" : "");
+}
+
 }  // namespace
 
 std::string version_text() {
@@ -37,12 +45,12 @@ std::string version_text() {
       "expunge {}\n"
       "  processor  {}\n"
       "  compiler   {}\n"
-      "  device     cpu\n"
+      "  device     {}\n"
       "  oneDNN     {}.{}.{}\n"
       "  HDF5       {}.{}.{}\n"
       "  MPI        {}\n",
-      EXPUNGE_VERSION, kInstructions, __VERSION__, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH, H5_VERS_MAJOR,
-      H5_VERS_MINOR, H5_VERS_RELEASE, mpi_version());
+      EXPUNGE_VERSION, kInstructions, __VERSION__, devices(), DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH,
+      H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE, mpi_version());
 }
 
 }  // namespace expunge

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,6 +57,16 @@ void log_warning(std::string_view message) {
     logger().warn("warning: {}", message);
 }
 
+namespace {
+
+/// A line that is wider than the terminal would wrap, and only its last row would be drawn over.
+std::size_t terminal_width() {
+  winsize size{};
+  return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+}  // namespace
+
 Progress::Progress(std::string label, std::int64_t total, std::int64_t done, std::int64_t line_every)
     : label_(std::move(label)), total_(total), start_(done), done_(done), line_every_(line_every), terminal_(isatty(2) != 0) {}
 
@@ -67,7 +78,8 @@ void Progress::advance(std::string_view figures) {
   const std::string text = fmt::format("{}/{} | {} | {} left", done_, total_, figures, format_duration(left));
   if (terminal_) {
     const auto filled = static_cast<std::size_t>(kBarCells * done_ / std::max<std::int64_t>(total_, 1));
-    fmt::print(stderr, "\r\033[K{} [{:-<{}}] {}", label_, std::string(filled, '#'), kBarCells, text);
+    const std::string line = fmt::format("{} [{:-<{}}] {}", label_, std::string(filled, '#'), kBarCells, text);
+    fmt::print(stderr, "\r\033[K{}", std::string_view(line).substr(0, terminal_width() - 1));
     std::fflush(stderr);
     bar_drawn = true;
   } else if (line_every_ > 0 && (done_ % line_every_ == 0 || done_ == total_)) {

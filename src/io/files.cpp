@@ -79,7 +79,7 @@ PendingFile::PendingFile(fs::path path) : path_(std::move(path)), temporary_(pat
   std::error_code error;
   fs::remove(temporary_, error);
   if (error && error != std::errc::not_a_directory) {
-    fail(ExitCode::output, fmt::format("cannot remove the leftover {}: {}", temporary_.string(), error.message()));
+    fail(ExitCode::output, fmt::format("cannot write {}: {}", temporary_.string(), error.message()));
   }
 }
 

@@ -106,6 +106,11 @@ std::optional<fs::path> asked_checkpoint(const TrainConfig& config) {
 void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
   const std::optional<fs::path> asked = asked_checkpoint(config);
   if (!asked) return;
+  if (!fs::exists(*asked / "manifest.json"))
+    fail(ExitCode::bad_input,
+         fmt::format("--resume-from-checkpoint {}: not a checkpoint; expected auto, none, or a folder like "
+                     "RUN/checkpoints/step-000100",
+                     asked->string()));
   verify_checkpoint(runtime, *asked);
   const std::string inside = fs::weakly_canonical(*asked).lexically_relative(fs::weakly_canonical(config.output_dir)).string();
   if (config.overwrite_output_dir && !inside.starts_with(".."))

@@ -49,7 +49,7 @@ expect_exit 2 "gradient_ascent" "$expunge" unlearn --model model --tokens tokens
 expect_exit 4 "already there" "$expunge" export --checkpoint base --output-dir model
 expect_exit 4 "not a run folder" "$expunge" "${train[@]}" --output-dir texts
 expect_exit 2 "global-batch-size 1000000000 is more than the" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
-expect_exit 3 "nowhere: damaged checkpoint" "$expunge" "${train[@]}" --resume-from-checkpoint nowhere --output-dir x
+expect_exit 3 "nowhere: not a checkpoint; expected auto, none, or a folder" "$expunge" "${train[@]}" --resume-from-checkpoint nowhere --output-dir x
 [[ ! -e x ]] || die "a refused run left a folder"
 expect_exit 2 "would remove base/checkpoints" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
   --resume-from-checkpoint "$(echo base/checkpoints/step-*)"

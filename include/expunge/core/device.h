@@ -65,6 +65,9 @@ struct CudaDevices {
 };
 CudaDevices cuda_devices();
 
+/// Of the toolkit that the program was built with, such as "13.0"; empty in a build without CUDA.
+std::string cuda_version();
+
 /// Host memory that CUDA's libraries take in every process, also one that uses no GPU, bytes; 0 in a build without CUDA.
 std::size_t cuda_library_bytes();
 

@@ -60,6 +60,8 @@ PoolUse pool_use(int index) { return pool(index).use(); }
 
 }  // namespace cuda
 
+std::string cuda_version() { return fmt::format("{}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10); }
+
 // Measured with CUDA 13.0: the pages of cublasLt and the runtime that loading touches.
 std::size_t cuda_library_bytes() { return 157'000'000; }
 

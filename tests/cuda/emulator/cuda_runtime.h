@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#define CUDART_VERSION 0  // of no toolkit
+
 #define __global__
 #define __device__
 #define __host__
