@@ -157,9 +157,22 @@ void show_in_run_evaluations(const Hdf5File& file) {
   }
 }
 
-/// labels.h5 and reference.h5: what a method keeps of each sequence that it forgets.
+/// Whether groups of a domain and a split hold `dataset`.
+bool holds(const Hdf5File& file, const std::string& dataset) {
+  return std::ranges::any_of(file.children("/"), [&](const std::string& domain) {
+    return file.is_group("/" + domain) && std::ranges::any_of(file.children("/" + domain), [&](const std::string& split) {
+             return file.exists("/" + domain + "/" + split + "/" + dataset);
+           });
+  });
+}
+
+/// labels.h5 and reference.h5, what a method keeps of each sequence that it forgets; and labels that something else made,
+/// which do not say by what version of expunge.
 void show_method_file(const Hdf5File& file) {
-  fmt::print("kept by a method for its run\n");
+  const bool foreign = holds(file, "ids") && !file.has_attribute("/", "version");
+  fmt::print("{}\n", foreign ? "labels from elsewhere, for --labels" : "kept by a method for its run");
+  if (foreign && !file.has_attribute("/", "tokens_sha256"))
+    fmt::print("  no tokens_sha256: nothing says of which token file they are\n");
   for (const char* name : {"model_sha256", "tokens_sha256"})
     if (file.has_attribute("/", name)) fmt::print("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
   for (const std::string& domain : file.children("/"))
@@ -179,15 +192,6 @@ void show_method_file(const Hdf5File& file) {
                    offsets.empty() ? 0 : offsets.size() - 1);
       }
     }
-}
-
-/// Whether groups of a domain and a split hold `dataset`.
-bool holds(const Hdf5File& file, const std::string& dataset) {
-  return std::ranges::any_of(file.children("/"), [&](const std::string& domain) {
-    return file.is_group("/" + domain) && std::ranges::any_of(file.children("/" + domain), [&](const std::string& split) {
-             return file.exists("/" + domain + "/" + split + "/" + dataset);
-           });
-  });
 }
 
 void show_hdf5(const fs::path& path) {

@@ -152,6 +152,7 @@ void check_training(TrainConfig& config, const OptionTable& given) {
   settle_batch(config, given);
   settle_order(config, given);
   if (!config.stop_at.empty() && config.eval_steps == 0) fail(ExitCode::usage, "--stop-at needs --eval-steps N");
+  if (!config.eval_splits.empty() && config.eval_steps == 0) fail(ExitCode::usage, "--eval-split needs --eval-steps N");
   if (config.eval_steps > 0 && config.domain.empty() && config.eval_splits.empty())
     fail(ExitCode::usage, "--eval-steps needs --eval-split DOMAIN/SPLIT");
 }

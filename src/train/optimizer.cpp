@@ -40,7 +40,9 @@ std::set<std::string> frozen_parameters(const std::string& pattern, const std::v
         frozen.insert(view.name);
   if (!any)
     fail(ExitCode::usage,
-         fmt::format("--trainable '{}' matches no parameter; names are like {}", pattern, *std::prev(frozen.end())));
+         fmt::format("--trainable '{}' matches no parameter: the whole name must match, such as by '.*layers\\.[012]\\.mlp.*'; "
+                     "names are like {}",
+                     pattern, *std::prev(frozen.end())));
   return frozen;
 }
 

@@ -15,6 +15,7 @@
 #include "expunge/model/llama_config.h"
 #include "expunge/train/evaluation_file.h"
 #include "expunge/train/run_folder.h"
+#include "train/checkpoint_files.h"
 #include "train/resolved_config.h"
 
 namespace expunge {
@@ -24,6 +25,10 @@ namespace fs = std::filesystem;
 
 ReportEvaluation read_report_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
+  for (const char* name : {"model", "model_sha256", "tokens_sha256", "dtype"})
+    if (!file.has_attribute("/", name))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: not an evaluation of expunge eval, mia or task (it has no attribute '{}')", path.string(), name));
   return {path,
           file.read_attribute<std::string>("/", "model"),
           file.read_attribute<std::string>("/", "model_sha256"),
@@ -32,11 +37,12 @@ ReportEvaluation read_report_evaluation(const fs::path& path) {
           read_evaluation(path)};
 }
 
-/// The newest checkpoint whose index can be read. Its checksums are not verified: a report reads no weights.
+/// The newest checkpoint whose manifest and index can be read. Checksums are not verified: a report reads no weights.
 void read_checkpoint(const RunFolder& folder, ReportRun& run) {
   const std::vector<fs::path> all = list_checkpoints(folder.checkpoints());
   for (const fs::path& path : all) {
     try {
+      read_manifest(path);
       run.checkpoint = CheckpointReader(path).info();
       run.checkpoint_folder = path;
       break;
@@ -114,7 +120,14 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
     }
   }
   run.evaluations = std::move(found);
-  if (!run.checkpoint || run.option("max-eval-samples") != "0") return;
+  if (!run.checkpoint || (run.before && run.after)) return;
+  if (const std::string most = run.option("max-eval-samples"); most != "0") {
+    run.notes.push_back(
+        fmt::format("{} is of the first {} sequences of each split only (--max-eval-samples), so it does not stand in for an "
+                    "evaluation of the original model or of the run's.",
+                    folder.evaluations().string(), most));
+    return;
+  }
   first.model_sha256 = run.checkpoint->model_sha256;
   first.tokens_sha256 = last.tokens_sha256 = run.checkpoint->tokens_sha256;
   if (!run.before && steps.front() == 0) run.before = first;

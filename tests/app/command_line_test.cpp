@@ -124,6 +124,8 @@ TEST(CommandLine, RefusesValues) {
       {"--dtype float64 --master-weights bf16", "--dtype float64 keeps weights"},
       {"--dtype float64 --reduce-dtype bf16", "--dtype float64 keeps weights"},
       {"--sample-order o.txt --shuffle on", "--sample-order fixes the order"},
+      {"--stop-at x", "--stop-at needs --eval-steps N"},
+      {"--eval-split forget", "--eval-split needs --eval-steps N"},
       {"--seed 1 --seed 2", "--seed: given twice (\"1\" and \"2\")"},
       {"--domain", "--domain"},
       {"--sample-order --seed 3", "--sample-order needs a value: --sample-order FILE"},

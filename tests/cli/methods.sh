@@ -37,6 +37,7 @@ run --method random_label --max-steps 2 --seed 7 --output-dir other
 ! h5diff -q labels.h5 other/labels.h5 /papers || die "the seed does not matter"
 # Every label but the first of each sequence is a target.
 ids=$(h5ls labels.h5/papers/forget/ids | grep -oE '[0-9]+' | head -n 1) sequences=$(attribute labels.h5 /papers/forget sequences)
+expect_exit 0 "kept by a method" "$expunge" inspect labels.h5
 expect_exit 0 "papers/forget +$ids labels, $((ids - sequences)) of them targets, in $sequences sequences" "$expunge" inspect labels.h5
 sed 's/ the / a /' texts/papers/forget.jsonl >changed.jsonl
 mkdir -p changed/papers && cp texts/papers/*.jsonl changed/papers && head -n 11 changed.jsonl >changed/papers/approximate.jsonl
@@ -48,6 +49,7 @@ h5copy -i labels.h5 -o foreign.h5 -s /papers -d /papers
 expect_exit 0 "warning.*foreign.h5: has no attribute tokens_sha256" ranks 2 "$expunge" "${common[@]}" "${slow[@]}" \
   --method random_label --max-steps 2 --labels foreign.h5 --output-dir foreign
 [[ $(grep -c tokens_sha256 out.txt) == 1 ]] || die "the warning is not given once"
+expect_exit 0 "labels from elsewhere" "$expunge" inspect foreign.h5
 same_parameters random/checkpoints/step-000002 foreign/checkpoints/step-000002 || die "foreign labels train another model"
 run --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial
 ranks 3 "$expunge" "${common[@]}" "${slow[@]}" --method random_label --top-k 1 --rm-groundtruth --max-steps 2 --output-dir adversarial3

@@ -81,6 +81,11 @@ fi
 for text in "$(rounded before.h5 /papers/forget perplexity)" "Distance to approximate retraining" "as evaluated inside the run"; do
   grep -q -- "$text" inside.html || { [[ $text == as* ]] && ! command -v gnuplot >/dev/null; } || die "inside.html lacks: $text"
 done
+# One that looked at the first sequences only does need it, and the page says why.
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --max-eval-samples 2 --output-dir partly
+"${report[@]}" partly --output partly.html
+grep -q "of the first 2 sequences of each split only" partly.html && grep -q "model has not been evaluated" partly.html ||
+  die "partly.html"
 
 # Without gnuplot: no plots, and a warning that names the package.
 expect_exit 0 "gnuplot-nox" env PATH=/nonexistent "$expunge" report second --before before.h5 --output plain.html
@@ -100,6 +105,11 @@ cp -r second unreadable && head -c 3000 second/checkpoints/step-000004/checkpoin
 "${report[@]}" unreadable --before before.h5 --output unreadable.html
 grep -q "Checkpoint step-000004 cannot be read" unreadable.md && grep -q "No checkpoint of the run can be read" unreadable.md &&
   ! grep -q "no checkpoint yet" unreadable.md || die "unreadable.md"
+# A checkpoint without a manifest is not one.
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --save-steps 2 --output-dir torn
+rm torn/checkpoints/step-000004/manifest.json
+"${report[@]}" torn --before before.h5 --output torn.html
+grep -q "Checkpoint step-000004 cannot be read.*manifest.json" torn.md && grep -q "unfinished, step 2 of 4" torn.md || die "torn.md"
 
 # Names that would be markup.
 evil='<img src=x onerror=alert(1)>&"|`id`'
@@ -118,7 +128,9 @@ expect_exit 3 "not a run folder" "${report[@]}" texts --output x.html
 expect_exit 3 "not a folder" "${report[@]}" nowhere --output x.html
 head -c 2000 second/eval.h5 >bare/eval.h5
 expect_exit 3 "bare/eval.h5" "${report[@]}" bare --output x.html
-expect_exit 3 "tokens.h5.*model" "${report[@]}" second --after tokens.h5 --output x.html
+for option in --before --after; do
+  expect_exit 3 "tokens.h5: not an evaluation of expunge eval, mia or task" "${report[@]}" second $option tokens.h5 --output x.html
+done
 expect_exit 2 "no run began from" "${report[@]}" second --before second/eval.h5 --output x.html
 expect_exit 2 "--after needs a report of one run" "${report[@]}" second "$run" --after before.h5 --output x.html
 expect_exit 2 "needs RUN" "${report[@]}" --output x.html

@@ -26,7 +26,7 @@ TEST(Trainable, PatternsThatCannotBeUsedAreRefused) {
     return error_of(ExitCode::usage, [&] { frozen_parameters(pattern, units()); });
   };
   EXPECT_THAT(message("["), HasSubstr("not a regular expression"));
-  EXPECT_THAT(message("mlp"), HasSubstr("matches no parameter"));
+  EXPECT_THAT(message("mlp"), HasSubstr("matches no parameter: the whole name must match"));
   EXPECT_THAT(message(std::string(1'000'000, '(')), HasSubstr("at most 1000 characters, found 1000000"));
 }
 
