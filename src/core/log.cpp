@@ -31,7 +31,7 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-constexpr int kBarCells = 24;
+constexpr std::int64_t kFewestBarCells = 8, kMostBarCells = 24;
 std::atomic<bool> bar_drawn = false;  // the terminal's cursor stands behind a bar
 
 /// A line of the log takes the place of the bar, which is drawn again below it.
@@ -60,7 +60,7 @@ void log_warning(std::string_view message) {
 namespace {
 
 /// A line that is wider than the terminal would wrap, and only its last row would be drawn over.
-std::size_t terminal_width() {
+std::int64_t terminal_width() {
   winsize size{};
   return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
@@ -75,11 +75,14 @@ void Progress::advance(std::string_view figures) {
   if (!speaker.speaks()) return;
   const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
   const double left = elapsed / static_cast<double>(done_ - start_) * static_cast<double>(total_ - done_);
-  const std::string text = fmt::format("{}/{} | {} | {} left", done_, total_, figures, format_duration(left));
+  const std::string text = fmt::format("{}/{} | {} left | {}", done_, total_, format_duration(left), figures);
   if (terminal_) {
-    const auto filled = static_cast<std::size_t>(kBarCells * done_ / std::max<std::int64_t>(total_, 1));
-    const std::string line = fmt::format("{} [{:-<{}}] {}", label_, std::string(filled, '#'), kBarCells, text);
-    fmt::print(stderr, "\r\033[K{}", std::string_view(line).substr(0, terminal_width() - 1));
+    const std::int64_t width = terminal_width();
+    const std::int64_t room = width - static_cast<std::int64_t>(label_.size() + text.size()) - 5;  // " [", "] ", the cursor
+    const std::int64_t cells = std::clamp(room, kFewestBarCells, kMostBarCells);
+    const auto filled = static_cast<std::size_t>(cells * done_ / std::max<std::int64_t>(total_, 1));
+    const std::string line = fmt::format("{} [{:-<{}}] {}", label_, std::string(filled, '#'), cells, text);
+    fmt::print(stderr, "\r\033[K{}", std::string_view(line).substr(0, static_cast<std::size_t>(width - 1)));
     std::fflush(stderr);
     bar_drawn = true;
   } else if (line_every_ > 0 && (done_ % line_every_ == 0 || done_ == total_)) {

@@ -142,8 +142,8 @@ double TrainingLoop<T>::record(StepMetrics metrics) {
     if (writer_.idle()) end_.checkpoint_took(writer_.seconds());
   }
   waited_ += seconds_since(began);
-  progress_.advance(fmt::format("loss {:.4f} | grad norm {:.3g} | lr {:.2e} | {:.0f} tokens/s", metrics.loss, metrics.grad_norm,
-                                metrics.learning_rate, metrics.tokens_per_second));
+  progress_.advance(fmt::format("loss {:.4f} | {:.0f} tokens/s | grad norm {:.3g} | lr {:.2e}", metrics.loss,
+                                metrics.tokens_per_second, metrics.grad_norm, metrics.learning_rate));
   return largest[2];
 }
 
