@@ -3,6 +3,7 @@
 
 #include "expunge/core/error.h"
 #include "kernels/cpu/cpu_table.h"
+#include "kernels/cpu/product.h"
 #include "kernels/cuda/cuda_table.h"
 
 namespace expunge {
@@ -22,5 +23,6 @@ template const Kernels<bf16>& kernels(Device);
 template const Kernels<double>& kernels(Device);
 
 void use_tf32() { cuda::set_tf32(true); }
+bool has_bf16_products() { return cpu::has_bf16_products(); }
 
 }  // namespace expunge

@@ -1,10 +1,13 @@
 // What commands that pass texts through a model share: a model without gradients in the element type asked for, who wrote what.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <type_traits>
 
 #include "expunge/core/error.h"
+#include "expunge/core/log.h"
 #include "expunge/model/llama.h"
 #include "expunge/train/config.h"
 #include "expunge/train/evaluation_file.h"
@@ -21,6 +24,8 @@ struct ScoringModel {
       : params(session.runtime(), llama_units(source.config, session.world_size()),
                {compute.gather == GatherPolicy::per_step, compute.prefetch, false}, false),
         llama(source.config, params, Recompute::none) {
+    log_info(fmt::format("{}: {:.2f} M parameters, {}", source.weights.string(),
+                         static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(compute.dtype)));
     load_weights(source, 0, false, params);
   }
   ShardedParams<T> params;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "command_lines.h"
+#include "expunge/kernels/kernels.h"
 
 namespace expunge {
 namespace {
@@ -62,8 +63,9 @@ TEST(CommandLine, ReadsUnderscoresAndSwitchesAsHuggingFaceWritesThem) {
   EXPECT_EQ(unlearn("--learning_rate 1e-3").learning_rate, 1e-3);
   for (const char* yes : {"--bf16", "--bf16 true", "--bf16 True", "--bf16=true", "--bf16 --quiet", "--bf16 1"})
     EXPECT_EQ(unlearn(yes).compute.dtype, DType::bfloat16) << yes;
-  for (const char* no : {"", "--bf16 false", "--bf16=False", "--bf16=false --dtype float32"})
+  for (const char* no : {"--bf16 false", "--bf16=False", "--bf16=false --dtype float32"})
     EXPECT_EQ(unlearn(no).compute.dtype, DType::float32) << no;
+  EXPECT_EQ(unlearn("").compute.dtype, has_bf16_products() ? DType::bfloat16 : DType::float32);
   EXPECT_TRUE(unlearn("--shuffle").shuffle);
   EXPECT_FALSE(unlearn("--shuffle=off").shuffle);
   EXPECT_EQ(unlearn("--resume-from-checkpoint a_b/step_1").resume_from_checkpoint, "a_b/step_1");

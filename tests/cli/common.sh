@@ -1,6 +1,8 @@
 # What the scripts share: a work folder with tokens and a small model, and checks that name what failed.
 set -euo pipefail
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
+# --dtype follows the processor; what is compared here is float32 everywhere unless a script says otherwise.
+export ONEDNN_MAX_CPU_ISA=AVX2
 expunge=$1
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)

@@ -147,4 +147,7 @@ const Kernels<T>& kernels(Device device);
 /// From now on CUDA's float32 products round their inputs to TensorFloat-32. Throws Error(usage) in a build without CUDA.
 void use_tf32();
 
+/// Whether this processor multiplies bf16, faster than float. Elsewhere bf16 products go by way of float.
+bool has_bf16_products();
+
 }  // namespace expunge

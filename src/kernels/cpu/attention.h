@@ -41,19 +41,22 @@ struct QueryBlock {
   int visible(int row, int key_begin, int keys) const { return std::clamp(begin + row + 1 - key_begin, 0, keys); }
 };
 
-/// Rows of one head in the accumulation type: in place where T is that type, else converted into `converted`.
+/// Whether rows so many bytes apart fall on the same few lines of the cache (64 sets of 64 bytes) when they are read again and
+/// again, as those of a packed qkv do for most widths.
+constexpr bool rows_collide(std::size_t stride_bytes) { return stride_bytes % 1024 == 0; }
+
+/// Rows of one head in the accumulation type: in place where T is that type and the rows lie well, else brought together in
+/// `dense`.
 template <Element T>
-Operand<acc_t<T>> rows_of(const T* from, int stride, int rows, int width, acc_t<T>* converted) {
-  if constexpr (std::same_as<T, acc_t<T>>) {
-    return plain(from, stride);
-  } else {
-    for (int i = 0; i < rows; ++i) {
-      const T* const row = from + Index(i) * Index(stride);
+Operand<acc_t<T>> rows_of(const T* from, int stride, int rows, int width, acc_t<T>* dense) {
+  if constexpr (std::same_as<T, acc_t<T>>)
+    if (!rows_collide(std::size_t(stride) * sizeof(T))) return plain(from, stride);
+  for (int i = 0; i < rows; ++i) {
+    const T* const row = from + Index(i) * Index(stride);
 #pragma omp simd
-      for (int j = 0; j < width; ++j) converted[Index(i) * Index(width) + Index(j)] = row[j];
-    }
-    return plain(static_cast<const acc_t<T>*>(converted), width);
+    for (int j = 0; j < width; ++j) dense[Index(i) * Index(width) + Index(j)] = row[j];
   }
+  return plain(static_cast<const acc_t<T>*>(dense), width);
 }
 
 /// What one thread works in. Rows of a head are head_size wide, rows of scores kKeyRows.
