@@ -122,39 +122,67 @@ void product(Write write, bf16* c, int c_stride, Operand<bf16> a, Operand<bf16> 
                   {std::min(chunk, size.rows - row), size.columns, size.depth});
 }
 
+namespace {
+
+constexpr int kBlock = 1024;
+
+/// Elements between rows of float scratch: rows a power of two apart would fall on the same few lines of the cache.
+constexpr int spread(int columns) { return columns + 16; }
+
+/// A block of an operand in float: rows [row0, row0 + rows) and columns likewise, as the product reads them.
+Operand<float> float_block(float* block, const Operand<bf16>& operand, int row0, int rows, int column0, int columns) {
+  const int stored_rows = operand.transposed ? columns : rows, stored_columns = operand.transposed ? rows : columns;
+  const int stride = spread(stored_columns);
+  const bf16* const corner = &operand.at(Index(row0), Index(column0));
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < stored_rows; ++i) {
+    float* const to = block + Index(i) * Index(stride);
+    const bf16* const from = corner + Index(i) * Index(operand.stride);
+#pragma omp simd
+    for (int j = 0; j < stored_columns; ++j) to[j] = from[j];
+  }
+  return {block, stride, operand.transposed};
+}
+
+/// c (=|+=) sum, rounded. sum (rows, columns)
+void round_rows(Write write, bf16* c, int c_stride, const float* sum, int sum_stride, int rows, int columns) {
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < rows; ++i) {
+    bf16* const to = c + Index(i) * Index(c_stride);
+    const float* const from = sum + Index(i) * Index(sum_stride);
+#pragma omp simd
+    for (int j = 0; j < columns; ++j) store(to[j], write == Write::add ? float(to[j]) + from[j] : from[j]);
+  }
+}
+
+}  // namespace
+
+/// Blocks of `a` are converted once, those of `b` once for each kBlock rows. Sums that are to be rounded wait in float until
+/// the whole depth is added up.
 template <typename Out>
 void product_by_float_blocks(Write write, Out* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
-  constexpr int kBlock = 1024;
-  const auto convert = [](float* block, const Operand<bf16>& operand, int row0, int rows, int column0, int columns) {
-    const int stored_rows = operand.transposed ? columns : rows, stored_columns = operand.transposed ? rows : columns;
-    const bf16* const corner = &operand.at(Index(row0), Index(column0));
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < stored_rows; ++i)
-      for (int j = 0; j < stored_columns; ++j)
-        block[Index(i) * kBlock + Index(j)] = corner[Index(i) * Index(operand.stride) + Index(j)];
-    return Operand<float>{block, kBlock, operand.transposed};
-  };
-  constexpr Index kElements = Index(kBlock) * kBlock;
-  Buffer<float> blocks(Device{}, 3 * kElements);
-  float* const sum = blocks.data() + 2 * kElements;
-  for (int i0 = 0; i0 < size.rows; i0 += kBlock)
-    for (int j0 = 0; j0 < size.columns; j0 += kBlock) {
-      const int rows = std::min(kBlock, size.rows - i0), columns = std::min(kBlock, size.columns - j0);
-      for (int p0 = 0; p0 < size.depth; p0 += kBlock) {
-        const int depth = std::min(kBlock, size.depth - p0);
-        const Operand<float> a_block = convert(blocks.data(), a, i0, rows, p0, depth);
-        const Operand<float> b_block = convert(blocks.data() + kElements, b, p0, depth, j0, columns);
-        product(p0 == 0 ? Write::set : Write::add, sum, kBlock, a_block, b_block, {rows, columns, depth});
-      }
-#pragma omp parallel for schedule(static)
-      for (int i = 0; i < rows; ++i) {
-        Out* const c_row = c + Index(i0 + i) * Index(c_stride) + Index(j0);
-        for (int j = 0; j < columns; ++j) {
-          const float value = sum[Index(i) * kBlock + Index(j)];
-          c_row[j] = Out(write == Write::add ? float(c_row[j]) + value : value);
-        }
+  constexpr bool kRounds = std::same_as<Out, bf16>;
+  constexpr Index kElements = Index(kBlock) * spread(kBlock);
+  Buffer<float> blocks(Device{}, 2 * kElements);
+  const int sum_stride = kRounds ? spread(size.columns) : c_stride;
+  Buffer<float> sums(Device{}, kRounds ? Index(std::min(kBlock, size.rows)) * Index(sum_stride) : 0);
+  for (int i0 = 0; i0 < size.rows; i0 += kBlock) {
+    const int rows = std::min(kBlock, size.rows - i0);
+    Out* const c_rows = c + Index(i0) * Index(c_stride);
+    float* sum = sums.data();
+    if constexpr (!kRounds) sum = c_rows;
+    for (int p0 = 0; p0 < size.depth; p0 += kBlock) {
+      const int depth = std::min(kBlock, size.depth - p0);
+      const Operand<float> a_block = float_block(blocks.data(), a, i0, rows, p0, depth);
+      const Write how = p0 > 0 ? Write::add : kRounds ? Write::set : write;
+      for (int j0 = 0; j0 < size.columns; j0 += kBlock) {
+        const int columns = std::min(kBlock, size.columns - j0);
+        const Operand<float> b_block = float_block(blocks.data() + kElements, b, p0, depth, j0, columns);
+        product(how, sum + j0, sum_stride, a_block, b_block, {rows, columns, depth});
       }
     }
+    if constexpr (kRounds) round_rows(write, c_rows, c_stride, sum, sum_stride, rows, size.columns);
+  }
 }
 template void product_by_float_blocks(Write, float*, int, Operand<bf16>, Operand<bf16>, ProductSize);
 template void product_by_float_blocks(Write, bf16*, int, Operand<bf16>, Operand<bf16>, ProductSize);
