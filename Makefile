@@ -19,7 +19,8 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo bundle test test-long asan fuzz format format-check tidy install-packages install-cluster-packages clean help
+ONLY :=
+.PHONY: all demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -46,6 +47,11 @@ test-long: install-packages $(if $(CI),install-cluster-packages) ## Build and ru
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) -L long
+
+bench: install-packages ## Measure speed and memory, beside PyTorch where PYTHON has it (ONLY="step-288 tiny": some sections)
+	@$(call configure,$(BUILD),)
+	@cmake --build $(BUILD) -j $(JOBS) --target expunge_bench
+	@$(BUILD)/tests/bench/expunge_bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 asan: install-packages ## Build with AddressSanitizer and UBSan in build-asan, and run the tests of one process
 	@$(call configure,$(BUILD_ASAN),-DEXPUNGE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo)

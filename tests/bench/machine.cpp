@@ -1,0 +1,118 @@
+// The highest rates that this machine reaches, each the best of several tries.
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <functional>
+
+#include "bench/worker.h"
+#include "expunge/kernels/kernels.h"
+#include "kernels/cpu/numeric.h"
+
+namespace expunge::bench {
+namespace {
+
+double best_seconds(int tries, const std::function<void()>& work) {
+  double best = 1e30;
+  for (int i = 0; i < tries; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+  }
+  return best;
+}
+
+/// Chains of multiply-adds that never leave the registers: enough of them to hide the latency, in vectors of this processor.
+double fma_flops() {
+#ifdef __AVX512F__
+  constexpr int kLanes = 16, kChains = 16;
+#else
+  constexpr int kLanes = 8, kChains = 12;
+#endif
+  using Vector [[gnu::vector_size(kLanes * sizeof(float))]] = float;
+  constexpr int kRounds = 20000000;
+  const double seconds = best_seconds(5, [] {
+#pragma omp parallel
+    {
+      Vector chain[kChains] = {}, factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
+      for (int round = 0; round < kRounds; ++round) {
+#pragma GCC unroll 16
+        for (Vector& x : chain) {
+          x = x * factor + term;
+          asm volatile("" : "+x"(x));
+        }
+      }
+    }
+  });
+  return 2.0 * kLanes * kChains * kRounds * omp_get_max_threads() / seconds;
+}
+
+/// y += x over arrays far larger than the caches.
+double stream_bytes() {
+  const std::size_t n = std::size_t{32} << 20;
+  Buffer<float> x(Device{}, n), y(Device{}, n);
+  const auto stream = make_inline_stream();
+  for (auto* buffer : {&x, &y}) zero_bytes(*stream, buffer->data(), buffer->bytes());
+  float *const to = y.data(), *const from = x.data();
+  return 3.0 * static_cast<double>(x.bytes()) / best_seconds(8, [=] {
+#pragma omp parallel for simd schedule(static)
+           for (std::size_t i = 0; i < n; ++i) to[i] += from[i];
+         });
+}
+
+double exponentials() {
+  constexpr int kNumbers = 2048, kRounds = 20000;
+  return 1.0 * kNumbers * kRounds * omp_get_max_threads() / best_seconds(5, [] {
+           double total = 0;
+#pragma omp parallel reduction(+ : total)
+           {
+             float x[kNumbers] = {};
+             for (int round = 0; round < kRounds; ++round) {
+               float sum = 0;
+#pragma omp simd reduction(+ : sum)
+               for (float& value : x) sum += value = cpu::exponential(value - 1.0f);
+               total += static_cast<double>(sum);
+             }
+           }
+           volatile double keep = total;
+           (void)keep;
+         });
+}
+
+/// The best over products of training shapes, in either type.
+template <Element T>
+double product_flops() {
+  const auto stream = make_inline_stream();
+  const Kernels<T>& k = kernels<T>(Device{});
+  double best = 0;
+  for (const auto& [n, in, out] : {std::array{512, 288, 32000}, {2048, 512, 2752}, {1024, 1024, 5504}, {1024, 2752, 1024}}) {
+    const auto size = [](int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
+    Buffer<T> x(Device{}, size(n, in)), w(Device{}, size(out, in)), y(Device{}, size(n, out));
+    Buffer<acc_t<T>> dw(Device{}, size(out, in));
+    std::fill_n(x.data(), x.size(), T(0.5f));
+    std::fill_n(w.data(), w.size(), T(0.5f));
+    std::fill_n(y.data(), y.size(), T(0.5f));
+    std::fill_n(dw.data(), dw.size(), acc_t<T>{});
+    const double flops = 2.0 * n * in * out;
+    best = std::max(best, flops / best_seconds(3, [&] {
+                            k.linear_forward(*stream, y.data(), x.data(), w.data(), n, in, out, Write::set);
+                          }));
+    best = std::max(best, flops / best_seconds(3, [&] {
+                            k.linear_backward(*stream, x.data(), nullptr, y.data(), nullptr, w.data(), n, in, out, Write::set);
+                          }));
+    best = std::max(best, flops / best_seconds(3, [&] {
+                            k.linear_backward(*stream, nullptr, dw.data(), y.data(), x.data(), nullptr, n, in, out, Write::set);
+                          }));
+  }
+  return best;
+}
+
+}  // namespace
+
+Machine measure_machine() {
+  return {
+      fma_flops(), {{"float32", product_flops<float>()}, {"bfloat16", product_flops<bf16>()}}, stream_bytes(), exponentials()};
+}
+
+}  // namespace expunge::bench
