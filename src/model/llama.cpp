@@ -6,13 +6,22 @@
 namespace expunge {
 
 template <Element T>
-WorkspaceBytes workspace_bytes(const LlamaConfig& config, int tokens, Recompute recompute, bool training) {
-  return Workspace<T>::measure(config, recompute, tokens, training);
+WorkspaceBytes workspace_bytes(const LlamaConfig& config, int tokens, Recompute recompute, bool training, DeviceType device) {
+  return Workspace<T>::measure(config, device, recompute, tokens, training);
 }
 
-template WorkspaceBytes workspace_bytes<float>(const LlamaConfig&, int, Recompute, bool);
-template WorkspaceBytes workspace_bytes<bf16>(const LlamaConfig&, int, Recompute, bool);
-template WorkspaceBytes workspace_bytes<double>(const LlamaConfig&, int, Recompute, bool);
+int logits_chunk(int tokens, int vocabulary, DeviceType device) {
+  // As many as cross-entropy needs to run at full speed, within 128 MiB of fp32. A GPU takes more: each chunk adds to the
+  // whole gradient of the head, which must not take longer than its product.
+  const bool on_gpu = device == DeviceType::cuda;
+  constexpr int kTile = 128;  // rows that products are cut into
+  const int room = (1 << (on_gpu ? 27 : 25)) / vocabulary / kTile * kTile;
+  return std::min({tokens, on_gpu ? 2048 : 1024, std::max(64, room)});
+}
+
+template WorkspaceBytes workspace_bytes<float>(const LlamaConfig&, int, Recompute, bool, DeviceType);
+template WorkspaceBytes workspace_bytes<bf16>(const LlamaConfig&, int, Recompute, bool, DeviceType);
+template WorkspaceBytes workspace_bytes<double>(const LlamaConfig&, int, Recompute, bool, DeviceType);
 template class Llama<float>;
 template class Llama<bf16>;
 template class Llama<double>;

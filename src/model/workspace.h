@@ -29,8 +29,8 @@ class Workspace {
   }
 
   /// What reserve() would take, without taking it.
-  static WorkspaceBytes measure(const LlamaConfig& config, Recompute recompute, int tokens, bool keep) {
-    Workspace workspace(config, {}, recompute);
+  static WorkspaceBytes measure(const LlamaConfig& config, DeviceType device, Recompute recompute, int tokens, bool keep) {
+    Workspace workspace(config, {device}, recompute);
     workspace.allocates_ = false;
     workspace.reserve(tokens, keep);
     return workspace.bytes_;
@@ -52,8 +52,7 @@ class Workspace {
   A* target_lse() const { return target_lse_; }               // (T)
   A* weights() const { return weights_; }                     // (T)
   std::int32_t* predictions() const { return predictions_; }  // (T)
-  /// Tokens whose logits exist at a time: as many as cross-entropy needs to run at full speed, within 128 MiB of fp32.
-  int chunk() const { return std::min({tokens_, 1024, std::max(64, (1 << 25) / config_.vocab_size)}); }
+  int chunk() const { return logits_chunk(tokens_, config_.vocab_size, device_.type); }
   WorkspaceBytes bytes() const { return bytes_; }
 
  private:

@@ -71,6 +71,7 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
           params,
           [&](const ParameterSlice& slice, std::vector<A>& values) {
             const std::uint64_t stream = random_stream(slice.view->name);
+#pragma omp parallel for schedule(static)
             for (std::size_t i = 0; i < values.size(); ++i)
               values[i] = slice.view->decays
                               ? static_cast<A>(source.config.initializer_range * random_normal(seed, stream, slice.first + i))

@@ -95,9 +95,10 @@ MemoryUse memory_use_as(const RunShape& shape, GatherPolicy gather, Recompute re
   constexpr std::size_t element = sizeof(T), sum = sizeof(acc_t<T>);
   const std::vector<UnitLayout> units = llama_units(shape.model, shape.world_size);
   const std::size_t shards = shard_elements(units);
-  const WorkspaceBytes trained = workspace_bytes<T>(shape.model, shape.tokens, recompute, true);
-  const WorkspaceBytes frozen =
-      shape.frozen_model ? workspace_bytes<T>(shape.model, shape.tokens, Recompute::none, false) : WorkspaceBytes{};
+  const WorkspaceBytes trained = workspace_bytes<T>(shape.model, shape.tokens, recompute, true, shape.device);
+  const WorkspaceBytes frozen = shape.frozen_model
+                                    ? workspace_bytes<T>(shape.model, shape.tokens, Recompute::none, false, shape.device)
+                                    : WorkspaceBytes{};
   MemoryUse use{};
   use.weights = use.gradients = shards * sum;
   use.moments = 2 * shards * sum;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <iostream>
 
+#include "bench/gpu.h"
 #include "bench/sections.h"
 #include "bench/tables.h"
 #include "bench/worker.h"
@@ -68,6 +69,8 @@ int compare(const std::vector<std::string>& only, Bench bench) {
 
 int run(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "work") return serve(nlohmann::json::parse(argv[2]));
+  if (argc > 1 && std::string_view(argv[1]) == "gpu")
+    return bench_gpu(argv[0], std::vector<std::string>(argv + 2, argv + argc));
   namespace po = boost::program_options;
   Bench bench;
   std::vector<std::string> only;

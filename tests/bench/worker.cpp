@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <optional>
 
 #include "bench/timed_communicator.h"
 #include "bench/timed_kernels.h"
@@ -18,6 +19,7 @@
 #include "expunge/train/policies.h"
 #include "expunge/train/session.h"
 #include "expunge/train/trainer.h"
+#include "train/method_setup.h"
 #include "train/scoring.h"
 
 namespace expunge::bench {
@@ -26,38 +28,39 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr int kVocabulary = 32000;
-
 LlamaConfig model_config(const Json& work) {
   LlamaConfig config;
   config.hidden_size = work.at("dim");
   config.intermediate_size = work.at("mlp");
   config.num_hidden_layers = work.at("layers");
-  config.num_attention_heads = config.num_key_value_heads = work.at("heads");
+  config.num_attention_heads = work.at("heads");
+  config.num_key_value_heads = work.value("kv_heads", config.num_attention_heads);
   config.head_dim = config.hidden_size / config.num_attention_heads;
-  config.vocab_size = kVocabulary;
+  config.vocab_size = work.value("vocabulary", 32000);
   config.max_position_embeddings = 8192;
   return config;
 }
 
+bool unlearns(const Json& work) { return work.at("task") == "unlearn" || work.at("task") == "kl"; }
+
 /// Random sequences of the lengths asked for, the first half of them to forget where the work is to unlearn.
 fs::path write_tokens(const Json& work, const fs::path& folder) {
   const std::vector<std::size_t> lengths = work.at("lengths");
-  const bool mixed = work.at("task") == "unlearn";
+  const auto vocabulary = static_cast<std::uint64_t>(model_config(work).vocab_size);
   const fs::path path = folder / "tokens.h5";
-  TokenFileWriter writer(path, {"", kVocabulary, 8192});
+  TokenFileWriter writer(path, {"", vocabulary, 8192});
   const auto write = [&](const char* split, std::size_t begin, std::size_t end) {
     writer.begin_split("bench", split);
     for (std::size_t s = begin; s < end; ++s) {
       std::vector<std::int32_t> ids(lengths[s]);
       for (std::size_t t = 0; t < ids.size(); ++t)
-        ids[t] = static_cast<std::int32_t>(random_below(1, s, t, kVocabulary - 3)) + 3;
+        ids[t] = static_cast<std::int32_t>(random_below(1, s, t, vocabulary - 3)) + 3;
       writer.add_document(ids);
     }
     writer.end_split("random", "");
   };
-  const std::size_t forget = mixed ? lengths.size() / 2 : 0;
-  if (mixed) write("forget", 0, forget);
+  const std::size_t forget = unlearns(work) ? lengths.size() / 2 : 0;
+  if (forget > 0) write("forget", 0, forget);
   write("retain", forget, lengths.size());
   writer.finish();
   return path;
@@ -78,7 +81,7 @@ TrainConfig train_config(const Json& work) {
   config.max_steps = 1000000;
   config.global_batch_size = static_cast<std::int64_t>(lengths.size());
   config.compute.micro_batch_tokens = work.at("micro_batch_tokens");
-  config.objective.method = "ascent_plus_descent";
+  config.objective.method = work.at("task") == "kl" ? "ascent_plus_kl_divergence" : "ascent_plus_descent";
   config.shuffle = false;
   return config;
 }
@@ -90,26 +93,50 @@ class Work {
   virtual void run() = 0;
 };
 
+/// The policies that the work names, or with "auto" those that the program would choose.
+Policies policies_of(const Session& session, const Json& work, DType dtype) {
+  const std::vector<int> lengths = work.at("lengths");
+  const RunShape shape{.model = model_config(work),
+                       .world_size = session.world_size(),
+                       .tokens = std::max(std::ranges::max(lengths), work.at("micro_batch_tokens").get<int>()),
+                       .dtype = dtype,
+                       .frozen_model = work.at("task") == "kl",
+                       .device = session.runtime().device.type};
+  const std::string gather = work.at("gather");
+  if (gather == "auto")
+    return choose_policies(shape, GatherPolicy::automatic, RecomputePolicy::automatic, session.available_memory());
+  return choose_policies(shape, gather == "per-step" ? GatherPolicy::per_step : GatherPolicy::per_micro_step,
+                         RecomputePolicy::none, session.available_memory());
+}
+
+ModelSource random_model(const Json& work) { return {ModelSource::Kind::initial, {}, {}, model_config(work)}; }
+
 template <Element T>
 class Training final : public Work {
  public:
-  Training(const Runtime& runtime, const Json& work, const TokenFile& tokens)
+  Training(const Runtime& runtime, const Json& work, const TokenFile& tokens, const Policies& policies)
       : config_(train_config(work)),
-        objective_(work.at("task") == "unlearn" ? make_objective(config_.objective) : make_descent()),
-        data_(tokens, sources(work), config_, kVocabulary),
-        params_(runtime, llama_units(model_config(work), runtime.comm.size()), {work.at("gather") == "per-step", true, false},
-                true),
+        objective_(unlearns(work) ? make_objective(config_.objective) : make_descent()),
+        data_(tokens, sources(work), config_, model_config(work).vocab_size),
+        params_(runtime, llama_units(model_config(work), runtime.comm.size()),
+                {policies.gather == GatherPolicy::per_step, true, false}, true),
         optimizer_(params_, config_),
-        model_(model_config(work), params_, Recompute::none),
-        trainer_((load_weights({ModelSource::Kind::initial, {}, {}, model_config(work)}, 1, false, params_), config_), model_,
-                 optimizer_, Task<T>{*objective_, data_}) {
-    model_.reserve(largest_micro_batch(config_, data_), true);
+        model_(model_config(work), params_, policies.recompute) {
+    load_weights(random_model(work), 1, false, params_);
+    const int tokens_at_once = largest_micro_batch(config_, data_);
+    model_.reserve(tokens_at_once, true);
+    Task<T> task{*objective_, data_};
+    if (uses_reference(*objective_)) {
+      task.reference = &reference_.emplace(runtime, random_model(work), config_, policies.gather).model;
+      task.reference->reserve(tokens_at_once, false);
+    }
+    trainer_.emplace(config_, model_, optimizer_, std::move(task));
   }
-  void run() override { trainer_.step(); }
+  void run() override { trainer_->step(); }
 
  private:
   static std::vector<TrainingData::Source> sources(const Json& work) {
-    if (work.at("task") != "unlearn") return {{"bench/retain", Role::retain}};
+    if (!unlearns(work)) return {{"bench/retain", Role::retain}};
     return {{"bench/forget", Role::forget}, {"bench/retain", Role::retain}};
   }
 
@@ -119,18 +146,19 @@ class Training final : public Work {
   ShardedParams<T> params_;
   Optimizer<T> optimizer_;
   Llama<T> model_;
-  Trainer<T> trainer_;
+  std::optional<ReferenceModel<T>> reference_;
+  std::optional<Trainer<T>> trainer_;
 };
 
 template <Element T>
 class Evaluation final : public Work {
  public:
   Evaluation(const Runtime& runtime, const Json& work, const TokenFile& tokens)
-      : split_(tokens.split("bench/retain", kVocabulary)),
+      : split_(tokens.split("bench/retain", static_cast<std::uint64_t>(model_config(work).vocab_size))),
         batching_{1, work.at("micro_batch_tokens"), 0},
         params_(runtime, llama_units(model_config(work), runtime.comm.size()), {true, true, false}, false),
         model_(model_config(work), params_, Recompute::none) {
-    load_weights({ModelSource::Kind::initial, {}, {}, model_config(work)}, 1, false, params_);
+    load_weights(random_model(work), 1, false, params_);
   }
   void run() override { evaluate_split(model_, split_, batching_); }
 
@@ -141,27 +169,42 @@ class Evaluation final : public Work {
   Llama<T> model_;
 };
 
-std::unique_ptr<Work> make_work(const Runtime& runtime, const Json& work, const TokenFile& tokens) {
-  const DType dtype = work.at("dtype") == "bfloat16" ? DType::bfloat16 : DType::float32;
-  return in_element_type(dtype, [&]<Element T>(std::type_identity<T>) -> std::unique_ptr<Work> {
+DType dtype_of(const Json& work) { return work.at("dtype") == "bfloat16" ? DType::bfloat16 : DType::float32; }
+
+std::unique_ptr<Work> make_work(const Runtime& runtime, const Json& work, const TokenFile& tokens, const Policies& policies) {
+  return in_element_type(dtype_of(work), [&]<Element T>(std::type_identity<T>) -> std::unique_ptr<Work> {
     if (work.at("task") == "evaluate") return std::make_unique<Evaluation<T>>(runtime, work, tokens);
-    return std::make_unique<Training<T>>(runtime, work, tokens);
+    return std::make_unique<Training<T>>(runtime, work, tokens, policies);
   });
+}
+
+/// What a GPU's answer says of it and of its memory.
+void describe_gpu(const Device& device, const Policies& policies, Json& answer) {
+  const CudaDeviceInfo gpu = cuda_device_info(device.index);
+  answer["gpu"] = gpu.name;
+  answer["capability"] = gpu.major;
+  answer["policies"] = fmt::format("gather {}, recompute {}", gather_name(policies.gather), recompute_name(policies.recompute));
+  answer["planned_bytes"] = policies.memory.total();
+  answer["peak_bytes"] = pool_use(device).peak;
 }
 
 }  // namespace
 
 int serve(const Json& work) {
-  Session session({.device = "cpu"}, true);
+  Session session({.device = work.value("device", "cpu")}, true);
   TimedCommunicator timed(session.runtime().comm);
-  const Runtime runtime{session.runtime().device, session.runtime().compute, session.runtime().communication, timed};
+  const Device device = session.runtime().device;
+  const bool on_gpu = device.type == DeviceType::cuda;
+  Communicator& comm = on_gpu ? session.runtime().comm : timed;
+  const Runtime runtime{device, session.runtime().compute, session.runtime().communication, comm};
   const fs::path folder = on_root(runtime, [] {
     std::string name = (fs::temp_directory_path() / "expunge-bench-XXXXXX").string();
     return std::string(::mkdtemp(name.data()));
   });
   on_root(runtime, [&] { return write_tokens(work, folder).string(); });
   const TokenFile tokens(folder / "tokens.h5");
-  const std::unique_ptr<Work> mine = make_work(runtime, work, tokens);
+  const Policies policies = policies_of(session, work, dtype_of(work));
+  const std::unique_ptr<Work> mine = make_work(runtime, work, tokens, policies);
   on_root(runtime, [&] { return fs::remove_all(folder), std::string(); });
 
   for (std::string line; std::getline(std::cin, line), line = broadcast(runtime, line, 0), !line.empty();) {
@@ -169,11 +212,13 @@ int serve(const Json& work) {
     timed.take_seconds();
     const auto began = std::chrono::steady_clock::now();
     mine->run();
+    runtime.compute.synchronize();  // a GPU is still busy with the update
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     const double bytes = all_reduce(runtime, static_cast<double>(peak_bytes()), Reduce::sum);
     if (session.rank() != 0) continue;
-    const Json answer{
+    Json answer{
         {"seconds", seconds}, {"peak_bytes", bytes}, {"kernels", take_costs()}, {"communication", timed.take_seconds()}};
+    if (on_gpu) describe_gpu(device, policies, answer);
     std::cout << answer.dump() << std::endl;
   }
   return 0;

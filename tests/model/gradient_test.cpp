@@ -251,7 +251,8 @@ TEST(Workspace, TakesWhatIsPlanned) {
       const std::size_t before = pool_use({}).now;
       model.llama.reserve(512, training);
       // The pool hands out blocks of whole 128 bytes, and up to a quarter larger ones that it has.
-      const auto planned = static_cast<double>(workspace_bytes<bf16>(config, 512, recompute, training).total());
+      const auto planned =
+          static_cast<double>(workspace_bytes<bf16>(config, 512, recompute, training, DeviceType::cpu).total());
       const auto taken = static_cast<double>(pool_use({}).now - before);
       EXPECT_GE(taken, planned);
       EXPECT_LE(taken, planned * 1.26);

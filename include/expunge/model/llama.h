@@ -31,7 +31,9 @@ struct WorkspaceBytes {
 };
 /// What Llama<T>::reserve(tokens, training) allocates.
 template <Element T>
-WorkspaceBytes workspace_bytes(const LlamaConfig& config, int tokens, Recompute recompute, bool training);
+WorkspaceBytes workspace_bytes(const LlamaConfig& config, int tokens, Recompute recompute, bool training, DeviceType device);
+/// Tokens, of a pass over `tokens`, whose logits exist at a time.
+int logits_chunk(int tokens, int vocabulary, DeviceType device);
 
 template <Element T>
 class Workspace;
