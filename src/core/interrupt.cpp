@@ -3,9 +3,13 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <mutex>
+#include <stop_token>
+#include <thread>
 
 namespace expunge {
 namespace {
@@ -40,17 +44,32 @@ void note(int number) {
   }
 }
 
+/// What the receiver does: it is there, and blocks nothing.
+void wait_for_end(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait(lock, stop, [] { return false; });
+}
+
 }  // namespace
 
-InterruptSignals::InterruptSignals() {
+InterruptSignals::InterruptSignals() : receiver_(wait_for_end) {
   noted = 0;
   struct sigaction action {};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;  // a write to disk that is under way goes on
-  for (const int number : kSignals) sigaction(number, &action, nullptr);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (const int number : kSignals) {
+    sigaction(number, &action, nullptr);
+    sigaddset(&blocked, number);
+  }
+  pthread_sigmask(SIG_BLOCK, &blocked, &mask_before_);
 }
 
 InterruptSignals::~InterruptSignals() {
+  pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
   if (noted == 0) restore_defaults();
 }
 

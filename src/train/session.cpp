@@ -71,7 +71,8 @@ Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeCon
 }
 
 Session::Session(const ComputeConfig& compute, bool quiet)
-    : threads_(threads_per_rank(mpi_)),
+    : mpi_(compute.collective_timeout),
+      threads_(threads_per_rank(mpi_)),
       engine_(make_engine(mpi_, compute)),
       runtime_{engine_.device, *engine_.compute, *engine_.communication, *engine_.comm} {
   refuse_lone_ranks(mpi_.size());

@@ -31,7 +31,7 @@ OptionTable probe_options(ProbeConfig& config) {
 int fail_early(ProbeConfig& config) { fail(static_cast<ExitCode>(config.code), "failed early"); }
 
 int in_mpi(const std::function<void(int rank)>& work) {
-  MpiEnvironment mpi;
+  MpiEnvironment mpi(60);
   return guarded({mpi.rank(), mpi.size()}, [&] {
     work(mpi.rank());
     return 0;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A rank that is stopped, in training and in evaluation: the job ends by itself after --collective-timeout, with exit code 6 and
-# one message that names the rank. A rank that is killed ends the job within seconds.
+# one message that names the rank. A rank that is killed ends the job within seconds; one that never starts, after the same timeout.
 source "$(dirname "$0")/common.sh" "$1"
 make_inputs
 
@@ -49,6 +49,13 @@ wait_for "train 3/"
 kill -9 "$(pids | tail -n 1)"
 ends 137 20
 echo "rank killed: exit code 137 after $elapsed ms"
+
+# A process that never calls MPI stands for a rank that died before it could.
+start 1 "${run[@]}" --output-dir alone : -n 1 sleep 60
+ends 6 30
+one_message "error on rank 0: the ranks have not found each other in 3 s"
+[[ ! -e alone ]] || die "a run folder of a job that did not start"
+echo "rank that never starts: exit code 6 after $elapsed ms"
 
 "$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/retain --global-batch-size 6 --max-steps 1 --quiet --output-dir model
 many=()

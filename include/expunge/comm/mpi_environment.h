@@ -6,7 +6,9 @@ namespace expunge {
 /// Initialises MPI with thread support and finalises it. One a process.
 class MpiEnvironment {
  public:
-  MpiEnvironment();
+  /// Ends the process with exit code 6 and a message when the ranks have not found each other after `timeout_s` seconds: one
+  /// that dies while it starts leaves the others waiting for it.
+  explicit MpiEnvironment(double timeout_s);
   ~MpiEnvironment();
   MpiEnvironment(const MpiEnvironment&) = delete;
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;

@@ -1,7 +1,9 @@
 // Signals that ask a run to end early: SIGUSR1, SIGTERM, SIGINT.
 #pragma once
 
+#include <csignal>
 #include <string>
+#include <thread>
 
 namespace expunge {
 
@@ -9,6 +11,10 @@ namespace expunge {
 /// process at once; one that comes within a second of the first is the same request, which launchers that pass signals on and
 /// batch systems that reach every process deliver twice. That stays so after the object's end, or a small run that has left its
 /// checkpoint would die of the second delivery on its way out, and pass for a failure. One at a time.
+///
+/// Signals reach a thread of the object's own: the thread that makes it, and those which that one starts later, block them. A
+/// handler's frame lies below the stack pointer, and products of oneDNN on AVX2 let that point into their work space on the
+/// heap: there the frame would fall on whatever lies before it.
 class InterruptSignals {
  public:
   InterruptSignals();
@@ -24,6 +30,10 @@ class InterruptSignals {
   static int received();
   /// How long ago it came; 0 for none.
   static double seconds_since();
+
+ private:
+  std::jthread receiver_;
+  sigset_t mask_before_;
 };
 
 /// "SIGTERM"; the number for others than the three.
