@@ -35,15 +35,13 @@ within "$(percent "$(awk -v m="$parameters" 'BEGIN { print m * 1e6 * 8 }')" "$(c
 # The time of a run with other policies, on another number of ranks, from the rate of this one.
 ranks 2 "$expunge" "${run[@]}" --gather per-step --recompute none --output-dir timed
 for n in 1 2; do
-  for recompute in none block; do
-    ranks "$n" "$expunge" "${run[@]}" --gather per-micro-step --recompute $recompute --output-dir "timed-$n-$recompute"
-    length=$(($(column "timed-$n-$recompute" tokens) / 4))
-    taken=$(awk -v t="$(column "timed-$n-$recompute" tokens)" -v s="$(column "timed-$n-$recompute" tokens_per_second)" 'BEGIN { print t / s }')
-    planned=$("$expunge" "${plan[@]}" --max-length "$length" --world "$n" --gather per-micro-step --recompute $recompute \
-      --measured-run timed | sed -nE 's/^  time +([0-9.e-]+) s .*/\1/p')
-    echo "a step on $n rank(s), recompute $recompute: planned $planned s, taken $taken s: off by $(percent "$planned" "$taken") %"
-    [[ -n $planned ]] || die "no time planned"
-  done
+  ranks "$n" "$expunge" "${run[@]}" --gather per-micro-step --recompute block --output-dir "timed-$n"
+  length=$(($(column "timed-$n" tokens) / 4))
+  taken=$(awk -v t="$(column "timed-$n" tokens)" -v s="$(column "timed-$n" tokens_per_second)" 'BEGIN { print t / s }')
+  planned=$("$expunge" "${plan[@]}" --max-length "$length" --world "$n" --gather per-micro-step --recompute block \
+    --measured-run timed | sed -nE 's/^  time +([0-9.e-]+) s .*/\1/p')
+  echo "a step on $n rank(s): planned $planned s, taken $taken s: off by $(percent "$planned" "$taken") %"
+  [[ -n $planned ]] || die "no time planned"
 done
 
 # A run that asks for a GPU where none is visible.
