@@ -4,6 +4,9 @@ BUILD_ASAN := build-asan
 BUILD_FUZZ := build-fuzz
 BUILD_TIDY := build-tidy
 FUZZ_SECONDS := 60
+# Sections of the benchmark, all without a name, and turns of each contestant.
+ONLY :=
+ROUNDS := 5
 BUILD_BUNDLE := build-bundle
 # What the bundle runs on: processors with AVX2 (oneDNN uses more where there is more), and these GPUs where nvcc is found.
 BUNDLE_PROCESSOR := x86-64-v3
@@ -19,7 +22,6 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-ONLY :=
 .PHONY: all demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
@@ -51,7 +53,7 @@ test-long: install-packages $(if $(CI),install-cluster-packages) ## Build and ru
 bench: install-packages ## Measure speed and memory, beside PyTorch where PYTHON has it (ONLY="step-288 tiny": some sections)
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) -j $(JOBS) --target expunge_bench
-	@$(BUILD)/tests/bench/expunge_bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(BUILD)/tests/bench/expunge_bench $(if $(ONLY),--only $(ONLY)) --rounds $(ROUNDS)
 
 asan: install-packages ## Build with AddressSanitizer and UBSan in build-asan, and run the tests of one process
 	@$(call configure,$(BUILD_ASAN),-DEXPUNGE_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo)

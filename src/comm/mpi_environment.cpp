@@ -21,37 +21,27 @@
 namespace expunge {
 namespace {
 
-/// Ends the process unless it is destroyed in time. MPI knows neither a timeout for its start nor, before it, the other ranks.
-class StartWatch {
- public:
-  explicit StartWatch(double timeout_s) : thread_([this, timeout_s](const std::stop_token& stop) { watch(timeout_s, stop); }) {}
-
- private:
-  void watch(double timeout_s, const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    if (wake_.wait_for(lock, stop, std::chrono::duration<double>(timeout_s), [&] { return stop.stop_requested(); })) return;
-    if (stop.stop_requested()) return;
-    const char* const rank = std::getenv("PMIX_RANK");  // of mpirun's and srun's
-    // Launchers end a job at its first failed process: the others leave the first the time to speak.
-    std::this_thread::sleep_for(std::chrono::milliseconds(50 * std::clamp(rank ? std::atoi(rank) : 0, 0, 20)));
-    fmt::print(
-        stderr,
-        "expunge: error on rank {}: the ranks have not found each other in {:.0f} s: one did not start, or ended while it "
-        "started; see what the launcher says of it\n",
-        rank ? rank : "0", timeout_s);
-    std::fflush(stderr);
-    std::_Exit(static_cast<int>(ExitCode::collective));
-  }
-
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::jthread thread_;
-};
+/// Ends the process unless it is stopped in time. MPI knows neither a timeout for its start nor, before it, the other ranks.
+void watch_start(const std::stop_token& stop, double timeout_s) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  if (never.wait_for(lock, stop, std::chrono::duration<double>(timeout_s), [&] { return stop.stop_requested(); })) return;
+  const char* const rank = std::getenv("PMIX_RANK");  // of mpirun's and srun's
+  // Launchers end a job at its first failed process: the others leave the first the time to speak.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50 * std::clamp(rank ? std::atoi(rank) : 0, 0, 20)));
+  fmt::print(stderr,
+             "expunge: error on rank {}: the ranks have not found each other in {:.0f} s: one did not start, or ended while it "
+             "started; see what the launcher says of it\n",
+             rank ? rank : "0", timeout_s);
+  std::fflush(stderr);
+  std::_Exit(static_cast<int>(ExitCode::collective));
+}
 
 }  // namespace
 
 MpiEnvironment::MpiEnvironment(double timeout_s) {
-  const StartWatch watch(timeout_s);
+  const std::jthread watch(watch_start, timeout_s);
   int provided = 0;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS)
     fail(ExitCode::internal, "MPI could not be initialised");

@@ -39,6 +39,12 @@ void make_room() {
   if (bar_drawn.exchange(false)) fmt::print(stderr, "\r\033[K");
 }
 
+/// A line that is wider than the terminal would wrap, and only its last row would be drawn over.
+std::int64_t terminal_width() {
+  winsize size{};
+  return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 }  // namespace
 
 void log_setup(int rank, int world_size, bool quiet) { speaker = {rank, world_size, quiet}; }
@@ -56,16 +62,6 @@ void log_warning(std::string_view message) {
   else
     logger().warn("warning: {}", message);
 }
-
-namespace {
-
-/// A line that is wider than the terminal would wrap, and only its last row would be drawn over.
-std::int64_t terminal_width() {
-  winsize size{};
-  return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-}  // namespace
 
 Progress::Progress(std::string label, std::int64_t total, std::int64_t done, std::int64_t line_every)
     : label_(std::move(label)), total_(total), start_(done), done_(done), line_every_(line_every), terminal_(isatty(2) != 0) {}

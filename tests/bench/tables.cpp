@@ -23,7 +23,7 @@ Cost costs_of(const Run& run) {
 
 void print_contest(const Machine& machine, const std::vector<Result>& results, double tokens) {
   const Result& first = results.front();
-  const double flops = costs_of(first.median()).flops * static_cast<double>(first.runs.size() > 0);
+  const double flops = costs_of(first.median()).flops;
   fmt::print("{:<44}{:>12}{:>11}{:>10}{:>9}{:>10}{:>9}{:>8}\n", "median of the runs", "ms", "tokens/s", "GFLOP/s", "of peak",
              "peak MB", "ratio", "runs");
   for (const Result& result : results) {
