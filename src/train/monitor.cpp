@@ -72,7 +72,10 @@ Monitor::Outcome Monitor::judge(std::int64_t step, const Figures& figures) {
     distance_ = distance;
     nearest_ = step;
   }
+  unmet_.clear();
   if (monitored_.condition->holds(now)) return Outcome::stop;
+  unmet_ = monitored_.condition->standing(now);
+  if (!nearer && nearest_ > 0) unmet_ += fmt::format("; step {} was nearer, and its checkpoint is kept", nearest_);
   return nearer ? Outcome::nearer : Outcome::go_on;
 }
 
@@ -84,12 +87,8 @@ int Monitor::longest() const {
 }
 
 double Monitor::value(const StopCondition::Figure& figure, const Figures& now) const {
-  const Figures& from = figure.at_start ? start_ : now;
-  const auto found = from.find(figure.split);
-  // Not known where a run goes on from a checkpoint without the evaluations before it: no condition on it holds.
-  if (found == from.end()) return std::numeric_limits<double>::quiet_NaN();
-  if (figure.name == "perplexity") return found->second.perplexity;
-  return figure.name == "accuracy" ? found->second.accuracy : found->second.token_perplexity;
+  // Where a run goes on from a checkpoint without the evaluations before it, the first one is not known.
+  return value_of(figure, figure.at_start ? start_ : now);
 }
 
 void Monitor::record(std::int64_t step, const Figures& figures) {

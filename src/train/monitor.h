@@ -55,6 +55,8 @@ class Monitor {
   std::int64_t recorded() const;
   /// The evaluated step, after the first, whose figures are nearest to the run's condition; -1 without one. Collective.
   std::int64_t nearest() const;
+  /// How far the last evaluation was from the run's condition; empty where it held, and without one. On rank 0.
+  const std::string& unmet() const { return unmet_; }
 
  private:
   using Figures = std::map<std::string, SplitFigures>;
@@ -74,6 +76,7 @@ class Monitor {
   std::int64_t recorded_ = -1;                                 // the last step in the file
   std::int64_t nearest_ = -1;                                  // on rank 0
   double distance_ = std::numeric_limits<double>::infinity();  // of the nearest
+  std::string unmet_;                                          // on rank 0
 };
 
 }  // namespace expunge

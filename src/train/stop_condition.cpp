@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <regex>
 
 #include "expunge/core/error.h"
@@ -18,6 +19,18 @@ bool StopCondition::holds(const std::function<double(const Figure&)>& figure) co
 double StopCondition::distance(const std::function<double(const Figure&)>& figure) const {
   const double found = figure(left), goal = wanted(figure);
   return left.name == "accuracy" ? std::abs(found - goal) : std::abs(std::log(found / goal));
+}
+
+std::string StopCondition::standing(const std::function<double(const Figure&)>& figure) const {
+  return fmt::format("{} {} is {:.4g}, to be at {} {:.4g}", left.split, left.name, figure(left), at_least ? "least" : "most",
+                     wanted(figure));
+}
+
+double value_of(const StopCondition::Figure& figure, const std::map<std::string, SplitFigures>& evaluation) {
+  const auto found = evaluation.find(figure.split);
+  if (found == evaluation.end()) return std::numeric_limits<double>::quiet_NaN();
+  if (figure.name == "perplexity") return found->second.perplexity;
+  return figure.name == "accuracy" ? found->second.accuracy : found->second.token_perplexity;
 }
 
 StopCondition parse_stop_condition(const std::string& text) {

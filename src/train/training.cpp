@@ -231,6 +231,9 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
                        policies.memory.state(), io);
   if (const ExitCode code = loop.run(); code != ExitCode::done) return code;
   log_moved(runtime, weights_moved(source, config.seed, config.bf16_master_weights, trained.params));
+  if (monitor && !monitor->unmet().empty())
+    log_warning(fmt::format("--stop-at \"{}\" was not reached in {} steps: {}", config.stop_at, trained.optimizer.steps,
+                            monitor->unmet()));
   log_info(fmt::format("done: {}", config.output_dir.string()));
   return ExitCode::done;
 }
