@@ -54,7 +54,8 @@ std::string render_html(const Document& document);
 /// GitHub's Markdown; figures are files `<figures>/<name>.svg`.
 std::string render_markdown(const Document& document, const std::string& figures);
 
-/// A table for a terminal, columns padded to their widest cell.
+/// A table with a head for a terminal, columns padded to their widest cell. Columns beyond a width of 100 follow in a table
+/// below, which begins with the first column again.
 std::string render_text(const Table& table);
 
 }  // namespace expunge
