@@ -44,14 +44,26 @@ bool has_points(const Curve& curve) {
   return false;
 }
 
+/// How gnuplot sets a label that stands at each side of its point, in the order of Curve::Label::Side.
+constexpr std::array<const char*, 4> kSides = {"center offset 0,0.8", "left offset 0.9,0", "right offset -0.9,0",
+                                               "center offset 0,-0.8"};
+
+/// A column a side, one of which holds the text.
+std::string label_columns(const Curve::Label& label) {
+  std::string columns;
+  for (std::size_t side = 0; side < kSides.size(); ++side)
+    columns += fmt::format(" \"{}\"", side == static_cast<std::size_t>(label.side) ? plain(label.text) : "");
+  return columns;
+}
+
 std::string data_block(const Curve& curve, std::size_t number) {
   check(curve.x.size() == curve.y.size(), "a curve has as many x as y");
   const std::size_t stride = std::max<std::size_t>(1, (curve.x.size() + kMostPoints - 1) / kMostPoints);
   std::string lines = fmt::format("$curve{} << EOD\n", number);
   for (std::size_t i = 0; i < curve.x.size(); ++i)
     if (drawn(curve, i) && (i % stride == 0 || i + 1 == curve.x.size()))
-      lines += fmt::format("{:.9g} {:.9g} {}\n", curve.x[i], curve.y[i],
-                           curve.labels.empty() ? "" : "\"" + plain(curve.labels[i]) + "\"");
+      lines +=
+          fmt::format("{:.9g} {:.9g}{}\n", curve.x[i], curve.y[i], curve.labels.empty() ? "" : label_columns(curve.labels[i]));
   return lines + "EOD\n";
 }
 
@@ -87,7 +99,8 @@ std::string curve_command(const Curve& curve, std::size_t number) {
   }
   std::string command = fmt::format("$curve{} using 1:2 with {} linecolor rgb '{}' title '{}'", number, style, kColours[look],
                                     plain(curve.title));
-  if (!curve.labels.empty()) command += fmt::format(", $curve{} using 1:2:3 with labels offset 0,0.8 notitle", number);
+  for (std::size_t side = 0; side < kSides.size() && !curve.labels.empty(); ++side)
+    command += fmt::format(", $curve{} using 1:2:{} with labels {} notitle", number, 3 + side, kSides[side]);
   return command;
 }
 
@@ -125,7 +138,7 @@ std::string gnuplot_script(const Plot& plot) {
     commands.push_back(curve_command(plot.curves[c], c));
     labelled = labelled || !plot.curves[c].labels.empty();
   }
-  if (labelled) script += "set offsets graph 0.12, graph 0.12, graph 0.15, graph 0.08\n";
+  if (labelled) script += "set offsets graph 0.12, graph 0.12, graph 0.15, graph 0.15\n";
   if (plot.from_zero) script += "set xrange [0:*]\n";
   if (plot.level && std::isfinite(*plot.level))
     commands.push_back(fmt::format("{:.9g} with lines dashtype 2 linewidth 1.5 linecolor rgb '#555555' title '{}'", *plot.level,

@@ -12,7 +12,12 @@ struct Curve {
   std::string title;
   std::vector<double> x, y;  ///< equally long; points that are not finite are left out
   Style style = Style::line;
-  std::vector<std::string> labels = {};  ///< beside the points; empty: none
+  struct Label {
+    enum class Side { above, right, left, below };
+    std::string text;
+    Side side = Side::above;
+  };
+  std::vector<Label> labels = {};  ///< of each point; empty: none
 };
 
 struct Plot {

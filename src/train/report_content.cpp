@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "expunge/core/log.h"
+#include "train/plot_labels.h"
 
 namespace expunge {
 namespace {
@@ -57,7 +58,7 @@ std::string one_sentence(const ReportRun& run, const RunSummary& s) {
       "kind that it never saw",
       number(s.forget_before->perplexity), number(s.forget_after->perplexity), number(s.approximate_before->perplexity),
       run.domain());
-  if (std::isfinite(s.distance->progress)) text += fmt::format(" ({:.0f} % of the way)", 100 * s.distance->progress);
+  if (const std::string way = way_gone(*s.distance); !way.empty()) text += fmt::format(" ({})", way);
   if (s.growth) text += fmt::format(". What should have stayed is now at {} times its perplexity", number(*s.growth));
   if (s.cost && s.cost->retraining > 0) text += fmt::format(". It cost {} times less than retraining", number(s.cost->ratio()));
   return text + ".";
@@ -89,29 +90,6 @@ Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<Run
   return table;
 }
 
-/// Names of points that lie so close together that one would cover the other become one: "R2 +3" for R2 and three more.
-void join_labels(Curve& curve) {
-  constexpr double kNameWidth = 0.15, kNameHeight = 0.1;  // of a name, as shares of the plot
-  const double width = kNameWidth * *std::ranges::max_element(curve.x);
-  const double height = kNameHeight * (*std::ranges::max_element(curve.y) - *std::ranges::min_element(curve.y));
-  std::vector<std::size_t> named, joined;  // points with a name, and how many others each stands for
-  for (std::size_t i = 0; i < curve.labels.size(); ++i) {
-    const auto covers = [&](std::size_t other) {
-      return std::abs(curve.x[i] - curve.x[other]) <= width && std::abs(curve.y[i] - curve.y[other]) <= height;
-    };
-    const auto found = std::ranges::find_if(named, covers);
-    if (found == named.end()) {
-      named.push_back(i);
-      joined.push_back(0);
-    } else {
-      ++joined[static_cast<std::size_t>(found - named.begin())];
-      curve.labels[i].clear();
-    }
-  }
-  for (std::size_t n = 0; n < named.size(); ++n)
-    if (joined[n] > 0) curve.labels[named[n]] += fmt::format(" +{}", joined[n]);
-}
-
 /// Distance from the goal against what was lost, with the front as a line.
 Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries) {
   Curve all{"runs", {}, {}, Curve::Style::points, {}};
@@ -119,12 +97,13 @@ Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (summaries[i].rivals == 0) continue;
     const auto point = front_point(summaries[i]);
+    if (!std::isfinite(point[0]) || !std::isfinite(point[1])) continue;
     all.x.push_back(point[0]);
     all.y.push_back(point[1]);
-    all.labels.push_back(runs[i].label);
+    all.labels.push_back({runs[i].label});
     if (summaries[i].on_front) front.push_back(point);
   }
-  join_labels(all);
+  place_labels(all);
   std::sort(front.begin(), front.end());
   Curve line{"Pareto front", {}, {}, Curve::Style::line_points, {}};
   for (const auto& [x, y] : front) {
@@ -145,9 +124,15 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
   blocks.push_back(Paragraph{
       "Distance: ln(forget perplexity now / approximate perplexity of the original model), 0 at the goal, negative while the "
       "model still knows more of the forget set than of unseen text. Accuracy gap: the same in percentage points. Strongest "
-      "AUC: of the membership inference attacks the one farthest from 0.5, where 0.5 is guessing. Retained perplexity: after / "
-      "before, geometric mean over all splits but forget and approximate. Front: whether no other run is at least as close to "
-      "the goal and as well retained, among runs of the same original model, tokens, domain and evaluated splits."});
+      "AUC: of the membership inference attacks the one farthest from 0.5. Retained perplexity: after / before, geometric mean "
+      "over all splits but forget and approximate. Front: whether no other run is at least as close to the goal and as well "
+      "retained, among runs of the same original model, tokens, domain and evaluated splits."});
+  blocks.push_back(Paragraph{
+      "An AUC near 1 beside a distance near 0 is no contradiction. The AUC is the chance that a forget sequence scores higher "
+      "than an approximate one, both under the run's own model; a model that saw neither shows 0.5. It looks at the order "
+      "alone. What was learnt over many epochs is far ahead at first, its perplexity can rise several-fold before anything "
+      "changes places, and a run that raises it mostly raises that of unseen text of the same kind, too. The distance is to "
+      "unseen text under the original model."});
   blocks.push_back(comparison_table(runs, summaries));
   int groups = 0;
   std::vector<std::string> keys;
@@ -246,6 +231,13 @@ std::string count(double value) {
   std::string digits = fmt::format("{:.0f}", value);
   for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
   return digits;
+}
+
+std::string way_gone(const GoalDistance& distance) {
+  if (!std::isfinite(distance.progress)) return {};
+  if (distance.progress < 0) return "farther from it than before";
+  if (distance.progress < 1.005) return fmt::format("{:.0f} % of the way in log perplexity", 100 * distance.progress);
+  return fmt::format("past the goal by a factor of {}", number(std::exp(distance.log_ratio)));
 }
 
 std::string method_name(const ReportRun& run) {

@@ -49,6 +49,8 @@ std::string number(double value);         ///< four digits
 std::string percent(double value);        ///< "12.34 %"
 std::string signed_number(double value);  ///< "+0.123"
 std::string count(double value);          ///< "12,345"
+/// How far a run has come to its goal, in words; empty where that is not known.
+std::string way_gone(const GoalDistance& distance);
 std::string method_name(const ReportRun& run);
 
 }  // namespace expunge

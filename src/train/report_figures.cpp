@@ -5,8 +5,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <memory>
 
 #include "expunge/core/error.h"
+#include "expunge/data/batches.h"
 #include "expunge/unlearn/objective.h"
 
 namespace expunge {
@@ -51,9 +53,9 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
 
 namespace {
 
-/// What of a run's options decides whether the frozen model takes part.
-struct ReferenceUse {
-  explicit ReferenceUse(const std::map<std::string, std::string>& options) {
+/// What of a run's options decides which sequences it takes, and whether the frozen model takes part.
+struct MethodUse {
+  explicit MethodUse(const std::map<std::string, std::string>& options) {
     const auto text = [&](const char* key) {
       const auto found = options.find(key);
       return found == options.end() ? std::string() : found->second;
@@ -67,21 +69,33 @@ struct ReferenceUse {
     method.retain_kl = text("retain-loss") == "kl";
     if (!text("alpha").empty()) method.alpha = number("alpha", 0);
     ratio = number("positive-ratio", 1);
+    most_items = number("max-train-samples", 0);
+    shuffle = text("shuffle") == "on";
+    own_order = !text("sample-order").empty();
+    seed = std::strtoull(text("seed").c_str(), nullptr, 10);
     labels = number("top-k", 0) > 0 || number("top-p", 1) < 1 || text("rm-groundtruth") == "true";
   }
 
+  /// Nothing for a method that this version does not know.
+  std::unique_ptr<Objective> objective() const {
+    const auto known = [&](const MethodInfo& info) { return info.name == method.method; };
+    return std::ranges::any_of(methods(), known) ? make_objective(method) : nullptr;
+  }
+
   MethodOptions method;
-  double ratio;  ///< retain sequences to a forget sequence
-  bool labels;   ///< drawn from the original model
+  double ratio;       ///< retain sequences to a forget sequence
+  double most_items;  ///< that the run's list may hold; 0: no limit
+  bool shuffle, own_order;
+  std::uint64_t seed;
+  bool labels;  ///< drawn from the original model
 };
 
 }  // namespace
 
 double reference_tokens(const std::map<std::string, std::string>& options, double tokens, double forget_tokens) {
-  const ReferenceUse use(options);
-  const auto known = [&](const MethodInfo& info) { return info.name == use.method.method; };
-  if (std::ranges::none_of(methods(), known)) return 0;
-  const auto objective = make_objective(use.method);
+  const MethodUse use(options);
+  const auto objective = use.objective();
+  if (!objective) return 0;
   const std::vector<Term> terms = objective->terms();
   double sum = objective->uses_reference_nll() ? forget_tokens : 0;
   if (method_info(use.method.method).replaces_labels && use.labels) sum += forget_tokens;
@@ -91,6 +105,27 @@ double reference_tokens(const std::map<std::string, std::string>& options, doubl
       sum += tokens * (terms.size() > 1 ? share : 1);
     }
   return sum;
+}
+
+std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<std::string, std::string>& options,
+                                                               std::size_t sequences, std::int64_t samples) {
+  constexpr double kMostItems = 1e9;  // a run keeps its list in memory; options are read from a file
+  const MethodUse use(options);
+  const auto objective = use.objective();
+  if (!objective || use.own_order) return std::nullopt;
+  const std::vector<Term> terms = objective->terms();
+  std::vector<std::size_t> taken;
+  if (std::ranges::none_of(terms, [](const Term& term) { return term.role == Role::forget; })) return taken;
+  const double stride = terms.size() > 1 ? 1 + use.ratio : 1;  // items from one forget sequence to the next
+  double items = static_cast<double>(sequences) * stride;
+  if (use.most_items > 0) items = std::min(items, use.most_items);
+  if (!(stride >= 1 && items <= kMostItems)) return std::nullopt;
+  const auto every = static_cast<std::size_t>(stride), all = static_cast<std::size_t>(items);
+  const std::size_t reached = std::min(all, static_cast<std::size_t>(std::max<std::int64_t>(samples, 0)));
+  SampleOrder order(all, use.seed, use.shuffle && reached < all);
+  for (std::size_t position = 0; position < reached; ++position)
+    if (const std::size_t item = order.item(position); item % every == 0) taken.push_back(item / every);
+  return taken;
 }
 
 }  // namespace expunge

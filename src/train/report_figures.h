@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <span>
@@ -48,5 +49,11 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
 /// that are taken from it beforehand: the forget set once. Options are those of the run's config; a method that this version
 /// does not know counts nothing.
 double reference_tokens(const std::map<std::string, std::string>& options, double tokens, double forget_tokens);
+
+/// Which of `sequences` forget sequences a run has trained on that took the first `samples` of its sample order, each once;
+/// TrainingData says how its list is made. Nothing where the options do not tell: --sample-order, a method that this version
+/// does not know, numbers that no run can have.
+std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<std::string, std::string>& options,
+                                                               std::size_t sequences, std::int64_t samples);
 
 }  // namespace expunge

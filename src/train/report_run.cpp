@@ -14,9 +14,11 @@
 #include "expunge/io/hdf5.h"
 #include "expunge/model/llama_config.h"
 #include "expunge/train/evaluation_file.h"
+#include "expunge/train/evaluator.h"
 #include "expunge/train/run_folder.h"
 #include "train/checkpoint_files.h"
 #include "train/resolved_config.h"
+#include "train/stop_condition.h"
 
 namespace expunge {
 namespace {
@@ -89,6 +91,25 @@ void read_metrics(const fs::path& path, ReportRun& run) {
   run.trajectory = std::move(t);
 }
 
+/// A run that made all its steps without reaching its --stop-at; `start` and `end` are its first and last evaluation.
+void note_unmet_condition(const SplitTable& start, const SplitTable& end, ReportRun& run) {
+  const std::string text = run.option("stop-at");
+  if (text.empty() || !run.checkpoint || run.checkpoint->step < run.checkpoint->total_steps) return;
+  StopCondition condition = [&] {
+    try {
+      return parse_stop_condition(text);
+    } catch (const Error& error) {
+      fail(ExitCode::bad_input, fmt::format("{}: {}", RunFolder{run.folder}.config().string(), error.what()));
+    }
+  }();
+  for (StopCondition::Figure* figure : {&condition.left, &condition.right})
+    if (!figure->split.empty()) figure->split = full_split_name(run.domain(), figure->split);
+  const auto value = [&](const StopCondition::Figure& figure) { return value_of(figure, figure.at_start ? start : end); };
+  if (!condition.holds(value))
+    run.notes.push_back(fmt::format("--stop-at \"{}\" was not reached in {} steps: {}.", text, run.checkpoint->step,
+                                    condition.standing(value)));
+}
+
 /// What --eval-steps wrote. Its rows before the first step and after the last stand for the evaluations of the original model
 /// and of the run's, where those are not given and all sequences were used.
 void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
@@ -101,6 +122,7 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
                                                             : std::ssize(steps));
   InRunEvaluations found{{steps.begin(), steps.end()}, {}};
   ReportEvaluation first{folder.evaluations(), run.option("model"), "", "", run.option("dtype"), {}}, last = first;
+  SplitTable end;
   for (const std::string& domain : file.children("/eval")) {
     if (!file.is_group("/eval/" + domain)) continue;
     for (const std::string& split : file.children("/eval/" + domain)) {
@@ -116,10 +138,12 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
       const auto perplexity = column("perplexity"), per_token = column("token_perplexity"), accuracy = column("accuracy");
       first.splits[name] = {perplexity.front(), per_token.front(), accuracy.front(), 0, 0, NAN};
       if (kept < steps.size()) last.splits[name] = {perplexity[kept], per_token[kept], accuracy[kept], 0, 0, NAN};
+      end[name] = {perplexity.back(), per_token.back(), accuracy.back(), 0, 0};
       found.perplexity[name] = perplexity;
     }
   }
   run.evaluations = std::move(found);
+  note_unmet_condition(first.splits, end, run);
   if (!run.checkpoint || (run.before && run.after)) return;
   if (const std::string most = run.option("max-eval-samples"); most != "0") {
     run.notes.push_back(
@@ -134,7 +158,7 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
   if (!run.after && kept < steps.size()) run.after = last;
 }
 
-/// Counts of the forget set, when the token file is still the one that the run used.
+/// Counts of the forget set and of what the run took of it, when the token file is still the one that the run used.
 void read_counts(ReportRun& run) {
   const fs::path path = run.option("tokens");
   const std::string split = run.domain() + "/forget";
@@ -151,7 +175,14 @@ void read_counts(ReportRun& run) {
     return;
   }
   const TokenFile tokens(path);
-  if (tokens.has(split)) run.forget_counts = tokens.counts(split);
+  if (!tokens.has(split)) return;
+  run.forget_counts = tokens.counts(split);
+  if (!run.checkpoint) return;
+  const TokenSplit forget = tokens.split(split, static_cast<int>(tokens.info().vocabulary_size));
+  const auto taken = forget_sequences_taken(run.options, forget.sequences(), run.checkpoint->samples);
+  if (!taken) return;
+  run.forget_taken = {taken->size(), 0};
+  for (const std::size_t sequence : *taken) run.forget_taken->tokens += forget.length(sequence);
 }
 
 /// Whether an evaluation of this run's model is of a state that is gone: the run was started afresh or went on since.
@@ -267,8 +298,10 @@ void drop_incomparable(ReportRun& run) {
   if (!run.before || !run.after) return;
   const std::string why = difference(*run.before, *run.after);
   if (why.empty()) return;
-  run.notes.push_back(fmt::format("{} and {} are not compared: {}. Evaluate both models on the same sequences.",
-                                  run.before->path.string(), run.after->path.string(), why));
+  run.notes.push_back(
+      fmt::format("{} and {} are not compared, so there is no before and no distance: {}. Evaluate both models "
+                  "on the same sequences.",
+                  run.before->path.string(), run.after->path.string(), why));
   run.before.reset();
 }
 
@@ -327,8 +360,8 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
   }
   for (ReportRun& run : runs) {
     read_in_run_evaluations(RunFolder{run.folder}, run);
-    drop_incomparable(run);
     note_missing(run);
+    drop_incomparable(run);  // after the notes: what is dropped is not missing
   }
   return runs;
 }

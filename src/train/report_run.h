@@ -37,6 +37,11 @@ struct InRunEvaluations {
   std::map<std::string, std::vector<double>> perplexity;  ///< by "domain/split"
 };
 
+/// What of the forget split a run has trained on, each sequence counted once.
+struct ForgetTaken {
+  std::uint64_t sequences, tokens;
+};
+
 /// One run. What is absent from the folder is absent here, and `notes` say how to make it.
 struct ReportRun {
   std::string label;  ///< "R1", short enough for plots
@@ -49,6 +54,7 @@ struct ReportRun {
   std::optional<Trajectory> trajectory;
   std::optional<InRunEvaluations> evaluations;
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file
+  std::optional<ForgetTaken> forget_taken;   ///< absent, too, where the options do not tell
   std::optional<ReportEvaluation> before, after;
   std::optional<ReportAttacks> attacks_before, attacks_after;
   std::optional<ReportTasks> tasks_before, tasks_after;

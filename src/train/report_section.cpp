@@ -20,12 +20,16 @@ std::string original_model(const ReportRun& run) {
 
 std::string forgotten(const ReportRun& run) {
   if (run.domain().empty()) return "nothing: expunge train on " + run.option("split");
-  std::string text = run.domain() + "/forget";
-  if (run.forget_counts)
-    text += fmt::format(", {} documents, {} sequences, {} tokens", count(static_cast<double>(run.forget_counts->documents)),
-                        count(static_cast<double>(run.forget_counts->sequences)),
-                        count(static_cast<double>(run.forget_counts->tokens)));
-  return text;
+  const std::string split = run.domain() + "/forget";
+  if (!run.forget_counts) return split;
+  const auto number = [](std::uint64_t value) { return count(static_cast<double>(value)); };
+  const SplitCounts& all = *run.forget_counts;
+  std::string text = fmt::format("{}, {} documents, {} sequences, {} tokens", split, number(all.documents),
+                                 number(all.sequences), number(all.tokens));
+  if (!run.forget_taken || run.forget_taken->sequences == all.sequences) return text;
+  if (run.forget_taken->sequences == 0) return text + "; the run trained on none of them";
+  return text + fmt::format("; the run trained on {} of the sequences, {} tokens", number(run.forget_taken->sequences),
+                            number(run.forget_taken->tokens));
 }
 
 Table identity(const ReportRun& run) {
@@ -94,8 +98,7 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
                                 s.distance->log_ratio < 0 ? "the model still knows it better than unseen text"
                                                           : "the model knows it less than unseen text")},
       {"Accuracy gap", fmt::format("{} percentage points", signed_number(s.distance->accuracy_gap))}};
-  if (std::isfinite(s.distance->progress))
-    distance.rows.push_back({"Way gone", fmt::format("{:.0f} % of the way in log perplexity", 100 * s.distance->progress)});
+  if (std::string way = way_gone(*s.distance); !way.empty()) distance.rows.push_back({"Way to the goal", std::move(way)});
   if (s.growth)
     distance.rows.push_back({"Retained", fmt::format("perplexity x {} over {} splits", number(*s.growth), s.retained.size())});
   blocks.push_back(std::move(distance));

@@ -71,19 +71,28 @@ if command -v xmllint >/dev/null; then
   [[ ! -d report-figures ]] || xmllint --noout report-figures/*.svg || die "a figure is not well-formed"
 fi
 
-# Runs at one place of the plot share a name.
+# Two runs at one place of the plot have their names at two sides of it.
 "${report[@]}" "$run" second second --before before.h5 --output twice.html
-! command -v gnuplot >/dev/null || grep -qE '>R[12] \+[12]<' twice-figures/front.svg || die "names in the plot of the front"
+! command -v gnuplot >/dev/null || [[ $(grep -oE '>R[0-9]<' twice-figures/front.svg | sort | tr -d '\n') == ">R1<>R2<>R3<" ]] ||
+  die "names in the plot of the front"
 
-# A run that evaluated itself needs no other evaluation.
-"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --output-dir inside
+# An evaluation of other sequences is no missing one.
+"${evaluate[@]}" --model base --max-eval-samples 2 --output before-2.h5 >/dev/null
+"${report[@]}" second --before before-2.h5 --output unlike.html
+grep -qE "are not compared, so there is no before and no distance: of [a-z]+/[a-z]+ they used 2 and" unlike.html &&
+  ! grep -q "original model has not been evaluated" unlike.html || die "unlike.html"
+
+# A run that evaluated itself needs no other evaluation. That it did not come to what it was to reach is said by both.
+expect_exit 0 'stop-at "forget:perplexity >= 1e9" was not reached in 4 steps: papers/forget perplexity is [0-9.]+, to be at least 1e\+09' \
+  "$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --stop-at "forget:perplexity >= 1e9" --output-dir inside
 "${report[@]}" inside --output inside.html
-for text in "$(rounded before.h5 /papers/forget perplexity)" "Distance to approximate retraining" "as evaluated inside the run"; do
+for text in "was not reached in 4 steps: papers/forget perplexity is" "$(rounded before.h5 /papers/forget perplexity)" "Distance to approximate retraining" "as evaluated inside the run"; do
   grep -q -- "$text" inside.html || { [[ $text == as* ]] && ! command -v gnuplot >/dev/null; } || die "inside.html lacks: $text"
 done
 # One that looked at the first sequences only does need it, and the page says why.
-"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --max-eval-samples 2 --output-dir partly
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --max-eval-samples 2 --max-train-samples 5 --output-dir partly
 "${report[@]}" partly --output partly.html
+grep -q "12 documents, .* the run trained on 5 of the sequences, 320 tokens" partly.html || die "what was trained on"
 grep -q "of the first 2 sequences of each split only" partly.html && grep -q "model has not been evaluated" partly.html ||
   die "partly.html"
 

@@ -4,10 +4,13 @@
 
 #include <cmath>
 
+#include "expunge/data/batches.h"
 #include "support/temporary_folder.h"
 #include "train/clean_text.h"
 #include "train/plot.h"
+#include "train/plot_labels.h"
 #include "train/report_attacks.h"
+#include "train/report_content.h"
 #include "train/report_document.h"
 #include "train/report_figures.h"
 
@@ -26,6 +29,43 @@ TEST(ReportFigures, DistanceIsALogRatioToTheApproximateSetOfTheOriginal) {
   EXPECT_DOUBLE_EQ(d.progress, 0.5);  // ln 2 of ln 4
   EXPECT_DOUBLE_EQ(distance_to_goal(figures(2), figures(8), figures(16)).progress, 1.5);
   EXPECT_TRUE(std::isnan(distance_to_goal(figures(8), figures(8), figures(9)).progress));  // never memorised
+}
+
+TEST(ReportFigures, TheWayGoneReadsWellPastTheGoal) {
+  const auto way = [](double before, double approximate, double after) {
+    return way_gone(distance_to_goal(figures(before), figures(approximate), figures(after)));
+  };
+  EXPECT_EQ(way(2, 8, 4), "50 % of the way in log perplexity");
+  EXPECT_EQ(way(2, 8, 8.01), "100 % of the way in log perplexity");
+  EXPECT_EQ(way(2, 8, 16), "past the goal by a factor of 2");
+  EXPECT_EQ(way(8, 8.01, 24.03), "past the goal by a factor of 3");  // hardly a way at all: of it, 880 times
+  EXPECT_EQ(way(2, 8, 1), "farther from it than before");
+  EXPECT_EQ(way(8, 8, 9), "");
+}
+
+TEST(ReportFigures, WhatIsForgottenIsWhatWasTrainedOn) {
+  using Options = std::map<std::string, std::string>;
+  using Sequences = std::vector<std::size_t>;
+  const auto taken = [](Options options, std::int64_t samples) { return forget_sequences_taken(options, 4, samples); };
+  EXPECT_EQ(taken({{"method", "gradient_ascent"}}, 9), (Sequences{0, 1, 2, 3}));
+  EXPECT_EQ(taken({{"method", "gradient_ascent"}, {"max-train-samples", "2"}}, 9), (Sequences{0, 1}));
+  // Items are f0 r r f1 r r f2 ...
+  const Options mixed = {{"method", "ascent_plus_descent"}, {"positive-ratio", "2"}, {"shuffle", "off"}};
+  EXPECT_EQ(taken(mixed, 12), (Sequences{0, 1, 2, 3}));
+  EXPECT_EQ(taken(mixed, 3), (Sequences{0}));
+  EXPECT_EQ(taken(mixed, 4), (Sequences{0, 1}));
+  Options limited = mixed;
+  limited["max-train-samples"] = "7";
+  EXPECT_EQ(taken(limited, 100), (Sequences{0, 1, 2}));
+  // A shuffled run that ended early: those that its order begins with.
+  SampleOrder order(4, 7, true);
+  EXPECT_EQ(taken({{"method", "random_label"}, {"shuffle", "on"}, {"seed", "7"}}, 2),
+            (Sequences{order.item(0), order.item(1)}));
+  EXPECT_EQ(taken({{"method", "finetune"}}, 9), Sequences{});
+  EXPECT_EQ(taken({{"method", "gradient_ascent"}, {"sample-order", "file"}}, 9), std::nullopt);
+  EXPECT_EQ(taken({{"method", "of a later version"}}, 9), std::nullopt);
+  for (const char* ratio : {"1e300", "-0.5", "nan"})
+    EXPECT_EQ(taken({{"method", "ascent_plus_descent"}, {"positive-ratio", ratio}}, 9), std::nullopt) << ratio;
 }
 
 TEST(ReportFigures, RetainedGrowthLeavesOutWhatIsMeantToChange) {
@@ -133,13 +173,51 @@ TEST(ReportMarkdown, LetsNoTextBecomeMarkup) {
     EXPECT_TRUE(line.starts_with("    ") || line.find("<img") == std::string::npos) << line;
 }
 
+TEST(ReportText, ColumnsBeyondTheTerminalFollowBelow) {
+  const std::string wide(60, 'w');
+  EXPECT_EQ(render_text({{"Run", "a", "b", "c"}, {{"R1", wide, "2 →", "3"}, {"R2", "1", wide, "4"}}}),
+            "Run  a\nR1   " + wide + "\nR2   1\n\nRun  b" + std::string(61, ' ') + "c\nR1   2 →" + std::string(59, ' ') +
+                "3\nR2   " + wide + "  4\n");
+  EXPECT_EQ(render_text({{"Run"}, {{"R1"}}}), "Run\nR1\n");
+}
+
+Curve scatter(std::vector<double> x, std::vector<double> y) {
+  Curve curve{"runs", std::move(x), std::move(y), Curve::Style::points, {}};
+  for (std::size_t i = 0; i < curve.x.size(); ++i) curve.labels.push_back({"R" + std::to_string(i + 1)});
+  place_labels(curve);
+  return curve;
+}
+
+TEST(PlotLabels, StandWhereTheyCoverNothing) {
+  using Side = Curve::Label::Side;
+  // The second point lies just below the first: its name would cover it. The third is alone.
+  const Curve curve = scatter({0.1, 0.1, 1}, {1.07, 1, 2});
+  EXPECT_EQ(curve.labels[0].side, Side::above);
+  EXPECT_EQ(curve.labels[1].side, Side::right);
+  EXPECT_EQ(curve.labels[2].side, Side::above);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(curve.labels[i].text, "R" + std::to_string(i + 1));
+}
+
+TEST(PlotLabels, ShareANameWhereThereIsNoRoom) {
+  const Curve curve = scatter(std::vector<double>(9, 0.0), std::vector<double>(9, 1.0));
+  std::size_t named = 0, joined = 0;
+  for (const Curve::Label& label : curve.labels) {
+    if (label.text.empty()) continue;
+    ++named;
+    if (const auto plus = label.text.find(" +"); plus != std::string::npos) joined += std::stoul(label.text.substr(plus + 2));
+  }
+  EXPECT_EQ(named, 4u);  // one a side
+  EXPECT_EQ(named + joined, 9u);
+  EXPECT_EQ(scatter({1}, {1}).labels[0].text, "R1");
+}
+
 Plot plot(std::vector<Curve> curves) {
   return {.name = "p1", .description = "a <b>", .x_label = "it's", .y_label = "`id`", .curves = std::move(curves)};
 }
 
 TEST(Plot, ScriptHoldsNoTextThatGnuplotCouldRun) {
-  const std::string script =
-      gnuplot_script(plot({{"a'; system \"x\" $(y) `z`\n", {1, 2}, {3, 4}, Curve::Style::points, {"\"q\"", "@m"}}}));
+  const std::string script = gnuplot_script(plot(
+      {{"a'; system \"x\" $(y) `z`\n", {1, 2}, {3, 4}, Curve::Style::points, {Curve::Label{"\"q\""}, Curve::Label{"@m"}}}}));
   for (const char* run : {"`", "$(", "@", "it's", "a'; system"}) EXPECT_THAT(script, Not(HasSubstr(run)));
   EXPECT_THAT(script, HasSubstr("title 'a?; system ?x? ?(y) ?z?"));
   EXPECT_THAT(script, HasSubstr("set xlabel 'it?s'"));
