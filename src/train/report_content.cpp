@@ -123,16 +123,19 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
   blocks.push_back(Heading{2, "Comparison"});
   blocks.push_back(Paragraph{
       "Distance: ln(forget perplexity now / approximate perplexity of the original model), 0 at the goal, negative while the "
-      "model still knows more of the forget set than of unseen text. Accuracy gap: the same in percentage points. Strongest "
+      "model still knows more of the forget set than of unseen text. Accuracy gap: the same difference of accuracies, in "
+      "percentage points. Strongest "
       "AUC: of the membership inference attacks the one farthest from 0.5. Retained perplexity: after / before, geometric mean "
       "over all splits but forget and approximate. Front: whether no other run is at least as close to the goal and as well "
       "retained, among runs of the same original model, tokens, domain and evaluated splits."});
-  blocks.push_back(Paragraph{
-      "An AUC near 1 beside a distance near 0 is no contradiction. The AUC is the chance that a forget sequence scores higher "
-      "than an approximate one, both under the run's own model; a model that saw neither shows 0.5. It looks at the order "
-      "alone. What was learnt over many epochs is far ahead at first, its perplexity can rise several-fold before anything "
-      "changes places, and a run that raises it mostly raises that of unseen text of the same kind, too. The distance is to "
-      "unseen text under the original model."});
+  if (std::ranges::any_of(runs, [](const ReportRun& run) { return run.attacks_after.has_value(); }))
+    blocks.push_back(Paragraph{
+        "An AUC near 1 beside a distance near 0 is no contradiction. The AUC is the chance that a forget sequence scores "
+        "higher "
+        "than an approximate one, both under the run's own model; a model that saw neither shows 0.5. It looks at the order "
+        "alone. What was learnt over many epochs is far ahead at first, its perplexity can rise several-fold before anything "
+        "changes places, and a run that raises it mostly raises that of unseen text of the same kind, too. The distance is to "
+        "unseen text under the original model."});
   blocks.push_back(comparison_table(runs, summaries));
   int groups = 0;
   std::vector<std::string> keys;

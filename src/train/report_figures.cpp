@@ -109,7 +109,7 @@ double reference_tokens(const std::map<std::string, std::string>& options, doubl
 
 std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<std::string, std::string>& options,
                                                                std::size_t sequences, std::int64_t samples) {
-  constexpr double kMostItems = 1e9;  // a run keeps its list in memory; options are read from a file
+  constexpr double kMostItems = 1e8;  // a run keeps its list in memory; options are read from a file
   const MethodUse use(options);
   const auto objective = use.objective();
   if (!objective || use.own_order) return std::nullopt;

@@ -91,10 +91,12 @@ void read_metrics(const fs::path& path, ReportRun& run) {
   run.trajectory = std::move(t);
 }
 
-/// A run that made all its steps without reaching its --stop-at; `start` and `end` are its first and last evaluation.
-void note_unmet_condition(const SplitTable& start, const SplitTable& end, ReportRun& run) {
+/// A run that made all its steps without reaching its --stop-at; `start` and `end` are its first evaluation and the one after
+/// `last_step`.
+void note_unmet_condition(const SplitTable& start, const SplitTable& end, std::int64_t last_step, ReportRun& run) {
   const std::string text = run.option("stop-at");
-  if (text.empty() || !run.checkpoint || run.checkpoint->step < run.checkpoint->total_steps) return;
+  const bool ended = run.checkpoint && run.checkpoint->step == run.checkpoint->total_steps && run.checkpoint->step == last_step;
+  if (text.empty() || !ended) return;
   StopCondition condition = [&] {
     try {
       return parse_stop_condition(text);
@@ -143,7 +145,7 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
     }
   }
   run.evaluations = std::move(found);
-  note_unmet_condition(first.splits, end, run);
+  note_unmet_condition(first.splits, end, steps.back(), run);
   if (!run.checkpoint || (run.before && run.after)) return;
   if (const std::string most = run.option("max-eval-samples"); most != "0") {
     run.notes.push_back(
