@@ -35,7 +35,7 @@ all: ## Build the release executable, build/expunge
 bundle: ## Build build-bundle/expunge-bundle.tar.xz, which runs on Linux machines without these packages
 	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=OFF -DEXPUNGE_PROCESSOR=$(BUNDLE_PROCESSOR) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
 	@cmake --build $(BUILD_BUNDLE) --target expunge -j $(JOBS)
-	@.ci/bundle.sh $(BUILD_BUNDLE)/expunge $(BUILD_BUNDLE)/expunge-bundle
+	@.ci/bundle.sh $(BUILD_BUNDLE)/expunge-bundle $(BUILD_BUNDLE)/expunge
 
 demo: install-packages all ## Train a small model, make it forget, show before and after (installs what is missing)
 	@data/demo.sh $(BUILD)/expunge

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# usage: bundle.sh EXECUTABLE FOLDER: a folder that runs expunge and mpirun on another Linux machine of the same processor family,
-# whatever is installed there: the executable, every library that it needs down to the C library, Open MPI's launcher, plugins
-# and help texts. CUDA's libraries and NCCL are taken from the machine where it runs.
+# usage: bundle.sh FOLDER PROGRAM...: a folder that runs these programs and mpirun on another Linux machine of the same processor
+# family, whatever is installed there: the programs, every library that they need down to the C library, Open MPI's launcher,
+# plugins and help texts. CUDA's libraries and NCCL are taken from the machine where it runs; on one without them the programs
+# start all the same, and compute on the CPU.
 set -euo pipefail
-executable=$1 folder=$2
+folder=$1
+shift
 
 # Libraries of the machine where the bundle runs: they belong to its driver, and are large.
 from_host='^lib(cuda|cudart|cublas|cublasLt|cudnn.*|nccl|nvidia.*)\.so'
@@ -17,8 +19,8 @@ orterun=$(readlink -f "$(command -v mpirun)") orted=$(readlink -f "$(command -v 
 [[ -d $plugins && -d $data && -x $orterun && -x $orted ]] || fail "Open MPI's launcher and plugins were not found"
 
 rm -rf "$folder"
-mkdir -p "$folder"/{bin,lib,libexec,plugins,pmix,share,etc}
-cp "$executable" "$folder/libexec/expunge"
+mkdir -p "$folder"/{bin,lib,libexec,plugins,pmix,share,etc,absent}
+cp "$@" "$folder/libexec/"
 cp "$orterun" "$folder/libexec/orterun"
 cp "$orted" "$folder/libexec/orted"
 for plugin in "$plugins"/*.so; do [[ $plugin =~ $left_out ]] || cp -L "$plugin" "$folder/plugins/"; done
@@ -36,8 +38,24 @@ libraries=$(ldd "$folder"/libexec/* "$folder"/plugins/*.so "$folder"/pmix/*.so 2
 for library in $libraries; do
   [[ $(basename "$library") =~ $from_host ]] || cp -Lu "$library" "$folder/lib/"
 done
+
+# A library of the machine's that may not be there has a stand-in, found last, without which the loader would refuse the programs.
+# Who calls one of its functions is told what is missing, and ends. It bears the library's version of its symbols, if they have one.
+symbols() { nm -D "$@" | awk 'NF > 1 { sub(/@.*/, "", $NF); print $NF }' | sort -u; }
+ldd "$@" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' | sort -u | while read -r library path; do
+  [[ $library =~ $from_host ]] || continue
+  stand_in=$folder/absent/$library
+  {
+    printf '#include <stdio.h>\n#include <stdlib.h>\nstatic void absent(void) {\n  fputs("expunge: this needs %s, which this machine lacks: ' "$library"
+    printf 'name its folder in LD_LIBRARY_PATH, or compute with --device cpu\\n", stderr);\n  _Exit(2);\n}\n'
+    comm -12 <(symbols --undefined-only "$@") <(symbols --defined-only "$path") | sed 's/.*/void &(void) { absent(); }/'
+  } >"$stand_in.c"
+  echo "$(nm -D --defined-only "$path" | sed -n 's/.*@@//p' | sort -u) { global: *; };" >"$stand_in.versions"
+  ${CC:-cc} -shared -fPIC -O1 -Wl,-soname,"$library" -Wl,--version-script="$stand_in.versions" -o "$stand_in" "$stand_in.c"
+  rm "$stand_in.c" "$stand_in.versions"
+done
 loader=$(basename "$(ls "$folder"/lib/ld-linux*)")
-strip --strip-unneeded "$folder"/libexec/* "$folder"/plugins/*.so "$folder"/pmix/*.so "$folder"/lib/*.so* 2>/dev/null || true
+strip --strip-unneeded "$folder"/libexec/* "$folder"/plugins/*.so "$folder"/pmix/*.so "$folder"/{lib,absent}/*.so* 2>/dev/null || true
 second=$(find "$folder/lib" -name 'lib*blas*' -o -name 'libblis*' -o -name 'libmkl*' -o -name 'libatlas*')
 [[ -z $second ]] || fail "a second BLAS crept in beside oneDNN: $second"
 
@@ -53,12 +71,11 @@ export PMIX_PREFIX="\$home" PMIX_PKGLIBDIR="\$home/pmix" PMIX_PKGDATADIR="\$home
 command -v ssh >/dev/null || command -v srun >/dev/null || export OMPI_MCA_plm="\${OMPI_MCA_plm:-isolated}"
 program=\$(basename "\$0")
 [ "\$program" = mpirun ] && program=orterun
-exec "\$home/lib/$loader" --library-path "\$home/lib:\$LD_LIBRARY_PATH:/usr/local/cuda/lib64:/usr/local/cuda/lib:/usr/lib64:/usr/lib/x86_64-linux-gnu" \\
+exec "\$home/lib/$loader" --library-path "\$home/lib:\$LD_LIBRARY_PATH:/usr/local/cuda/lib64:/usr/local/cuda/lib:/usr/lib64:/usr/lib/x86_64-linux-gnu:\$home/absent" \\
   --argv0 "\$home/bin/\$(basename "\$0")" "\$home/libexec/\$program" "\$@"
 WRAPPER
 chmod +x "$folder/bin/expunge"
-ln -s expunge "$folder/bin/mpirun"
-ln -s expunge "$folder/bin/orted"
+for name in "${@##*/}" mpirun orted; do [[ $name == expunge ]] || ln -s expunge "$folder/bin/$name"; done
 
 archive=$folder.tar.xz
 tar -C "$(dirname "$folder")" -cf - "$(basename "$folder")" | xz -T0 -6 >"$archive"

@@ -53,7 +53,6 @@ std::optional<std::string> find_peer() {
 }
 
 int compare(const std::vector<std::string>& only, Bench bench) {
-  bench.self = "/proc/self/exe";
   bench.machine = measure_machine();
   fmt::print("{} threads\n", omp_get_max_threads());
   print_machine(bench.machine);
@@ -73,6 +72,7 @@ int run(int argc, char** argv) {
     return bench_gpu(argv[0], std::vector<std::string>(argv + 2, argv + argc));
   namespace po = boost::program_options;
   Bench bench;
+  bench.self = argv[0];  // in a bundle, /proc/self/exe is the loader
   std::vector<std::string> only;
   po::options_description options("Options");
   options.add_options()("only", po::value(&only)->multitoken(), "sections whose names begin so (all)")(
