@@ -158,7 +158,7 @@ TEST(ResolvedConfig, ReadsBackAsItself) {
 }
 
 TEST(ResolvedConfig, HoldsAbsolutePathsAndEverySetting) {
-  TrainConfig c = unlearn("");
+  TrainConfig c = unlearn("--dtype float32");
   resolve(c, 2);
   EXPECT_THAT(c.resolved, HasSubstr("model = " + (std::filesystem::current_path() / "m").string() + "\n"));
   for (const char* line : {"learning-rate = 2e-05\n", "global-batch-size = 2\n", "dtype = float32\n", "shuffle = on\n",
