@@ -1,11 +1,15 @@
 // Options that commands share, and those of tokenize, eval, mia, export and inspect.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "app/options_commands.h"
 #include "app/options_shared.h"
 #include "app/options_values.h"
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 #include "expunge/kernels/kernels.h"
+#include "expunge/train/evaluator.h"
 
 namespace expunge {
 namespace {
@@ -41,7 +45,6 @@ void add_scoring_compute(OptionTable& table, ScoringConfig& c) {
   compute.push_back(whole("micro-batch-tokens", c.compute.micro_batch_tokens, 0,
                           "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"));
   table.group("Computing", std::move(compute));
-  table.then([&c](const OptionTable& given) { check_compute(c.compute, given); });
 }
 
 }  // namespace
@@ -126,6 +129,13 @@ void check_compute(ComputeConfig& config, const OptionTable& given) {
                      config.device));
 }
 
+void check_splits(std::string_view key, const std::string& domain, const std::vector<std::string>& splits) {
+  std::set<std::string> seen;
+  for (const std::string& split : splits)
+    if (const std::string name = full_split_name(domain, split); !seen.insert(name).second)
+      fail(ExitCode::usage, fmt::format("--{}: {} is named twice; leave one out", key, excerpt(name)));
+}
+
 OptionTable tokenize_options(TokenizeOptions& c) {
   OptionTable table("tokenize");
   table.group("Input", {required(path("tokenizer", "DIR", c.tokenizer, "folder of the model, with tokenizer.model")),
@@ -148,6 +158,10 @@ OptionTable eval_options(EvalConfig& c) {
   output.push_back(path("compare", "FILE", c.compare, "earlier file of results to print beside these"));
   table.group("Output", std::move(output));
   add_scoring_compute(table, c);
+  table.then([&c](const OptionTable& given) {
+    check_compute(c.compute, given);
+    check_splits("split", c.domain, c.splits);
+  });
   return table;
 }
 
@@ -163,6 +177,7 @@ OptionTable mia_options(MembershipConfig& c) {
   output.push_back(seed("seed", c.seed, "seed of the resamples that give the interval of the AUC"));
   table.group("Output", std::move(output));
   add_scoring_compute(table, c);
+  table.then([&c](const OptionTable& given) { check_compute(c.compute, given); });
   return table;
 }
 

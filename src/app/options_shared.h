@@ -1,6 +1,8 @@
 // Options that several commands share.
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/options.h"
@@ -17,5 +19,7 @@ std::vector<Option> shared_compute_options(ComputeConfig& config);
 std::vector<Option> training_compute_options(ComputeConfig& config);
 /// Settles --bf16 against --dtype, and refuses --tf32 where it would do nothing.
 void check_compute(ComputeConfig& config, const OptionTable& given);
+/// Refuses a list of splits that names one twice, "split" of the domain and "domain/split" being the same.
+void check_splits(std::string_view key, const std::string& domain, const std::vector<std::string>& splits);
 
 }  // namespace expunge

@@ -73,8 +73,9 @@ std::vector<Option> evaluation_options(TrainConfig& c) {
 std::vector<Option> run_options(TrainConfig& c) {
   return {
       path("output-dir", "DIR", c.output_dir,
-           "run folder: config, checkpoints and metrics.h5; without it, "
-           "output/DOMAIN/MODEL/<ranks>_rank_bs_<batch>_gas_<accumulation>_lr_<rate>_epoch<epochs>/unlearn/METHOD"),
+           fmt::format("run folder: config, checkpoints and metrics.h5; without it, "
+                       "output/DOMAIN/MODEL/<ranks>_rank_bs_<batch>_gas_<accumulation>_lr_<rate>_epoch<epochs>{}",
+                       c.command == "train" ? "/train" : "[_general][_rmgt]/unlearn/METHOD")),
       unresolved(flag("overwrite-output-dir", c.overwrite_output_dir, "start afresh: remove the run that lies there")),
       unresolved(
           text("resume-from-checkpoint", "auto|none|PATH", c.resume_from_checkpoint,
@@ -126,6 +127,7 @@ void check_train(TrainConfig& config, const OptionTable& given) {
   for (const std::string& split : config.splits)
     if (std::count(split.begin(), split.end(), '/') != 1 || split.front() == '/' || split.back() == '/')
       fail(ExitCode::usage, fmt::format("--split: expected DOMAIN/SPLIT, such as books/forget, found \"{}\"", split));
+  check_splits("split", "", config.splits);
   check_training(config, given);
 }
 
@@ -153,6 +155,7 @@ void check_training(TrainConfig& config, const OptionTable& given) {
   settle_order(config, given);
   if (!config.stop_at.empty() && config.eval_steps == 0) fail(ExitCode::usage, "--stop-at needs --eval-steps N");
   if (!config.eval_splits.empty() && config.eval_steps == 0) fail(ExitCode::usage, "--eval-split needs --eval-steps N");
+  check_splits("eval-split", config.domain, config.eval_splits);
   if (config.eval_steps > 0 && config.domain.empty() && config.eval_splits.empty())
     fail(ExitCode::usage, "--eval-steps needs --eval-split DOMAIN/SPLIT");
 }

@@ -128,6 +128,8 @@ TEST(CommandLine, RefusesValues) {
       {"--sample-order o.txt --shuffle on", "--sample-order fixes the order"},
       {"--stop-at x", "--stop-at needs --eval-steps N"},
       {"--eval-split forget", "--eval-split needs --eval-steps N"},
+      {"--eval-steps 1 --eval-split forget --eval-split retain --eval-split books/forget",
+       "--eval-split: books/forget is named twice"},
       {"--seed 1 --seed 2", "--seed: given twice (\"1\" and \"2\")"},
       {"--domain", "--domain"},
       {"--sample-order --seed 3", "--sample-order needs a value: --sample-order FILE"},
@@ -193,6 +195,9 @@ TEST(CommandLine, TrainTakesSplitsOfAnyDomain) {
   parse_into(c, train_options, words(kTrain + "--split general/retain"));
   EXPECT_EQ(c.command, "train");
   EXPECT_EQ(c.splits, (std::vector<std::string>{"books/forget", "general/retain"}));
+  TrainConfig twice;
+  EXPECT_EQ(refusal([&] { parse_into(twice, train_options, words(kTrain + "--split general/retain --split books/forget")); }),
+            "--split: books/forget is named twice; leave one out");
   for (const char* bad : {"forget", "/forget", "books/", "a/b/c"}) {
     TrainConfig other;
     EXPECT_THAT(refusal([&] { parse_into(other, train_options, words(kTrain + "--split " + bad)); }),
@@ -225,6 +230,8 @@ TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(e.compare, "old.h5");
   EXPECT_EQ(e.compute.dtype, DType::bfloat16);
   EXPECT_EQ(e.compute.micro_batch_tokens, 10);
+  EXPECT_EQ(refusal([&] { parse_into(e, eval_options, words(kEval + "--split forget --split books/forget")); }),
+            "--split: books/forget is named twice; leave one out");
 
   MembershipConfig m;
   parse_into(m, mia_options, words(kEval));
@@ -266,6 +273,17 @@ TEST(CommandLine, TextKeepsBlanksInsideButNotWhatAConfigCannotHold) {
     EXPECT_THAT(refusal([&] { parse_into(c, train_options, arguments); }),
                 HasSubstr("--model: expected a path that is not empty"));
   }
+}
+
+TEST(CommandLine, HelpNamesTheFolderOfARunWithoutOne) {
+  const auto page = [](OptionTable (*options)(TrainConfig&)) {
+    TrainConfig c;
+    std::string help = options(c).help();
+    std::erase_if(help, [](char letter) { return letter == ' ' || letter == '\n'; });
+    return help;
+  };
+  EXPECT_THAT(page(train_options), HasSubstr("_epoch<epochs>/train"));
+  EXPECT_THAT(page(unlearn_options), HasSubstr("_epoch<epochs>[_general][_rmgt]/unlearn/METHOD"));
 }
 
 TEST(CommandLine, HelpNamesEveryOptionWithItsDefault) {
