@@ -23,14 +23,28 @@ same_losses() {
   done
 }
 
+# first_moments RUN: AdamW's after step 1, a tenth of the clipped gradients, one number a line in the order of their names.
+first_moments() { h5dump -y -w 1 -m %.17g -g /exp_avg "$1/checkpoints/step-000001/checkpoint.h5" | grep -E '^ *[-0-9.e+]+,? *$' | tr -d ' ,'; }
+# same_gradients RUN RUN LIMIT: ||a - b|| / ||b|| over all gradients of step 1 is at most LIMIT.
+same_gradients() {
+  first_moments "$2" >moments.txt
+  [[ $(wc -l <moments.txt) -gt 40000 ]] || die "$2 has $(wc -l <moments.txt) first moments"
+  first_moments "$1" | paste - moments.txt | awk -v limit="$3" '
+    NF != 2 { exit 1 } { apart += ($1 - $2) ^ 2; all += $2 ^ 2 } END { exit !(all > 0 && apart <= limit ^ 2 * all) }' ||
+    die "the gradients of $1 and $2 differ"
+}
+
 # Losses and gradients in every element type and both gather policies, on one rank and on two of the same GPU.
 for case in "float32 per-step none 1e-5" "float64 per-micro-step light 1e-12" "bfloat16 per-micro-step block 1e-2"; do
   read -r type gather recompute limit <<<"$case"
-  options=(--max-steps 2 --dtype "$type" --gather "$gather" --recompute "$recompute")
+  options=(--max-steps 2 --save-steps 1 --dtype "$type" --gather "$gather" --recompute "$recompute")
   "$expunge" "${run[@]}" "${options[@]}" "${cpu[@]}" --output-dir "$type-cpu"
   "$expunge" "${run[@]}" "${options[@]}" "${gpu[@]}" --output-dir "$type-gpu"
   ranks 2 "$expunge" "${run[@]}" "${options[@]}" "${gpu[@]}" --comm staged --output-dir "$type-gpu2"
-  for other in gpu gpu2; do same_losses "$type-cpu" "$type-$other" "$limit"; done
+  for other in gpu gpu2; do
+    same_losses "$type-cpu" "$type-$other" "$limit"
+    same_gradients "$type-$other" "$type-cpu" "$limit"
+  done
   echo "ok: $type"
 done
 expect_exit 2 "ranks 0 and 1 are on the same GPU, GPU-.*--comm staged" ranks 2 "$expunge" "${run[@]}" --max-steps 1 --device cuda --output-dir refused
