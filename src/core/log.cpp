@@ -63,6 +63,12 @@ void log_warning(std::string_view message) {
     logger().warn("warning: {}", message);
 }
 
+std::string_view fit_figures(std::string_view line, std::size_t width) {
+  if (line.size() <= width) return line;
+  const auto end = line.rfind(" |", width);
+  return line.substr(0, end == std::string_view::npos ? width : end);
+}
+
 Progress::Progress(std::string label, std::int64_t total, std::int64_t done, std::int64_t line_every)
     : label_(std::move(label)), total_(total), start_(done), done_(done), line_every_(line_every), terminal_(isatty(2) != 0) {}
 
@@ -78,7 +84,7 @@ void Progress::advance(std::string_view figures) {
     const std::int64_t cells = std::clamp(room, kFewestBarCells, kMostBarCells);
     const auto filled = static_cast<std::size_t>(cells * done_ / std::max<std::int64_t>(total_, 1));
     const std::string line = fmt::format("{} [{:-<{}}] {}", label_, std::string(filled, '#'), cells, text);
-    fmt::print(stderr, "\r\033[K{}", std::string_view(line).substr(0, static_cast<std::size_t>(width - 1)));
+    fmt::print(stderr, "\r\033[K{}", fit_figures(line, static_cast<std::size_t>(width - 1)));
     std::fflush(stderr);
     bar_drawn = true;
   } else if (line_every_ > 0 && (done_ % line_every_ == 0 || done_ == total_)) {

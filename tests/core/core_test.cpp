@@ -123,5 +123,14 @@ TEST(Log, FormatsForPeople) {
   EXPECT_EQ(format_bytes(999), "999 B");
 }
 
+TEST(Log, ANarrowTerminalHoldsWholeFigures) {
+  const std::string line = "train [##------] 1/4 | 12 s left | loss 2.3141 | 812 tokens/s";
+  EXPECT_EQ(fit_figures(line, line.size()), line);
+  EXPECT_EQ(fit_figures(line, line.size() - 1), "train [##------] 1/4 | 12 s left | loss 2.3141");
+  EXPECT_EQ(fit_figures(line, 46), "train [##------] 1/4 | 12 s left | loss 2.3141");
+  EXPECT_EQ(fit_figures(line, 45), "train [##------] 1/4 | 12 s left");
+  EXPECT_EQ(fit_figures(line, 10), "train [##-");
+}
+
 }  // namespace
 }  // namespace expunge

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@ void log_setup(int rank, int world_size, bool quiet);
 void log_info(std::string_view message);
 /// A line that the user should act on; printed by every rank, quiet or not.
 void log_warning(std::string_view message);
+
+/// As many of a line's figures, parted by " | ", as `width` columns hold.
+std::string_view fit_figures(std::string_view line, std::size_t width);
 
 /// Progress of a loop: on a terminal a bar that is redrawn, elsewhere one line whenever `line_every` steps have passed.
 class Progress {
