@@ -54,6 +54,22 @@ void write_figures(const fs::path& folder, const Document& document) {
   }
 }
 
+/// Writes all of a report. One that cannot be finished leaves nothing where nothing was.
+void write_whole(const Outputs& to, const Document& document) {
+  std::vector<fs::path> fresh;
+  for (const fs::path& path : {to.figures, to.markdown, to.page})
+    if (!fs::exists(path)) fresh.push_back(path);
+  try {
+    write_figures(to.figures, document);
+    write_file_atomically(to.markdown, render_markdown(document, to.figures.filename().string()));
+    write_file_atomically(to.page, render_html(document));
+  } catch (const Error&) {
+    std::error_code ignored;
+    for (const fs::path& path : fresh) fs::remove_all(path, ignored);
+    throw;
+  }
+}
+
 }  // namespace
 
 void run_report(const ReportConfig& config) {
@@ -61,9 +77,7 @@ void run_report(const ReportConfig& config) {
   check_place(to, config.overwrite);
   Plotter plotter;
   const Document document = describe_report(read_report_runs(config), config, plotter);
-  write_figures(to.figures, document);
-  write_file_atomically(to.markdown, render_markdown(document, to.figures.filename().string()));
-  write_file_atomically(to.page, render_html(document));
+  write_whole(to, document);
   // The first table is the comparison of the runs.
   for (const Block& block : document.blocks)
     if (const Table* const table = std::get_if<Table>(&block); table && !config.quiet) {

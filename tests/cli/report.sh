@@ -147,4 +147,11 @@ expect_exit 4 "exists already" "${report[@]}" second --output report.html
 expect_exit 4 "cannot" "${report[@]}" second --output nowhere/x.html
 expect_exit 4 "is not a step" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
 [[ ! -e x.html ]] || die "a refused report was written"
+if [[ $(id -u) == 0 ]] && mkdir disk && mount -t tmpfs -o size=16k tmpfs disk 2>/dev/null; then
+  trap 'umount "$work/disk"; rm -rf "$work"' EXIT
+  expect_exit 4 "disk/x.*No space" "${report[@]}" second --before before.h5 --output disk/x.html
+  [[ -z $(ls -A disk) ]] || die "a report that found no space left $(ls -A disk)"
+else
+  echo "skipped: a full disk needs root and mount"
+fi
 echo passed
