@@ -44,6 +44,11 @@ void note_options(Config& config, OptionTable (*options)(Config&)) {
   config.libraries = version_text();
 }
 
+int start_tokenizing(TokenizeOptions& config) {
+  note_options(config, tokenize_options);
+  return tokenize(config);
+}
+
 int start_evaluation(EvalConfig& config) {
   note_options(config, eval_options);
   return in_session(config.compute, config.quiet, [&](Session& session) { run_evaluation(session, config); });
@@ -87,7 +92,7 @@ std::vector<Command> commands() {
   return {
       command<TokenizeOptions>("tokenize", "Turns folders of text into one token file.",
                                "expunge tokenize --tokenizer models/Yi-6B --data texts --output tokens.h5 --max-length 4096",
-                               Ranks::one, tokenize_options, tokenize),
+                               Ranks::one, tokenize_options, start_tokenizing),
       command<PlanConfig>("plan", "Says what a run would take of memory, network and time, and which policies it would choose.",
                           "expunge plan --model models/Yi-6B --world 8 --gpu-memory 80GB --bf16 --global-batch-size 480 \\\n"
                           "    --method ascent_plus_kl_divergence --sbatch unlearn.sbatch",

@@ -10,9 +10,11 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/process.h"
 #include "expunge/data/corpus.h"
 #include "expunge/data/token_file.h"
 #include "expunge/data/tokenizer.h"
+#include "train/provenance.h"
 
 namespace expunge {
 namespace {
@@ -43,6 +45,11 @@ std::string file_names(const SplitSource& source) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+/// "1 document", "2 documents".
+std::string counted(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const std::string& text_column,
                     TokenFileWriter& writer) {
   const auto began = std::chrono::steady_clock::now();
@@ -62,13 +69,14 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
   }
   const SplitCounts counts = writer.end_split(file_names(source), reader.source_sha256());
   if (counts.sequences == 0) {
-    fail(ExitCode::bad_input, fmt::format("{} ({}): {} documents, and none gives a sequence of at least {} tokens",
+    fail(ExitCode::bad_input, fmt::format("{} ({}): {}, and none gives a sequence of at least {} tokens",
                                           (source.files[0].parent_path() / source.split).string(), file_names(source),
-                                          counts.documents, TokenFileWriter::kShortest));
+                                          counted(counts.documents, "document"), TokenFileWriter::kShortest));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  log_info(fmt::format("{}: {} documents, {} sequences, {} tokens, {} chunks dropped ({:.1f} MB/s)", name, counts.documents,
-                       counts.sequences, counts.tokens, counts.dropped, 1e-6 * static_cast<double>(bytes) / seconds));
+  log_info(fmt::format("{}: {}, {}, {}, {} dropped ({:.1f} MB/s)", name, counted(counts.documents, "document"),
+                       counted(counts.sequences, "sequence"), counted(counts.tokens, "token"), counted(counts.dropped, "chunk"),
+                       1e-6 * static_cast<double>(bytes) / seconds));
 }
 
 }  // namespace
@@ -80,7 +88,9 @@ int tokenize(const TokenizeOptions& options) {
   TokenFileWriter writer(options.output, {tokenizer.hash(), static_cast<std::uint64_t>(tokenizer.vocabulary_size()),
                                           static_cast<std::uint64_t>(options.max_length)});
   for (const SplitSource& split : splits) tokenize_split(tokenizer, split, options.text_column, writer);
-  writer.finish();
+  // What went in is named by the hashes of the tokenizer and of each split's source.
+  const Provenance provenance{"", "", options.resolved, options.libraries, job_restarts()};
+  writer.finish([&](Hdf5File& file) { write_provenance(file, provenance); });
   log_info(fmt::format("written: {}", options.output.string()));
   return static_cast<int>(ExitCode::done);
 }

@@ -83,7 +83,8 @@ SplitCounts TokenFileWriter::end_split(const std::string& source, const std::str
   return counts_;
 }
 
-void TokenFileWriter::finish() {
+void TokenFileWriter::finish(const std::function<void(Hdf5File&)>& annotate) {
+  if (annotate) annotate(file_);
   file_.close();
   must_be_new(pending_.path());
   pending_.commit();

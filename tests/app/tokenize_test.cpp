@@ -85,7 +85,7 @@ TEST_F(Tokenize, LeavesNothingBehindAnError) {
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }),
               AllOf(HasSubstr("books/retain"), HasSubstr("0 documents")));
   folder_.write("data/books/retain.jsonl", "{\"text\": \"a\"}\n");
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }), HasSubstr("1 documents, and none gives a sequence"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }), HasSubstr("1 document, and none gives a sequence"));
   EXPECT_FALSE(std::filesystem::exists(options_.output));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "t.h5.tmp"));
   std::filesystem::remove(folder_ / "data/books/retain.jsonl");

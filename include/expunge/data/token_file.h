@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,9 +15,10 @@
 namespace expunge {
 
 /// Layout of a token file (HDF5). Root attributes: format_version, version (of expunge), tokenizer_sha256, vocabulary_size,
-/// max_length. For each split a group /<domain>/<split> with datasets ids (uint32, all sequences one behind the other) and
-/// offsets (uint64, sequences + 1; sequence i is ids[offsets[i], offsets[i + 1])) and attributes source, source_sha256,
-/// documents, sequences, tokens and dropped (chunks too short to keep). Integers in attributes are uint64.
+/// max_length, and what the maker adds at finish(). For each split a group /<domain>/<split> with datasets ids (uint32, all
+/// sequences one behind the other) and offsets (uint64, sequences + 1; sequence i is ids[offsets[i], offsets[i + 1])) and
+/// attributes source, source_sha256, documents, sequences, tokens and dropped (chunks too short to keep). Integers in
+/// attributes are uint64.
 struct TokenFileInfo {
   std::string tokenizer_sha256;
   std::uint64_t vocabulary_size = 0;  ///< every id is below
@@ -39,7 +41,8 @@ class TokenFileWriter {
   /// Cuts a document into sequences of max_length ids; the last is short, and dropped if it has fewer than kShortest.
   void add_document(std::span<const std::int32_t> ids);
   SplitCounts end_split(const std::string& source, const std::string& source_sha256);
-  void finish();
+  /// `annotate` adds to the file before it appears.
+  void finish(const std::function<void(Hdf5File&)>& annotate = {});
 
  private:
   void flush();
