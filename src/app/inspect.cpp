@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
@@ -50,9 +51,16 @@ void show_model(const fs::path& folder) {
 
 void show_info(const CheckpointInfo& info) {
   fmt::print("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
-  fmt::print("  written {} on {} by {} rank(s), expunge {}, {}, gather {}\n", info.written, info.host, info.world_size,
-             info.version, info.dtype, info.gather);
+  fmt::print("  written {} on {} by {} rank(s), expunge {}, {}\n", info.written, info.host, info.world_size, info.version,
+             info.dtype);
+  fmt::print("  chosen: device {}, comm {}, gather {}, recompute {}\n", info.device, info.comm, info.gather, info.recompute);
   fmt::print("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
+}
+
+void show_damage(const fs::path& checkpoint, const std::string& damage) {
+  if (damage.empty()) return;
+  const fs::path run = fs::absolute(checkpoint).lexically_normal().parent_path().parent_path();
+  fmt::print("  DAMAGED: {}; a resume passes it over, `expunge verify {}` reads every file\n", damage, run.string());
 }
 
 void show_objects(const Hdf5File& file, const std::string& group) {
@@ -64,6 +72,7 @@ void show_checkpoint(const fs::path& folder) {
   const CheckpointReader reader(folder);
   fmt::print("checkpoint\n");
   show_info(reader.info());
+  show_damage(folder, visible_damage(folder));
   const Hdf5File file = Hdf5File::open_index(folder / "checkpoint.h5");
   for (const char* group : {"/parameters", "/exp_avg", "/exp_avg_sq"}) show_objects(file, group);
   fmt::print("options\n{}", reader.info().config);
@@ -88,7 +97,13 @@ void show_run(const fs::path& folder) {
   fmt::print("{} checkpoint(s)\n", checkpoints.size());
   for (const fs::path& path : checkpoints) {
     fmt::print("{}\n", path.filename().string());
-    show_info(CheckpointReader(path).info());
+    std::string damage = visible_damage(path);
+    try {
+      show_info(CheckpointReader(path).info());
+    } catch (const Error& error) {
+      if (damage.empty()) damage = error.what();
+    }
+    show_damage(path, damage);
   }
   if (fs::exists(run.metrics())) show_metrics(run.metrics());
 }
@@ -145,7 +160,8 @@ void show_tokens(const fs::path& path) {
   }
 }
 
-void show_in_run_evaluations(const Hdf5File& file) {
+void show_in_run_evaluations(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
   const auto steps = file.read_all<std::int64_t>("/eval/step");
   fmt::print("evaluations inside a run, {} of them, after steps {}\n", steps.size(), fmt::join(steps, ", "));
   for (const std::string& domain : file.children("/eval")) {
@@ -168,7 +184,8 @@ bool holds(const Hdf5File& file, const std::string& dataset) {
 
 /// labels.h5 and reference.h5, what a method keeps of each sequence that it forgets; and labels that something else made,
 /// which do not say by what version of expunge.
-void show_method_file(const Hdf5File& file) {
+void show_method_file(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
   const bool foreign = holds(file, "ids") && !file.has_attribute("/", "version");
   fmt::print("{}\n", foreign ? "labels from elsewhere, for --labels" : "kept by a method for its run");
   if (foreign && !file.has_attribute("/", "tokens_sha256"))
@@ -194,41 +211,51 @@ void show_method_file(const Hdf5File& file) {
     }
 }
 
-void show_hdf5(const fs::path& path) {
+/// How to show a file or folder; prints nothing yet.
+using Show = void (*)(const fs::path&);
+
+Show way_to_show_hdf5(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  if (file.has_attribute("/", "tokenizer_sha256")) return show_tokens(path);
-  if (file.exists("/train")) return show_metrics(path);
-  if (file.exists("/parameters")) return show_checkpoint(path.parent_path());
-  if (file.exists("/results")) return show_membership(path);
-  if (file.has_attribute("/", "tasks_sha256")) return show_tasks(path);
-  if (file.exists("/eval")) return show_in_run_evaluations(file);
-  if (holds(file, "nll_sum") || holds(file, "ids")) return show_method_file(file);
-  if (file.has_attribute("/", "model_sha256")) return show_evaluation(path);
+  if (file.has_attribute("/", "tokenizer_sha256")) return show_tokens;
+  if (file.exists("/train")) return show_metrics;
+  if (file.exists("/parameters")) return [](const fs::path& index) { show_checkpoint(index.parent_path()); };
+  if (file.exists("/results")) return show_membership;
+  if (file.has_attribute("/", "tasks_sha256")) return show_tasks;
+  if (file.exists("/eval")) return show_in_run_evaluations;
+  if (holds(file, "nll_sum") || holds(file, "ids")) return show_method_file;
+  if (file.has_attribute("/", "model_sha256")) return show_evaluation;
   fail(ExitCode::bad_input,
        fmt::format(
            "{}: an HDF5 file, but not one of expunge's (tokens, labels, metrics, checkpoint, evaluation, membership, tasks)",
            path.string()));
 }
 
+bool has_hdf5_signature(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string start(8, '\0');
+  return file.read(start.data(), static_cast<std::streamsize>(start.size())) && start == "\x89HDF\r\n\x1a\n";
+}
+
+Show way_to_show(const fs::path& path) {
+  if (!fs::exists(path)) fail(ExitCode::bad_input, fmt::format("{}: does not exist", path.string()));
+  if (fs::exists(path / "checkpoint.h5")) return show_checkpoint;
+  if (fs::exists(path / "config") && fs::exists(path / "checkpoints")) return show_run;
+  if (fs::exists(path / "config.json")) return show_model;
+  if (fs::is_directory(path))
+    fail(ExitCode::bad_input, fmt::format("{}: not a run, checkpoint or model folder", path.string()));
+  if (path.extension() == ".safetensors") return show_safetensors;
+  if (has_hdf5_signature(path)) return way_to_show_hdf5(path);
+  fail(ExitCode::bad_input, fmt::format("{}: not a file that can be shown; expected a run, checkpoint or model folder, a "
+                                        ".safetensors file, or one of expunge's HDF5 files (.h5)",
+                                        path.string()));
+}
+
 }  // namespace
 
 int inspect(const fs::path& path) {
+  const Show show = way_to_show(path);
   fmt::print("{}: ", path.string());
-  if (!fs::exists(path)) fail(ExitCode::bad_input, fmt::format("{}: does not exist", path.string()));
-  if (fs::is_directory(path)) {
-    if (fs::exists(path / "checkpoint.h5"))
-      show_checkpoint(path);
-    else if (fs::exists(path / "config") && fs::exists(path / "checkpoints"))
-      show_run(path);
-    else if (fs::exists(path / "config.json"))
-      show_model(path);
-    else
-      fail(ExitCode::bad_input, fmt::format("{}: not a run, checkpoint or model folder", path.string()));
-  } else if (path.extension() == ".safetensors") {
-    show_safetensors(path);
-  } else {
-    show_hdf5(path);
-  }
+  show(path);
   return static_cast<int>(ExitCode::done);
 }
 

@@ -17,19 +17,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// What is wrong with a file short of its content; empty for nothing.
+std::string wrong_size(const fs::path& folder, const ManifestFile& file) {
+  std::error_code missing;
+  const std::uint64_t bytes = fs::file_size(folder / file.name, missing);
+  if (missing) return fmt::format("{} is missing", file.name);
+  if (bytes != file.bytes) return fmt::format("{} has {} bytes, the manifest says {}", file.name, bytes, file.bytes);
+  return {};
+}
+
 /// Empty when this rank's part of the files is as the manifest says, else what is wrong.
 std::string find_damage(const Runtime& runtime, const fs::path& folder) {
   try {
     const std::vector<ManifestFile> files = read_manifest(folder);
     for (std::size_t i = static_cast<std::size_t>(runtime.comm.rank()); i < files.size();
          i += static_cast<std::size_t>(runtime.comm.size())) {
-      const fs::path path = folder / files[i].name;
-      std::error_code missing;
-      const std::uint64_t bytes = fs::file_size(path, missing);
-      if (missing) return fmt::format("{} is missing", files[i].name);
-      if (bytes != files[i].bytes)
-        return fmt::format("{} has {} bytes, the manifest says {}", files[i].name, bytes, files[i].bytes);
-      if (crc32c_file(path) != files[i].crc) return fmt::format("{} does not match its CRC-32C", files[i].name);
+      if (std::string wrong = wrong_size(folder, files[i]); !wrong.empty()) return wrong;
+      if (crc32c_file(folder / files[i].name) != files[i].crc)
+        return fmt::format("{} does not match its CRC-32C", files[i].name);
     }
   } catch (const Error& error) {
     return error.what();
@@ -38,6 +43,16 @@ std::string find_damage(const Runtime& runtime, const fs::path& folder) {
 }
 
 }  // namespace
+
+std::string visible_damage(const fs::path& checkpoint) {
+  try {
+    for (const ManifestFile& file : read_manifest(checkpoint))
+      if (std::string wrong = wrong_size(checkpoint, file); !wrong.empty()) return wrong;
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
 
 std::string damage_of(const Runtime& runtime, const fs::path& checkpoint) {
   return first_text(runtime, find_damage(runtime, checkpoint));

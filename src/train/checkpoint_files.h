@@ -38,6 +38,9 @@ void for_each_attribute(Info& info, Visit visit) {
   visit("seed", info.seed);
   visit("dtype", info.dtype);
   visit("gather", info.gather);
+  visit("recompute", info.recompute);
+  visit("device", info.device);
+  visit("comm", info.comm);
   visit("model_sha256", info.model_sha256);
   visit("tokens_sha256", info.tokens_sha256);
   visit("config", info.config);

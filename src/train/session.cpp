@@ -63,11 +63,8 @@ Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeCon
   auto communicator = comm == CommPolicy::nccl
                           ? make_nccl_communicator(std::move(host), index, {compute.collective_timeout, {}})
                           : make_staged_communicator(std::move(host));
-  return {{DeviceType::cuda, index},
-          make_cuda_stream(index),
-          make_cuda_stream(index),
-          std::move(communicator),
-          static_cast<int>(sharers)};
+  return {{DeviceType::cuda, index}, make_cuda_stream(index),   make_cuda_stream(index),
+          std::move(communicator),   static_cast<int>(sharers), comm == CommPolicy::nccl ? "nccl" : "staged"};
 }
 
 Session::Session(const ComputeConfig& compute, bool quiet)

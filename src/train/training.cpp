@@ -47,6 +47,8 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.world_size = session.world_size();
   info.seed = config.seed;
   info.dtype = dtype_name(config.compute.dtype);
+  info.device = runtime.device.type == DeviceType::cuda ? "cuda" : "cpu";
+  info.comm = session.comm_name();
   info.config = config.resolved;
   info.version = EXPUNGE_VERSION;
   info.libraries = config.libraries;
@@ -93,7 +95,12 @@ void log_start(const Session& session, const TrainConfig& config, const ModelSou
 }
 
 /// What is allowed and hardly meant.
-void warn(const TrainConfig& config, const LlamaConfig& model, const TrainingData& data, std::int64_t steps) {
+void warn(const TrainConfig& config, const LlamaConfig& model, const TrainingData& data, const RunLength& length) {
+  const std::int64_t steps = length.steps;
+  if (const auto given = static_cast<std::int64_t>(data.order_length());
+      !config.sample_order.empty() && given < length.places())
+    log_warning(fmt::format("--sample-order {}: it has {} sequence number{} and the run takes {}: it begins again from the top",
+                            config.sample_order.string(), given, given == 1 ? "" : "s", length.places()));
   const auto longest = static_cast<std::int64_t>(data.longest());
   if (config.compute.micro_batch_tokens > 0 && longest > config.compute.micro_batch_tokens)
     log_warning(
@@ -201,6 +208,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
                        runtime.device.type};
   const Policies policies = decide_policies(session, config, shape, before);
   info.gather = gather_name(policies.gather);
+  info.recompute = recompute_name(policies.recompute);
   TrainedModel<T> trained(runtime, config, source, units, policies.gather, policies.recompute);
   if (before) {
     read_state(*reader, session.rank(), trained.state, runtime.compute);
@@ -211,7 +219,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
     load_weights(source, config.seed, config.bf16_master_weights, trained.params);
   }
   log_start(session, config, source, data, length.steps, policies);
-  if (session.rank() == 0) warn(config, source.config, data, length.steps);
+  if (session.rank() == 0) warn(config, source.config, data, length);
   trained.model.reserve(tokens_at_once, true);
 
   Task<T> task{*objective, data};

@@ -63,6 +63,12 @@ expect_exit 0 "resuming after step 2" ranks 2 "${run[@]}" "${rate[@]}" --output-
   --resume-from-checkpoint stopped/checkpoints/step-000002
 ! grep warning out.txt || die "a warning where nothing is wrong"
 h5diff whole/metrics.h5 other/metrics.h5 /train/step || die "steps are lost"
+# An order that is too short for the run is gone through again, and said to be.
+seq 0 11 >order.txt
+expect_exit 0 "" "$expunge" "${train[@]}" --max-steps 2 --sample-order order.txt --output-dir ordered
+! grep -q "sample-order" out.txt || die "a warning of an order that is long enough"
+expect_exit 0 "warning: --sample-order order.txt: it has 12 sequence numbers and the run takes 18: it begins again from the top" \
+  "$expunge" "${train[@]}" --max-steps 3 --sample-order order.txt --output-dir ordered-3
 # On a terminal a line of the log takes the place of the bar.
 script -qec "'$expunge' ${train[*]} --max-steps 2 --eval-steps 1 --eval-split papers/forget --output-dir terminal" /dev/null >out.txt
 grep -q $'train \\[####*-*\\] 1/2 | .* left | loss [^\r]*\r\033\\[K.*step 1: perplexity' out.txt || { cat -v out.txt; die "the bar and the log share a line"; }

@@ -17,6 +17,9 @@ text() { h5dump -a "/$2" "$1" | sed -nE 's/^ *\(0\): "?([^"]*)"?$/\1/p' | head -
 for file in run/metrics.h5 run/evaluations.h5 run/checkpoints/step-000002/checkpoint.h5; do
   [[ $(text $file job_id) == 42 && $(text $file restarts) == 1 ]] || die "$file does not name its job"
 done
+# What the options' `auto` came to.
+[[ "$(for name in device comm gather recompute; do text run/checkpoints/step-000002/checkpoint.h5 $name; done | tr '\n' ' ')" == \
+  "cpu mpi per-step none " ]] || die "the choices that a checkpoint names"
 [[ $(text run/labels.h5 job_id) == 41 ]] || die "labels.h5 does not name its job"
 for file in run/metrics.h5 run/evaluations.h5 run/labels.h5 run/eval.h5 run/mia.h5 run/checkpoints/step-000002/checkpoint.h5; do
   for name in model_sha256 tokens_sha256 config version libraries host written; do
@@ -24,6 +27,13 @@ for file in run/metrics.h5 run/evaluations.h5 run/labels.h5 run/eval.h5 run/mia.
   done
   [[ $(text $file tokens_sha256) == "$(sha256sum tokens.h5 | cut -d ' ' -f 1)" ]] || die "$file: tokens_sha256"
 done
+# The token file: what went in are the tokenizer and the texts of each split.
+SLURM_JOB_ID=43 "$expunge" tokenize --tokenizer init --data texts --output again.h5 --max-length 64 --quiet
+[[ $(text again.h5 job_id) == 43 && $(text again.h5 restarts) == 0 ]] || die "again.h5 does not name its job"
+for name in tokenizer_sha256 papers/forget/source_sha256 version libraries host written; do
+  h5dump -a "/$name" again.h5 | grep -q "(0):" || die "again.h5: no $name"
+done
+h5dump -a /config again.h5 | grep -q "max-length = 64" || die "again.h5: config"
 [[ $(text run/metrics.h5 model_sha256) == "$(sha256sum model/model.safetensors | cut -d ' ' -f 1)" ]] || die "model_sha256"
 [[ $(text run/eval.h5 model_sha256) == "$(sha256sum run/checkpoints/step-000002/manifest.json | cut -d ' ' -f 1)" ]] || die "eval.h5"
 
@@ -45,7 +55,15 @@ flipped model/model.safetensors "MISMATCH +the original model" run
 flipped run/labels.h5 "MISMATCH +the labels" run
 flipped run/checkpoints/step-000001/shard-00000-of-00001.h5 "MISMATCH .*step-000001.*shard-00000-of-00001.h5 does not match" run
 flipped exported/model.safetensors "MISMATCH +exported/model.safetensors" exported
+cp run/checkpoints/step-000002/checkpoint.h5 saved.h5
+truncate -s -1 run/checkpoints/step-000002/checkpoint.h5
 rm -r run/checkpoints/step-000001/shard-00000-of-00001.h5
+expect_exit 0 "DAMAGED: shard-00000-of-00001.h5 is missing; .*expunge verify $work/run" "$expunge" inspect run
+grep -q "DAMAGED: checkpoint.h5 has [0-9]* bytes, the manifest says" out.txt || die "inspect shows a torn checkpoint as whole"
+expect_exit 0 "DAMAGED: shard-00000-of-00001.h5 is missing" "$expunge" inspect run/checkpoints/step-000001
+cp saved.h5 run/checkpoints/step-000002/checkpoint.h5
+expect_exit 0 "^2 checkpoint" "$expunge" inspect run
+[[ $(grep -c DAMAGED out.txt) == 1 ]] || die "inspect shows a whole checkpoint as torn"
 expect_exit 7 "MISMATCH .*shard-00000-of-00001.h5 is missing" "$expunge" verify run
 rm -r run/checkpoints/step-000001
 mv tokens.h5 elsewhere.h5

@@ -32,6 +32,8 @@ struct CheckpointInfo {
   std::uint64_t seed = 0;         ///< all randomness is counted from it
   std::string dtype;              ///< compute type
   std::string gather;             ///< "per-step" or "per-micro-step": decides the order of additions
+  std::string recompute;          ///< "none", "light" or "block"
+  std::string device, comm;       ///< "cpu" or "cuda"; "mpi", "nccl" or "staged"
   std::string model_sha256;       ///< the model the run began from
   std::string tokens_sha256;
   std::string config;                  ///< resolved options
@@ -63,6 +65,8 @@ std::size_t state_bytes(const StateShards<A>& state) {
 std::optional<std::filesystem::path> newest_good_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoints);
 /// What is wrong with a checkpoint, on every rank; empty for a good one. Collective.
 std::string damage_of(const Runtime& runtime, const std::filesystem::path& checkpoint);
+/// The same as far as names and sizes of files tell, which are not read. Not collective.
+std::string visible_damage(const std::filesystem::path& checkpoint);
 /// Throws Error(bad_input) with the damage of one that is not good. Collective.
 void verify_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoint);
 /// Folders step-NNNNNN, newest first, not verified.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "expunge/comm/communicator.h"
 #include "expunge/comm/mpi_environment.h"
@@ -21,6 +22,8 @@ class Session {
   int rank() const { return mpi_.rank(); }
   int world_size() const { return mpi_.size(); }
   int threads() const { return threads_; }
+  /// What ranks talk over: "mpi", "nccl" or "staged".
+  const std::string& comm_name() const { return engine_.comm_name; }
   /// Memory of the device that this rank may count on: of what is free, its share where ranks share the device, and of a host
   /// four fifths. Bytes.
   std::size_t available_memory() const;
@@ -32,6 +35,7 @@ class Session {
     std::unique_ptr<Stream> compute, communication;
     std::unique_ptr<Communicator> comm;
     int sharers = 1;  ///< ranks on the device, with this one
+    std::string comm_name = "mpi";
   };
   static Engine make_engine(const MpiEnvironment& mpi, const ComputeConfig& compute);
 

@@ -31,6 +31,8 @@ struct RunLength {
   std::uint64_t place(std::int64_t position) const {
     return static_cast<std::uint64_t>(position / epoch * items + position % epoch % items);
   }
+  /// How far into the sample order the run comes.
+  std::int64_t places() const { return (samples - 1) / epoch * items + std::min(items, (samples - 1) % epoch + 1); }
 
   std::int64_t items, epoch;  ///< sequences, and positions of an epoch
   std::int64_t global_batch, samples, steps;

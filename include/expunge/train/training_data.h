@@ -43,6 +43,9 @@ class TrainingData {
   /// The item at a position of the endless sample order.
   std::size_t item(std::uint64_t position) { return order_.item(position); }
 
+  /// Positions after which the sample order begins again.
+  std::size_t order_length() const { return order_.size(); }
+
   std::size_t sources() const { return parts_.size(); }
   const Source& source(std::size_t s) const { return parts_[s].source; }
   const TokenSplit& split(std::size_t s) const { return parts_[s].split; }
