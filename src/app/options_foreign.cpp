@@ -72,7 +72,10 @@ const std::vector<Foreign>& table() {
         "include-inputs-for-metrics", "past-index"}},
       {"use --save-steps; 0 saves after the last step only", {"save-strategy"}},
       {"checkpoints are whole and one for all ranks; expunge export writes safetensors; leave it out",
-       {"save-safetensors", "save-only-model", "save-on-each-node", "enable-jit-checkpoint", "push-to-hub*", "hub-*"}},
+       {"save-safetensors", "save-only-model", "save-on-each-node", "enable-jit-checkpoint"}},
+      {"nothing is uploaded: expunge export --checkpoint RUN --output-dir DIR writes a folder that other tools upload; leave "
+       "it out",
+       {"push-to-hub*", "hub-*"}},
       {"use --per-device-train-batch-size", {"per-gpu-train-batch-size", "train-batch-size", "batch-size"}},
       {"use --per-device-eval-batch-size", {"per-gpu-eval-batch-size", "eval-batch-size"}},
       {"use --micro-batch-tokens",

@@ -93,6 +93,10 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
     if (!checkpoint) fail(ExitCode::bad_input, fmt::format("{}: this run has no good checkpoint yet", path.string()));
     return from_checkpoint(*checkpoint);
   }
+  if (!fs::exists(path))
+    fail(ExitCode::bad_input,
+         fmt::format("{}: there is no such folder; models are read from local folders: one of the Hub is downloaded first",
+                     path.string()));
   if (!fs::exists(path / "config.json"))
     fail(ExitCode::bad_input,
          fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));

@@ -77,9 +77,10 @@ TEST(Foreign, AdviceNamesOptionsThatExist) {
   TrainConfig train, unlearning;
   EvalConfig eval;
   TokenizeOptions tokenize;
+  ExportConfig exporting;
   std::vector<std::string> ours;
   for (const auto& keys : {train_options(train).keys(), unlearn_options(unlearning).keys(), eval_options(eval).keys(),
-                           tokenize_options(tokenize).keys()})
+                           tokenize_options(tokenize).keys(), export_options(exporting).keys()})
     ours.insert(ours.end(), keys.begin(), keys.end());
   for (const auto* names : {&kStudy, &kTrainer})
     for (std::string name : *names) {
@@ -120,6 +121,8 @@ TEST(Foreign, MessagesNameOurs) {
       {"--device_map auto", "always sharded"},
       {"--use_flash_attention_2 True", "leave it out"},
       {"--load_in_8bit True", "use --dtype"},
+      {"--push_to_hub True", "expunge export --checkpoint RUN --output-dir DIR"},
+      {"--hub_model_id me/mine", "expunge export --checkpoint RUN --output-dir DIR"},
   };
   for (const auto& [line, message] : table) {
     SCOPED_TRACE(line);

@@ -22,14 +22,18 @@ expect_exit 3 "config.json" "${eval[@]}" --model broken
 broken && sed -i 's/"model_type": "llama"/"model_type": "gpt2"/' broken/config.json
 expect_exit 3 "gpt2.*not supported" "${eval[@]}" --model broken
 expect_exit 3 "neither a model folder" "${eval[@]}" --model texts
+expect_exit 3 "01-ai/Yi-6B: there is no such folder; .* downloaded first" "${eval[@]}" --model 01-ai/Yi-6B
 
 bad_text() { rm -rf bad && mkdir -p bad/papers && cat >bad/papers/forget.jsonl; }
 tokenize=("$expunge" tokenize --tokenizer init --data bad --output bad.h5)
 bad_text <<<$'{"text": "fine"}\n{"text": oops}'
 expect_exit 3 "forget.jsonl.*line 2" "${tokenize[@]}"
+{ printf '{"text": "'; head -c 4000000 /dev/zero | tr '\0' a; echo '", oops}'; } | bad_text
+expect_exit 3 "forget.jsonl, line 1: not valid JSON: .* at column 4000014.* near '.*aaaa\", oops" "${tokenize[@]}"
+[[ $(wc -c <out.txt) -lt 300 ]] || die "a long line is printed whole"
 bad_text <<<'{"body": "no such column"}'
 expect_exit 3 "'text' or 'content' .its columns: body" "${tokenize[@]}"
-expect_exit 0 "papers/forget: 1 documents" "${tokenize[@]}" --text-column body && rm bad.h5
+expect_exit 0 "papers/forget: 1 document, 1 sequence, [0-9]+ tokens, 0 chunks dropped" "${tokenize[@]}" --text-column body && rm bad.h5
 bad_text </dev/null
 expect_exit 3 "forget" "${tokenize[@]}"
 bad_text <<<$'{"text": "\xff\xfe"}'
@@ -58,6 +62,9 @@ expect_exit 4 "own.h5: is what this command reads" "$expunge" eval --model base 
 cmp tokens.h5 own.h5 || die "the input was overwritten"
 mkdir -p looping/papers && ln -s forget.jsonl looping/papers/forget.jsonl
 expect_exit 3 "forget.jsonl: Too many levels" "$expunge" tokenize --tokenizer init --data looping --output loop.h5
+for file in all.txt init/config.json; do
+  expect_exit 3 "$file: not a file that can be shown; expected a run, checkpoint or model folder" "$expunge" inspect $file
+done
 # An output that cannot be is refused before anything is read.
 for command in eval mia; do
   expect_exit 4 "/proc/x: cannot be written" "$expunge" $command --tokens none --domain papers --model none --output /proc/x

@@ -31,7 +31,7 @@ TEST(Json, ErrorsShowThePlaceAlone) {
     return said;
   };
   EXPECT_EQ(message("{\"text\": oops}"),
-            "a.jsonl, line 7: not valid JSON: parse error at line 1, column 10: syntax error while parsing value - invalid "
+            "a.jsonl, line 7: not valid JSON: parse error at column 10: syntax error while parsing value - invalid "
             "literal, near '{\"text\": oops}'");
   EXPECT_THAT(message("{\"a\": \"" + endless), AllOf(HasSubstr("missing closing quote"), HasSubstr("near '...yyyy")));
   EXPECT_THAT(message("{\"a\": \"" + endless + "\", \x1b[31mb}"), HasSubstr("yyyy\", \\x1b[31mb}'"));

@@ -53,6 +53,16 @@ TEST(LlamaConfig, AbsentKeysHaveTransformersDefaults) {
   EXPECT_EQ(c.torch_dtype, DType::float32);
 }
 
+/// Transformers computes nothing with such a null: the key may as well be absent.
+TEST(LlamaConfig, NullIsAbsent) {
+  const LlamaConfig c =
+      config_with({{"rms_norm_eps", nullptr}, {"rope_theta", nullptr}, {"initializer_range", nullptr}, {"head_dim", nullptr}});
+  EXPECT_EQ(c.rms_norm_eps, 1e-6);
+  EXPECT_EQ(c.rope_theta, 10000);
+  EXPECT_EQ(c.initializer_range, 0.02);
+  EXPECT_EQ(c.head_dim, 8);
+}
+
 TEST(LlamaConfig, ReadsWhatIsThere) {
   const LlamaConfig c = config_with({{"num_key_value_heads", 2},
                                      {"head_dim", 16},
