@@ -59,9 +59,11 @@ echo "rank that never starts: exit code 6 after $elapsed ms"
 
 "$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/retain --global-batch-size 6 --max-steps 1 --quiet --output-dir model
 many=()
-for _ in $(seq 3000); do many+=(--split retain); done
-start 2 "$expunge" eval --model model --tokens tokens.h5 --domain papers "${many[@]}" --output eval.h5 --collective-timeout 2
-wait_for "papers/retain: "
+mkdir -p copies/papers
+for i in $(seq 500); do cp texts/papers/retain.jsonl "copies/papers/retain$i.jsonl"; many+=(--split "retain$i"); done
+"$expunge" tokenize --tokenizer init --data copies --output copies.h5 --max-length 64 --quiet
+start 2 "$expunge" eval --model model --tokens copies.h5 --domain papers "${many[@]}" --output eval.h5 --collective-timeout 2
+wait_for "papers/retain1: "
 kill -STOP "$(pids | tail -n 1)"
 ends 6 30
 one_message "1 of 2 ranks missing: rank 1"
