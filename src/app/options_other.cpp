@@ -8,8 +8,8 @@
 #include "app/options_values.h"
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
+#include "expunge/data/token_file.h"
 #include "expunge/kernels/kernels.h"
-#include "expunge/train/evaluator.h"
 
 namespace expunge {
 namespace {

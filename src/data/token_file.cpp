@@ -31,6 +31,10 @@ const fs::path& free_place(const fs::path& path) {
 
 }  // namespace
 
+std::string full_split_name(const std::string& domain, const std::string& split) {
+  return split.find('/') == std::string::npos ? domain + "/" + split : split;
+}
+
 TokenFileWriter::TokenFileWriter(const fs::path& path, const TokenFileInfo& info)
     : pending_(free_place(path)), info_(info), file_(Hdf5File::create(pending_.temporary())) {
   file_.write_attribute("/", "format_version", kFormatVersion);

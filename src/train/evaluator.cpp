@@ -32,10 +32,6 @@ TargetScores target_scores(const TokenBatch& batch, const TokenScores<A>& scores
 
 }  // namespace
 
-std::string full_split_name(const std::string& domain, const std::string& split) {
-  return split.find('/') == std::string::npos ? domain + "/" + split : split;
-}
-
 std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
                                            const std::vector<std::string>& asked) {
   static const std::string kGeneral = "general/evaluation";

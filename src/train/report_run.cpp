@@ -9,12 +9,12 @@
 #include <string_view>
 
 #include "expunge/core/error.h"
+#include "expunge/data/token_file.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5.h"
 #include "expunge/model/llama_config.h"
 #include "expunge/train/evaluation_file.h"
-#include "expunge/train/evaluator.h"
 #include "expunge/train/run_folder.h"
 #include "train/checkpoint_files.h"
 #include "train/resolved_config.h"

@@ -14,6 +14,9 @@
 
 namespace expunge {
 
+/// "domain/split" of a split that may name its own domain.
+std::string full_split_name(const std::string& domain, const std::string& split);
+
 /// Layout of a token file (HDF5). Root attributes: format_version, version (of expunge), tokenizer_sha256, vocabulary_size,
 /// max_length, and what the maker adds at finish(). For each split a group /<domain>/<split> with datasets ids (uint32, all
 /// sequences one behind the other) and offsets (uint64, sequences + 1; sequence i is ids[offsets[i], offsets[i + 1])) and

@@ -11,8 +11,6 @@
 
 namespace expunge {
 
-/// "domain/split" of a split that may name its own domain.
-std::string full_split_name(const std::string& domain, const std::string& split);
 /// The splits that a user means: `asked` ("split" of the domain, or "domain/split"), or every split of the domain and
 /// general/evaluation where there is one.
 std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
