@@ -9,7 +9,8 @@
 namespace expunge {
 
 /// The file in an exported model folder that names its hashes: checkpoint, checkpoint_sha256 (of its manifest), step,
-/// model_sha256 and tokens_sha256 of the run, dtype, version, host, job_id, written, and files, name to SHA-256.
+/// model_sha256, tokens_sha256, config, libraries and restarts of the run, and of the export dtype, version, host, job_id,
+/// written, and files, name to SHA-256.
 inline constexpr const char* kExportRecord = "expunge.json";
 
 struct Provenance {

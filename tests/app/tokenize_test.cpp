@@ -46,8 +46,10 @@ TEST_F(Tokenize, WholeFolder) {
   }
   const auto source = folder_.write("data/books/forget.jsonl", lines);
   folder_.write("data/code/retain.txt", "The old printer painted seven letters\n");
+  folder_.write("t.h5.tmp", "left by a process that was killed");
 
   ASSERT_EQ(tokenize(options_), 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "t.h5.tmp"));
   const TokenFile file(options_.output);
   EXPECT_EQ(file.info().tokenizer_sha256, tokenizer.hash());
   EXPECT_EQ(file.info().vocabulary_size, 380u);

@@ -13,6 +13,8 @@ SLURM_JOB_ID=42 "${unlearn[@]}"
 "$expunge" mia --model run --tokens tokens.h5 --domain papers --reference-model model --output run/mia.h5 --quiet >/dev/null
 "$expunge" export --checkpoint run --output-dir exported --quiet
 
+[[ $(jq -r '.config, .libraries, .restarts' exported/expunge.json | grep -cE '^(method = random_label|expunge .*|1)$') == 3 ]] ||
+  die "the export does not name its run's options, versions and restarts"
 text() { h5dump -a "/$2" "$1" | sed -nE 's/^ *\(0\): "?([^"]*)"?$/\1/p' | head -n 1; }
 for file in run/metrics.h5 run/evaluations.h5 run/checkpoints/step-000002/checkpoint.h5; do
   [[ $(text $file job_id) == 42 && $(text $file restarts) == 1 ]] || die "$file does not name its job"
