@@ -8,6 +8,7 @@ make_inputs
 start() {
   local n=$1
   shift
+  : >log.txt  # the job empties it when it starts: until then wait_for would read the last one's
   mpirun -n "$n" --oversubscribe --bind-to none "$@" >log.txt 2>&1 &
   job=$!
 }
