@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "data/model_pieces.h"
 #include "data/tokenizer_settings.h"
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
@@ -96,10 +97,10 @@ Tokenizer::Impl::Impl(const fs::path& folder) : settings(read_tokenizer_settings
   digest.update(bytes);
   // As a protocol buffer, a second normalizer_spec at the end is merged into the first: here {add_dummy_prefix: false}.
   if (!settings.legacy) bytes += std::string_view("\x1a\x02\x18\x00", 4);
-  if (const auto status = model.LoadFromSerializedProto(bytes); !status.ok()) {
-    fail(ExitCode::bad_input,
-         fmt::format("{} is not a sentencepiece model: {}", (folder / "tokenizer.model").string(), status.message()));
-  }
+  const std::string file = (folder / "tokenizer.model").string();
+  if (has_piece_with_zero_byte(bytes)) fail(ExitCode::bad_input, file + ": a piece holds a zero byte; the file is damaged");
+  if (const auto status = model.LoadFromSerializedProto(bytes); !status.ok())
+    fail(ExitCode::bad_input, fmt::format("{} is not a sentencepiece model: {}", file, status.message()));
   for (const auto& [id, token] : settings.added) {
     if (added_ids.emplace(token.content, id).second) continue;
     fail(ExitCode::bad_input, fmt::format("{}: the added token '{}' has the ids {} and {}", folder.string(),

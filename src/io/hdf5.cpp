@@ -11,7 +11,7 @@
 namespace expunge {
 namespace hdf5 {
 
-std::string library_reason() {
+Reason library_reason() {
   std::string reason;
   const auto innermost = [](unsigned depth, const H5E_error2_t* entry, void* out) -> herr_t {
     if (depth == 0 && entry->desc) *static_cast<std::string*>(out) = entry->desc;
@@ -19,11 +19,13 @@ std::string library_reason() {
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &reason);
   constexpr std::string_view kMark = "error message = '";
-  if (const auto at = reason.find(kMark); at != std::string::npos) {
+  const auto at = reason.find(kMark);
+  const bool of_system = at != std::string::npos;
+  if (of_system) {
     reason.erase(0, at + kMark.size());
     reason.erase(std::min(reason.find('\''), reason.size()));
   }
-  return reason.empty() ? "unknown reason" : reason;
+  return {reason.empty() ? "unknown reason" : reason, of_system};
 }
 
 std::string type_name(hid_t type) {
@@ -124,7 +126,7 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode) {
   if (id < 0) {
     const std::string why = std::filesystem::is_directory(status) ? "it is a folder"
                             : other                               ? "it is not a regular file"
-                                                                  : library_reason();
+                                                                  : library_reason().text;
     fail(reads ? ExitCode::bad_input : ExitCode::output,
          fmt::format("cannot {} {} as an HDF5 file: {}", fresh ? "create" : "open", path.string(), why));
   }

@@ -134,7 +134,7 @@ Handle select(const Place& place, const std::vector<hsize_t>& dims, std::uint64_
     good = good && H5Sselect_hyperslab(space.get(), how, r.start.data(), nullptr, r.count.data(), nullptr) >= 0;
     how = H5S_SELECT_OR;
   }
-  if (!good) fail(ExitCode::internal, fmt::format("{}: cannot select a range: {}", place.name(), library_reason()));
+  if (!good) fail(ExitCode::internal, fmt::format("{}: cannot select a range: {}", place.name(), library_reason().text));
   return space;
 }
 

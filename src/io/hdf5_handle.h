@@ -14,8 +14,12 @@
 
 namespace expunge::hdf5 {
 
-/// Text of a failure inside the library: the system's message when there is one, else the innermost description.
-std::string library_reason();
+/// Why a call into the library failed.
+struct Reason {
+  std::string text;        ///< the system's message when there is one, else the innermost description
+  bool of_system = false;  ///< a call of the system failed
+};
+Reason library_reason();
 
 /// Owns an HDF5 identifier.
 class Handle {
@@ -41,10 +45,13 @@ struct Place {
   std::string name() const { return file.string() + (object == "/" ? "" : ": " + object); }
   [[noreturn]] void bad(const std::string& what) const { fail(ExitCode::bad_input, fmt::format("{}: {}", name(), what)); }
   void read(bool good, const char* what) const {
-    if (!good) bad(fmt::format("cannot {}: {}", what, library_reason()));
+    if (!good) bad(fmt::format("cannot {}: {}", what, library_reason().text));
   }
+  /// Where the system had nothing to complain of, what the file holds already was in the way.
   void written(bool good, const char* what) const {
-    if (!good) fail(ExitCode::output, fmt::format("{}: cannot {}: {}", name(), what, library_reason()));
+    if (good) return;
+    const auto [text, of_system] = library_reason();
+    fail(of_system ? ExitCode::output : ExitCode::bad_input, fmt::format("{}: cannot {}: {}", name(), what, text));
   }
 };
 

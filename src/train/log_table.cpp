@@ -14,10 +14,16 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kLimit = std::uint64_t{1} << 30;
 
+Columns open(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
+  Columns table(path, columns);
+  table.truncate_after(columns.front().path, last_step);
+  return table;
+}
+
 /// What is wrong with the table; empty for nothing.
-std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& columns) {
+std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
   try {
-    (void)Columns(path, columns);
+    (void)open(path, columns, last_step);
   } catch (const Error& error) {
     if (error.code() != ExitCode::bad_input) throw;
     return error.what();
@@ -27,12 +33,13 @@ std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& 
 
 }  // namespace
 
-Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>& columns, const fs::path& checkpoint) {
+Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step,
+                       const fs::path& checkpoint) {
   const fs::path copy = checkpoint / path.filename();
   const bool has_copy = !checkpoint.empty() && fs::exists(copy);
   const bool there = fs::exists(path);
-  const std::string damage = there ? damage_of(path, columns) : "";
-  if (there ? damage.empty() : !has_copy) return Columns(path, columns);
+  const std::string damage = there ? damage_of(path, columns, last_step) : "";
+  if (there ? damage.empty() : !has_copy) return open(path, columns, last_step);
   if (has_copy) {
     // A run that goes on in another folder takes the table along; nothing was lost.
     const bool own = fs::weakly_canonical(checkpoint).parent_path().parent_path() == fs::weakly_canonical(path).parent_path();
@@ -46,7 +53,7 @@ Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>&
     log_warning(fmt::format("{}: damaged ({}); kept as {}, and begun anew", path.string(), damage, aside.string()));
     fs::rename(path, aside);
   }
-  return Columns(path, columns);
+  return open(path, columns, last_step);
 }
 
 }  // namespace expunge

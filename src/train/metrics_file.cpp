@@ -21,9 +21,7 @@ std::vector<Columns::Column> metric_columns() {
 }  // namespace
 
 MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t last_step, const std::filesystem::path& checkpoint)
-    : columns_(open_log_table(path, metric_columns(), checkpoint)) {
-  columns_.truncate_after("/train/step", last_step);
-}
+    : columns_(open_log_table(path, metric_columns(), last_step, checkpoint)) {}
 
 void MetricsFile::append(std::span<const StepMetrics> steps) {
   std::vector<std::vector<Columns::Value>> rows;

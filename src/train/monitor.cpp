@@ -33,13 +33,13 @@ Monitored::Monitored(const TrainConfig& config, const TokenFile& tokens, int voc
 
 Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
                  const std::filesystem::path& checkpoint, IoThread& io)
-    : runtime_(runtime), config_(config), io_(io), monitored_(std::move(monitored)), last_step_(last_step) {
+    : runtime_(runtime), config_(config), io_(io), monitored_(std::move(monitored)) {
   if (runtime.comm.rank() != 0) return;
   std::vector<Columns::Column> columns{{"/eval/step", Columns::Kind::int64}};
   for (const std::string& name : monitored_.names)
     for (const char* figure : {"perplexity", "token_perplexity", "accuracy"})
       columns.push_back({column(name, figure), Columns::Kind::float64});
-  columns_.emplace(open_log_table(RunFolder{config.output_dir}.evaluations(), columns, checkpoint));
+  columns_.emplace(open_log_table(RunFolder{config.output_dir}.evaluations(), columns, last_step, checkpoint));
   if (columns_->rows() == 0) return;
   const std::vector<std::int64_t> steps = columns_->read_int64("/eval/step");
   std::vector<Figures> rows(steps.size());
@@ -58,7 +58,6 @@ Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, Monitored mo
 
 void Monitor::begin(const Provenance& provenance) {
   if (!columns_) return;
-  columns_->truncate_after("/eval/step", last_step_);
   columns_->annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
 }
 

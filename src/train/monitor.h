@@ -72,7 +72,6 @@ class Monitor {
   Listener listener_;
   std::optional<Columns> columns_;                             // on rank 0
   Figures start_;                                              // on rank 0
-  std::int64_t last_step_;                                     // of the run that goes on
   std::int64_t recorded_ = -1;                                 // the last step in the file
   std::int64_t nearest_ = -1;                                  // on rank 0
   double distance_ = std::numeric_limits<double>::infinity();  // of the nearest

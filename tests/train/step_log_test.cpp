@@ -1,10 +1,12 @@
-// Tests of the logs beside metrics.h5: JSON lines over a resume, TensorBoard's bytes.
+// Tests of a run's logs: a damaged metrics.h5, JSON lines over a resume, TensorBoard's bytes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "expunge/io/hdf5.h"
+#include "expunge/train/metrics_file.h"
 #include "support/temporary_folder.h"
 #include "train/jsonl_log.h"
 #include "train/tensorboard_file.h"
@@ -55,6 +57,21 @@ TEST(Tensorboard, AResumedRunWritesANewFileThatBeginsAtItsStep) {
   EXPECT_NE(content("second").find(std::string("\x10\x08\x3a\x02\x08\x01")), std::string::npos);  // step 8, START
   EXPECT_NE(content("second").find("train/grad_norm"), std::string::npos);
   EXPECT_EQ(content("second").find("train/loss_retain"), std::string::npos);  // not a number
+}
+
+// The index of a column's chunks is looked at only when the column is made longer or shorter.
+TEST(MetricsFile, WhoseRowsCannotBeDroppedIsBegunAnew) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "metrics.h5";
+  MetricsFile(path, 0).append(std::vector{metrics(1), metrics(2), metrics(3)});
+  std::string bytes = slurp(path);
+  constexpr std::string_view kIndexOfChunks("TREE\x01", 5);
+  ASSERT_NE(bytes.find(kIndexOfChunks), std::string::npos);
+  for (std::size_t at = 0; (at = bytes.find(kIndexOfChunks, at)) != std::string::npos;) bytes[at] = 'X';
+  folder.write("metrics.h5", bytes);
+  MetricsFile(path, 2).append(std::vector{metrics(3)});
+  EXPECT_EQ(Hdf5File::open(path).read_all<std::int64_t>("/train/step"), std::vector<std::int64_t>{3});
+  EXPECT_EQ(slurp(folder / "metrics.h5.damaged"), bytes);
 }
 
 TEST(JsonlLog, HasTheColumnsOfMetrics) {

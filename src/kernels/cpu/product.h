@@ -49,7 +49,7 @@ void product(Write write, float* c, int c_stride, Operand<float> a, Operand<floa
 void product(Write write, float* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size);
 void product(Write write, bf16* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size);
 
-/// Whether oneDNN multiplies bf16 on this processor. Where it does not, blocks are converted to float.
+/// Whether oneDNN multiplies bf16 on this processor, faster than float. Where it does not, blocks are converted to float.
 bool has_bf16_products();
 /// What bf16 products do where has_bf16_products() is false.
 template <typename Out>
