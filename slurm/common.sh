@@ -20,6 +20,7 @@ show_help() { sed -n '/^# usage:/,/^[^#]/ { /^#/ s/^# \{0,1\}//p }' "$1"; }
 load_settings() { # FOLDER of the scripts
   local file=${EXPUNGE_ENV:-$1/env}
   [[ -f $file ]] || fail 2 "there is no $file: copy $1/env.example to $1/env and edit it, or let EXPUNGE_ENV name your own"
+  file=$(realpath -- "$file") # `source` looks a name without a slash up in PATH, where there is an `env`
   expunge="" launcher=srun max_restarts=20 every_job=() rank_jobs=() one_process_jobs=() launch_options=() container=()
   prepare() { true; }
   # shellcheck source=env.example

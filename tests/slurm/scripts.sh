@@ -28,6 +28,7 @@ mistake expunge /nowhere/expunge
 expect_exit 2 "'/nowhere/expunge', which is not an executable" env EXPUNGE_ENV=wrong-env "$slurm/submit.sh"
 mistake max_restarts often
 expect_exit 2 "max_restarts is 'often'" env EXPUNGE_ENV=wrong-env "$slurm/submit.sh"
+expect_exit 2 "--model is missing" env EXPUNGE_ENV=env "$slurm/submit.sh"
 
 # What is missing is named before anything is submitted.
 mkdir -p "the models/Yi" texts
