@@ -1,15 +1,20 @@
 // Handlers that note the first signal and give the next one its default effect.
 #include "expunge/core/interrupt.h"
 
+#include <fmt/format.h>
+#include <semaphore.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <csignal>
 #include <cstdint>
 #include <ctime>
-#include <mutex>
 #include <stop_token>
+#include <string_view>
 #include <thread>
+
+#include "expunge/core/log.h"
 
 namespace expunge {
 namespace {
@@ -20,6 +25,7 @@ constexpr std::int64_t kSameRequest = 1'000'000'000;  // nanoseconds
 // Lock-free, so that a handler may touch them.
 std::atomic<int> noted{0};
 std::atomic<std::int64_t> noted_at{0};
+sem_t news;  // for the receiver: a signal was noted, or it is to end
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
 
 std::int64_t nanoseconds() {
@@ -38,24 +44,28 @@ void note(int number) {
   if (noted == 0) {
     noted_at = nanoseconds();
     noted = number;
+    sem_post(&news);
   } else if (nanoseconds() - noted_at >= kSameRequest) {
+    constexpr std::string_view kWords = "expunge: a second signal came: ending at once\n";
+    (void)!write(STDERR_FILENO, kWords.data(), kWords.size());
     restore_defaults();
     raise(number);
   }
 }
 
-/// What the receiver does: it is there, and blocks nothing.
-void wait_for_end(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait(lock, stop, [] { return false; });
+/// What the receiver does: it blocks no signal, and says at once that one came, which the run heeds only after its step.
+void receive(const std::stop_token& stop) {
+  while (sem_wait(&news) != 0) {}
+  if (stop.stop_requested()) return;
+  log_info(fmt::format("{} came: the run ends as soon as it can go on later; another signal ends it at once", signal_name(noted)));
 }
 
 }  // namespace
 
-InterruptSignals::InterruptSignals() : receiver_(wait_for_end) {
+InterruptSignals::InterruptSignals() {
   noted = 0;
+  sem_init(&news, 0, 0);
+  receiver_ = std::jthread(receive);
   struct sigaction action {};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;  // a write to disk that is under way goes on
@@ -69,6 +79,9 @@ InterruptSignals::InterruptSignals() : receiver_(wait_for_end) {
 }
 
 InterruptSignals::~InterruptSignals() {
+  receiver_.request_stop();
+  sem_post(&news);
+  receiver_.join();
   pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
   if (noted == 0) restore_defaults();
 }

@@ -24,7 +24,7 @@ Speaker speaker;
 
 spdlog::logger& logger() {
   static const auto instance = [] {
-    auto made = spdlog::stderr_color_st("expunge");
+    auto made = spdlog::stderr_color_mt("expunge");
     made->set_pattern("%H:%M:%S %^%v%$");
     return made;
   }();

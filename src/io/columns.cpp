@@ -9,7 +9,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/io/files.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 
 namespace expunge {
 namespace {
@@ -27,8 +27,7 @@ void replace(const std::filesystem::path& path, const std::function<void(Hdf5Fil
   }
   Hdf5File file = Hdf5File::open_for_update(pending.temporary());
   change(file);
-  file.close();
-  pending.commit();
+  commit_sealed(file, pending);
 }
 
 }  // namespace
@@ -48,8 +47,7 @@ Columns::Columns(std::filesystem::path file, std::vector<Column> columns)
       fresh.create_extendible<double>(column.path, kChunk);
     }
   }
-  fresh.close();
-  pending.commit();
+  commit_sealed(fresh, pending);
 }
 
 void Columns::validate() {

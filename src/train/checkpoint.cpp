@@ -82,8 +82,9 @@ CheckpointReader::CheckpointReader(const fs::path& checkpoint) : file_(Hdf5File:
   for_each_attribute(info_, [&]<typename V>(const char* name, V& value) {
     if (!file_.has_attribute("/", name) && file_.has_attribute("/", "version"))
       fail(ExitCode::bad_input,
-           fmt::format("{}: written by expunge {}, without the attribute '{}' that expunge {} needs", file_.path().string(),
-                       file_.read_attribute<std::string>("/", "version"), name, EXPUNGE_VERSION));
+           fmt::format("{}: written by another build of expunge ({}), without the attribute '{}' that this one ({}) needs; "
+                       "resume or export it with the build that wrote it, or start the run afresh",
+                       file_.path().string(), file_.read_attribute<std::string>("/", "version"), name, EXPUNGE_VERSION));
     value = file_.read_attribute<V>("/", name);
   });
 }

@@ -24,7 +24,8 @@ constexpr std::uint64_t kManifestLimit = std::uint64_t{64} << 20, kLogLimit = st
 const std::string kWriting = ".writing-", kRemoved = ".removed-", kReplaced = ".replaced-";
 
 bool is_step_name(const std::string& name) {
-  return name.starts_with("step-") && name.size() > 5 &&
+  constexpr std::size_t kDigits = 18;  // that a 64-bit number holds in any case
+  return name.starts_with("step-") && name.size() > 5 && name.size() <= 5 + kDigits &&
          std::all_of(name.begin() + 5, name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 

@@ -42,6 +42,7 @@ void for_each_attribute(Info& info, Visit visit) {
   visit("device", info.device);
   visit("comm", info.comm);
   visit("model_sha256", info.model_sha256);
+  visit("model_files", info.model_files);
   visit("tokens_sha256", info.tokens_sha256);
   visit("config", info.config);
   visit("version", info.version);

@@ -3,7 +3,7 @@
 
 #include "expunge/core/process.h"
 #include "expunge/io/files.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "train/provenance.h"
 
 namespace expunge {
@@ -44,8 +44,7 @@ void write_evaluation(const std::filesystem::path& path, const EvaluationSource&
     write_values(file, group + "/extraction_strength", extraction_strength);
     write_values(file, group + "/tokens", tokens);
   }
-  file.close();
-  pending.commit();
+  commit_sealed(file, pending);
 }
 
 std::map<std::string, SplitFigures> read_evaluation(const std::filesystem::path& path) {

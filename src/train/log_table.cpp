@@ -6,6 +6,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/io/files.h"
+#include "expunge/io/hdf5_seal.h"
 
 namespace expunge {
 namespace {
@@ -15,6 +16,9 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kLimit = std::uint64_t{1} << 30;
 
 Columns open(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
+  if (fs::exists(path))
+    if (const Seal seal = read_seal(path); seal.now != seal.named)
+      fail(ExitCode::bad_input, fmt::format("{}: its SHA-256 is {}, and it says {}", path.string(), seal.now, seal.named));
   Columns table(path, columns);
   table.truncate_after(columns.front().path, last_step);
   return table;

@@ -2,7 +2,7 @@
 #include "train/membership_file.h"
 
 #include "expunge/io/files.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 
 namespace expunge {
 namespace {
@@ -50,8 +50,7 @@ void write_membership(const std::filesystem::path& path, const MembershipSource&
     write_values(file, "/scores/" + result.name, scores);
     write_figures(file, "/results/" + result.name, result.figures);
   }
-  file.close();
-  pending.commit();
+  commit_sealed(file, pending);
 }
 
 }  // namespace expunge

@@ -10,7 +10,7 @@
 #include "expunge/data/tokenizer.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/train/first_pass.h"
 
 namespace expunge {
@@ -149,8 +149,7 @@ std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFo
       file.create_dataset<double>(dataset, {sums.size()});
       file.write<double>(dataset, 0, sums);
       write_provenance(file, provenance);
-      file.close();
-      pending.commit();
+      commit_sealed(file, pending);
       return std::string();
     });
   }

@@ -13,16 +13,12 @@
 #include "expunge/io/files.h"
 #include "expunge/train/checkpoint.h"
 #include "train/resolved_config.h"
+#include "train/side_files.h"
 
 namespace expunge {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// What belongs to a model beside its weights; each is copied where it exists.
-constexpr const char* kSideFiles[] = {"config.json",       "generation_config.json", "tokenizer.model",
-                                      "tokenizer.json",    "tokenizer_config.json",  "special_tokens_map.json",
-                                      "added_tokens.json", "chat_template.jinja"};
 
 /// Nothing but what a job has from its first moment on.
 bool holds_nothing(const RunFolder& run) {
@@ -69,6 +65,10 @@ bool may_resume(const RunFolder& run, const TrainConfig& config) {
                      "afresh",
                      run.root.string()));
   if (list_checkpoints(run.checkpoints()).empty()) {  // nothing to go on from, and nothing to lose
+    const auto difference = fs::exists(run.config()) ? first_difference(run.read_config(), config.resolved) : std::nullopt;
+    if (difference)
+      log_warning(fmt::format("{}: a run with {} = {}, now {}, left no checkpoint in it; it is begun afresh", run.root.string(),
+                              difference->key, difference->before, difference->after));
     clear(run);
     return false;
   }
@@ -76,15 +76,12 @@ bool may_resume(const RunFolder& run, const TrainConfig& config) {
   return true;
 }
 
-void write_new_run(const RunFolder& run, const TrainConfig& config, const fs::path& side_files) try {
+void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelSource& source) try {
   try {
     fs::create_directories(run.checkpoints());
     fs::create_directories(run.model());
-    for (const char* name : kSideFiles)
-      if (fs::exists(side_files / name))
-        fs::copy_file(side_files / name, run.model() / name, fs::copy_options::overwrite_existing);
-    if (!config.init_config.empty())
-      fs::copy_file(config.init_config, run.model() / "config.json", fs::copy_options::overwrite_existing);
+    for (const auto& [name, path] : side_files(source))
+      fs::copy_file(path, run.model() / name, fs::copy_options::overwrite_existing);
   } catch (const fs::filesystem_error& error) {
     fail(ExitCode::output, fmt::format("{}: cannot be written: {}", run.root.string(), error.code().message()));
   }
@@ -148,14 +145,14 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainCon
   return lock;
 }
 
-std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const fs::path& side_files) {
+std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const ModelSource& source) {
   const RunFolder run{config.output_dir};
   const bool resume = on_root(runtime, [&] {
                         const bool found = may_resume(run, config);
                         if (found)
                           sweep_checkpoints(run.checkpoints());
                         else
-                          write_new_run(run, config, side_files);
+                          write_new_run(run, config, source);
                         return std::string(found ? "resume" : "");
                       }) == "resume";
   if (auto asked = asked_checkpoint(config)) return asked;

@@ -3,7 +3,7 @@
 
 #include "expunge/core/process.h"
 #include "expunge/io/files.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/train/evaluation_file.h"
 #include "train/provenance.h"
 
@@ -54,8 +54,7 @@ void write_tasks(const std::filesystem::path& path, const TaskSource& source, co
     write_values(file, group + "/log_likelihoods", result.log_likelihoods);
     write_values(file, group + "/offsets", result.offsets);
   }
-  file.close();
-  pending.commit();
+  commit_sealed(file, pending);
 }
 
 }  // namespace expunge

@@ -1,6 +1,8 @@
 // A whole run of `expunge train` or `expunge unlearn`: from options to the last checkpoint.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "expunge/core/error.h"
 #include "expunge/core/interrupt.h"
 #include "expunge/core/log.h"
@@ -14,6 +16,7 @@
 #include "expunge/train/run_folder.h"
 #include "expunge/train/schedule.h"
 #include "train/method_setup.h"
+#include "train/side_files.h"
 #include "train/training_loop.h"
 
 namespace expunge {
@@ -54,10 +57,18 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.libraries = config.libraries;
   info.host = host_name();
   info.job_id = job_id();
-  info.restarts = before ? before->restarts + 1 : 0;
+  // A job that was killed before its first checkpoint was restarted, too, although nothing was resumed.
+  info.restarts = std::max(before ? before->restarts + 1 : 0, job_restarts());
   info.model_sha256 = model_sha256(source, runtime, units);
+  info.model_files = on_root(runtime, [&] { return hash_side_files(side_files(source)); });
   info.tokens_sha256 = tokens_sha256;
   if (before) {
+    on_root(runtime, [&] {
+      const fs::path own = RunFolder{config.output_dir}.model();
+      refuse_changed_side_files(before->model_files, source.side_files, side_files(source));
+      refuse_changed_side_files(before->model_files, own, side_files(own));
+      return std::string();
+    });
     refuse_changed("the token file", config.tokens, before->tokens_sha256, info.tokens_sha256);
     refuse_changed("the original model", source.weights, before->model_sha256, info.model_sha256);
   }
@@ -179,7 +190,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
     return std::string();
   });
   const std::unique_ptr<FileLock> lock = hold_run_folder(runtime, config);
-  const std::optional<fs::path> checkpoint = prepare_run_folder(runtime, config, source.side_files);
+  const std::optional<fs::path> checkpoint = prepare_run_folder(runtime, config, source);
   std::optional<CheckpointReader> reader;
   std::optional<CheckpointInfo> before;
   if (checkpoint) before = reader.emplace(*checkpoint).info();

@@ -9,7 +9,7 @@
 #include "expunge/core/error.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/io/json.h"
 #include "expunge/model/llama.h"
 #include "expunge/train/checkpoint.h"
@@ -18,6 +18,7 @@
 #include "expunge/train/run_folder.h"
 #include "train/provenance.h"
 #include "train/resolved_config.h"
+#include "train/side_files.h"
 
 namespace expunge {
 namespace {
@@ -40,6 +41,11 @@ class Findings {
       fine(fmt::format("{}: SHA-256 {}", what, named));
     else
       mismatch(fmt::format("{}: SHA-256 {}, was {}", what, now, named));
+  }
+  /// The same of a file that belongs to what is verified, and may not be gone.
+  void compare_own(const fs::path& path, const std::string& named, const std::string& now) {
+    if (now.empty()) return mismatch(fmt::format("{}: gone (SHA-256 was {})", path.string(), named));
+    compare(path.string(), named, now);
   }
   ExitCode conclude() const {
     fmt::print("{} fine, {} missing, {} that do not match\n", fine_, missing_, mismatches_);
@@ -96,10 +102,13 @@ class RunCheck {
 
   ExitCode verify() {
     for (const fs::path& checkpoint : list_checkpoints(run_.checkpoints())) check_checkpoint(checkpoint);
-    if (newest_)
+    if (newest_) {
+      check_config();
       check_inputs();
-    else
+      check_side_files();
+    } else {
       findings_.missing(fmt::format("{}: no good checkpoint", run_.checkpoints().string()));
+    }
     for (const fs::path& file : list_folder(run_.root))
       if (file.extension() == ".h5") check_output(file);
     return findings_.conclude();
@@ -121,6 +130,39 @@ class RunCheck {
     }
   }
 
+  /// Options that leave the result alone may change from start to start.
+  void check_config() {
+    try {
+      const auto difference = first_difference(newest_->config, run_.read_config());
+      if (!difference) return findings_.fine(fmt::format("{}: the options of step {}", run_.config().string(), newest_->step));
+      findings_.mismatch(fmt::format("{}: {} = {}, was {}", run_.config().string(), difference->key, difference->after,
+                                     difference->before));
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  /// Those of the run, which an export takes, and those of the original model.
+  void check_side_files() {
+    const std::map<std::string, std::string> named = read_hashes(newest_->model_files);
+    for (const auto& [name, hash] : named) findings_.compare_own(run_.model() / name, hash, hashes_.of_file(run_.model() / name));
+    if (fs::is_directory(run_.model()))
+      for (const fs::path& file : list_folder(run_.model()))
+        if (!named.contains(file.filename().string()))
+          findings_.mismatch(fmt::format("{}: was not there when the run began", file.string()));
+    const fs::path model = config_value(newest_->config, "model"), original = original_side_files(model);
+    if (!original.empty())
+      for (const auto& [name, hash] : named)
+        findings_.compare("the original model's " + (original / name).string(), hash, hashes_.of_file(original / name));
+  }
+
+  /// Their folder, where a model or run lies at `model`: a checkpoint's lie in its run.
+  static fs::path original_side_files(const fs::path& model) {
+    if (model.empty()) return {};
+    if (fs::exists(model / "checkpoint.h5")) return fs::absolute(model).lexically_normal().parent_path().parent_path() / "model";
+    return fs::is_directory(model / "checkpoints") ? model / "model" : model;
+  }
+
   void check_inputs() {
     const std::string& config = newest_->config;
     std::string model = config_value(config, "model");
@@ -130,13 +172,14 @@ class RunCheck {
     findings_.compare("the token file, " + tokens, newest_->tokens_sha256, hashes_.of_file(tokens));
     if (newest_->labels_sha256.empty()) return;
     const std::string given = config_value(config, "labels");
-    const fs::path labels = given.empty() ? run_.labels() : fs::path(given);
-    findings_.compare("the labels, " + labels.string(), newest_->labels_sha256, hashes_.of_file(labels));
+    if (given.empty()) return findings_.compare_own(run_.labels(), newest_->labels_sha256, hashes_.of_file(run_.labels()));
+    findings_.compare("the labels, " + given, newest_->labels_sha256, hashes_.of_file(given));
   }
 
   /// A file of results names the model and the texts that they are of; one that the run itself wrote, what the run began with.
   void check_output(const fs::path& path) {
     try {
+      if (path != run_.labels()) check_seal(path);  // the checkpoints name the labels
       const Hdf5File file = Hdf5File::open(path);
       const auto text = [&](const char* name) {
         return file.has_attribute("/", name) ? file.read_attribute<std::string>("/", name) : std::string();
@@ -161,6 +204,13 @@ class RunCheck {
     }
   }
 
+  void check_seal(const fs::path& path) {
+    if (!Hdf5File::open(path).has_attribute("/", kSeal))
+      return findings_.missing(fmt::format("{}: names no SHA-256 of itself", path.string()));
+    const Seal seal = read_seal(path);
+    findings_.compare(path.string(), seal.named, seal.now);
+  }
+
   void check_model(const std::string& output, const std::string& model, const std::string& named) {
     // Results may be of an earlier checkpoint of the run.
     if (const auto known = manifests_.find(named); known != manifests_.end())
@@ -182,7 +232,7 @@ ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
   Findings findings;
   const JsonObject files(made.at("files"), made.where());
   for (const auto& [name, unused] : files.value().items())
-    findings.compare((folder / name).string(), files.string(name), hashes.of_file(folder / name));
+    findings.compare_own(folder / name, files.string(name), hashes.of_file(folder / name));
   const std::string checkpoint = made.string("checkpoint");
   findings.compare("the checkpoint, " + checkpoint, made.string("checkpoint_sha256"),
                    hashes.of_file(fs::path(checkpoint) / "manifest.json"));

@@ -54,9 +54,32 @@ flipped() {
 }
 flipped tokens.h5 "MISMATCH +the token file" run
 flipped model/model.safetensors "MISMATCH +the original model" run
-flipped run/labels.h5 "MISMATCH +the labels" run
+flipped run/labels.h5 "MISMATCH +run/labels.h5: SHA-256" run
 flipped run/checkpoints/step-000001/shard-00000-of-00001.h5 "MISMATCH .*step-000001.*shard-00000-of-00001.h5 does not match" run
 flipped exported/model.safetensors "MISMATCH +exported/model.safetensors" exported
+for file in run/metrics.h5 run/evaluations.h5 run/eval.h5 run/mia.h5; do flipped $file "MISMATCH.*$file" run; done
+flipped run/model/tokenizer.model "MISMATCH +run/model/tokenizer.model" run
+flipped model/config.json "MISMATCH +the original model's .*/model/config.json" run
+# changed FILE PATTERN FOLDER COMMAND...: a change by hand is found, and put right again.
+changed() {
+  cp "$1" saved
+  "${@:4}"
+  expect_exit 7 "$2" "$expunge" verify "$3"
+  cp saved "$1"
+}
+changed run/config "MISMATCH +run/config: max-steps = 9, was 2" run sed -i 's/^max-steps = 2/max-steps = 9/' run/config
+changed run/model/config.json "MISMATCH +run/model/config.json: gone" run rm run/model/config.json
+changed run/labels.h5 "MISMATCH +run/labels.h5: gone" run rm run/labels.h5
+changed exported/model.safetensors "MISMATCH +exported/model.safetensors: gone" exported rm exported/model.safetensors
+echo '{}' >run/model/chat_template.jinja
+expect_exit 7 "MISMATCH +run/model/chat_template.jinja: was not there" "$expunge" verify run
+cp -r run unfinished
+rm -r unfinished/checkpoints/step-000002
+expect_exit 3 "unfinished/model/chat_template.jinja: was not there when the run began; remove it" "${unlearn[@]/%run/unfinished}"
+rm -r run/model/chat_template.jinja unfinished
+# The seal can be checked without the program.
+seal=$(text run/eval.h5 file_sha256)
+[[ $(sed "s/$seal/$(printf %064d 0)/" run/eval.h5 | sha256sum | cut -d ' ' -f 1) == "$seal" ]] || die "the seal of eval.h5"
 cp run/checkpoints/step-000002/checkpoint.h5 saved.h5
 truncate -s -1 run/checkpoints/step-000002/checkpoint.h5
 rm -r run/checkpoints/step-000001/shard-00000-of-00001.h5

@@ -35,6 +35,7 @@ struct CheckpointInfo {
   std::string recompute;          ///< "none", "light" or "block"
   std::string device, comm;       ///< "cpu" or "cuda"; "mpi", "nccl" or "staged"
   std::string model_sha256;       ///< the model the run began from
+  std::string model_files;        ///< config.json and the tokenizer's files beside it: lines as sha256sum prints them
   std::string tokens_sha256;
   std::string config;                  ///< resolved options
   std::string libraries;               ///< versions of what the numbers depend on, as --version prints them

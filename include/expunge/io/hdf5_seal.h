@@ -1,0 +1,25 @@
+// A seal: the SHA-256 that an HDF5 file of results names of itself, so that a later change shows.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "expunge/io/files.h"
+#include "expunge/io/hdf5.h"
+
+namespace expunge {
+
+/// The root attribute that holds it: the SHA-256 of the whole file with 64 zeros in the attribute's place. A seal tells damage
+/// and changes by hand; who makes a new one on purpose is not found out.
+inline constexpr const char* kSeal = "file_sha256";
+
+/// Closes a file that is written at pending.temporary(), seals it and makes it live. Throws Error(output).
+void commit_sealed(Hdf5File& file, PendingFile& pending);
+
+struct Seal {
+  std::string named, now;  ///< what the file says, and what its bytes come to
+};
+/// Throws Error(bad_input) for a file that holds no seal, or more than one place that looks like it.
+Seal read_seal(const std::filesystem::path& path);
+
+}  // namespace expunge
