@@ -39,6 +39,7 @@ parse_options() {
   model="" data="" tokens="" config="" output_dir="" methods="" domains="" learning_rates="" eval_config="" max_length=""
   at_once="" more=()
   while (($#)); do
+    if [[ $1 == --*=* ]]; then set -- "${1%%=*}" "${1#*=}" "${@:2}"; fi
     case $1 in
       --model | --data | --tokens | --config | --output-dir | --methods | --domains | --learning-rates | --eval-config | \
         --max-length | --at-once)
@@ -47,8 +48,23 @@ parse_options() {
         printf -v "${option//-/_}" %s "$2"
         shift 2
         ;;
-      --) more=("${@:2}"); break ;;
+      --dry-run) dry_run=true; shift ;;
+      --) more=("${@:2}"); check_more; break ;;
       *) fail 2 "unknown option $1; --help lists them, and options of expunge unlearn stand behind --" ;;
+    esac
+  done
+}
+
+# The later stages need to know these, too.
+check_more() {
+  local option name
+  for option in "${more[@]}"; do
+    name=${option%%=*}
+    case $name in
+      --model | --tokens | --output-dir | --config) fail 2 "$name stands before the --, as an option of this script" ;;
+      --domain) fail 2 "$name is a line of the --config file, or --domains of a sweep, and not an option behind --" ;;
+      --method | --learning-rate)
+        [[ -z $methods$learning_rates ]] || fail 2 "$name is --${name#--}s of the sweep, and not an option behind --" ;;
     esac
   done
 }

@@ -12,7 +12,8 @@
 #
 # Prints a line "stage job-id" for each job. The second form is a sweep: an array job of methods x domains x rates, in which
 # DOMAIN and METHOD in TEMPLATE stand for a task's own. The original model is measured, too, beside the unlearning, unless that was done
-# before (before-<model>-<domain>-eval.h5 and -mia.h5 next to the run). When a job fails, those that wait for it are cancelled;
+# before: before-<model>-<domain>-eval.h5 and -mia.h5 next to the run stay while they are newer than the model, the token file and
+# the --eval-config that before-<model>-<domain>.made-of names. When a job fails, those that wait for it are cancelled;
 # submit the same again to go on.
 #
 #   --model DIR          model that is to forget
@@ -52,7 +53,12 @@ submit() {
 # No half a chain: where sbatch refuses a job, those before it are taken back.
 take_back() {
   local code=$?
-  ((code == 0 || ${#submitted[@]} == 0)) || { say "taking back jobs ${submitted[*]}"; scancel "${submitted[@]}"; }
+  if ((code != 0 && ${#submitted[@]})); then
+    say "taking back jobs ${submitted[*]}"
+    scancel "${submitted[@]}"
+  elif ((code != 0)) && [[ -n ${study:-} ]]; then
+    rmdir "$study/logs" "$study" 2>/dev/null || true # where they are empty
+  fi
 }
 trap take_back EXIT
 
@@ -110,8 +116,19 @@ submit_measures() { # STAGE-SUFFIX DEPENDENCY MODEL DOMAIN EVAL-FILE MIA-FILE
   waits+=("$job")
 }
 
+# Whether the figures of the original model are there, and of the same inputs as they are now.
+measured() { # BEFORE INPUTS
+  local file input
+  for file in "$1-eval.h5" "$1-mia.h5"; do
+    for input in "$1.made-of" "$tokens" "$model/config.json" "$model"/*.safetensors "$model/checkpoints" "${eval_config:-$tokens}"; do
+      [[ -f $file && ! $input -nt $file ]] || return 1
+    done
+  done
+  [[ -f $1.made-of && $(<"$1.made-of") == "$2" ]]
+}
+
 submit_all() {
-  local first="" domain before report=() waits=() logs=$study/logs tokenizer=$model array runs=()
+  local inputs="$model $tokens $eval_config" first="" domain before report=() waits=() logs=$study/logs tokenizer=$model array runs=()
   every_job+=("--output=$logs/%x-%j.log")
   $dry_run || mkdir -p "$logs"
   [[ -f $model/tokenizer.model ]] || tokenizer=$model/model # of a run folder
@@ -123,8 +140,10 @@ submit_all() {
   for domain in "${domain_list[@]}"; do
     before=$study/before-$(basename "$model")-$domain
     report+=(--before "$before-eval.h5" --before "$before-mia.h5")
-    [[ -f $before-eval.h5 && -f $before-mia.h5 ]] ||
+    if ! measured "$before" "$inputs"; then
+      $dry_run || printf '%s\n' "$inputs" >"$before.made-of"
       submit_measures -before "$first" "$model" "$domain" "$before-eval.h5" "$before-mia.h5"
+    fi
   done
   if $sweep; then
     array=0-$((${#combinations[@]} - 1))${at_once:+%$at_once}
@@ -145,10 +164,7 @@ submit_all() {
     --output "$output_dir/report.html" --overwrite
 }
 
-case ${1:-} in
-  --help) show_help "$0"; exit ;;
-  --dry-run) dry_run=true; shift ;;
-esac
+case ${1:-} in -h | --help) show_help "$0"; exit ;; esac
 load_settings "$here"
 parse_options "$@"
 check_options

@@ -54,6 +54,31 @@ grep -q "unlearn.sbatch --model $work/the\\\\ models/Yi .*--seed 7" out.txt || {
 grep -q -- "--gpus-per-node=8 .*unlearn.sbatch" out.txt || die "settings of the cluster"
 [[ ! -e runs ]] || die "a dry run made something"
 
+expect_exit 0 "unlearn.sbatch --model $work/texts " "$slurm/submit.sh" --tokens=tokens.h5 --dry-run --model=texts --data=texts \
+  --config="$config" --output-dir=runs/one
+expect_exit 2 "^.*error: --domain is a line of the --config file" "${submit[@]}" "${yi[@]}" --config "$config" -- --domain code
+expect_exit 2 "error: --output-dir stands before the --" "${submit[@]}" "${yi[@]}" --config "$config" -- --seed 7 --output-dir=x
+expect_exit 0 "^usage:" "$slurm/submit.sh" -h
+
+# Figures of the original model stay while they are newer than what they are of.
+before="runs/before-Yi-arxiv"
+measured() { "${submit[@]}" "${yi[@]}" --config "$config" "$@" | grep -cE "name=expunge-(evaluate|mia)-before" | xargs; }
+mkdir runs
+echo tokens >tokens.h5
+echo config >eval.cfg
+echo "$work/the models/Yi $work/tokens.h5 " >$before.made-of
+touch $before-eval.h5 $before-mia.h5
+[[ $(measured) == 0 ]] || die "measured again"
+[[ $(measured --eval-config eval.cfg) == 2 ]] || die "figures of other options are kept"
+later() { sleep 0.05; touch "$@"; } # than the clock of files shows
+later "the models/Yi/model.safetensors"
+[[ $(measured) == 2 ]] || die "figures of another model are kept"
+later $before-eval.h5 $before-mia.h5
+[[ $(measured) == 0 ]] || die "measured once more"
+later tokens.h5
+[[ $(measured) == 2 ]] || die "figures of other tokens are kept"
+rm -r runs tokens.h5
+
 # The sweep over the study's configurations: all exist, and name their own domain.
 all=gradient_ascent,random_label,adversarial,ascent_plus_descent,ascent_plus_descent_general,ascent_plus_kl_divergence
 sweep=(--methods "$all,ascent_plus_kl_divergence_general" --domains arxiv,github --learning-rates 1e-5,2e-5,4e-5)
