@@ -55,23 +55,28 @@ run_step() {
   [[ -z $guard ]] || kill "$guard" 2>/dev/null || true
 }
 
-# The restart cap counts every start after the first, also those that Slurm made because a node failed.
+# Slurm's TERM at a preemption reaches mpirun's daemons, too, which end at once and take the ranks with them.
+preempted_under_mpirun() {
+  [[ $launcher == mpirun && -n ${SLURM_JOB_ID:-} ]] && scontrol show job "$SLURM_JOB_ID" 2>/dev/null | grep -q 'PreemptTime=[0-9]'
+}
+
+# requeue WHAT-HAPPENED. The restart cap counts every start after the first, also those that Slurm made because a node failed.
 requeue() {
-  local restarts=${SLURM_RESTART_COUNT:-0} state id=${SLURM_JOB_ID:-}
-  [[ -n $id ]] || { say "interrupted with a good checkpoint: start the same command again to go on"; exit 75; }
+  local what=$1 restarts=${SLURM_RESTART_COUNT:-0} state id=${SLURM_JOB_ID:-}
+  [[ -n $id ]] || { say "$what: start the same command again to go on"; exit 75; }
   if ((restarts >= max_restarts)); then
-    say "interrupted, but restarted $restarts times already, as often as max_restarts allows: submit it again to go on"
+    say "$what, but restarted $restarts times already, as often as max_restarts allows: submit it again to go on"
     exit 75
   fi
   # A job that was cancelled, or that Slurm requeues by itself, is COMPLETING: scontrol would bring a cancelled one back.
   state=$(squeue --noheader --jobs="$id" --format='%T %r') || state="not known to Slurm"
   if [[ $state != "RUNNING "* && $state != *" TimeLimit" ]]; then
-    say "interrupted with a good checkpoint; the job is ${state% None} and is not requeued from here"
+    say "$what; the job is ${state% None} and is not requeued from here"
     exit 75
   fi
   # An array's last task has the array's own id as job id, which would requeue all of its tasks.
   [[ -z ${SLURM_ARRAY_JOB_ID:-} ]] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
-  say "interrupted with a good checkpoint: job $id is requeued, restart $((restarts + 1)) of at most $max_restarts"
+  say "$what: job $id is requeued, restart $((restarts + 1)) of at most $max_restarts"
   scontrol requeue "$id" || { say "scontrol could not requeue job $id: submit it again to go on"; exit 75; }
   sleep 60 # Slurm ends this shell
   exit 75
@@ -101,10 +106,10 @@ conclude() {
   say "$(date '+%F %T') $1 ended with exit code $code"
   case $code in
     0) ;;
-    75) requeue ;;
+    75) requeue "interrupted with a good checkpoint" ;;
     # 128 + USR1: the signal came before expunge could catch it. Nothing but time is lost.
-    138) if [[ $signal == USR1 ]]; then requeue; else exit "$code"; fi ;;
-    *) exit "$code" ;;
+    138) if [[ $signal == USR1 ]]; then requeue "interrupted before the run began"; else exit "$code"; fi ;;
+    *) if preempted_under_mpirun; then requeue "preempted, with what the newest checkpoint holds"; else exit "$code"; fi ;;
   esac
 }
 

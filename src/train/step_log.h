@@ -1,6 +1,7 @@
 // Where a run's steps are written: metrics.h5, and the logs that were asked for.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -25,12 +26,17 @@ class StepLog {
     if (!config.log_jsonl.empty()) jsonl_.emplace(config.log_jsonl, last_step);
     if (config.tensorboard) tensorboard_.emplace(RunFolder{config.output_dir}.tensorboard(), last_step);
   }
-  /// Takes a step, to be written by the next write(), which may run in another thread.
+  /// Takes a step, to be written by one of the next two, which may run in another thread.
   void add(const StepMetrics& metrics) {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(metrics);
   }
-  /// Writes all steps that wait: where steps are faster than the disk, several at a time.
+  /// Writes the steps that wait, where the last write is a quarter of a second ago: metrics.h5 is copied and flushed for each,
+  /// which steps of milliseconds would have to share their cores with.
+  void write_in_time() {
+    if (std::chrono::steady_clock::now() - written_ >= std::chrono::milliseconds(250)) write();
+  }
+  /// Writes all steps that wait.
   void write() {
     std::vector<StepMetrics> steps;
     {
@@ -38,6 +44,7 @@ class StepLog {
       steps.swap(waiting_);
     }
     if (steps.empty()) return;
+    written_ = std::chrono::steady_clock::now();
     metrics_.append(steps);
     for (const StepMetrics& metrics : steps) {
       if (jsonl_) jsonl_->append(metrics);
@@ -53,6 +60,7 @@ class StepLog {
  private:
   std::mutex mutex_;
   std::vector<StepMetrics> waiting_;
+  std::chrono::steady_clock::time_point written_;
   MetricsFile metrics_;
   std::optional<JsonlLog> jsonl_;
   std::optional<TensorboardFile> tensorboard_;

@@ -62,7 +62,10 @@ TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length
                  Provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts});
   if (log_ && monitor_)
     monitor_->listen([this](std::int64_t step, const NamedFigures& figures) {
-      io_.enqueue([this, step, figures] { log_->write_evaluation(step, figures); });
+      io_.enqueue([this, step, figures] {
+        log_->write();
+        log_->write_evaluation(step, figures);
+      });
     });
 }
 
@@ -73,6 +76,7 @@ ExitCode TrainingLoop<T>::run() {
   } catch (const Error& error) {
     // All ranks find a collapse together. A checkpoint that is on its way then is a good one.
     if (error.code() != ExitCode::collapse) throw;
+    write_rows();
     writer_.finish();
     io_.wait();
     const std::vector<std::filesystem::path> kept = list_checkpoints(RunFolder{config_.output_dir}.checkpoints());
@@ -134,7 +138,7 @@ double TrainingLoop<T>::record(StepMetrics metrics) {
   metrics.model_state_bytes = static_cast<std::int64_t>(largest[1]);
   if (log_) {
     log_->add(metrics);
-    io_.enqueue([this] { log_->write(); });
+    io_.enqueue([this] { log_->write_in_time(); });
   }
   const auto began = Clock::now();
   if (!writer_.idle()) {
@@ -206,11 +210,18 @@ void TrainingLoop<T>::return_to(std::int64_t step) {
   saved_ = -1;
 }
 
+/// The metrics of all steps so far.
+template <Element T>
+void TrainingLoop<T>::write_rows() {
+  if (log_) io_.enqueue([this] { log_->write(); });
+}
+
 template <Element T>
 void TrainingLoop<T>::save(bool in_background) {
   info_.step = saved_ = trained_.optimizer.steps;
   info_.samples = length_.samples_after(info_.step);
   info_.written = utc_now();
+  write_rows();  // which the checkpoint has a copy of
   const auto began = Clock::now();
   writer_.start(info_, trained_.state, in_background);
   waited_ += seconds_since(began);

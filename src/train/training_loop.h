@@ -48,6 +48,7 @@ class TrainingLoop {
   double evaluate();
   void prefer(std::int64_t step);
   void return_to(std::int64_t step);
+  void write_rows();
   void save(bool in_background);
   void finish_writing();
   void log_early_end(double urgency) const;

@@ -47,6 +47,17 @@ within 60 in_log "requeued, restart 1" logs/again.log || { cat logs/again.log >&
 expect_end "$again" COMPLETED 0:0 logs/again.log
 last=$(ls whole/checkpoints)
 same_parameters "whole/checkpoints/$last" "again/checkpoints/$last" || die "weights under mpirun differ"
+# Preemption ends mpirun's daemons before the ranks: the job is requeued all the same, and loses no more than time.
+long=("${unlearn[@]}" --max-steps 2000 --save-steps 100)
+whole=$(submit_job --output=logs/long.log "${long[@]}" --output-dir long)
+expect_end "$whole" COMPLETED 0:0 logs/long.log
+preempted=$(submit_job --output=logs/preempted.log "${long[@]}" --output-dir preempted)
+within 60 in_log "unlearn [0-9]*50/2000" logs/preempted.log || { cat logs/preempted.log >&2; die "no step of the job to preempt"; }
+sbatch --parsable --partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap="sleep 1" >/dev/null
+within 60 in_log "preempted.* requeued, restart 1|checkpoint: job .* requeued, restart 1" logs/preempted.log ||
+  { cat logs/preempted.log >&2; die "not requeued after preemption under mpirun"; }
+expect_end "$preempted" COMPLETED 0:0 logs/preempted.log
+same_parameters long/checkpoints/step-002000 preempted/checkpoints/step-002000 || die "weights after preemption under mpirun differ"
 echo "ok: mpirun"
 
 # 3. The cap: with max_restarts=1 the second interruption is the job's end, and its dependents are cancelled.
