@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <system_error>
 
 #include "expunge/core/error.h"
 #include "expunge/io/files.h"
@@ -14,17 +13,14 @@
 namespace expunge {
 namespace {
 
-constexpr std::uint64_t kChunk = 512;  // rows; small, because the file is copied for each row
+constexpr std::uint64_t kChunk = 512;  // rows; small, because the file is copied for each change
+constexpr std::uint64_t kTableLimit = std::uint64_t{1} << 30;
 
 /// Applies `change` to a copy of `path` and puts the copy in its place.
 void replace(const std::filesystem::path& path, const std::function<void(Hdf5File&)>& change) {
   PendingFile pending(path);
-  std::error_code error;
-  std::filesystem::copy_file(path, pending.temporary(), error);
-  if (error) {
-    fail(ExitCode::output,
-         fmt::format("cannot copy {} to {}: {}", path.string(), pending.temporary().string(), error.message()));
-  }
+  // std::filesystem::copy_file calls a full disk an "Input/output error".
+  write_new_file(pending.temporary(), read_file(path, kTableLimit));
   Hdf5File file = Hdf5File::open_for_update(pending.temporary());
   change(file);
   commit_sealed(file, pending);

@@ -134,9 +134,8 @@ void check_folder_writable(const fs::path& folder) {
   ::rmdir(attempt.c_str());
 }
 
-void write_file_atomically(const fs::path& path, std::string_view content) {
-  PendingFile pending(path);
-  Descriptor file(pending.temporary(), O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
+void write_new_file(const fs::path& path, std::string_view content) {
+  Descriptor file(path, O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
   while (!content.empty()) {
     const ssize_t written = ::write(file.get(), content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
@@ -144,6 +143,11 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
     content.remove_prefix(static_cast<std::size_t>(written));
   }
   if (!file.close()) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(errno)));
+}
+
+void write_file_atomically(const fs::path& path, std::string_view content) {
+  PendingFile pending(path);
+  write_new_file(pending.temporary(), content);
   pending.commit();
 }
 

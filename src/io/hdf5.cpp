@@ -113,15 +113,17 @@ std::string read_text(const Place& place, hid_t attribute, hid_t stored) {
 
 }  // namespace
 
-Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode) {
+Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode, std::uint64_t alignment) {
   check(kLibraryStarted, "the HDF5 library starts");
   const bool fresh = mode == Mode::create, reads = mode == Mode::read || mode == Mode::read_index;
   std::error_code missing;
   const std::filesystem::file_status status = std::filesystem::status(path, missing);
   // A named pipe would wait for a writer.
   const bool other = !fresh && std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  check(H5Pset_alignment(access.get(), alignment, alignment) >= 0, "an alignment");
   const hid_t id = other   ? H5I_INVALID_HID
-                   : fresh ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT)
+                   : fresh ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get())
                            : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
   if (id < 0) {
     const std::string why = std::filesystem::is_directory(status) ? "it is a folder"
@@ -133,7 +135,9 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode) {
   return Hdf5File(path, id, mode == Mode::read_index);
 }
 
-Hdf5File Hdf5File::create(const std::filesystem::path& path) { return open(path, Mode::create); }
+Hdf5File Hdf5File::create(const std::filesystem::path& path, std::uint64_t alignment) {
+  return open(path, Mode::create, alignment);
+}
 Hdf5File Hdf5File::open(const std::filesystem::path& path) { return open(path, Mode::read); }
 Hdf5File Hdf5File::open_index(const std::filesystem::path& path) { return open(path, Mode::read_index); }
 Hdf5File Hdf5File::open_for_update(const std::filesystem::path& path) { return open(path, Mode::update); }

@@ -235,6 +235,18 @@ void Hdf5File::create_dataset(const std::string& dataset, const std::vector<std:
 }
 
 template <Hdf5Element T>
+std::uint64_t Hdf5File::allocate_dataset(const std::string& dataset, std::uint64_t size) {
+  const Place place{path_, dataset};
+  const Handle space = simple_space({size}), properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_alloc_time(properties.get(), H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER);
+  create_object<T>(id_, place, space.get(), properties.get());
+  const haddr_t offset = H5Dget_offset(open_dataset(id_, place, index_).get());
+  place.written(offset != HADDR_UNDEF, "allocate");
+  return offset;
+}
+
+template <Hdf5Element T>
 void Hdf5File::create_extendible(const std::string& dataset, std::uint64_t chunk) {
   const hsize_t none = 0, unlimited = H5S_UNLIMITED, chunk_size = chunk;
   const Handle space(H5Screate_simple(1, &none, &unlimited), H5Sclose);
@@ -326,6 +338,7 @@ std::vector<T> Hdf5File::read_all(const std::string& dataset) const {
 
 #define EXPUNGE_HDF5_ELEMENT(T)                                                                     \
   template void Hdf5File::create_dataset<T>(const std::string&, const std::vector<std::uint64_t>&); \
+  template std::uint64_t Hdf5File::allocate_dataset<T>(const std::string&, std::uint64_t);          \
   template void Hdf5File::create_extendible<T>(const std::string&, std::uint64_t);                  \
   template void Hdf5File::create_virtual<T>(const std::string&, const std::vector<std::uint64_t>&,  \
                                             const std::vector<VirtualRange>&);                      \

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
+#include "expunge/io/direct_file.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5.h"
@@ -107,19 +109,40 @@ void make_folder(const fs::path& folder) {
 }
 
 template <typename A>
-void write_shards(const fs::path& path, const StateShards<A>& state, const std::function<bool()>& give_up) {
-  Hdf5File file = Hdf5File::create(path);
-  for (const auto& [group, shards] : checkpoint_groups(state)) {
-    for (std::size_t u = 0; u < state.units.size(); ++u) {
-      if (give_up()) return;
-      const std::string dataset = "/" + group + "/" + state.units[u].name();
-      const std::span<A> shard = (*shards)[u];
-      file.create_dataset<A>(dataset, {shard.size()});
-      file.write<A>(dataset, 0, shard);
+ManifestFile write_shards(const fs::path& path, const StateShards<A>& state, const std::function<bool()>& give_up) {
+  constexpr std::size_t kPiece = std::size_t{32} << 20;  // bytes between looks at `give_up`
+  std::map<std::uint64_t, std::span<const std::byte>> places;
+  Hdf5File file = Hdf5File::create(path, DirectFile::kBlock);
+  for (const auto& [group, shards] : checkpoint_groups(state))
+    for (std::size_t u = 0; u < state.units.size(); ++u)
+      places[file.allocate_dataset<A>("/" + group + "/" + state.units[u].name(), (*shards)[u].size())] =
+          std::as_bytes((*shards)[u]);
+  file.close();
+
+  // The checksum is of the memory, not of what can be read back: what goes wrong on the way to the disk does not pass for right.
+  DirectFile direct(path);
+  ManifestFile result{path.filename().string(), direct.size(), 0};
+  std::uint64_t at = 0;
+  const auto library_wrote_until = [&](std::uint64_t end) {
+    std::vector<std::byte> bytes(end - at);
+    direct.read(at, bytes);
+    result.crc = crc32c(bytes, result.crc);
+    at = end;
+  };
+  for (auto& [offset, bytes] : places) {
+    library_wrote_until(offset);
+    while (!bytes.empty()) {
+      if (give_up()) return result;
+      const std::span<const std::byte> piece = bytes.first(std::min(bytes.size(), kPiece));
+      direct.write(at, piece);
+      result.crc = crc32c(piece, result.crc);
+      at += piece.size();
+      bytes = bytes.subspan(piece.size());
     }
   }
-  file.close();
-  sync_to_disk(path);
+  library_wrote_until(result.bytes);
+  direct.sync();
+  return result;
 }
 
 template <typename A>
@@ -177,7 +200,7 @@ void sweep_checkpoints(const fs::path& checkpoints) {
 }
 
 #define EXPUNGE_CHECKPOINT_FILES(A)                                                                                           \
-  template void write_shards(const fs::path&, const StateShards<A>&, const std::function<bool()>&);                           \
+  template ManifestFile write_shards(const fs::path&, const StateShards<A>&, const std::function<bool()>&);                   \
   template void complete_checkpoint(const fs::path&, const CheckpointInfo&, const StateShards<A>&, std::vector<ManifestFile>, \
                                     const std::vector<fs::path>&);
 EXPUNGE_CHECKPOINT_FILES(float)

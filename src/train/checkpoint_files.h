@@ -65,9 +65,9 @@ auto checkpoint_groups(const StateShards<A>& state) {
 
 /// An empty folder.
 void make_folder(const std::filesystem::path& folder);
-/// This rank's shard file; ends without it when `give_up` says so.
+/// This rank's shard file; ends without it when `give_up` says so. Returns what the manifest says of it.
 template <typename A>
-void write_shards(const std::filesystem::path& path, const StateShards<A>& state, const std::function<bool()>& give_up);
+ManifestFile write_shards(const std::filesystem::path& path, const StateShards<A>& state, const std::function<bool()>& give_up);
 /// The index, copies of `logs` and the manifest in the folder, to which every rank has written the shard file that `shards`
 /// describes.
 template <typename A>

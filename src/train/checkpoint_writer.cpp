@@ -63,8 +63,7 @@ void CheckpointWriter<A>::start(const CheckpointInfo& info, const StateShards<A>
   state_ = copy || !on_host ? copy_of(state) : state;
   phase_ = Phase::writing;
   in_background([this, shard = folder / shard_name(runtime_.comm.rank(), info.world_size)] {
-    write_shards(shard, state_, [this] { return io_.stopping(); });
-    written_ = describe_file(shard);
+    written_ = write_shards(shard, state_, [this] { return io_.stopping(); });
   });
 }
 

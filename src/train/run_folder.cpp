@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t kSideFileLimit = std::uint64_t{1} << 30;
+
 /// Nothing but what a job has from its first moment on.
 bool holds_nothing(const RunFolder& run) {
   if (!fs::exists(run.root)) return true;
@@ -81,7 +83,7 @@ void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelS
     fs::create_directories(run.checkpoints());
     fs::create_directories(run.model());
     for (const auto& [name, path] : side_files(source))
-      fs::copy_file(path, run.model() / name, fs::copy_options::overwrite_existing);
+      write_file_atomically(run.model() / name, read_file(path, kSideFileLimit));
   } catch (const fs::filesystem_error& error) {
     fail(ExitCode::output, fmt::format("{}: cannot be written: {}", run.root.string(), error.code().message()));
   }

@@ -151,7 +151,7 @@ TEST(Checkpoint, OneOfAnotherVersionIsNotCalledDamaged) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::bad_input);
-    EXPECT_NE(std::string(error.what()).find("written by expunge 0.0.9, without the attribute 'total_steps'"),
+    EXPECT_NE(std::string(error.what()).find("another build of expunge (0.0.9), without the attribute 'total_steps'"),
               std::string::npos)
         << error.what();
   }

@@ -48,6 +48,8 @@ void check_writable(const std::filesystem::path& path);
 /// The same for a folder that would be made at `folder`, with those above it that are missing.
 void check_folder_writable(const std::filesystem::path& folder);
 
+/// A file that is not there yet, such as the temporary of a PendingFile. Throws Error(output).
+void write_new_file(const std::filesystem::path& path, std::string_view content);
 /// Replaces `path` by `content` so that a reader sees the old content or the new, never a part. Throws Error(output).
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 

@@ -41,8 +41,8 @@ struct VirtualRange {
 /// that are damaged on purpose is its own: version 1.10 crashes on some.
 class Hdf5File {
  public:
-  /// A new file; Error(output) if `path` exists.
-  static Hdf5File create(const std::filesystem::path& path);
+  /// A new file; Error(output) if `path` exists. Data of datasets of at least `alignment` bytes begin at multiples of it.
+  static Hdf5File create(const std::filesystem::path& path, std::uint64_t alignment = 1);
   static Hdf5File open(const std::filesystem::path& path);
   /// For reading, with virtual datasets over files of the same folder.
   static Hdf5File open_index(const std::filesystem::path& path);
@@ -70,6 +70,10 @@ class Hdf5File {
   /// A contiguous dataset of fixed shape. Groups above a new dataset are made.
   template <Hdf5Element T>
   void create_dataset(const std::string& dataset, const std::vector<std::uint64_t>& shape);
+  /// The same, 1-D and not empty, with its place in the file: who wants to write its data without
+  /// the library does so once the file is closed.
+  template <Hdf5Element T>
+  std::uint64_t allocate_dataset(const std::string& dataset, std::uint64_t size);
   /// An empty 1-D dataset that append() grows, stored in chunks of `chunk` elements.
   template <Hdf5Element T>
   void create_extendible(const std::string& dataset, std::uint64_t chunk);
@@ -104,7 +108,7 @@ class Hdf5File {
  private:
   enum class Mode { create, read, read_index, update };
   Hdf5File(std::filesystem::path path, std::int64_t id, bool index) : path_(std::move(path)), id_(id), index_(index) {}
-  static Hdf5File open(const std::filesystem::path& path, Mode mode);
+  static Hdf5File open(const std::filesystem::path& path, Mode mode, std::uint64_t alignment = 1);
 
   /// A source of a virtual dataset, kept open: every tensor of a checkpoint asks for the same few files.
   const Hdf5File& source(const std::string& file) const;
