@@ -33,7 +33,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=common.sh
 source "$here/common.sh"
 
-dry_run=false submitted=()
+dry_run=false submitted=() made=()
 # submit STAGE DEPENDENCY [OPTIONS OF sbatch] SCRIPT OPTIONS...: the id, in a dry run the stage's name, in `job`.
 submit() {
   local stage=$1 line=(sbatch --parsable --export=ALL --kill-on-invalid-dep=yes "--job-name=expunge-$1")
@@ -50,14 +50,14 @@ submit() {
   fi
 }
 
-# No half a chain: where sbatch refuses a job, those before it are taken back.
+# No half a chain: where sbatch refuses a job, those before it are taken back, or the folders made for the first.
 take_back() {
   local code=$?
   if ((code != 0 && ${#submitted[@]})); then
     say "taking back jobs ${submitted[*]}"
     scancel "${submitted[@]}"
-  elif ((code != 0)) && [[ -n ${study:-} ]]; then
-    rmdir "$study/logs" "$study" 2>/dev/null || true # where they are empty
+  elif ((code != 0 && ${#made[@]})); then
+    rmdir "${made[@]}" 2>/dev/null || true
   fi
 }
 trap take_back EXIT
@@ -127,10 +127,16 @@ measured() { # BEFORE INPUTS
   [[ -f $1.made-of && $(<"$1.made-of") == "$2" ]]
 }
 
+make_logs() {
+  local folder=$1
+  while [[ ! -d $folder ]]; do made+=("$folder") folder=$(dirname "$folder"); done
+  mkdir -p "$1"
+}
+
 submit_all() {
   local inputs="$model $tokens $eval_config" first="" domain before report=() waits=() logs=$study/logs tokenizer=$model array runs=()
   every_job+=("--output=$logs/%x-%j.log")
-  $dry_run || mkdir -p "$logs"
+  $dry_run || make_logs "$logs"
   [[ -f $model/tokenizer.model ]] || tokenizer=$model/model # of a run folder
   if [[ ! -f $tokens ]]; then
     submit tokenize "" "${one_process_jobs[@]}" "$here/tokenize.sbatch" --tokenizer "$tokenizer" --data "$data" --output "$tokens" \
@@ -141,8 +147,8 @@ submit_all() {
     before=$study/before-$(basename "$model")-$domain
     report+=(--before "$before-eval.h5" --before "$before-mia.h5")
     if ! measured "$before" "$inputs"; then
-      $dry_run || printf '%s\n' "$inputs" >"$before.made-of"
       submit_measures -before "$first" "$model" "$domain" "$before-eval.h5" "$before-mia.h5"
+      $dry_run || printf '%s\n' "$inputs" >"$before.made-of"
     fi
   done
   if $sweep; then

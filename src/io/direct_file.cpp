@@ -1,5 +1,5 @@
 // Direct I/O by way of an aligned buffer, with the page cache to fall back on.
-#include "expunge/io/direct_file.h"
+#include "io/direct_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -34,41 +34,38 @@ std::byte* aligned_buffer() {
 
 DirectFile::DirectFile(std::filesystem::path path)
     : path_(std::move(path)),
-      cached_(::open(path_.c_str(), O_RDWR | O_CLOEXEC)),
-      direct_(::open(path_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC)),
+      cached_(path_, O_RDWR, ExitCode::output),
       buffer_(aligned_buffer(), std::free) {
-  if (cached_ < 0) refuse(path_, "open");
-}
-
-DirectFile::~DirectFile() {
-  for (const int file : {cached_, direct_})
-    if (file >= 0) ::close(file);
+  try {
+    direct_.emplace(path_, O_WRONLY | O_DIRECT, ExitCode::output);
+  } catch (const Error&) {  // the file is there, as its other descriptor shows: it is direct I/O that is not
+  }
 }
 
 std::uint64_t DirectFile::size() const {
   struct stat status {};
-  if (::fstat(cached_, &status) != 0) refuse(path_, "read the size of");
+  if (::fstat(cached_.get(), &status) != 0) refuse(path_, "read the size of");
   return static_cast<std::uint64_t>(status.st_size);
 }
 
 bool DirectFile::write_directly(std::uint64_t offset, std::size_t bytes) {
-  for (std::size_t done = 0; direct_ >= 0 && done < bytes;) {
-    const ssize_t wrote = ::pwrite(direct_, buffer_.get() + done, bytes - done, static_cast<off_t>(offset + done));
+  for (std::size_t done = 0; direct_ && done < bytes;) {
+    const ssize_t wrote = ::pwrite(direct_->get(), buffer_.get() + done, bytes - done, static_cast<off_t>(offset + done));
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0 && errno != EINVAL) refuse(path_, "write");
     if (wrote < 0 || wrote % static_cast<ssize_t>(kBlock) != 0) {  // larger blocks, or none at all
-      ::close(std::exchange(direct_, -1));
+      direct_.reset();
       return false;
     }
     done += static_cast<std::size_t>(wrote);
   }
-  return direct_ >= 0;
+  return direct_.has_value();
 }
 
 void DirectFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     std::size_t piece = std::min(bytes.size(), kDirectPiece);
-    if (const std::size_t whole = piece / kBlock * kBlock; whole > 0 && offset % kBlock == 0 && direct_ >= 0) {
+    if (const std::size_t whole = piece / kBlock * kBlock; whole > 0 && offset % kBlock == 0 && direct_) {
       std::memcpy(buffer_.get(), bytes.data(), whole);
       if (write_directly(offset, whole)) {
         offset += whole;
@@ -76,7 +73,7 @@ void DirectFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
         continue;
       }
     }
-    const ssize_t wrote = ::pwrite(cached_, bytes.data(), piece, static_cast<off_t>(offset));
+    const ssize_t wrote = ::pwrite(cached_.get(), bytes.data(), piece, static_cast<off_t>(offset));
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) refuse(path_, "write");
     piece = static_cast<std::size_t>(wrote);
@@ -87,7 +84,7 @@ void DirectFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
 
 void DirectFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
   while (!bytes.empty()) {
-    const ssize_t got = ::pread(cached_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    const ssize_t got = ::pread(cached_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) refuse(path_, "read");
     check(got > 0, "what is read lies in the file");
@@ -97,7 +94,7 @@ void DirectFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
 }
 
 void DirectFile::sync() {
-  if (::fsync(cached_) != 0) refuse(path_, "flush to disk");
+  if (::fsync(cached_.get()) != 0) refuse(path_, "flush to disk");
 }
 
 }  // namespace expunge

@@ -13,32 +13,11 @@
 #include <utility>
 
 #include "expunge/core/error.h"
+#include "io/descriptor.h"
 
 namespace expunge {
-namespace {
 
 namespace fs = std::filesystem;
-
-/// An open file descriptor.
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags, ExitCode code, mode_t mode = 0666)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
-    if (fd_ < 0) fail(code, fmt::format("cannot open {}: {}", path.string(), system_reason(errno)));
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  /// Closes and returns whether that worked: network file systems report a full disk here.
-  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
-
- private:
-  int fd_;
-};
-
-}  // namespace
 
 std::string system_reason(int error) { return std::generic_category().message(error); }
 

@@ -34,8 +34,14 @@ struct Content {
   }
 };
 
-void seal(const std::filesystem::path& path, const std::string& before) {
-  Content content(path, before);
+std::string named_seal(const std::filesystem::path& path) {
+  return Hdf5File::open(path).read_attribute<std::string>("/", kSeal);
+}
+
+}  // namespace
+
+void seal_file(const std::filesystem::path& path) {
+  Content content(path, named_seal(path));
   const std::string now = content.sha256();
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(static_cast<std::streamoff>(content.place));
@@ -44,18 +50,15 @@ void seal(const std::filesystem::path& path, const std::string& before) {
   if (!file) fail(ExitCode::output, fmt::format("{}: cannot be written: {}", path.string(), system_reason(errno)));
 }
 
-}  // namespace
-
 void commit_sealed(Hdf5File& file, PendingFile& pending) {
   if (!file.has_attribute("/", kSeal)) file.write_attribute("/", kSeal, kOpen);
-  const auto before = file.read_attribute<std::string>("/", kSeal);
   file.close();
-  seal(pending.temporary(), before);
+  seal_file(pending.temporary());
   pending.commit();
 }
 
 Seal read_seal(const std::filesystem::path& path) {
-  const auto named = Hdf5File::open(path).read_attribute<std::string>("/", kSeal);
+  const std::string named = named_seal(path);
   return {named, Content(path, named).sha256()};
 }
 

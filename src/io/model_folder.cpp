@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kIndexLimit = std::uint64_t{256} << 20;
-constexpr std::uint64_t kSideFileLimit = std::uint64_t{1} << 30;
 
 /// Whether `name` is that of a file directly in a folder, so that an index cannot lead out of it.
 bool is_file_name(const std::string& name) {

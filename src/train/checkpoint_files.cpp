@@ -9,11 +9,11 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
-#include "expunge/io/direct_file.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5.h"
 #include "expunge/io/json.h"
+#include "io/direct_file.h"
 
 namespace expunge {
 namespace {

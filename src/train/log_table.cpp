@@ -16,9 +16,6 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kLimit = std::uint64_t{1} << 30;
 
 Columns open(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
-  if (fs::exists(path))
-    if (const Seal seal = read_seal(path); seal.now != seal.named)
-      fail(ExitCode::bad_input, fmt::format("{}: its SHA-256 is {}, and it says {}", path.string(), seal.now, seal.named));
   Columns table(path, columns);
   table.truncate_after(columns.front().path, last_step);
   return table;
@@ -27,6 +24,8 @@ Columns open(const fs::path& path, const std::vector<Columns::Column>& columns, 
 /// What is wrong with the table; empty for nothing.
 std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
   try {
+    if (const Seal seal = read_seal(path); seal.now != seal.named)
+      return fmt::format("{}: its SHA-256 is {}, and it says {}", path.string(), seal.now, seal.named);
     (void)open(path, columns, last_step);
   } catch (const Error& error) {
     if (error.code() != ExitCode::bad_input) throw;

@@ -18,8 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 ModelSource from_checkpoint(const fs::path& checkpoint) {
-  // <run>/checkpoints/step-NNNNNN beside <run>/model
-  const fs::path side_files = fs::absolute(checkpoint).lexically_normal().parent_path().parent_path() / "model";
+  const fs::path side_files = side_files_folder(checkpoint);
   return {ModelSource::Kind::checkpoint, checkpoint, side_files, read_llama_config(side_files / "config.json")};
 }
 
@@ -103,6 +102,12 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
   ModelSource source{ModelSource::Kind::folder, path, path, read_llama_config(path / "config.json")};
   (void)open_model(source.config, path);
   return source;
+}
+
+fs::path side_files_folder(const fs::path& path) {
+  // <run>/checkpoints/step-NNNNNN beside <run>/model
+  if (fs::exists(path / "checkpoint.h5")) return fs::absolute(path).lexically_normal().parent_path().parent_path() / "model";
+  return fs::is_directory(path / "checkpoints") ? path / "model" : path;
 }
 
 ModelSource initial_model(const fs::path& config_json) {

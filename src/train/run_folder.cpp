@@ -11,6 +11,7 @@
 #include "expunge/core/log.h"
 #include "expunge/core/process.h"
 #include "expunge/io/files.h"
+#include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
 #include "train/resolved_config.h"
 #include "train/side_files.h"
@@ -19,8 +20,6 @@ namespace expunge {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kSideFileLimit = std::uint64_t{1} << 30;
 
 /// Nothing but what a job has from its first moment on.
 bool holds_nothing(const RunFolder& run) {

@@ -60,15 +60,15 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   // A job that was killed before its first checkpoint was restarted, too, although nothing was resumed.
   info.restarts = std::max(before ? before->restarts + 1 : 0, job_restarts());
   info.model_sha256 = model_sha256(source, runtime, units);
-  info.model_files = on_root(runtime, [&] { return hash_side_files(side_files(source)); });
   info.tokens_sha256 = tokens_sha256;
+  info.model_files = on_root(runtime, [&] {
+    if (!before) return hash_side_files(side_files(source));
+    const fs::path own = RunFolder{config.output_dir}.model();
+    refuse_changed_side_files(before->model_files, source.side_files, side_files(source));
+    refuse_changed_side_files(before->model_files, own, side_files(own));
+    return before->model_files;
+  });
   if (before) {
-    on_root(runtime, [&] {
-      const fs::path own = RunFolder{config.output_dir}.model();
-      refuse_changed_side_files(before->model_files, source.side_files, side_files(source));
-      refuse_changed_side_files(before->model_files, own, side_files(own));
-      return std::string();
-    });
     refuse_changed("the token file", config.tokens, before->tokens_sha256, info.tokens_sha256);
     refuse_changed("the original model", source.weights, before->model_sha256, info.model_sha256);
   }

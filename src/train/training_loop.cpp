@@ -62,10 +62,8 @@ TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length
                  Provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts});
   if (log_ && monitor_)
     monitor_->listen([this](std::int64_t step, const NamedFigures& figures) {
-      io_.enqueue([this, step, figures] {
-        log_->write();
-        log_->write_evaluation(step, figures);
-      });
+      write_rows();
+      io_.enqueue([this, step, figures] { log_->write_evaluation(step, figures); });
     });
 }
 

@@ -150,17 +150,10 @@ class RunCheck {
       for (const fs::path& file : list_folder(run_.model()))
         if (!named.contains(file.filename().string()))
           findings_.mismatch(fmt::format("{}: was not there when the run began", file.string()));
-    const fs::path model = config_value(newest_->config, "model"), original = original_side_files(model);
-    if (!original.empty())
+    const fs::path model = config_value(newest_->config, "model"), original = side_files_folder(model);
+    if (!model.empty())
       for (const auto& [name, hash] : named)
         findings_.compare("the original model's " + (original / name).string(), hash, hashes_.of_file(original / name));
-  }
-
-  /// Their folder, where a model or run lies at `model`: a checkpoint's lie in its run.
-  static fs::path original_side_files(const fs::path& model) {
-    if (model.empty()) return {};
-    if (fs::exists(model / "checkpoint.h5")) return fs::absolute(model).lexically_normal().parent_path().parent_path() / "model";
-    return fs::is_directory(model / "checkpoints") ? model / "model" : model;
   }
 
   void check_inputs() {
@@ -179,8 +172,8 @@ class RunCheck {
   /// A file of results names the model and the texts that they are of; one that the run itself wrote, what the run began with.
   void check_output(const fs::path& path) {
     try {
-      if (path != run_.labels()) check_seal(path);  // the checkpoints name the labels
       const Hdf5File file = Hdf5File::open(path);
+      if (path != run_.labels()) check_seal(file);  // the checkpoints name the labels
       const auto text = [&](const char* name) {
         return file.has_attribute("/", name) ? file.read_attribute<std::string>("/", name) : std::string();
       };
@@ -204,11 +197,11 @@ class RunCheck {
     }
   }
 
-  void check_seal(const fs::path& path) {
-    if (!Hdf5File::open(path).has_attribute("/", kSeal))
-      return findings_.missing(fmt::format("{}: names no SHA-256 of itself", path.string()));
-    const Seal seal = read_seal(path);
-    findings_.compare(path.string(), seal.named, seal.now);
+  void check_seal(const Hdf5File& file) {
+    if (!file.has_attribute("/", kSeal))
+      return findings_.missing(fmt::format("{}: names no SHA-256 of itself", file.path().string()));
+    const Seal seal = read_seal(file.path());
+    findings_.compare(file.path().string(), seal.named, seal.now);
   }
 
   void check_model(const std::string& output, const std::string& model, const std::string& named) {

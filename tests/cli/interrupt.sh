@@ -97,6 +97,8 @@ kill -USR1 $job
 code=0
 wait $job || code=$?
 [[ $code == 138 ]] || { cat log.txt >&2; die "exit $code after a second signal"; }
+grep -q "SIGUSR1 came: the run ends as soon as" log.txt && grep -q "a second signal came: ending at once" log.txt ||
+  { cat log.txt >&2; die "signals are not told of when they come"; }
 
 # No room for a checkpoint: files are limited in size on both ranks, then on one only. SIGXFSZ is ignored, so a write fails.
 expect_exit 4 "checkpoint of step 2 was not written: .*earlier checkpoints are whole" ranks 2 bash -c \

@@ -6,6 +6,7 @@
 
 #include "app/inspect.h"
 #include "expunge/data/label_file.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/train/metrics_file.h"
 #include "support/lone_rank.h"
 #include "target.h"
@@ -153,7 +154,10 @@ void read_all_ways(std::size_t which, std::string_view bytes) {
     accepts(file, [&] { inspect(inside); });
     accepts(file, [&] { read_step(); });
   }
-  if (name == "metrics.h5") accepts(file, [&] { open_metrics(path); });
+  if (name == "metrics.h5") {
+    accepts(file, [&] { seal_file(path); });  // a broken seal would keep all other damage from being looked at
+    accepts(file, [&] { open_metrics(path); });
+  }
   folder().write(name, good);
 }
 

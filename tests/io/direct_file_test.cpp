@@ -1,5 +1,5 @@
 // Data that are written into an HDF5 file past the page cache: the library reads what was written, whatever sizes and places.
-#include "expunge/io/direct_file.h"
+#include "io/direct_file.h"
 
 #include <gtest/gtest.h>
 

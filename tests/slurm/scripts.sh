@@ -79,6 +79,17 @@ later tokens.h5
 [[ $(measured) == 2 ]] || die "figures of other tokens are kept"
 rm -r runs tokens.h5
 
+# Where sbatch refuses the first job, nothing is left; a folder that was there stays.
+mkdir refusing
+printf '#!/bin/sh\necho "sbatch: error: invalid account" >&2\nexit 1\n' >refusing/sbatch
+chmod +x refusing/sbatch
+expect_exit 1 "invalid account" env PATH="$PWD/refusing:$PATH" "$slurm/submit.sh" "${yi[@]}" --config "$config"
+[[ ! -e runs ]] || die "a refused chain left folders behind"
+mkdir runs
+expect_exit 1 "invalid account" env PATH="$PWD/refusing:$PATH" "$slurm/submit.sh" "${yi[@]}" --config "$config"
+[[ -d runs && -z $(ls -A runs) ]] || die "a refused chain took or left a folder"
+rmdir runs
+
 # The sweep over the study's configurations: all exist, and name their own domain.
 all=gradient_ascent,random_label,adversarial,ascent_plus_descent,ascent_plus_descent_general,ascent_plus_kl_divergence
 sweep=(--methods "$all,ascent_plus_kl_divergence_general" --domains arxiv,github --learning-rates 1e-5,2e-5,4e-5)

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/train/metrics_file.h"
 #include "support/temporary_folder.h"
 #include "train/jsonl_log.h"
@@ -74,9 +74,26 @@ TEST(MetricsFile, WhoseRowsCannotBeDroppedIsBegunAnew) {
     bytes.replace(at + kAddress, 8, "\xff\xff\xff\xff\xff\xff\xff\x7f");
   ASSERT_EQ(found, 9);
   folder.write("metrics.h5", bytes);
+  seal_file(path);  // what the seal would tell is for other tests
+  bytes = slurp(path);
   MetricsFile(path, 2).append(std::vector{metrics(3)});
   EXPECT_EQ(Hdf5File::open(path).read_all<std::int64_t>("/train/step"), std::vector<std::int64_t>{3});
   EXPECT_EQ(slurp(folder / "metrics.h5.damaged"), bytes);
+}
+
+TEST(MetricsFile, WithAValueChangedByHandIsBegunAnew) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "metrics.h5";
+  MetricsFile(path, 0).append(std::vector{metrics(1), metrics(2)});
+  {
+    Hdf5File file = Hdf5File::open_for_update(path);
+    const double better = 0;
+    file.write<double>("/train/loss", 1, std::span(&better, 1));
+    file.close();
+  }
+  MetricsFile(path, 2).append(std::vector{metrics(3)});
+  EXPECT_EQ(Hdf5File::open(path).read_all<std::int64_t>("/train/step"), std::vector<std::int64_t>{3});
+  EXPECT_TRUE(std::filesystem::exists(folder / "metrics.h5.damaged"));
 }
 
 TEST(JsonlLog, HasTheColumnsOfMetrics) {

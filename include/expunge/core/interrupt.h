@@ -7,7 +7,7 @@
 
 namespace expunge {
 
-/// While one exists, the first of these signals is only noted, and the run ends where it can go on later. The next one ends the
+/// While one exists, the first of these signals is only noted and told of, and the run ends where it can go on later. The next one ends the
 /// process at once; one that comes within a second of the first is the same request, which launchers that pass signals on and
 /// batch systems that reach every process deliver twice. That stays so after the object's end, or a small run that has left its
 /// checkpoint would die of the second delivery on its way out, and pass for a failure. One at a time.

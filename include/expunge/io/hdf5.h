@@ -70,8 +70,8 @@ class Hdf5File {
   /// A contiguous dataset of fixed shape. Groups above a new dataset are made.
   template <Hdf5Element T>
   void create_dataset(const std::string& dataset, const std::vector<std::uint64_t>& shape);
-  /// The same, 1-D and not empty, with its place in the file: who wants to write its data without
-  /// the library does so once the file is closed.
+  /// The same, 1-D and not empty, with its place in the file: who wants to write its data without the library does so once the
+  /// file is closed.
   template <Hdf5Element T>
   std::uint64_t allocate_dataset(const std::string& dataset, std::uint64_t size);
   /// An empty 1-D dataset that append() grows, stored in chunks of `chunk` elements.

@@ -16,6 +16,9 @@ inline constexpr const char* kSeal = "file_sha256";
 /// Closes a file that is written at pending.temporary(), seals it and makes it live. Throws Error(output).
 void commit_sealed(Hdf5File& file, PendingFile& pending);
 
+/// Seals a closed file that holds the attribute anew. Throws Error(bad_input) for one that does not, Error(output).
+void seal_file(const std::filesystem::path& path);
+
 struct Seal {
   std::string named, now;  ///< what the file says, and what its bytes come to
 };

@@ -12,6 +12,9 @@
 
 namespace expunge {
 
+/// The largest file beside the weights that is copied.
+inline constexpr std::uint64_t kSideFileLimit = std::uint64_t{1} << 30;
+
 /// Opens model.safetensors, or every file that model.safetensors.index.json names; tensors that the index does not list are
 /// ignored. Throws Error(bad_input).
 class ModelFolder {

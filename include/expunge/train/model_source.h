@@ -23,6 +23,8 @@ struct ModelSource {
 /// checkpoint folder. A checkpoint is verified, a folder's tensors are held against its config.json. Collective. Throws
 /// Error(bad_input).
 ModelSource locate_model(const Runtime& runtime, const std::filesystem::path& path);
+/// Where config.json and the tokenizer's files of such a path lie: those of a run and of its checkpoints, in the run.
+std::filesystem::path side_files_folder(const std::filesystem::path& path);
 /// A model of random weights: normal with standard deviation initializer_range, norms 1; they depend on seed, name and place
 /// alone, not on the world size.
 ModelSource initial_model(const std::filesystem::path& config_json);

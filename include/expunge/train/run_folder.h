@@ -36,8 +36,8 @@ struct RunFolder {
 ///   Error(output)    when the folder holds something else.
 std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config);
 
-/// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. The
-/// model's side files are copied, so that a checkpoint can be exported after the model is gone. Collective. Throws
+/// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. The model's
+/// side files are copied, so that a checkpoint can be exported after the model is gone. Collective. Throws
 ///   Error(usage)     when the folder holds a run of another config (names the first key that differs),
 ///   Error(output)    when it holds anything at all, with --resume-from-checkpoint none.
 std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config,

@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
+
+#include "io/descriptor.h"
 
 namespace expunge {
 
@@ -18,9 +21,6 @@ class DirectFile {
   static constexpr std::size_t kBlock = 4096;
 
   explicit DirectFile(std::filesystem::path path);
-  ~DirectFile();
-  DirectFile(const DirectFile&) = delete;
-  DirectFile& operator=(const DirectFile&) = delete;
 
   std::uint64_t size() const;
   void write(std::uint64_t offset, std::span<const std::byte> bytes);
@@ -33,7 +33,8 @@ class DirectFile {
   bool write_directly(std::uint64_t offset, std::size_t bytes);
 
   std::filesystem::path path_;
-  int cached_, direct_;  // descriptors; direct_ is -1 where the file system has none
+  Descriptor cached_;
+  std::optional<Descriptor> direct_;  // none where the file system has no direct I/O
   std::unique_ptr<std::byte, void (*)(void*)> buffer_;  // aligned, as direct I/O wants it
 };
 

@@ -1,0 +1,36 @@
+// An open file of the operating system, closed by its owner.
+#pragma once
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include "expunge/core/error.h"
+#include "expunge/io/files.h"
+
+namespace expunge {
+
+/// A file descriptor. Failing to open is an Error of the given code.
+class Descriptor {
+ public:
+  Descriptor(const std::filesystem::path& path, int flags, ExitCode code, mode_t mode = 0666)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
+    if (fd_ < 0) fail(code, fmt::format("cannot open {}: {}", path.string(), system_reason(errno)));
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  /// Closes and returns whether that worked: network file systems report a full disk here.
+  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace expunge
