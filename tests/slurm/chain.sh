@@ -39,7 +39,9 @@ restarted() { [[ $(grep -c "restart $1\$" "$log") == 1 && $(field "$unlearn" Job
 within 120 restarted 1 || { squeue >&2; tail -n 40 "$log" >&2; die "no restart"; }
 elapsed "resumed"
 
-# Another user's job takes the nodes: Slurm sends TERM to the ranks and requeues the job itself.
+# Another user's job takes the nodes: Slurm sends CONT and TERM to the ranks and requeues the job itself. Until then the ranks stand
+# still, so that no machine is fast enough to end the run first.
+scancel --signal=STOP "$unlearn"
 sbatch --parsable --partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap="sleep 1" >/dev/null
 within 60 in_log "SIGTERM came: the run ends after step" "$log" || { tail -n 40 "$log" >&2; die "no word of the preemption"; }
 elapsed "preempted"

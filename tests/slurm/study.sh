@@ -20,7 +20,7 @@ make_small() {
   make_inputs
   "$expunge" "${train[@]}" --learning-rate 1e-3 --max-steps 4 --output-dir base --quiet
   "$expunge" export --checkpoint base --output-dir model --quiet
-  max_length=64 steps=${steps:-200}
+  max_length=64 steps=${steps:-600}
   cat >study.cfg <<CFG
 domain = papers
 method = gradient_ascent
