@@ -240,6 +240,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   while (bytes.left()) change(bytes, file);
   H5Fclose(file);
+  // Chunks of 4096 elements a side make a file that is slow to read and says nothing more.
+  if (std::filesystem::file_size(path) > (std::size_t{64} << 20)) return 0;
   read_all_ways(which, expunge::slurp(path));
   return 0;
 }
