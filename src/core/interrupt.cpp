@@ -55,9 +55,11 @@ void note(int number) {
 
 /// What the receiver does: it blocks no signal, and says at once that one came, which the run heeds only after its step.
 void receive(const std::stop_token& stop) {
-  while (sem_wait(&news) != 0) {}
+  while (sem_wait(&news) != 0) {
+  }
   if (stop.stop_requested()) return;
-  log_info(fmt::format("{} came: the run ends as soon as it can go on later; another signal ends it at once", signal_name(noted)));
+  log_info(
+      fmt::format("{} came: the run ends as soon as it can go on later; another signal ends it at once", signal_name(noted)));
 }
 
 }  // namespace

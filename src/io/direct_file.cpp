@@ -33,9 +33,7 @@ std::byte* aligned_buffer() {
 }  // namespace
 
 DirectFile::DirectFile(std::filesystem::path path)
-    : path_(std::move(path)),
-      cached_(path_, O_RDWR, ExitCode::output),
-      buffer_(aligned_buffer(), std::free) {
+    : path_(std::move(path)), cached_(path_, O_RDWR, ExitCode::output), buffer_(aligned_buffer(), std::free) {
   try {
     direct_.emplace(path_, O_WRONLY | O_DIRECT, ExitCode::output);
   } catch (const Error&) {  // the file is there, as its other descriptor shows: it is direct I/O that is not

@@ -34,7 +34,7 @@ class DirectFile {
 
   std::filesystem::path path_;
   Descriptor cached_;
-  std::optional<Descriptor> direct_;  // none where the file system has no direct I/O
+  std::optional<Descriptor> direct_;                    // none where the file system has no direct I/O
   std::unique_ptr<std::byte, void (*)(void*)> buffer_;  // aligned, as direct I/O wants it
 };
 

@@ -21,9 +21,11 @@ struct Content {
   std::string bytes;
   std::size_t place;  ///< of the seal
 
-  Content(const std::filesystem::path& path, const std::string& seal) : bytes(read_file(path, kLimit)), place(bytes.find(seal)) {
+  Content(const std::filesystem::path& path, const std::string& seal)
+      : bytes(read_file(path, kLimit)), place(bytes.find(seal)) {
     if (seal.size() != kOpen.size() || place == std::string::npos || bytes.find(seal, place + 1) != std::string::npos)
-      fail(ExitCode::bad_input, fmt::format("{}: attribute {}: expected a SHA-256 that the file holds once", path.string(), kSeal));
+      fail(ExitCode::bad_input,
+           fmt::format("{}: attribute {}: expected a SHA-256 that the file holds once", path.string(), kSeal));
   }
   /// Of the bytes without their seal.
   std::string sha256() {

@@ -119,7 +119,8 @@ ManifestFile write_shards(const fs::path& path, const StateShards<A>& state, con
           std::as_bytes((*shards)[u]);
   file.close();
 
-  // The checksum is of the memory, not of what can be read back: what goes wrong on the way to the disk does not pass for right.
+  // The checksum is of the memory, not of what can be read back: what goes wrong on the way to the disk does not pass for
+  // right.
   DirectFile direct(path);
   ManifestFile result{path.filename().string(), direct.size(), 0};
   std::uint64_t at = 0;

@@ -2,6 +2,10 @@
 #include "train/checkpoint_writer.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
 
 #include "expunge/core/error.h"
 
@@ -30,21 +34,39 @@ void CheckpointWriter<A>::in_background(std::function<void()> work) {
 }
 
 template <typename A>
-const StateShards<A>& CheckpointWriter<A>::copy_of(const StateShards<A>& state) {
-  const bool first = buffers_.empty();
+void CheckpointWriter<A>::reserve(const StateShards<A>& state) {
+  allocate_copy(state);
+  for (const Buffer<A>& buffer : buffers_)
+    io_.enqueue([begin = buffer.data(), bytes = buffer.bytes()] {
+      // Whole pages within the buffer; their contents stay, so a copy may be under way. An older kernel does nothing.
+      const auto first = reinterpret_cast<std::uintptr_t>(begin), page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+      const std::uintptr_t from = (first + page - 1) / page * page, to = (first + bytes) / page * page;
+      if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_POPULATE_WRITE);
+    });
+}
+
+template <typename A>
+void CheckpointWriter<A>::allocate_copy(const StateShards<A>& state) {
   copy_.units = state.units;
   const std::vector<std::span<A>>* const from[] = {&state.parameters, &state.exp_avg, &state.exp_avg_sq};
   std::vector<std::span<A>>* const to[] = {&copy_.parameters, &copy_.exp_avg, &copy_.exp_avg_sq};
-  for (std::size_t g = 0; g < std::size(from); ++g) {
-    for (std::size_t u = 0; u < state.units.size(); ++u) {
-      const std::span<A> shard = (*from[g])[u];
-      if (first) {
-        Buffer<A>& buffer = buffers_.emplace_back(Device{}, shard.size());
-        to[g]->push_back({buffer.data(), buffer.size()});
-      }
-      copy_to_host(runtime_.compute, (*to[g])[u].data(), shard.data(), shard.size_bytes());
+  for (std::size_t g = 0; g < std::size(from); ++g)
+    for (const std::span<A>& shard : *from[g]) {
+      Buffer<A>& buffer = buffers_.emplace_back(Device{}, shard.size());
+      to[g]->push_back({buffer.data(), buffer.size()});
     }
-  }
+}
+
+template <typename A>
+const StateShards<A>& CheckpointWriter<A>::copy_of(const StateShards<A>& state) {
+  if (buffers_.empty()) allocate_copy(state);
+  const auto copy = [this](const std::vector<std::span<A>>& from, const std::vector<std::span<A>>& to) {
+    for (std::size_t u = 0; u < from.size(); ++u)
+      copy_to_host(runtime_.compute, to[u].data(), from[u].data(), from[u].size_bytes());
+  };
+  copy(state.parameters, copy_.parameters);
+  copy(state.exp_avg, copy_.exp_avg);
+  copy(state.exp_avg_sq, copy_.exp_avg_sq);
   runtime_.compute.synchronize();
   return copy_;
 }

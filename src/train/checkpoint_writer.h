@@ -23,6 +23,10 @@ class CheckpointWriter {
   CheckpointWriter(const Runtime& runtime, std::filesystem::path checkpoints, std::int64_t keep,
                    std::vector<std::filesystem::path> logs, IoThread& io);
 
+  /// Gets the memory of copies in the I/O thread. Without it the first checkpoint waits for that: the system finds and clears
+  /// pages a good deal slower than they are copied to.
+  void reserve(const StateShards<A>& state);
+
   // Collective, each throwing Error(output) on every rank when a rank's part of a checkpoint could not be written. Earlier
   // checkpoints are then as they were, and the space is given back.
 
@@ -49,6 +53,7 @@ class CheckpointWriter {
  private:
   enum class Phase { idle, writing, publishing };
   void in_background(std::function<void()> work);
+  void allocate_copy(const StateShards<A>& state);
   const StateShards<A>& copy_of(const StateShards<A>& state);
   void begin_publishing();
   void give_up(const std::string& reason);

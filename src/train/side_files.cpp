@@ -45,17 +45,15 @@ std::map<std::string, std::string> read_hashes(const std::string& lines) {
   return hashes;
 }
 
-void refuse_changed_side_files(const std::string& lines, const fs::path& folder,
-                               const std::map<std::string, fs::path>& files) {
+void refuse_changed_side_files(const std::string& lines, const fs::path& folder, const std::map<std::string, fs::path>& files) {
   std::map<std::string, std::string> now = read_hashes(hash_side_files(files));
   const std::map<std::string, std::string> before = read_hashes(lines);
   for (const auto& [name, hash] : before)
     if (now[name] != hash)
       fail(ExitCode::bad_input,
-           now[name].empty()
-               ? fmt::format("{}: gone since the run began; restore it to resume", (folder / name).string())
-               : fmt::format("{}: changed since the run began (SHA-256 {}, was {}); restore it to resume",
-                             files.at(name).string(), now[name], hash));
+           now[name].empty() ? fmt::format("{}: gone since the run began; restore it to resume", (folder / name).string())
+                             : fmt::format("{}: changed since the run began (SHA-256 {}, was {}); restore it to resume",
+                                           files.at(name).string(), now[name], hash));
   for (const auto& [name, path] : files)
     if (!before.contains(name))
       fail(ExitCode::bad_input, fmt::format("{}: was not there when the run began; remove it to resume", path.string()));

@@ -60,6 +60,7 @@ TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length
   if (trained.params.runtime().comm.rank() == 0)
     log_.emplace(config, trained.optimizer.steps, resumed,
                  Provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts});
+  if ((config.save_steps > 0 && config.save_steps < length.steps) || !config.stop_at.empty()) writer_.reserve(trained.state);
   if (log_ && monitor_)
     monitor_->listen([this](std::int64_t step, const NamedFigures& figures) {
       write_rows();

@@ -135,8 +135,8 @@ class RunCheck {
     try {
       const auto difference = first_difference(newest_->config, run_.read_config());
       if (!difference) return findings_.fine(fmt::format("{}: the options of step {}", run_.config().string(), newest_->step));
-      findings_.mismatch(fmt::format("{}: {} = {}, was {}", run_.config().string(), difference->key, difference->after,
-                                     difference->before));
+      findings_.mismatch(
+          fmt::format("{}: {} = {}, was {}", run_.config().string(), difference->key, difference->after, difference->before));
     } catch (const Error& error) {
       findings_.mismatch(error.what());
     }
@@ -145,7 +145,8 @@ class RunCheck {
   /// Those of the run, which an export takes, and those of the original model.
   void check_side_files() {
     const std::map<std::string, std::string> named = read_hashes(newest_->model_files);
-    for (const auto& [name, hash] : named) findings_.compare_own(run_.model() / name, hash, hashes_.of_file(run_.model() / name));
+    for (const auto& [name, hash] : named)
+      findings_.compare_own(run_.model() / name, hash, hashes_.of_file(run_.model() / name));
     if (fs::is_directory(run_.model()))
       for (const fs::path& file : list_folder(run_.model()))
         if (!named.contains(file.filename().string()))

@@ -45,8 +45,8 @@ struct Result {
   double peak_bytes() const;
 };
 
-/// Lets the contestants run in turn: once each to warm up, then `rounds` times. One that has used more than `limit_s` seconds
-/// takes no further turn.
+/// Lets the contestants run in turn: once each to warm up, where that takes less than 5 s, then `rounds` times. One that has
+/// used more than `limit_s` seconds takes no further turn.
 std::vector<Result> compete(std::vector<Contestant> contestants, int rounds, double limit_s);
 
 }  // namespace expunge::bench

@@ -7,10 +7,10 @@
 
 namespace expunge {
 
-/// While one exists, the first of these signals is only noted and told of, and the run ends where it can go on later. The next one ends the
-/// process at once; one that comes within a second of the first is the same request, which launchers that pass signals on and
-/// batch systems that reach every process deliver twice. That stays so after the object's end, or a small run that has left its
-/// checkpoint would die of the second delivery on its way out, and pass for a failure. One at a time.
+/// While one exists, the first of these signals is only noted and told of, and the run ends where it can go on later. The next
+/// one ends the process at once; one that comes within a second of the first is the same request, which launchers that pass
+/// signals on and batch systems that reach every process deliver twice. That stays so after the object's end, or a small run
+/// that has left its checkpoint would die of the second delivery on its way out, and pass for a failure. One at a time.
 ///
 /// Signals reach a thread of the object's own: the thread that makes it, and those which that one starts later, block them. A
 /// handler's frame lies below the stack pointer, and products of oneDNN on AVX2 let that point into their work space on the
