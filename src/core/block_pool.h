@@ -30,6 +30,7 @@ class BlockPool {
       free_.erase(found);
     } else {
       block = system_.allocate(size, [this] { release_free(); });
+      use_.from_system += size;
     }
     sizes_.emplace(block, taken);
     use_.now += taken;

@@ -70,7 +70,7 @@ auto Generator<T>::pass(const TokenBatch& batch, std::span<const std::int32_t> s
   check(uniform.size() * static_cast<std::size_t>(model_.config().hidden_size) <= last_.size(), "the batch fits");
   model_.workspace_->reserve(batch.tokens(), false);
   using OnDevice = typename Llama<T>::DeviceBatch;
-  const OnDevice device(batch, runtime);
+  const OnDevice device(batch, model_.workspace_->batch_room(), runtime);
   const Buffer<std::int32_t> to = OnDevice::upload(slots, runtime), from = OnDevice::upload(starts, runtime),
                              seen = OnDevice::upload(lengths, runtime);
   std::vector<BlockCache<T>> caches;

@@ -11,20 +11,24 @@
 
 namespace expunge {
 
-/// A batch's integers on the device.
+/// A batch's integers on the device. All batches take blocks of one size, `room` integers, so that the pool always has some.
 template <Element T>
 struct Llama<T>::DeviceBatch {
-  DeviceBatch(const TokenBatch& batch, const Runtime& runtime)
-      : ids(upload(batch.ids, runtime)), labels(upload(batch.labels, runtime)), offsets(upload(batch.offsets, runtime)) {}
+  DeviceBatch(const TokenBatch& batch, std::size_t room, const Runtime& runtime)
+      : ids(upload(batch.ids, runtime, room)),
+        labels(upload(batch.labels, runtime, room)),
+        positions(upload(batch.positions, runtime, room)),
+        offsets(upload(batch.offsets, runtime, room)) {}
 
   template <std::ranges::contiguous_range Host>
-  static auto upload(const Host& host, const Runtime& runtime) {
-    Buffer<std::ranges::range_value_t<Host>> buffer(runtime.device, std::ranges::size(host));
-    copy_to_device(runtime.compute, buffer.data(), std::ranges::data(host), buffer.bytes());
+  static auto upload(const Host& host, const Runtime& runtime, std::size_t room = 0) {
+    Buffer<std::ranges::range_value_t<Host>> buffer(runtime.device, std::max(room, std::ranges::size(host)));
+    copy_to_device(runtime.compute, buffer.data(), std::ranges::data(host),
+                   std::ranges::size(host) * sizeof(std::ranges::range_value_t<Host>));
     return buffer;
   }
 
-  Buffer<std::int32_t> ids, labels, offsets;
+  Buffer<std::int32_t> ids, labels, positions, offsets;
 };
 
 template <Element T>
@@ -43,13 +47,14 @@ Llama<T>::~Llama() = default;
 template <Element T>
 void Llama<T>::reserve(int tokens, bool training) {
   workspace_->reserve(tokens, training);
+  if (training) kernels_.reserve(params_.runtime().compute, tokens, config_.hidden_size, BlockShape(config_).attention);
 }
 
 template <Element T>
 auto Llama<T>::score(const TokenBatch& batch, Moments moments) -> TokenScores<A> {
   Workspace<T>& w = *workspace_;
   w.reserve(batch.tokens(), false);
-  const DeviceBatch device(batch, params_.runtime());
+  const DeviceBatch device(batch, w.batch_room(), params_.runtime());
   forward(batch, device, config_.num_hidden_layers);
   const Head head = open_head(batch.tokens());
   Stream& stream = params_.runtime().compute;
@@ -80,8 +85,8 @@ void Llama<T>::forward(const TokenBatch& batch, const DeviceBatch& device, int b
     if (l == layers) params_.prefetch(head_unit());
   };
   {
-    const Buffer<std::int32_t> positions = DeviceBatch::upload(batch.positions, runtime);
-    kernels_.rope_table(runtime.compute, workspace_->cos_sin(), positions.data(), n, config_.head_dim, config_.rope_theta);
+    kernels_.rope_table(runtime.compute, workspace_->cos_sin(), device.positions.data(), n, config_.head_dim,
+                        config_.rope_theta);
     const Lease<T> embedding = params_.gather(0);
     prefetch_block_or_head(0);
     const ParameterView& table = params_.layout(0).views().front();
@@ -172,7 +177,7 @@ std::vector<std::int32_t> Llama<T>::draw_labels(const TokenBatch& batch, std::sp
   Workspace<T>& w = *workspace_;
   const Runtime& runtime = params_.runtime();
   w.reserve(batch.tokens(), false);
-  const DeviceBatch device(batch, runtime);
+  const DeviceBatch device(batch, w.batch_room(), runtime);
   const Buffer<std::int32_t> without = DeviceBatch::upload(excluded, runtime);
   const Buffer<double> numbers = DeviceBatch::upload(uniform, runtime);
   forward(batch, device, config_.num_hidden_layers);

@@ -10,7 +10,7 @@ template <Element T>
 auto Llama<T>::forward_backward(const TokenBatch& batch, const LossPlan<T>& plan) -> TokenScores<A> {
   check(plan.weigh || plan.weights.size() == batch.ids.size(), "one weight a token");
   workspace_->reserve(batch.tokens(), true);
-  const DeviceBatch device(batch, params_.runtime());
+  const DeviceBatch device(batch, workspace_->batch_room(), params_.runtime());
   if (plan.reference) plan.reference->forward_reference(batch, plan.rows, config_.num_hidden_layers);
   forward(batch, device, config_.num_hidden_layers);
   GradientLease<T> gradients = params_.gradients(head_unit());
@@ -32,7 +32,7 @@ auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerPlan<T>& pla
   Workspace<T>& w = *workspace_;
   Stream& stream = params_.runtime().compute;
   w.reserve(batch.tokens(), true);
-  const DeviceBatch device(batch, params_.runtime());
+  const DeviceBatch device(batch, w.batch_room(), params_.runtime());
   const int blocks = plan.layer + 1, dim = config_.hidden_size;
   if (plan.reference) plan.reference->forward_reference(batch, plan.rows, blocks);
   forward(batch, device, blocks);
@@ -66,7 +66,7 @@ template <Element T>
 void Llama<T>::forward_reference(const TokenBatch& batch, std::span<const SignalRows> rows, int blocks) {
   const TokenBatch front = batch.front(reference_tokens(rows));
   workspace_->reserve(front.tokens(), false);
-  forward(front, DeviceBatch(front, params_.runtime()), blocks);
+  forward(front, DeviceBatch(front, workspace_->batch_room(), params_.runtime()), blocks);
 }
 
 template <Element T>

@@ -41,14 +41,18 @@ class LoneCommunicator final : public Communicator {
   bool whole_is_shard_;
 };
 
-/// One rank on the CPU with a communication thread.
+/// One rank with a communication stream.
 class LoneRank {
  public:
-  explicit LoneRank(bool whole_is_shard = true) : comm_(whole_is_shard), runtime_{{}, *compute_, *communication_, comm_} {}
+  explicit LoneRank(bool whole_is_shard = true, Device device = {})
+      : compute_(device.type == DeviceType::cpu ? make_inline_stream() : make_cuda_stream(device.index)),
+        communication_(device.type == DeviceType::cpu ? make_thread_stream() : make_cuda_stream(device.index)),
+        comm_(whole_is_shard),
+        runtime_{device, *compute_, *communication_, comm_} {}
   const Runtime& runtime() const { return runtime_; }
 
  private:
-  std::unique_ptr<Stream> compute_ = make_inline_stream(), communication_ = make_thread_stream();
+  std::unique_ptr<Stream> compute_, communication_;
   LoneCommunicator comm_;
   Runtime runtime_;
 };

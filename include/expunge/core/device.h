@@ -85,9 +85,9 @@ CudaDeviceInfo cuda_device_info(int index);
 /// first allocates nothing from the system. Blocks start at multiples of 128 bytes. Contents are not initialised.
 void* pool_allocate(Device device, std::size_t bytes);
 void pool_free(Device device, void* block);
-/// Bytes handed out and not yet freed: now, and at most since the process began.
+/// Bytes handed out and not yet freed: now, and at most since the process began; and all that the system was ever asked for.
 struct PoolUse {
-  std::size_t now = 0, peak = 0;
+  std::size_t now = 0, peak = 0, from_system = 0;
 };
 PoolUse pool_use(Device device);
 

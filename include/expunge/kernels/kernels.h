@@ -54,6 +54,10 @@ template <Element T>
 struct Kernels {
   using A = acc_t<T>;
 
+  /// Takes the memory that the kernels of a training pass over at most n tokens need for themselves on a GPU, where none is to
+  /// be taken once a run is under way. Without it they take it when they need it.
+  void (*reserve)(Stream&, int n, int dim, AttentionShape);
+
   /// y (=|+=) x w^T.  y (n, out), x (n, in), w (out, in)
   void (*linear_forward)(Stream&, T* y, const T* x, const T* w, int n, int in, int out, Write);
   /// dx (=|+=) dy w;  dw += dy^T x.  dx (n, in) or null to skip, dw (out, in) or null to skip

@@ -160,6 +160,14 @@ void CudaStream::synchronize() {
   downloaded_ = 0;
 }
 
+char* CudaStream::scratch(std::size_t bytes) {
+  if (bytes > scratch_.size()) {
+    scratch_ = {};  // the pool may give it back to the system for the larger one
+    scratch_ = Buffer<char>(device(), bytes);
+  }
+  return scratch_.data();
+}
+
 void CudaStream::copy_to_device(void* to, const void* from, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += PinnedRing::kChunkBytes) {
     const std::size_t n = std::min(PinnedRing::kChunkBytes, bytes - at);

@@ -31,6 +31,9 @@ class CudaStream final : public Stream {
   void synchronize() override;
 
   cudaStream_t handle() const { return stream_; }
+  /// Memory for the work that is enqueued next, until somebody asks again; its contents are lost then. Grows only. Work under
+  /// way keeps what it was given, as the pool's next owner follows it in this stream. Starts at a multiple of 128 bytes.
+  char* scratch(std::size_t bytes);
   void copy_to_device(void* to, const void* from, std::size_t bytes);
   void copy_to_host(void* to, const void* from, std::size_t bytes);
 
@@ -57,6 +60,7 @@ class CudaStream final : public Stream {
   char* download_ = nullptr;  // pinned, kDownloadBytes
   std::size_t downloaded_ = 0;
   std::vector<Delivery> deliveries_;
+  Buffer<char> scratch_;
 };
 
 /// The CUDA stream under a stream of a GPU.

@@ -21,6 +21,7 @@ namespace expunge::cpu {
 /// Kernels that run in the calling thread and its OpenMP team before they return, whatever the stream.
 template <Element T>
 inline constexpr Kernels<T> kKernels{
+    .reserve = [](Stream&, int, int, AttentionShape) {},
     .linear_forward = linear_forward<T>,
     .linear_backward = linear_backward<T>,
     .logits_forward = logits_forward<T>,

@@ -20,14 +20,25 @@ void forward_on_tensor_cores(Stream& stream, const TensorForward& p) {
   launch(stream, tensor_forward<kHead>, grid, kThreads, kForwardShared<kHead>, p);
 }
 
+/// Elements of what attention_backward takes for itself: delta, rounded up to whole vectors, then what the splits of a group
+/// make, where there are several.
+struct BackwardScratch {
+  template <Element T>
+  static BackwardScratch of(const AttentionShape& shape, int tokens) {
+    BackwardScratch sizes{(Index(shape.heads) * Index(tokens) + kChunk - 1) / kChunk * kChunk, 0};
+    const int splits = std::is_same_v<T, bf16> ? choose_splits(shape, tokens) : 1;
+    if (splits > 1) sizes.partial = Index(splits) * Index(tokens) * Index(2 * shape.kv_heads * shape.head_size);
+    return sizes;
+  }
+  Index total() const { return delta + partial; }
+  Index delta, partial;
+};
+
 template <int kHead>
-void backward_on_tensor_cores(Stream& stream, TensorBackward p) {
+void backward_on_tensor_cores(Stream& stream, const TensorBackward& p) {
   const AttentionShape& shape = p.heads.shape;
   const unsigned tiles = most_tiles(p.in.tokens, p.in.sequences, kRows);
-  p.splits = choose_splits(shape, p.in.tokens);
   const int columns = 2 * shape.kv_heads * shape.head_size;
-  Buffer<float> partial(stream.device(), p.splits > 1 ? Index(p.splits) * Index(p.in.tokens) * Index(columns) : 0);
-  p.partial = partial.data();
   launch(stream, tensor_dquery<kHead>, dim3(tiles, unsigned(shape.heads)), kThreads, kDQueryShared<kHead>, p);
   launch(stream, tensor_dkey_dvalue<kHead>, dim3(tiles, unsigned(shape.kv_heads), unsigned(p.splits)), kThreads,
          kDKeyShared<kHead>, p);
@@ -56,23 +67,33 @@ void attention_backward(Stream& stream, T* dqkv, const T* dout, const T* qkv, co
                         const std::int32_t* offsets, int sequences, int tokens, AttentionShape shape) {
   using namespace attention;
   if (tokens == 0) return;
-  Buffer<acc_t<T>> delta(stream.device(), Index(shape.heads) * Index(tokens));
+  const BackwardScratch sizes = BackwardScratch::of<T>(shape, tokens);
+  acc_t<T>* const delta = scratch<acc_t<T>>(stream, sizes.total());
   const auto grid = [&](int heads) { return dim3(unsigned(divide_up(tokens, kWarps)), unsigned(heads)); };
   constexpr int kN = 4;
   const bool vectors = shape.head_size % kN == 0 && aligned(dout, out);
-  launch(stream, vectors ? output_products<T, kN> : output_products<T, 1>, grid(shape.heads), kThreads, 0, delta.data(), dout,
-         out, shape.heads, shape.head_size, tokens);
+  launch(stream, vectors ? output_products<T, kN> : output_products<T, 1>, grid(shape.heads), kThreads, 0, delta, dout, out,
+         shape.heads, shape.head_size, tokens);
   const Heads<T> dheads{dqkv, shape};
   const Heads<const T> heads{qkv, shape};
-  const BackwardInput<T> in{dout, lse, delta.data(), offsets, sequences, tokens};
+  const BackwardInput<T> in{dout, lse, delta, offsets, sequences, tokens};
   if constexpr (std::is_same_v<T, bf16>) {
     if (tensor_cores_fit(shape, dqkv, dout, qkv)) {
-      const TensorBackward p{dheads, heads, in, nullptr, 1};
+      const TensorBackward p{dheads, heads, in, delta + sizes.delta, choose_splits(shape, tokens)};
       return shape.head_size <= 64 ? backward_on_tensor_cores<64>(stream, p) : backward_on_tensor_cores<128>(stream, p);
     }
   }
   launch(stream, plain_dquery<T>, grid(shape.heads), kThreads, 0, dheads, heads, in);
   launch(stream, plain_dkey_dvalue<T>, grid(shape.kv_heads), kThreads, 0, dheads, heads, in);
+}
+
+/// Elements that attention_backward takes for itself over at most `tokens` tokens: fewer may be split into more parts.
+template <Element T>
+Index attention_scratch(const AttentionShape& shape, int tokens) {
+  Index most = 0;
+  for (int n = tokens; n > 0; n = (n - 1) / attention::kRows * attention::kRows)
+    most = std::max(most, attention::BackwardScratch::of<T>(shape, n).total());
+  return most;
 }
 
 }  // namespace expunge::cuda

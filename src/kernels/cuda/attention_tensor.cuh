@@ -127,7 +127,8 @@ struct TensorBackward {
   Heads<bf16> dheads;
   Heads<const bf16> heads;
   BackwardInput<bf16> in;
-  float* partial;  // (splits, T, K, 2E): what each split of a group's heads adds to dk, then dv; null where there is one split
+  float*
+      partial;  // (splits, T, K, 2E): what each split of a group's heads adds to dk, then dv; unused where there is one split
   int splits;
 };
 

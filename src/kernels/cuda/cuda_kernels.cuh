@@ -10,9 +10,16 @@
 
 namespace expunge::cuda {
 
+template <Element T>
+void reserve(Stream& stream, int n, int dim, AttentionShape shape) {
+  scratch<acc_t<T>>(stream, std::max(attention_scratch<T>(shape, n), Index(rms_norm_parts(n)) * Index(dim)));
+  scratch<double>(stream, kSumBlocks);
+}
+
 /// Kernels that are enqueued on the stream. All pointers but those of parameters passed by value are device memory.
 template <Element T>
 inline constexpr Kernels<T> kKernels{
+    .reserve = reserve<T>,
     .linear_forward = linear_forward<T>,
     .linear_backward = linear_backward<T>,
     .logits_forward = logits_forward<T>,

@@ -47,6 +47,12 @@ void launch(Stream& stream, void (*kernel)(Parameters...), dim3 grid, int thread
   must(cudaGetLastError(), "kernel launch");
 }
 
+/// n elements for the kernels that are launched next, until the next call.
+template <typename E>
+E* scratch(Stream& stream, std::size_t n) {
+  return reinterpret_cast<E*>(static_cast<CudaStream&>(stream).scratch(n * sizeof(E)));
+}
+
 /// N neighbouring elements, read and written at once.
 template <typename T, int N>
 struct alignas(sizeof(T) * N < kVectorBytes ? sizeof(T) * N : kVectorBytes) Pack {

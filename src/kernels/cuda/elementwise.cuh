@@ -107,9 +107,9 @@ template <Element T>
 void sum_of_squares(Stream& stream, double* sum, const acc_t<T>* x, std::size_t n) {
   const std::size_t blocks = std::min(kSumBlocks, (n + kSumElements - 1) / kSumElements);
   if (blocks == 0) return;
-  Buffer<double> partial(stream.device(), blocks);
-  launch(stream, partial_squares<acc_t<T>>, dim3(unsigned(blocks)), kRowThreads, 0, partial.data(), x, n);
-  launch(stream, add_partials<double>, dim3(1), kRowThreads, 0, sum, partial.data(), int(blocks));
+  double* const partial = scratch<double>(stream, blocks);
+  launch(stream, partial_squares<acc_t<T>>, dim3(unsigned(blocks)), kRowThreads, 0, partial, x, n);
+  launch(stream, add_partials<double>, dim3(1), kRowThreads, 0, sum, partial, int(blocks));
 }
 
 template <typename A>

@@ -91,18 +91,20 @@ struct AddRows {
     sum[i] += total;
   }
 };
+/// Parts that a gradient of n rows has: a few blocks for each multiprocessor of the largest GPUs.
+inline int rms_norm_parts(int n) { return std::min(n, 512); }
 template <Element T>
 void rms_norm_backward(Stream& stream, T* dx, acc_t<T>* dw, const T* dy, const T* x, const T* w, const acc_t<T>* rstd, int n,
                        int dim, Write write) {
   using A = acc_t<T>;
-  constexpr int kN = kWide<T>, kMostParts = 512;  // a few blocks for each multiprocessor of the largest GPUs
-  const int parts = std::min(n, kMostParts);
+  constexpr int kN = kWide<T>;
+  const int parts = rms_norm_parts(n);
   const std::size_t shared = dw ? Index(dim) * sizeof(A) : 0;
   check(shared <= std::size_t{160} << 10, "a row of sums fits shared memory");
-  Buffer<A> part_dw(stream.device(), dw ? Index(parts) * Index(dim) : 0);
+  A* const part_dw = dw ? scratch<A>(stream, Index(parts) * Index(dim)) : nullptr;
   const auto kernel = dim % kN == 0 && aligned(dx, dy, x, w) ? rms_norm_gradient<T, kN> : rms_norm_gradient<T, 1>;
-  launch(stream, kernel, dim3(unsigned(parts)), kRowThreads, shared, dx, part_dw.data(), dy, x, w, rstd, n, dim, write);
-  if (dw && n > 0) for_each_element<1>(stream, Index(dim), false, AddRows<A>{dw, part_dw.data(), parts, dim});
+  launch(stream, kernel, dim3(unsigned(parts)), kRowThreads, shared, dx, part_dw, dy, x, w, rstd, n, dim, write);
+  if (dw && n > 0) for_each_element<1>(stream, Index(dim), false, AddRows<A>{dw, part_dw, parts, dim});
 }
 
 template <typename T, int N>
