@@ -53,6 +53,21 @@ TEST(Attention, AgreesWithTheFullMatrix) {
     }
 }
 
+/// bf16 where the processor does not multiply pairs: the other arithmetic, tested wherever the tests run.
+TEST(Attention, OfBf16InFloatAgreesWithTheFullMatrix) {
+  const Attention op{{6, 3, 4}, {1, 95, 401}};
+  const auto qkv = rounded<bf16>(random_values(op.inputs()[0], 3));
+  const auto expected = full_matrix_attention(op, qkv);
+  const auto narrowed = narrow<bf16>(qkv);
+  const auto offsets = op.offsets();
+  std::vector<bf16> out(expected[0].size());
+  std::vector<float> lse(expected[1].size());
+  cpu::attention::forward_by(cpu::attention::WideBlocks<bf16>({narrowed.data(), op.shape}), out.data(), lse.data(),
+                             offsets.data(), int(op.lengths.size()), int(op.tokens()), op.shape);
+  EXPECT_LE(relative_error(std::vector<double>(out.begin(), out.end()), expected[0]), std::sqrt(kTolerance<bf16>));
+  EXPECT_LE(relative_error(std::vector<double>(lse.begin(), lse.end()), expected[1]), std::sqrt(kTolerance<float>));
+}
+
 /// Scores of +-1000 and more would overflow an exponential that is not shifted by the running maximum.
 TEST(Attention, SurvivesLargeScores) {
   const Attention op{{2, 1, 4}, {300}};

@@ -1,0 +1,62 @@
+// Products of bf16 matrices that stay in the cache, by VDPBF16PS: it multiplies pairs, two neighbouring depths in one 32-bit
+// word.
+#pragma once
+
+#include <cstdint>
+
+#include "expunge/kernels/kernels.h"
+#include "kernels/cpu/numeric.h"
+
+namespace expunge::cpu {
+
+/// Two bf16, the lower depth in the lower half.
+using Pair [[gnu::may_alias]] = std::uint32_t;
+
+/// Whether this processor has the instruction and gains by it.
+bool has_pair_products();
+
+/// The left operand of a product: element (row, pair) lies at data[row * row_stride + pair * pair_stride].
+struct PairRows {
+  const Pair* data;
+  Index row_stride, pair_stride;
+};
+
+/// The right operand lies in panels of `width()` columns, each (pairs, width) and dense; columns behind the last are zero.
+class Panels {
+ public:
+  /// The width that wastes least of so many columns.
+  explicit Panels(int columns);
+  int width() const { return kLanes * vectors_; }
+  int vectors() const { return vectors_; }
+  int count(int columns) const { return (columns + width() - 1) / width(); }
+  /// Pairs in all panels.
+  Index size(int columns, int pairs) const { return Index(count(columns)) * Index(width()) * Index(pairs); }
+
+  static constexpr int kLanes = 16;
+
+ private:
+  int vectors_;  // of a panel, 1 to 4
+};
+
+/// `data` is the first pair to multiply of the first panel; panel_stride pairs lie between panels.
+struct PairColumns {
+  const Pair* data;
+  Panels panels;
+  Index panel_stride;
+};
+
+/// Packs rows (count, depth), `stride` elements apart, as the columns of a right operand: column j is row j. depth is even.
+void pack_transposed(Pair* to, const Panels& panels, const bf16* rows, Index stride, int count, int depth);
+/// Packs rows (count, columns) as they are: pair p is rows 2p and 2p + 1, the last one with zeros where count is odd.
+void pack_rows(Pair* to, const Panels& panels, const bf16* rows, Index stride, int count, int columns);
+
+/// Rounds n numbers to n / 2 pairs of neighbours, the last one with a zero where n is odd.
+void round_row(Pair* to, const float* from, int n);
+/// Rounds two rows of n numbers to n pairs; `high` may be null for zeros. Reads and writes up to a whole number of 16.
+void round_two_rows(Pair* to, const float* low, const float* high, int n);
+
+/// c (=|+=) a b, with float sums.  c (rows, columns), c_stride elements between its rows. In the calling thread.
+void pair_product(Write write, float* c, Index c_stride, const PairRows& a, const PairColumns& b, int rows, int columns,
+                  int pairs);
+
+}  // namespace expunge::cpu
