@@ -69,6 +69,14 @@ check_more() {
   done
 }
 
+# Two tasks of a sweep with the same names would share a run folder.
+check_list() { # OPTION LIST
+  [[ ,$2, != *,,* ]] || fail 2 "$1 $2: an empty name between commas"
+  local twice
+  twice=$(tr , '\n' <<<"$2" | sort | uniq -d | xargs)
+  [[ -z $twice ]] || fail 2 "$1 $2: $twice is named twice"
+}
+
 # A sweep's `combinations`, "domain method rate" each: rates vary fastest, so that an array's first tasks are comparable.
 sweep_combinations() {
   local domain method rate domain_list method_list rate_list
@@ -76,6 +84,13 @@ sweep_combinations() {
   IFS=, read -ra method_list <<<"$methods"
   IFS=, read -ra rate_list <<<"$learning_rates"
   combinations=()
+  [[ -n $domains && -n $methods && -n $learning_rates ]] || return 0
+  check_list --domains "$domains"
+  check_list --methods "$methods"
+  check_list --learning-rates "$learning_rates"
+  for rate in "${rate_list[@]}"; do
+    [[ $rate =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$ ]] || fail 2 "--learning-rates: $rate is not a number above 0"
+  done
   for domain in "${domain_list[@]}"; do
     for method in "${method_list[@]}"; do
       for rate in "${rate_list[@]}"; do combinations+=("$domain $method $rate"); done

@@ -106,7 +106,7 @@ conclude() {
   say "$(date '+%F %T') $1 ended with exit code $code"
   case $code in
     0) ;;
-    75) requeue "interrupted with a good checkpoint" ;;
+    75) requeue "interrupted where it can go on" ;;
     # 128 + USR1: the signal came before expunge could catch it. Nothing but time is lost.
     138) if [[ $signal == USR1 ]]; then requeue "interrupted before the run began"; else exit "$code"; fi ;;
     *) if preempted_under_mpirun; then requeue "preempted, with what the newest checkpoint holds"; else exit "$code"; fi ;;

@@ -69,11 +69,15 @@ check_options() {
   for option in model tokens config output_dir; do
     [[ -n ${!option} ]] || fail 2 "--${option//_/-} is missing; --help lists the options"
   done
+  for option in max_length at_once; do
+    [[ -z ${!option} || ${!option} =~ ^[1-9][0-9]*$ ]] || fail 2 "--${option//_/-} ${!option}: expected a whole number above 0"
+  done
   for option in model data tokens config output_dir eval_config; do
     path=$(absolute "${!option}")
     printf -v "$option" %s "$path"
   done
   need folder "$model" --model
+  [[ ! -e $output_dir || -d $output_dir ]] || fail 2 "--output-dir: $output_dir is there, and not a folder"
   [[ -z $eval_config ]] || need file "$eval_config" --eval-config
   if [[ ! -f $tokens ]]; then
     [[ -n $data ]] || fail 3 "--tokens: there is no $tokens, and no --data to make it from"

@@ -11,7 +11,7 @@
 #include "expunge/core/log.h"
 #include "expunge/data/token_file.h"
 #include "expunge/io/files.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/model/llama_config.h"
 #include "expunge/train/checkpoint.h"
@@ -79,7 +79,7 @@ void show_checkpoint(const fs::path& folder) {
 }
 
 void show_metrics(const fs::path& path) {
-  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5File file = open_sealed(path);
   const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
   const auto loss = file.read_all<double>("/train/loss"), norm = file.read_all<double>("/train/grad_norm"),
              rate = file.read_all<double>("/train/learning_rate"), speed = file.read_all<double>("/train/tokens_per_second");
@@ -215,7 +215,7 @@ void show_method_file(const fs::path& path) {
 using Show = void (*)(const fs::path&);
 
 Show way_to_show_hdf5(const fs::path& path) {
-  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5File file = open_sealed(path);
   if (file.has_attribute("/", "tokenizer_sha256")) return show_tokens;
   if (file.exists("/train")) return show_metrics;
   if (file.exists("/parameters")) return [](const fs::path& index) { show_checkpoint(index.parent_path()); };

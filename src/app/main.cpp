@@ -60,6 +60,7 @@ int start_membership(MembershipConfig& config) {
 }
 
 int start_generation(GenerateConfig& config) {
+  note_options(config, generate_options);
   return in_session(config.compute, config.quiet, [&](Session& session) { run_generation(session, config); });
 }
 

@@ -59,7 +59,7 @@ void receive(const std::stop_token& stop) {
   }
   if (stop.stop_requested()) return;
   log_info(
-      fmt::format("{} came: the run ends as soon as it can go on later; another signal ends it at once", signal_name(noted)));
+      fmt::format("{} came: the run is to end where it can go on later; another signal ends it at once", signal_name(noted)));
 }
 
 }  // namespace
@@ -89,7 +89,9 @@ InterruptSignals::~InterruptSignals() {
 }
 
 void InterruptSignals::received_elsewhere() {
-  if (noted == 0) note(SIGTERM);
+  if (noted != 0) return;
+  noted_at = nanoseconds();
+  noted = SIGTERM;  // and no news: none came here
 }
 
 int InterruptSignals::received() { return noted; }

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <fstream>
+#include <optional>
+#include <system_error>
 
 #include "expunge/core/error.h"
 #include "expunge/io/hash.h"
@@ -16,37 +18,42 @@ namespace {
 constexpr std::uint64_t kLimit = std::uint64_t{4} << 30;
 const std::string kOpen(64, '0');  // in the place of the seal, while it is worked out
 
-/// A sealed file's bytes.
-struct Content {
-  std::string bytes;
-  std::size_t place;  ///< of the seal
+std::string sha256_of(const std::string& bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.hex();
+}
 
-  Content(const std::filesystem::path& path, const std::string& seal)
-      : bytes(read_file(path, kLimit)), place(bytes.find(seal)) {
-    if (seal.size() != kOpen.size() || place == std::string::npos || bytes.find(seal, place + 1) != std::string::npos)
-      fail(ExitCode::bad_input,
-           fmt::format("{}: attribute {}: expected a SHA-256 that the file holds once", path.string(), kSeal));
-  }
-  /// Of the bytes without their seal.
-  std::string sha256() {
+/// The SHA-256 of the bytes with zeros in its place, if they hold it. It is looked for as HDF5 stores a string, and not read by
+/// way of HDF5: on damaged metadata the library may crash or never return.
+std::optional<std::string> own_hash(std::string& bytes) {
+  const std::string length("\x40\0\0\0\0\0\0\0", 8);  // 64, as it stands before the string in a global heap
+  int looked_at = 0;
+  constexpr int kMost = 64;  // results hold a few hashes; a file made of nothing else must not take for ever
+  for (std::size_t at = 0; (at = bytes.find(length, at)) != std::string::npos && looked_at < kMost; ++at) {
+    const std::size_t place = at + length.size();
+    const std::string candidate = bytes.substr(place, kOpen.size());
+    if (candidate.size() < kOpen.size() || candidate.find_first_not_of("0123456789abcdef") != std::string::npos) continue;
+    ++looked_at;
     bytes.replace(place, kOpen.size(), kOpen);
-    Sha256 hash;
-    hash.update(bytes);
-    return hash.hex();
+    if (sha256_of(bytes) == candidate) return candidate;
+    bytes.replace(place, kOpen.size(), candidate);
   }
-};
-
-std::string named_seal(const std::filesystem::path& path) {
-  return Hdf5File::open(path).read_attribute<std::string>("/", kSeal);
+  return std::nullopt;
 }
 
 }  // namespace
 
 void seal_file(const std::filesystem::path& path) {
-  Content content(path, named_seal(path));
-  const std::string now = content.sha256();
+  const std::string before = Hdf5File::open(path).read_attribute<std::string>("/", kSeal);
+  std::string bytes = read_file(path, kLimit);
+  const std::size_t place = bytes.find(before);
+  if (before.size() != kOpen.size() || place == std::string::npos || bytes.find(before, place + 1) != std::string::npos)
+    fail(ExitCode::bad_input,
+         fmt::format("{}: attribute {}: expected a SHA-256 that the file holds once", path.string(), kSeal));
+  const std::string now = sha256_of(bytes.replace(place, kOpen.size(), kOpen));
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(static_cast<std::streamoff>(content.place));
+  file.seekp(static_cast<std::streamoff>(place));
   file.write(now.data(), static_cast<std::streamsize>(now.size()));
   file.close();
   if (!file) fail(ExitCode::output, fmt::format("{}: cannot be written: {}", path.string(), system_reason(errno)));
@@ -60,8 +67,16 @@ void commit_sealed(Hdf5File& file, PendingFile& pending) {
 }
 
 Seal read_seal(const std::filesystem::path& path) {
-  const std::string named = named_seal(path);
-  return {named, Content(path, named).sha256()};
+  if (std::error_code unknown; std::filesystem::file_size(path, unknown) > kLimit && !unknown) return {Seal::State::none, {}};
+  std::string bytes = read_file(path, kLimit);
+  if (const auto sha256 = own_hash(bytes)) return {Seal::State::whole, *sha256};
+  return {bytes.find(kSeal) == std::string::npos ? Seal::State::none : Seal::State::broken, {}};
+}
+
+Hdf5File open_sealed(const std::filesystem::path& path) {
+  if (read_seal(path).state == Seal::State::broken)
+    fail(ExitCode::bad_input, fmt::format("{}: {}", path.string(), kBrokenSeal));
+  return Hdf5File::open(path);
 }
 
 }  // namespace expunge

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <map>
 
 #include "expunge/core/error.h"
+#include "expunge/core/log.h"
 #include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
@@ -20,10 +22,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kManifestVersion = 1;
 constexpr std::uint64_t kManifestLimit = std::uint64_t{64} << 20, kLogLimit = std::uint64_t{1} << 30;
 // Prefixes of folders that are no checkpoints: in the making; on the way out; and a checkpoint whose place another one of the
 // same step is taking.
 const std::string kWriting = ".writing-", kRemoved = ".removed-", kReplaced = ".replaced-";
+const std::string kDamaged = "damaged-";
 
 bool is_step_name(const std::string& name) {
   constexpr std::size_t kDigits = 18;  // that a 64-bit number holds in any case
@@ -53,11 +57,14 @@ void write_index(const fs::path& path, const CheckpointInfo& info, const StateSh
 }
 
 void write_manifest(const fs::path& folder, std::int64_t step, const std::vector<ManifestFile>& files) {
-  nlohmann::ordered_json manifest = {{"format_version", 1}, {"step", step}, {"files", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json manifest = {
+      {"format_version", kManifestVersion}, {"step", step}, {"files", nlohmann::ordered_json::array()}};
   for (const ManifestFile& file : files)
     manifest["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"crc32c", fmt::format("{:08x}", file.crc)}});
   write_file_atomically(folder / "manifest.json", manifest.dump(1) + "\n");
 }
+
+std::int64_t step_of(const fs::path& checkpoint) { return std::stoll(checkpoint.filename().string().substr(5)); }
 
 void rename_folder(const fs::path& from, const fs::path& to) {
   std::error_code error;
@@ -85,6 +92,7 @@ ManifestFile describe_file(const fs::path& path) { return {path.filename().strin
 std::vector<ManifestFile> read_manifest(const fs::path& folder) {
   const fs::path path = folder / "manifest.json";
   const JsonObject manifest(parse_json_file(path, kManifestLimit), path.string());
+  (void)manifest.integer("format_version", kManifestVersion, kManifestVersion);
   const nlohmann::json& list = manifest.at("files");
   if (!list.is_array()) fail(ExitCode::bad_input, fmt::format("{}: key 'files': expected a list", path.string()));
   std::vector<ManifestFile> files;
@@ -168,10 +176,20 @@ void publish_checkpoint(const fs::path& checkpoints, std::int64_t step, std::int
   sync_to_disk(checkpoints);
   std::error_code ignored;
   fs::remove_all(replaced, ignored);
-  const std::vector<fs::path> all = list_checkpoints(checkpoints);
+  std::vector<fs::path> all = list_checkpoints(checkpoints);
+  // Later steps are of a start before the run went back to an earlier checkpoint.
+  std::ranges::stable_partition(all, [&](const fs::path& each) { return step_of(each) <= step; });
   if (keep > 0)
     for (auto i = static_cast<std::size_t>(keep); i < all.size(); ++i)
       if (all[i].filename() != step_name(preferred)) remove_folder(all[i]);
+}
+
+void set_aside(const fs::path& checkpoint) {
+  const fs::path aside = checkpoint.parent_path() / (kDamaged + checkpoint.filename().string());
+  std::error_code ignored;
+  fs::remove_all(aside, ignored);
+  rename_folder(checkpoint, aside);
+  log_info(fmt::format("{} is kept as {}; remove it when it is of no use", checkpoint.string(), aside.filename().string()));
 }
 
 void remove_checkpoint(const fs::path& checkpoints, std::int64_t step) {
@@ -183,8 +201,7 @@ std::vector<fs::path> list_checkpoints(const fs::path& checkpoints) {
   if (!fs::is_directory(checkpoints)) return found;
   for (const fs::path& entry : list_folder(checkpoints))
     if (is_step_name(entry.filename().string())) found.push_back(entry);
-  const auto number = [](const fs::path& path) { return std::stoll(path.filename().string().substr(5)); };
-  std::sort(found.begin(), found.end(), [&](const fs::path& a, const fs::path& b) { return number(a) > number(b); });
+  std::ranges::sort(found, std::greater(), step_of);
   return found;
 }
 

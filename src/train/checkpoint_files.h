@@ -73,9 +73,11 @@ ManifestFile write_shards(const std::filesystem::path& path, const StateShards<A
 template <typename A>
 void complete_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const StateShards<A>& state,
                          std::vector<ManifestFile> shards, const std::vector<std::filesystem::path>& logs);
-/// Makes the folder live under its step's name, then removes the oldest checkpoints beyond `keep` (0: keeps all), but not that
-/// of the step `preferred` (-1: none).
+/// Makes the folder live under its step's name, then removes checkpoints beyond `keep` (0: keeps all), first those of later
+/// steps, then the oldest, but not that of the step `preferred` (-1: none).
 void publish_checkpoint(const std::filesystem::path& checkpoints, std::int64_t step, std::int64_t keep, std::int64_t preferred);
+/// Renames a damaged checkpoint, so that it counts as none, and says so.
+void set_aside(const std::filesystem::path& checkpoint);
 /// Removes the checkpoint of a step, if there is one, at once or at the next start.
 void remove_checkpoint(const std::filesystem::path& checkpoints, std::int64_t step);
 

@@ -42,9 +42,11 @@ void EndInTime::checkpoint_took(double seconds) {
 
 bool EndInTime::at_once(double urgency) { return urgency >= kAtOnce; }
 
+bool EndInTime::is_time_limit(double urgency) { return (at_once(urgency) ? urgency - kAtOnce : urgency) == kTimeLimit; }
+
 std::string EndInTime::reason(double urgency) {
-  const int number = static_cast<int>(at_once(urgency) ? urgency - kAtOnce : urgency);
-  return number == static_cast<int>(kTimeLimit) ? "--max-walltime is near" : signal_name(number) + " came";
+  if (is_time_limit(urgency)) return "--max-walltime is near";
+  return signal_name(static_cast<int>(at_once(urgency) ? urgency - kAtOnce : urgency)) + " came";
 }
 
 }  // namespace expunge

@@ -25,6 +25,7 @@ class EndInTime {
   double checkpoint_seconds() const { return checkpoint_; }
 
   static bool at_once(double urgency);
+  static bool is_time_limit(double urgency);
   /// "SIGTERM came", "--max-walltime is near".
   static std::string reason(double urgency);
 

@@ -48,7 +48,7 @@ void write_evaluation(const std::filesystem::path& path, const EvaluationSource&
 }
 
 std::map<std::string, SplitFigures> read_evaluation(const std::filesystem::path& path) {
-  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5File file = open_sealed(path);
   std::map<std::string, SplitFigures> results;
   for (const std::string& domain : file.children("/")) {
     for (const std::string& split : file.children("/" + domain)) {

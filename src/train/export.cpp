@@ -5,7 +5,6 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
-#include "expunge/core/process.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/json.h"
@@ -43,16 +42,8 @@ void write_record(const fs::path& output, const fs::path& checkpoint, const Chec
   nlohmann::ordered_json record = {{"checkpoint", fs::absolute(checkpoint).string()},
                                    {"checkpoint_sha256", sha256_file(checkpoint / "manifest.json")},
                                    {"step", info.step},
-                                   {"model_sha256", info.model_sha256},
-                                   {"tokens_sha256", info.tokens_sha256},
-                                   {"config", info.config},
-                                   {"libraries", info.libraries},
-                                   {"restarts", info.restarts},
-                                   {"dtype", dtype_name(dtype)},
-                                   {"version", EXPUNGE_VERSION},
-                                   {"host", host_name()},
-                                   {"job_id", job_id()},
-                                   {"written", utc_now()}};
+                                   {"dtype", dtype_name(dtype)}};
+  record.update(describe({info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts}));
   for (const fs::path& file : list_folder(output)) record["files"][file.filename().string()] = sha256_file(file);
   write_file_atomically(output / kExportRecord, record.dump(2) + "\n");
 }

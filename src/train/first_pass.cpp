@@ -50,6 +50,7 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
   // Each rank fills in its own sequences; the sum over ranks is the whole.
   std::vector<double> table(split.tokens());
   for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
+    if (batching.cut_short && batching.cut_short()) return {};
     TokenBatch batch;
     std::vector<std::int32_t> excluded;
     std::vector<double> uniform;

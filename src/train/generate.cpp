@@ -6,12 +6,16 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/process.h"
 #include "expunge/core/random.h"
 #include "expunge/core/text.h"
 #include "expunge/data/json_lines.h"
 #include "expunge/io/files.h"
+#include "expunge/io/hash.h"
+#include "expunge/model/llama.h"
 #include "expunge/train/commands.h"
 #include "train/generation.h"
+#include "train/provenance.h"
 #include "train/scoring.h"
 
 namespace expunge {
@@ -64,6 +68,20 @@ std::string output_lines(const GenerateConfig& config, const std::vector<JsonObj
   return text;
 }
 
+/// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
+void write_record(const GenerateConfig& config, const std::string& model_hash, const std::string& prompts_hash) {
+  nlohmann::ordered_json record = {{"output_sha256", sha256_file(config.output)},
+                                   {"model", whole_path(config.model)},
+                                   {"prompts", whole_path(config.prompts)},
+                                   {"prompts_sha256", prompts_hash},
+                                   {"dtype", dtype_name(config.compute.dtype)},
+                                   {"stop", config.stops}};  // a text of several lines fits no line of `config`
+  record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
+  std::filesystem::path path = config.output;
+  path += std::string(".") + kExportRecord;
+  write_file_atomically(path, record.dump(2) + "\n");
+}
+
 void log_completions(const std::vector<Completion>& completions, const std::filesystem::path& output) {
   std::array<std::size_t, 3> reasons{};
   std::size_t tokens = 0;
@@ -82,7 +100,7 @@ void run_generation(Session& session, const GenerateConfig& config) {
   check_output(runtime, config.output, config.overwrite, {config.prompts});
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
-  const std::vector<JsonObject> lines = read_json_lines(config.prompts).objects;
+  const auto [lines, prompts_hash] = read_json_lines(config.prompts);
   const std::vector<Prompt> prompts = read_prompts(config, source.config, tokenizer, lines);
   ComputeConfig compute = config.compute;
   compute.gather = gather_for_generation(session, source.config, compute);
@@ -97,8 +115,10 @@ void run_generation(Session& session, const GenerateConfig& config) {
     ScoringModel<typename decltype(type)::type> model(session, source, compute);
     return generate(model.llama, tokenizer, prompts, options);
   });
+  const std::string model_hash = model_sha256(source, runtime, llama_units(source.config, session.world_size()));
   on_root(runtime, [&] {
     write_file_atomically(config.output, output_lines(config, lines, completions));
+    write_record(config, model_hash, prompts_hash);
     log_completions(completions, config.output);
     return std::string();
   });

@@ -24,8 +24,7 @@ Columns open(const fs::path& path, const std::vector<Columns::Column>& columns, 
 /// What is wrong with the table; empty for nothing.
 std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
   try {
-    if (const Seal seal = read_seal(path); seal.now != seal.named)
-      return fmt::format("{}: its SHA-256 is {}, and it says {}", path.string(), seal.now, seal.named);
+    if (read_seal(path).state != Seal::State::whole) return fmt::format("{}: {}", path.string(), kBrokenSeal);
     (void)open(path, columns, last_step);
   } catch (const Error& error) {
     if (error.code() != ExitCode::bad_input) throw;

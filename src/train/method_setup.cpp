@@ -28,9 +28,9 @@ std::vector<std::int32_t> special_ids(const ModelSource& source) {
   return special;
 }
 
-EvaluationBatching batching(const TrainConfig& config) {
+EvaluationBatching batching(const TrainConfig& config, const std::function<bool()>& cut_short) {
   return {static_cast<std::size_t>(config.per_device_train_batch_size),
-          static_cast<std::size_t>(config.compute.micro_batch_tokens), 0};
+          static_cast<std::size_t>(config.compute.micro_batch_tokens), 0, cut_short};
 }
 
 std::size_t forget_source(const TrainingData& data) {
@@ -39,12 +39,15 @@ std::size_t forget_source(const TrainingData& data) {
   fail(ExitCode::internal, "the method has no forget set");
 }
 
-void require(const fs::path& path, bool first_start) {
-  if (!first_start && !fs::exists(path))
+void require(const fs::path& path, bool sealed) {
+  const char* const wrong = !fs::exists(path)                                       ? "missing"
+                            : sealed && read_seal(path).state != Seal::State::whole ? kBrokenSeal
+                                                                                    : nullptr;
+  if (wrong)
     fail(ExitCode::bad_input,
-         fmt::format("{}: missing, and only the original model could make it again; put it back to resume, or "
-                     "start afresh with --overwrite-output-dir",
-                     path.string()));
+         fmt::format("{}: {}, and only the original model could make it again; put it back to resume, or start afresh with "
+                     "--overwrite-output-dir",
+                     path.string(), wrong));
 }
 
 }  // namespace
@@ -96,23 +99,25 @@ bool uses_reference(const Objective& objective) {
 }
 
 template <Element T>
-void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
-                    TrainingData& data, bool first_start, const Provenance& provenance) {
+bool prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+                    TrainingData& data, const FirstStart& first) {
   const Runtime& runtime = model.params().runtime();
   if (!config.labels.given.empty() || config.command == "train" || !method_info(config.objective.method).replaces_labels)
-    return;
-  require(run.labels(), first_start);
-  if (first_start) {
+    return true;
+  if (!first.now) {
+    require(run.labels(), false);
+  } else {
     const std::size_t forget = forget_source(data);
     const TokenSplit& split = data.split(forget);
-    const Labels labels =
-        config.labels.from_model()
-            ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed, batching(config))
-            : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
+    const Labels labels = config.labels.from_model()
+                              ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed,
+                                                  batching(config, first.cut_short))
+                              : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
+    if (labels.empty()) return false;
     check_drawn(config.model.string(), data.source(forget).split, split, labels);
     on_root(runtime, [&] {
       fs::remove(run.labels());  // of a start that died before its first checkpoint
-      const auto annotate = [&](Hdf5File& file) { write_provenance(file, provenance); };
+      const auto annotate = [&](Hdf5File& file) { write_provenance(file, first.provenance); };
       write_labels(run.labels(), data.source(forget).split, split, labels, annotate);
       if (!config.labels.save.empty()) write_labels(config.labels.save, data.source(forget).split, split, labels, annotate);
       return std::string();
@@ -120,7 +125,8 @@ void prepare_labels(const TrainConfig& config, const ModelSource& source, const 
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
                          config.labels.from_model() ? "from the original model" : "uniformly"));
   }
-  give_labels(runtime, run.labels(), provenance.tokens_sha256, source, data);
+  give_labels(runtime, run.labels(), first.provenance.tokens_sha256, source, data);
+  return true;
 }
 
 fs::path labels_file(const TrainConfig& config, const RunFolder& run) {
@@ -133,39 +139,41 @@ std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const
 }
 
 template <Element T>
-std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model,
-                                          const TrainingData& data, bool first_start, const Provenance& provenance) {
-  require(run.reference(), first_start);
+bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
+                           const FirstStart& first, std::vector<double>& nll) {
   const std::size_t forget = forget_source(data);
   const std::string dataset = "/" + data.source(forget).split + "/nll_sum";
-  if (first_start) {
+  if (!first.now) {
+    require(run.reference(), true);
+  } else {
     std::vector<double> sums;
-    for (const SequenceFigures& figures : evaluate_split(model, data.split(forget), batching(config)))
+    for (const SequenceFigures& figures : evaluate_split(model, data.split(forget), batching(config, first.cut_short)))
       sums.push_back(figures.nll * static_cast<double>(figures.tokens));
+    if (sums.empty()) return false;
     on_root(model.params().runtime(), [&] {
       fs::remove(run.reference());
       PendingFile pending(run.reference());
       Hdf5File file = Hdf5File::create(pending.temporary());
       file.create_dataset<double>(dataset, {sums.size()});
       file.write<double>(dataset, 0, sums);
-      write_provenance(file, provenance);
+      write_provenance(file, first.provenance);
       commit_sealed(file, pending);
       return std::string();
     });
   }
-  std::vector<double> sums = Hdf5File::open(run.reference()).read_all<double>(dataset);
-  if (sums.size() != data.split(forget).sequences())
+  nll = Hdf5File::open(run.reference()).read_all<double>(dataset);
+  if (nll.size() != data.split(forget).sequences())
     fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} sequences, found {}", run.reference().string(), dataset,
-                                          data.split(forget).sequences(), sums.size()));
-  return sums;
+                                          data.split(forget).sequences(), nll.size()));
+  return true;
 }
 
-#define EXPUNGE_METHOD_SETUP(T)                                                                                            \
-  template struct ReferenceModel<T>;                                                                                       \
-  template void prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&, bool,   \
-                               const Provenance&);                                                                         \
-  template std::vector<double> prepare_reference_nll(const TrainConfig&, const RunFolder&, Llama<T>&, const TrainingData&, \
-                                                     bool, const Provenance&);
+#define EXPUNGE_METHOD_SETUP(T)                                                                                                \
+  template struct ReferenceModel<T>;                                                                                           \
+  template bool prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&,             \
+                               const FirstStart&);                                                                             \
+  template bool prepare_reference_nll(const TrainConfig&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
+                                      std::vector<double>&);
 EXPUNGE_METHOD_SETUP(float)
 EXPUNGE_METHOD_SETUP(bf16)
 EXPUNGE_METHOD_SETUP(double)

@@ -1,6 +1,7 @@
 // What a method needs beside the model and its data: a frozen reference model, labels, sequences' nll under the original model.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -32,20 +33,30 @@ void give_labels(const Runtime& runtime, const std::filesystem::path& path, cons
 /// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
 void check_saved_labels(const TrainConfig& config, const RunFolder& run);
 
+/// Whether the original model is asked now, on the run's first start, or what it said then is read.
+struct FirstStart {
+  bool now;
+  Provenance provenance;
+  /// Asked before every micro-batch of the model, on all ranks alike: true ends the pass, of which nothing is kept.
+  std::function<bool()> cut_short;
+};
+
+// Each is collective, and false where it was cut short.
+
 /// For a method that replaces labels, unless --labels gave them: those of RUN/labels.h5, drawn and written there on the first
-/// start, when `model` is still the original. Collective.
+/// start, when `model` is still the original.
 template <Element T>
-void prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
-                    TrainingData& data, bool first_start, const Provenance& provenance);
+bool prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+                    TrainingData& data, const FirstStart& first);
+/// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
+/// first start.
+template <Element T>
+bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
+                           const FirstStart& first, std::vector<double>& nll);
+
 /// The file of labels that the run trains on, where it has one.
 std::filesystem::path labels_file(const TrainConfig& config, const RunFolder& run);
 /// Its SHA-256; empty without one. Collective.
 std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run);
-
-/// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
-/// first start. Collective.
-template <Element T>
-std::vector<double> prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model,
-                                          const TrainingData& data, bool first_start, const Provenance& provenance);
 
 }  // namespace expunge

@@ -9,7 +9,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/io/files.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/commands.h"
 #include "expunge/train/run_folder.h"
@@ -62,7 +62,7 @@ TimedRun read_timed_run(const fs::path& folder) {
   if (!fs::exists(run.metrics()) || checkpoints.empty())
     fail(ExitCode::bad_input,
          fmt::format("--measured-run {}: not a run folder with metrics.h5 and a checkpoint", folder.string()));
-  const Hdf5File metrics = Hdf5File::open(run.metrics());
+  const Hdf5File metrics = open_sealed(run.metrics());
   const auto speeds = metrics.read_all<double>("/train/tokens_per_second");
   const auto tokens = metrics.read_all<std::int64_t>("/train/tokens");
   if (speeds.size() < 2 || tokens.size() != speeds.size())

@@ -6,16 +6,27 @@
 namespace expunge {
 
 void write_provenance(Hdf5File& file, const Provenance& provenance) {
-  const auto write = [&](const char* name, const std::string& value) { file.write_attribute("/", name, value); };
-  if (!provenance.model_sha256.empty()) write("model_sha256", provenance.model_sha256);
-  if (!provenance.tokens_sha256.empty()) write("tokens_sha256", provenance.tokens_sha256);
-  write("config", provenance.options);
-  write("libraries", provenance.libraries);
-  write("version", EXPUNGE_VERSION);
-  write("host", host_name());
-  write("job_id", job_id());
-  write("written", utc_now());
-  file.write_attribute("/", "restarts", provenance.restarts);
+  const nlohmann::ordered_json named = describe(provenance);
+  for (const auto& [name, value] : named.items()) {
+    if (value.is_string())
+      file.write_attribute("/", name, value.get<std::string>());
+    else
+      file.write_attribute("/", name, value.get<std::int64_t>());
+  }
+}
+
+nlohmann::ordered_json describe(const Provenance& provenance) {
+  nlohmann::ordered_json named;
+  if (!provenance.model_sha256.empty()) named["model_sha256"] = provenance.model_sha256;
+  if (!provenance.tokens_sha256.empty()) named["tokens_sha256"] = provenance.tokens_sha256;
+  named.update({{"config", provenance.options},
+                {"libraries", provenance.libraries},
+                {"version", EXPUNGE_VERSION},
+                {"host", host_name()},
+                {"job_id", job_id()},
+                {"written", utc_now()},
+                {"restarts", provenance.restarts}});
+  return named;
 }
 
 }  // namespace expunge

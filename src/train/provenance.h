@@ -5,12 +5,12 @@
 #include <string>
 
 #include "expunge/io/hdf5.h"
+#include "expunge/io/json.h"
 
 namespace expunge {
 
-/// The file in an exported model folder that names its hashes: checkpoint, checkpoint_sha256 (of its manifest), step,
-/// model_sha256, tokens_sha256, config, libraries and restarts of the run, and of the export dtype, version, host, job_id,
-/// written, and files, name to SHA-256.
+/// The file in an exported model folder that says what it was made of: checkpoint, checkpoint_sha256 (of its manifest), step,
+/// dtype, files (name to SHA-256) and what describe() gives of the run. Generated text has one beside it, OUTPUT.expunge.json.
 inline constexpr const char* kExportRecord = "expunge.json";
 
 struct Provenance {
@@ -23,5 +23,7 @@ struct Provenance {
 /// Attributes of the root: model_sha256, tokens_sha256, config (the options), libraries, restarts, and of this process version,
 /// host, job_id (empty outside of a batch system), written (UTC).
 void write_provenance(Hdf5File& file, const Provenance& provenance);
+/// The same names and values, for a JSON record.
+nlohmann::ordered_json describe(const Provenance& provenance);
 
 }  // namespace expunge

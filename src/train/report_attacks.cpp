@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "expunge/core/error.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 
 namespace expunge {
 namespace {
@@ -58,10 +58,10 @@ std::vector<const ReportAttack*> ReportAttacks::strongest_by_family() const {
   return chosen;
 }
 
-bool holds_attacks(const std::filesystem::path& path) { return Hdf5File::open(path).exists("/results"); }
+bool holds_attacks(const std::filesystem::path& path) { return open_sealed(path).exists("/results"); }
 
 ReportAttacks read_attacks(const std::filesystem::path& path) {
-  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5File file = open_sealed(path);
   ReportAttacks result{path, {}, {}, {}};
   if (file.has_attribute("/", "model")) result.model = file.read_attribute<std::string>("/", "model");
   if (file.has_attribute("/", "model_sha256")) result.model_sha256 = file.read_attribute<std::string>("/", "model_sha256");

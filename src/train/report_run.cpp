@@ -12,7 +12,7 @@
 #include "expunge/data/token_file.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/model/llama_config.h"
 #include "expunge/train/evaluation_file.h"
 #include "expunge/train/run_folder.h"
@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 ReportEvaluation read_report_evaluation(const fs::path& path) {
-  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5File file = open_sealed(path);
   for (const char* name : {"model", "model_sha256", "tokens_sha256", "dtype"})
     if (!file.has_attribute("/", name))
       fail(ExitCode::bad_input,
@@ -70,7 +70,7 @@ void read_metrics(const fs::path& path, ReportRun& run) {
     run.notes.push_back("No metrics.h5, hence no trajectories and no compute: the run has not made a step.");
     return;
   }
-  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5File file = open_sealed(path);
   Trajectory t;
   const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
   t.step.assign(steps.begin(), steps.end());
@@ -116,7 +116,7 @@ void note_unmet_condition(const SplitTable& start, const SplitTable& end, std::i
 /// and of the run's, where those are not given and all sequences were used.
 void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
   if (!fs::exists(folder.evaluations())) return;
-  const Hdf5File file = Hdf5File::open(folder.evaluations());
+  const Hdf5File file = open_sealed(folder.evaluations());
   const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/eval/step");
   if (steps.empty()) return;
   // With --stop-at the state that is kept may be followed by others.

@@ -6,14 +6,14 @@
 #include <limits>
 
 #include "expunge/core/error.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 
 namespace expunge {
 
-bool holds_tasks(const std::filesystem::path& path) { return Hdf5File::open(path).has_attribute("/", "tasks_sha256"); }
+bool holds_tasks(const std::filesystem::path& path) { return open_sealed(path).has_attribute("/", "tasks_sha256"); }
 
 ReportTasks read_tasks(const std::filesystem::path& path) {
-  const Hdf5File file = Hdf5File::open(path);
+  const Hdf5File file = open_sealed(path);
   ReportTasks result{
       path, file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"), {}};
   for (const std::string& name : file.children("/")) {

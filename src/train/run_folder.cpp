@@ -13,6 +13,7 @@
 #include "expunge/io/files.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
+#include "train/checkpoint_files.h"
 #include "train/resolved_config.h"
 #include "train/side_files.h"
 
@@ -40,11 +41,19 @@ void refuse_foreign(const RunFolder& run) {
 
 void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
   const std::string old = run.read_config();
-  if (const auto difference = first_difference(old, config.resolved))
-    fail(ExitCode::usage,
-         fmt::format("{}: this run was started with {} = {}, now {}; give the same options to resume, another --output-dir, or "
-                     "--overwrite-output-dir to start afresh",
-                     run.config().string(), difference->key, difference->before, difference->after));
+  const auto difference = first_difference(old, config.resolved);
+  if (!difference) return;
+  const auto& [key, before, after] = *difference;
+  std::string hint;
+  if (key == "global-batch-size")
+    hint = fmt::format(" (it follows the number of ranks where it is not given: --global-batch-size {} goes on)", before);
+  if (before == "(not set)")
+    hint = fmt::format(" (if the file was damaged: `expunge inspect {}` prints the options as they were)",
+                       list_checkpoints(run.checkpoints()).front().string());
+  fail(ExitCode::usage,
+       fmt::format("{}: this run was started with {} = {}, now {}{}; give the same options to resume, another --output-dir, or "
+                   "--overwrite-output-dir to start afresh",
+                   run.config().string(), key, before, after, hint));
 }
 
 /// Removes what a run of ours wrote, nothing else.
@@ -118,6 +127,17 @@ void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
                      asked->string()));
 }
 
+/// Those that newest_good_checkpoint() passed over: one that stayed would count as the newest, and --save-total-limit would
+/// remove good ones for it.
+void set_aside_damaged(const RunFolder& run, const std::optional<fs::path>& good) {
+  for (const fs::path& each : list_checkpoints(run.checkpoints())) {
+    if (each == good) return;
+    set_aside(each);
+  }
+  if (!good)
+    log_warning(fmt::format("{}: no good checkpoint is left; the run begins again with its first step", run.root.string()));
+}
+
 /// How a refused job names the one that has the folder.
 std::string describe_holder() {
   const std::string job = job_id();
@@ -158,7 +178,12 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainCo
                       }) == "resume";
   if (auto asked = asked_checkpoint(config)) return asked;
   if (!resume) return std::nullopt;
-  return newest_good_checkpoint(runtime, run.checkpoints());
+  const std::optional<fs::path> good = newest_good_checkpoint(runtime, run.checkpoints());
+  on_root(runtime, [&] {
+    set_aside_damaged(run, good);
+    return std::string();
+  });
+  return good;
 }
 
 }  // namespace expunge

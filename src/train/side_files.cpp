@@ -51,8 +51,11 @@ void refuse_changed_side_files(const std::string& lines, const fs::path& folder,
   for (const auto& [name, hash] : before)
     if (now[name] != hash)
       fail(ExitCode::bad_input,
-           now[name].empty() ? fmt::format("{}: gone since the run began; restore it to resume", (folder / name).string())
-                             : fmt::format("{}: changed since the run began (SHA-256 {}, was {}); restore it to resume",
+           now[name].empty() ? fmt::format("{}: gone since the run began; restore it to resume (the original model's folder "
+                                           "and RUN/model hold the same)",
+                                           (folder / name).string())
+                             : fmt::format("{}: changed since the run began (SHA-256 {}, was {}); restore it to resume (the "
+                                           "original model's folder and RUN/model hold the same)",
                                            files.at(name).string(), now[name], hash));
   for (const auto& [name, path] : files)
     if (!before.contains(name))

@@ -15,6 +15,7 @@
 #include "expunge/train/policies.h"
 #include "expunge/train/run_folder.h"
 #include "expunge/train/schedule.h"
+#include "train/end_in_time.h"
 #include "train/method_setup.h"
 #include "train/side_files.h"
 #include "train/training_loop.h"
@@ -166,6 +167,17 @@ void check_other_outputs(const TrainConfig& config, const RunFolder& run) {
     check_folder_writable(folder);
 }
 
+/// There is no checkpoint: without what the original model was asked for, none could be gone on from.
+ExitCode end_before_the_first_step(const Runtime& runtime, double urgency) {
+  if (runtime.comm.rank() == 0)
+    log_warning(
+        fmt::format("{}: the run ends before its first step, in a pass of the original model over the forget set, of which "
+                    "nothing is kept; the same command begins it again, and needs the time for it",
+                    EndInTime::reason(urgency)));
+  InterruptSignals::received_elsewhere();
+  return ExitCode::interrupted;
+}
+
 template <Element T>
 ExitCode train_as(Session& session, const TrainConfig& config) {
   const Runtime& runtime = session.runtime();
@@ -240,11 +252,19 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
     task.reference->reserve(tokens_at_once, false);
   }
   const Provenance provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts};
-  prepare_labels(config, source, run, trained.model, data, !before, provenance);
+  // Hashed before anything reads it: on damaged metadata the HDF5 library may crash.
+  if (before)
+    if (const std::string now = hash_labels(runtime, config, run); !now.empty())
+      refuse_changed("the file of labels", labels_file(config, run), before->labels_sha256, now);
+  double urgency = 0;
+  const FirstStart first{!before, provenance, [&, end = EndInTime(config, 0)] {
+                           urgency = all_reduce(runtime, end.within_step(0), Reduce::max);
+                           return EndInTime::at_once(urgency);
+                         }};
+  if (!prepare_labels(config, source, run, trained.model, data, first) ||
+      (objective->uses_reference_nll() && !prepare_reference_nll(config, run, trained.model, data, first, task.reference_nll)))
+    return end_before_the_first_step(runtime, urgency);
   info.labels_sha256 = hash_labels(runtime, config, run);
-  if (before) refuse_changed("the file of labels", labels_file(config, run), before->labels_sha256, info.labels_sha256);
-  if (objective->uses_reference_nll())
-    task.reference_nll = prepare_reference_nll(config, run, trained.model, data, !before, provenance);
   if (monitor) monitor->begin(provenance);
   TrainingLoop<T> loop(config, length, trained, std::move(task), monitor ? &*monitor : nullptr, info, resumed,
                        policies.memory.state(), io);

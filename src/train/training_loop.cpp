@@ -54,6 +54,7 @@ TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length
       io_(io),
       writer_(trained.params.runtime(), RunFolder{config.output_dir}.checkpoints(), config.save_total_limit,
               {RunFolder{config.output_dir}.metrics(), RunFolder{config.output_dir}.evaluations()}, io),
+      first_(trained.optimizer.steps),
       saved_(resumed.empty() ? -1 : trained.optimizer.steps) {
   if (monitor_)
     if (const std::int64_t nearest = monitor_->nearest(); nearest > 0) prefer(nearest);
@@ -250,6 +251,8 @@ void TrainingLoop<T>::log_early_end(double urgency) const {
   log_warning(fmt::format("{}: the run ends after step {} of {}, with a checkpoint{}; the same command goes on from there",
                           EndInTime::reason(urgency), step, info_.total_steps,
                           EndInTime::at_once(urgency) ? ", and what it had begun is dropped" : ""));
+  if (step == first_ && EndInTime::is_time_limit(urgency))
+    log_warning("no step of this start fitted into --max-walltime: give it more, or no start will make progress");
 }
 
 template class TrainingLoop<float>;

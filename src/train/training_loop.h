@@ -70,6 +70,7 @@ class TrainingLoop {
   double longest_step_ = 0;  // seconds
   double waited_ = 0;        // seconds in which training stood still for checkpoints
   std::int64_t checkpoints_ = 0;
+  std::int64_t first_;       // steps done before this start
   std::int64_t saved_;       // step of the last checkpoint; -1 before the first
   std::int64_t later_ = -1;  // the last step made, where the run ended with the state of an earlier one
 };

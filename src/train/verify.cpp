@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "expunge/core/error.h"
 #include "expunge/io/files.h"
@@ -173,8 +174,8 @@ class RunCheck {
   /// A file of results names the model and the texts that they are of; one that the run itself wrote, what the run began with.
   void check_output(const fs::path& path) {
     try {
+      if (path != run_.labels() && !check_seal(path)) return;  // the checkpoints name the labels
       const Hdf5File file = Hdf5File::open(path);
-      if (path != run_.labels()) check_seal(file);  // the checkpoints name the labels
       const auto text = [&](const char* name) {
         return file.has_attribute("/", name) ? file.read_attribute<std::string>("/", name) : std::string();
       };
@@ -198,11 +199,20 @@ class RunCheck {
     }
   }
 
-  void check_seal(const Hdf5File& file) {
-    if (!file.has_attribute("/", kSeal))
-      return findings_.missing(fmt::format("{}: names no SHA-256 of itself", file.path().string()));
-    const Seal seal = read_seal(file.path());
-    findings_.compare(file.path().string(), seal.named, seal.now);
+  /// False for a file that is damaged, which the HDF5 library had better not see.
+  bool check_seal(const fs::path& path) {
+    static const std::set<std::string> kSealed = {"metrics", "evaluations", "reference",  "eval",       "mia",
+                                                  "task",    "eval-before", "mia-before", "task-before"};
+    const Seal seal = read_seal(path);
+    const bool damaged =
+        seal.state == Seal::State::broken || (seal.state == Seal::State::none && kSealed.contains(path.stem().string()));
+    if (seal.state == Seal::State::whole)
+      findings_.fine(fmt::format("{}: SHA-256 {}", path.string(), seal.sha256));
+    else if (damaged)
+      findings_.mismatch(fmt::format("{}: {}", path.string(), kBrokenSeal));
+    else
+      findings_.missing(fmt::format("{}: names no SHA-256 of itself", path.string()));
+    return !damaged;
   }
 
   void check_model(const std::string& output, const std::string& model, const std::string& named) {

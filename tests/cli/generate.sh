@@ -16,6 +16,9 @@ generate=("$expunge" generate --prompts prompts.jsonl --quiet)
 field() { sed -nE 's/.*"'"$1"'":("[^"]*"|[0-9]+).*/\1/p' "$2" | tr '\n' ' '; }
 
 "${generate[@]}" --model base --max-new-tokens 30 --output one.jsonl
+[[ $(jq -r '.output_sha256 + " " + .prompts_sha256' one.jsonl.expunge.json) == \
+  "$(sha256sum one.jsonl | cut -d ' ' -f 1) $(sha256sum prompts.jsonl | cut -d ' ' -f 1)" ]] || die "the record of one.jsonl"
+[[ $(jq -r .config one.jsonl.expunge.json) == *"max-new-tokens = 30"* ]] || die "the record names no options"
 [[ $(field id one.jsonl) == "10 11 12 13 14 " ]] || die "ids are $(field id one.jsonl)"
 grep -q 'a field of no meaning: \\"kept\\" é' one.jsonl || die "a field is lost"
 for n in 2 3; do

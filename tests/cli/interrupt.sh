@@ -97,8 +97,20 @@ kill -USR1 $job
 code=0
 wait $job || code=$?
 [[ $code == 138 ]] || { cat log.txt >&2; die "exit $code after a second signal"; }
-grep -q "SIGUSR1 came: the run ends as soon as" log.txt && grep -q "a second signal came: ending at once" log.txt ||
+grep -q "SIGUSR1 came: the run is to end where" log.txt && grep -q "a second signal came: ending at once" log.txt ||
   { cat log.txt >&2; die "signals are not told of when they come"; }
+
+# Before the first step there is nothing to go on from: the pass of the original model ends, and leaves nothing.
+"$expunge" export --checkpoint whole --output-dir original --quiet
+unlearn=("$expunge" unlearn --model original --tokens tokens.h5 --domain papers --global-batch-size 6 --max-steps 1)
+for method in "npo --retain-repeat" "random_label --top-k 1 --rm-groundtruth"; do
+  # shellcheck disable=SC2206  # the method and its options are words
+  early=("${unlearn[@]}" --method $method --output-dir early)
+  expect_exit 75 "--max-walltime is near: the run ends before its first step" ranks 2 "${early[@]}" --max-walltime 0.1
+  [[ -z $(find early -name '*.h5' -o -name 'step-*') ]] || die "a pass that was cut short left something"
+  ranks 2 "${early[@]}" --quiet
+  rm -r early
+done
 
 # No room for a checkpoint: files are limited in size on both ranks, then on one only. SIGXFSZ is ignored, so a write fails.
 expect_exit 4 "checkpoint of step 2 was not written: .*earlier checkpoints are whole" ranks 2 bash -c \

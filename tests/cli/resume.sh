@@ -38,6 +38,14 @@ for n in 1 4; do
   h5diff whole/metrics.h5 again/metrics.h5 /train/tokens || die "$n ranks saw other sequences"
 done
 
+# A batch that follows the number of ranks: the message says how to go on.
+"$expunge" "${train[@]/--global-batch-size/--gradient-accumulation-steps}" --max-steps 1 --quiet --output-dir follows
+expect_exit 2 "global-batch-size = 6, now 12 .*--global-batch-size 6 goes on" ranks 2 "$expunge" \
+  "${train[@]/--global-batch-size/--gradient-accumulation-steps}" --max-steps 1 --output-dir follows
+: >follows/config
+expect_exit 2 "if the file was damaged: .expunge inspect follows/checkpoints/step-000001. prints" "$expunge" \
+  "${train[@]/--global-batch-size/--gradient-accumulation-steps}" --max-steps 1 --output-dir follows
+
 # Torn files of a run whose writer died are put back or passed over, each with one warning, and the end is the same.
 rm -rf again
 cp -r stopped again
@@ -56,6 +64,16 @@ expect_exit 4 "not empty" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --
 # A damaged newest checkpoint is passed over with a warning.
 printf x | dd of=whole/checkpoints/step-000006/shard-00001-of-00002.h5 bs=1 seek=5000 conv=notrunc status=none
 expect_exit 0 "step-000006 is passed over" ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole
+# It counts as none: a limit of one would keep it, and remove the good one that the next start writes.
+[[ -e whole/checkpoints/damaged-step-000006 ]] || die "the damaged checkpoint is gone"
+rm -rf lone
+ranks 2 "${run[@]}" "${rate[@]}" --output-dir lone --save-total-limit 1 --quiet
+printf x | dd of=lone/checkpoints/step-000006/shard-00001-of-00002.h5 bs=1 seek=5000 conv=notrunc status=none
+expect_exit 75 "no good checkpoint is left; the run begins again with its first step" ranks 2 "${run[@]}" "${rate[@]}" \
+  --output-dir lone --save-total-limit 1 --max-walltime 0.1
+grep -q "no step of this start fitted into --max-walltime" out.txt || { cat out.txt >&2; die "no word of a limit that never suffices"; }
+! grep -q "SIGTERM" out.txt || { cat out.txt >&2; die "a signal that never came"; }
+[[ $(ls lone/checkpoints | xargs) == "damaged-step-000006 step-000000" ]] || { ls lone/checkpoints; die "the good checkpoint is gone"; }
 ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --overwrite-output-dir --save-total-limit 1
 [[ $(ls whole/checkpoints) == step-000006 ]] || die "save-total-limit"
 # From a checkpoint named by its path, into another folder, which takes the metrics until then along.

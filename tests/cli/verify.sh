@@ -68,6 +68,10 @@ changed() {
   cp saved "$1"
 }
 changed run/config "MISMATCH +run/config: max-steps = 9, was 2" run sed -i 's/^max-steps = 2/max-steps = 9/' run/config
+changed run/eval.h5 "MISMATCH +run/eval.h5: damaged" run sed -i s/file_sha256/file_sha257/ run/eval.h5
+# The library would walk this heap for ever.
+heap=$(($(grep -abo -m 1 GCOL run/metrics.h5 | head -n 1 | cut -d : -f 1) + 24))
+changed run/metrics.h5 "MISMATCH +run/metrics.h5: damaged" run dd if=/dev/zero of=run/metrics.h5 bs=1 seek=$heap count=1 conv=notrunc status=none
 changed run/model/config.json "MISMATCH +run/model/config.json: gone" run rm run/model/config.json
 changed run/labels.h5 "MISMATCH +run/labels.h5: gone" run rm run/labels.h5
 changed exported/model.safetensors "MISMATCH +exported/model.safetensors: gone" exported rm exported/model.safetensors
@@ -77,6 +81,15 @@ cp -r run unfinished
 rm -r unfinished/checkpoints/step-000002
 expect_exit 3 "unfinished/model/chat_template.jinja: was not there when the run began; remove it" "${unlearn[@]/%run/unfinished}"
 rm -r run/model/chat_template.jinja unfinished
+# What a method keeps of the original model is not trained on when it is damaged.
+npo=("${unlearn[@]/%run/preference}")
+npo=("${npo[@]/random_label/npo}" --retain-repeat)
+"${npo[@]}"
+rm -r preference/checkpoints/step-000002
+flipped preference/reference.h5 "MISMATCH +preference/reference.h5: damaged" preference
+printf x | dd of=preference/reference.h5 bs=1 seek=900 conv=notrunc status=none
+expect_exit 3 "preference/reference.h5: damaged.*only the original model could make it again" "${npo[@]}"
+rm -r preference
 # The seal can be checked without the program.
 seal=$(text run/eval.h5 file_sha256)
 [[ $(sed "s/$seal/$(printf %064d 0)/" run/eval.h5 | sha256sum | cut -d ' ' -f 1) == "$seal" ]] || die "the seal of eval.h5"

@@ -145,6 +145,7 @@ void read_all_ways(std::size_t which, std::string_view bytes) {
   const auto& [name, good] = good_files()[which];
   const fs::path path = folder().write(name, bytes), inside = path.parent_path() == folder().path() ? path : path.parent_path();
   const std::string file = path.filename().string();
+  accepts(file, [&] { seal_file(path); });  // a broken seal would keep all other damage from being looked at
   accepts(file, [&] { inspect(path); });
   accepts(file, [&] { read_tokens(path); });
   accepts(file, [&] { read_label_file(path); });
@@ -154,10 +155,7 @@ void read_all_ways(std::size_t which, std::string_view bytes) {
     accepts(file, [&] { inspect(inside); });
     accepts(file, [&] { read_step(); });
   }
-  if (name == "metrics.h5") {
-    accepts(file, [&] { seal_file(path); });  // a broken seal would keep all other damage from being looked at
-    accepts(file, [&] { open_metrics(path); });
-  }
+  if (name == "metrics.h5") accepts(file, [&] { open_metrics(path); });
   folder().write(name, good);
 }
 

@@ -136,7 +136,7 @@ in_log() { grep -qE -- "$1" "$2" 2>/dev/null; }
 
 # expect_end JOB STATE EXIT-CODE LOG: waits for the end of a job.
 expect_end() {
-  within 120 ended "$1" || { squeue >&2; cat "$4" >&2; die "job $1 did not end"; }
+  within 120 ended "$1" || { squeue >&2; tail -n 20 "$(dirname "$4")"/*.log >&2; die "job $1 did not end"; }
   [[ $(field "$1" JobState) == "$2" && $(field "$1" ExitCode) == "$3" ]] ||
     { cat "$4" >&2; die "job $1 is $(field "$1" JobState) $(field "$1" ExitCode), expected $2 $3"; }
   echo "ok: job $1 $2 $3"

@@ -54,7 +54,7 @@ expect_end "$whole" COMPLETED 0:0 logs/long.log
 preempted=$(submit_job --output=logs/preempted.log "${long[@]}" --output-dir preempted)
 within 60 in_log "unlearn [0-9]*50/2000" logs/preempted.log || { cat logs/preempted.log >&2; die "no step of the job to preempt"; }
 sbatch --parsable --partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap="sleep 1" >/dev/null
-within 60 in_log "preempted.* requeued, restart 1|checkpoint: job .* requeued, restart 1" logs/preempted.log ||
+within 60 in_log "requeued, restart 1" logs/preempted.log ||
   { cat logs/preempted.log >&2; die "not requeued after preemption under mpirun"; }
 expect_end "$preempted" COMPLETED 0:0 logs/preempted.log
 same_parameters long/checkpoints/step-002000 preempted/checkpoints/step-002000 || die "weights after preemption under mpirun differ"

@@ -40,6 +40,13 @@ expect_exit 2 "--config is missing" "${submit[@]}" "${yi[@]}"
 expect_exit 3 "--config: there is no file .*none.cfg" "${submit[@]}" "${yi[@]}" --config none.cfg
 expect_exit 3 "--model: there is no folder" "${submit[@]}" --model none --tokens tokens.h5 --config x --output-dir y
 expect_exit 3 "no .*/tokens.h5, and no --data" "${submit[@]}" "${yi[@]:0:4}" --config x --output-dir y
+expect_exit 2 "--max-length abc: expected a whole number" "${submit[@]}" "${yi[@]}" --config x --max-length abc
+expect_exit 2 "--at-once 0: expected a whole number" "${submit[@]}" "${yi[@]}" --config x --at-once 0
+expect_exit 2 "--output-dir: .*/env is there, and not a folder" "${submit[@]}" "${yi[@]:0:6}" --config x --output-dir env
+sweep=(--config "$root/configs/yi-6b-DOMAIN-METHOD.cfg" --methods gradient_ascent --domains arxiv)
+expect_exit 2 "--learning-rates: abc is not a number" "${submit[@]}" "${yi[@]}" "${sweep[@]}" --learning-rates 1e-5,abc
+expect_exit 2 "--learning-rates 1e-5,1e-5: 1e-5 is named twice" "${submit[@]}" "${yi[@]}" "${sweep[@]}" --learning-rates 1e-5,1e-5
+expect_exit 2 "--learning-rates 1e-5,: an empty name" "${submit[@]}" "${yi[@]}" "${sweep[@]}" --learning-rates 1e-5,
 [[ ! -e runs ]] || die "a mistake left something behind"
 
 # The chain: each job waits for the success of the one before; names with spaces stay whole.

@@ -17,7 +17,7 @@ enum class ExitCode : int {
   collapse = 5,     ///< NaN, infinity or the collapse guard
   collective = 6,   ///< a collective timed out or a rank was lost
   mismatch = 7,     ///< verification found a difference
-  interrupted = 75  ///< stopped by a signal or a time limit, with a good checkpoint
+  interrupted = 75  ///< stopped by a signal or a time limit, the same command goes on
 };
 
 /// Thrown for everything that ends a command. `what()` is the message for the user, without the location.

@@ -19,10 +19,17 @@ void commit_sealed(Hdf5File& file, PendingFile& pending);
 /// Seals a closed file that holds the attribute anew. Throws Error(bad_input) for one that does not, Error(output).
 void seal_file(const std::filesystem::path& path);
 
+/// What a file says of itself.
 struct Seal {
-  std::string named, now;  ///< what the file says, and what its bytes come to
+  enum class State { whole, broken, none } state;
+  std::string sha256;  ///< of a whole one
 };
-/// Throws Error(bad_input) for a file that holds no seal, or more than one place that looks like it.
+/// Reads no HDF5. A file of more than 4 GiB has none. Throws Error(bad_input) for one that cannot be read.
 Seal read_seal(const std::filesystem::path& path);
+inline constexpr const char* kBrokenSeal = "damaged: its bytes are not those whose SHA-256 it names as its own";
+
+/// Opens a file of results for reading. Throws Error(bad_input) for one with a broken seal before the HDF5 library sees it; one
+/// without a seal is opened as it is.
+Hdf5File open_sealed(const std::filesystem::path& path);
 
 }  // namespace expunge

@@ -20,7 +20,8 @@ Labels draw_uniform_labels(const TokenSplit& split, std::uint64_t seed, int voca
 /// Labels drawn from the original model's distribution (Yao et al. 2024, unlearning with adversarial samples: top_k 1 without
 /// the true id). Label t comes from the model's prediction for it, at position t - 1; with `released` as the released code
 /// has it, from the prediction at t itself, and never the vocabulary's last id. Special ids are replaced like any. One pass
-/// over all ranks; every rank gets all. A label is negative where the model's logits are not numbers: see check_drawn().
+/// over all ranks; every rank gets all, or nothing where the pass was cut short. A label is negative where the model's logits
+/// are not numbers: see check_drawn().
 template <Element T>
 Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const LabelConfig& labels, bool released,
                          std::uint64_t seed, const EvaluationBatching& batching);

@@ -1,0 +1,50 @@
+// Which checkpoints are kept when one becomes live.
+#include "train/checkpoint_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "support/temporary_folder.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Steps of what lies there, the newest first.
+std::vector<std::string> names(const fs::path& checkpoints) {
+  std::vector<std::string> found;
+  for (const fs::path& path : list_checkpoints(checkpoints)) found.push_back(path.filename().string());
+  return found;
+}
+
+void publish(const fs::path& checkpoints, std::int64_t step, std::int64_t keep, std::int64_t preferred = -1) {
+  make_folder(writing_folder(checkpoints, step));
+  publish_checkpoint(checkpoints, step, keep, preferred);
+}
+
+TEST(CheckpointFiles, TheOldestGoFirst) {
+  const TemporaryFolder folder;
+  for (const int step : {1, 2, 3, 4}) publish(folder.path(), step, 2, 1);
+  EXPECT_THAT(names(folder.path()), testing::ElementsAre("step-000004", "step-000003", "step-000001"));
+}
+
+TEST(CheckpointFiles, LaterStepsOfAnEarlierStartGoBeforeWhatWasJustWritten) {
+  const TemporaryFolder folder;
+  for (const int step : {2, 9}) publish(folder.path(), step, 0);
+  publish(folder.path(), 3, 1);
+  EXPECT_THAT(names(folder.path()), testing::ElementsAre("step-000003"));
+}
+
+TEST(CheckpointFiles, WhatIsSetAsideCountsNoMore) {
+  const TemporaryFolder folder;
+  for (const int step : {2, 9}) publish(folder.path(), step, 0);
+  set_aside(folder.path() / "step-000009");
+  EXPECT_THAT(names(folder.path()), testing::ElementsAre("step-000002"));
+  EXPECT_TRUE(fs::exists(folder.path() / "damaged-step-000009"));
+}
+
+}  // namespace
+}  // namespace expunge
