@@ -32,8 +32,9 @@ int first_number(std::initializer_list<const char*> names, int otherwise) {
 int report(Place place, ExitCode code, const std::string& message) {
   const bool in_mpi = MpiEnvironment::active();
   const int status = static_cast<int>(code);
-  // mpirun ends a job at its first failed process: the others leave rank 0 the time to speak.
-  if (place.rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100 + 50 * std::min(place.rank, 20)));
+  // A launcher ends a job at its first failed process: the others leave rank 0 the time to speak and to be heard.
+  constexpr std::chrono::milliseconds kHeard{100};
+  if (place.rank > 0) std::this_thread::sleep_for(2 * kHeard + std::chrono::milliseconds(50 * std::min(place.rank, 20)));
   const bool same_for_all = !in_mpi && code == ExitCode::usage;
   if (place.rank == 0 || !same_for_all) {
     const std::string where = place.size > 1 && !same_for_all ? fmt::format(" on rank {} of {}", place.rank, place.size) : "";
@@ -41,8 +42,10 @@ int report(Place place, ExitCode code, const std::string& message) {
   }
   std::fflush(nullptr);
   // A rank alone ends in order; MPI_Abort would add a message of its own.
-  if (in_mpi && place.size > 1) MpiEnvironment::abort(status);
-  return status;
+  if (!in_mpi || place.size == 1) return status;
+  // srun, as it ends the step, may drop what it has not passed on yet.
+  std::this_thread::sleep_for(kHeard);
+  MpiEnvironment::abort(status);
 }
 
 }  // namespace

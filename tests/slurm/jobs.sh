@@ -85,7 +85,21 @@ sleep 8 # a requeued one would be back
 [[ $(field "$cancelled" JobState) == CANCELLED && $(starts "$cancelled" logs/cancelled.log) == 1 ]] || die "a cancelled job came back"
 compgen -G "cancelled/checkpoints/step-*" >/dev/null || die "a cancelled job left no checkpoint"
 
-# 5. A sweep of 2 methods x 2 rates; one rate cannot work. The array's last task, whose job id is the array's own, is interrupted.
+# 5. A rank that is killed, as where memory runs out: the others wait for --collective-timeout, and one says who is missing.
+killed=$(submit_job --output=logs/killed.log "${unlearn[@]}" --max-steps 100000 --collective-timeout 3 --output-dir killed)
+within 60 in_log "unlearn [0-9]+/100000" logs/killed.log || { cat logs/killed.log >&2; die "no step of the job to lose a rank"; }
+for pid in $(pgrep -x expunge); do
+  if tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qx killed; then
+    kill -9 "$pid"
+    break
+  fi
+done
+began=$SECONDS
+expect_end "$killed" FAILED 6:0 logs/killed.log
+grep -qE "error on rank [01] of 2: .*rank [01]" logs/killed.log || { cat logs/killed.log >&2; die "nobody says who is missing"; }
+echo "ok: a killed rank, $((SECONDS - began)) s after the kill"
+
+# 6. A sweep of 2 methods x 2 rates; one rate cannot work. The array's last task, whose job id is the array's own, is interrupted.
 for method in ascent labels; do sed "s/^method.*/method = $method/" study.cfg >"$method.cfg"; done
 sed -i 's/= ascent/= gradient_ascent/' ascent.cfg
 sed -i 's/= labels/= random_label/' labels.cfg
