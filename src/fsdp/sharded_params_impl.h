@@ -105,6 +105,7 @@ Lease<T> ShardedParams<T>::gather(int unit) {
     T* const whole = compute_shard(unit);
     lease.data_ = whole;
     if (runtime_.comm.calls_when_alone()) {
+      runtime_.communication.wait(runtime_.compute.record());  // the weights may be new
       runtime_.comm.all_gather(runtime_.communication, whole, whole, layout(unit).size() * sizeof(T));
       runtime_.compute.wait(runtime_.communication.record());
       ++gathers_;

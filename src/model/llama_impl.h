@@ -51,6 +51,11 @@ void Llama<T>::reserve(int tokens, bool training) {
 }
 
 template <Element T>
+int Llama<T>::room() const {
+  return workspace_->tokens();
+}
+
+template <Element T>
 auto Llama<T>::score(const TokenBatch& batch, Moments moments) -> TokenScores<A> {
   Workspace<T>& w = *workspace_;
   w.reserve(batch.tokens(), false);

@@ -52,6 +52,7 @@ class Workspace {
   A* target_lse() const { return target_lse_; }               // (T)
   A* weights() const { return weights_; }                     // (T)
   std::int32_t* predictions() const { return predictions_; }  // (T)
+  int tokens() const { return tokens_; }                      // of the largest batch
   std::size_t batch_room() const { return rows() + 1; }       // elements of a batch's longest array, its offsets
   int chunk() const { return logits_chunk(tokens_, config_.vocab_size, device_.type); }
   WorkspaceBytes bytes() const { return bytes_; }

@@ -123,8 +123,11 @@ Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last
   if (!last && step % config_.eval_steps != 0) return Outcome::go_on;
   if (recorded() >= step) return Outcome::go_on;
   bool ended = false;
+  // No more tokens at once than a training step has room for: the run's plan of memory knows of no others.
+  const std::int64_t asked = config_.compute.micro_batch_tokens, room = model.room();
+  const bool fits = (asked > 0 ? asked : config_.per_device_eval_batch_size * longest()) <= room;
   const EvaluationBatching batching{static_cast<std::size_t>(config_.per_device_eval_batch_size),
-                                    static_cast<std::size_t>(config_.compute.micro_batch_tokens),
+                                    static_cast<std::size_t>(fits ? asked : room),
                                     static_cast<std::size_t>(config_.max_eval_samples), [&] { return ended = cut_short(); }};
   Figures figures;
   for (std::size_t s = 0; s < monitored_.names.size(); ++s) {

@@ -87,7 +87,10 @@ void add_whole_units(MemoryUse& use, const RunShape& shape, const std::vector<Un
   const std::size_t under_way = elements_under_way(units);
   use.gathered_gradients = per_step ? whole * sum : under_way * (sum + sum / ranks);
   if (shape.reduce_in_bf16) use.gathered_gradients += under_way * wire;
-  if (shape.device == DeviceType::cpu) use.staging = (ranks > 2 ? 2 : 1) * largest / ranks * wire;
+  if (shape.device == DeviceType::cpu)
+    use.staging = (ranks > 2 ? 2 : 1) * largest / ranks * wire;
+  else if (shape.reduce_in_bf16)
+    use.staging = largest * wire;  // the parts of all ranks, before they are added up
 }
 
 template <Element T>

@@ -219,7 +219,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   CheckpointInfo info = describe_run(session, config, source, units, tokens_sha256, before);
   info.total_steps = before ? std::min(length.steps, before->total_steps) : length.steps;
 
-  const int tokens_at_once = largest_micro_batch(config, data);
+  const int tokens_at_once = std::max(largest_micro_batch(config, data), monitor ? monitor->longest() : 0);
   const bool copies = config.save_steps > 0 || !config.stop_at.empty();
   const RunShape shape{source.config,
                        session.world_size(),

@@ -16,9 +16,6 @@
 
 namespace expunge::bench {
 
-/// Seconds; what a first run spends on getting ready is lost in a longer one, and the median passes over it.
-constexpr double kLongRun = 5;
-
 Contestant::Contestant(std::string name, std::vector<std::string> command, const nlohmann::json& work)
     : name_(std::move(name)) {
   command.push_back(work.dump());
@@ -76,7 +73,7 @@ const Run& Result::median() const {
 
 double Result::peak_bytes() const { return runs.back().answer.at("peak_bytes"); }
 
-std::vector<Result> compete(std::vector<Contestant> contestants, int rounds, double limit_s) {
+std::vector<Result> compete(std::vector<Contestant> contestants, int rounds, double limit_s, double long_run_s) {
   std::vector<Result> results;
   std::vector<double> used(contestants.size());
   for (const Contestant& contestant : contestants) results.push_back({contestant.name(), {}});
@@ -86,7 +83,7 @@ std::vector<Result> compete(std::vector<Contestant> contestants, int rounds, dou
       if (runs.size() == static_cast<std::size_t>(rounds) || (used[i] > limit_s && !runs.empty())) continue;
       const Run run = contestants[i].run();
       used[i] += run.seconds;
-      if (round >= 0 || run.seconds > kLongRun) runs.push_back(run);
+      if (round >= 0 || run.seconds > long_run_s) runs.push_back(run);
     }
   return results;
 }

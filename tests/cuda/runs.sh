@@ -3,6 +3,9 @@
 # usage: runs.sh EXECUTABLE STEPS
 source "$(dirname "$0")/../cli/common.sh" "$1"
 steps=$2
+# One GPU alone: two ranks are to share it.
+CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-0}
+export CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES%%,*}
 make_inputs
 # Short sequences, for the emulated GPU.
 "$expunge" tokenize --tokenizer init --data texts --output short.h5 --max-length 24 --quiet

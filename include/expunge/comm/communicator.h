@@ -53,7 +53,7 @@ std::unique_ptr<Communicator> make_staged_communicator(std::unique_ptr<Communica
 bool has_nccl();
 struct NcclOptions {
   double time_limit_s = 1800;  ///< for a collective without progress
-  /// Called from another thread, with a line for the user, when a collective fails or hangs and the communicator has been
+  /// Called from another thread, with a line for the user, when a collective fails or hangs, before the communicator is
   /// aborted; unset: prints it and ends all ranks with exit code 6.
   std::function<void(const std::string& message)> end_job = {};
 };

@@ -87,6 +87,8 @@ class Llama {
   const LlamaConfig& config() const { return config_; }
   /// Allocates for the largest micro-batch to come, so that no later pass does.
   void reserve(int tokens, bool training);
+  /// Tokens of the largest batch for which there is room already.
+  int room() const;
   ShardedParams<T>& params() { return params_; }
 
   /// One forward pass: each target's nll and each position's most likely next token, and if asked for the moments.

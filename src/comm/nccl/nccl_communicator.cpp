@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -35,6 +36,8 @@ class NcclCommunicator final : public Communicator {
       : host_(std::move(host)), device_(device), options_(options) {
     if (!options_.end_job) options_.end_job = report_and_abort;
     ncclUniqueId id{};
+    // Sums made in an NVSwitch have no order that anyone promises.
+    setenv("NCCL_NVLS_ENABLE", "0", 0);
     // Every rank learns whether the first one has an id, or the others would wait for it.
     ncclResult_t made = rank() == 0 ? ncclGetUniqueId(&id) : ncclSuccess;
     host_->broadcast(*host_stream_, &made, sizeof(made), 0);
@@ -126,7 +129,7 @@ class NcclCommunicator final : public Communicator {
     const auto deadline = Clock::now() + std::chrono::duration<double>(options_.time_limit_s);
     while (result == ncclInProgress) {
       if (Clock::now() > deadline) {
-        abort();
+        give_up(no_progress(call));
         fail(ExitCode::collective, no_progress(call));
       }
       std::this_thread::yield();
@@ -184,14 +187,19 @@ class NcclCommunicator final : public Communicator {
       else if (Clock::now() - progress_ > std::chrono::duration<double>(options_.time_limit_s))
         problem = no_progress(name);
       if (problem.empty()) continue;
-      abort();
-      options_.end_job(fmt::format("expunge: error on rank {} of {}: NCCL {}\n", rank(), size(), problem));
+      give_up(problem);
       return;
     }
   }
 
   std::string no_progress(const char* name) const {
     return fmt::format("{}: no progress for {:.0f} s; a rank is lost or hangs", name, options_.time_limit_s);
+  }
+
+  /// Ends the job, which normally does not return: an abort of NCCL before it might wait for a peer that is gone.
+  void give_up(const std::string& problem) {
+    options_.end_job(fmt::format("expunge: error on rank {} of {}: NCCL {}\n", rank(), size(), problem));
+    abort();
   }
 
   void abort() {
