@@ -83,6 +83,21 @@ real_t<A> softmax_row(A* scores, int visible, int keys, real_t<A> scale, real_t<
   return correction;
 }
 
+/// Turns a row of scores into probabilities p, and one of dout v into the gradients ds of the unscaled scores; both are 0 for
+/// masked keys. delta is dout . out of the row.
+template <typename A>
+void gradient_row(A* p, A* ds, int visible, int keys, real_t<A> scale, A lse, A delta) {
+  const int length = mask_tail(p, visible, A(-std::numeric_limits<real_t<A>>::infinity()));
+  mask_tail(ds, visible, A{});
+#pragma omp simd
+  for (int j = 0; j < length; ++j) {
+    p[j] = exponential(p[j] * scale - lse);
+    ds[j] = p[j] * (ds[j] - delta) * scale;
+  }
+  zero_rest(p, length, keys);
+  zero_rest(ds, length, keys);
+}
+
 /// The part of a sequence's backward pass that one task does for one kv head: every `parts`-th of the pairs (query head of the
 /// group, query block). dkv (length, 2E) gets its share of the gradients of keys and values.
 template <typename A>

@@ -169,17 +169,7 @@ class PairBlocks {
     for (int i = 0; i < rows; ++i) {
       float* const p = scratch.scores + i * kPairKeys;
       float* const ds = scratch.dscores + i * kPairKeys;
-      const int visible = block.visible(i, key_begin, keys);
-      const int length = mask_tail(p, visible, -std::numeric_limits<float>::infinity());
-      mask_tail(ds, visible, 0.0f);
-      const float row_lse = lse[i], delta = scratch.row_sum[i];
-#pragma omp simd
-      for (int j = 0; j < length; ++j) {
-        p[j] = exponential(p[j] * scale - row_lse);
-        ds[j] = p[j] * (ds[j] - delta) * scale;
-      }
-      zero_rest(p, length, keys);
-      zero_rest(ds, length, keys);
+      gradient_row(p, ds, block.visible(i, key_begin, keys), keys, scale, lse[i], scratch.row_sum[i]);
       round_row(scratch.row_pairs + i * (kPairKeys / 2), ds, keys);
       if (i % 2 == 0 && i + 1 < rows) continue;
       const bool lone = i % 2 == 0;

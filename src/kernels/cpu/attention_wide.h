@@ -101,19 +101,9 @@ void backward_pair(A* dkv, const A* lse, const QueryBlock& block, int key_begin,
   product(Write::set, scratch.scores, kKeyRows, query, flip(key), {rows, keys, width});
   product(Write::set, scratch.dscores, kKeyRows, dout, flip(value), {rows, keys, width});
   for (int i = 0; i < rows; ++i) {
-    A* const p = scratch.scores + i * kKeyRows;
-    A* const ds = scratch.dscores + i * kKeyRows;
-    const int visible = block.visible(i, key_begin, keys);
-    const int length = mask_tail(p, visible, A(-std::numeric_limits<R>::infinity()));
-    mask_tail(ds, visible, A{});
-    const A row_lse = lse[i], delta = scratch.row_sum[i];
-#pragma omp simd
-    for (int j = 0; j < length; ++j) {
-      p[j] = exponential(p[j] * scale - row_lse);
-      ds[j] = p[j] * (ds[j] - delta) * scale;
-    }
-    zero_rest(p, length, keys);
-    zero_rest(ds, length, keys);
+    const int row = i * kKeyRows;
+    gradient_row(scratch.scores + row, scratch.dscores + row, block.visible(i, key_begin, keys), keys, scale, lse[i],
+                 scratch.row_sum[i]);
   }
   const auto p = plain<A>(scratch.scores, kKeyRows), ds = plain<A>(scratch.dscores, kKeyRows);
   A* const dk = dkv + Index(key_begin) * 2 * Index(width);
