@@ -112,7 +112,7 @@ void show_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   fmt::print("evaluation of {} ({}) on {}\n", file.read_attribute<std::string>("/", "model"),
              file.read_attribute<std::string>("/", "dtype"), file.read_attribute<std::string>("/", "tokens"));
-  for (const auto& [split, f] : read_evaluation(path))
+  for (const auto& [split, f] : read_evaluation(file))
     fmt::print("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split, f.sequences,
                f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
 }

@@ -101,6 +101,12 @@ std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t before) {
   return ~crc_bytes(data.data(), data.size(), ~before);
 }
 
+std::string sha256_text(std::string_view text) {
+  Sha256 hash;
+  hash.update(text);
+  return hash.hex();
+}
+
 std::string sha256_file(const std::filesystem::path& path) {
   Sha256 hash;
   for_each_block(path, [&](std::span<const std::byte> block) { hash.update(block); });

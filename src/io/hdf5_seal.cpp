@@ -18,12 +18,6 @@ namespace {
 constexpr std::uint64_t kLimit = std::uint64_t{4} << 30;
 const std::string kOpen(64, '0');  // in the place of the seal, while it is worked out
 
-std::string sha256_of(const std::string& bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return hash.hex();
-}
-
 /// The SHA-256 of the bytes with zeros in its place, if they hold it. It is looked for as HDF5 stores a string, and not read by
 /// way of HDF5: on damaged metadata the library may crash or never return.
 std::optional<std::string> own_hash(std::string& bytes) {
@@ -36,7 +30,7 @@ std::optional<std::string> own_hash(std::string& bytes) {
     if (candidate.size() < kOpen.size() || candidate.find_first_not_of("0123456789abcdef") != std::string::npos) continue;
     ++looked_at;
     bytes.replace(place, kOpen.size(), kOpen);
-    if (sha256_of(bytes) == candidate) return candidate;
+    if (sha256_text(bytes) == candidate) return candidate;
     bytes.replace(place, kOpen.size(), candidate);
   }
   return std::nullopt;
@@ -51,7 +45,7 @@ void seal_file(const std::filesystem::path& path) {
   if (before.size() != kOpen.size() || place == std::string::npos || bytes.find(before, place + 1) != std::string::npos)
     fail(ExitCode::bad_input,
          fmt::format("{}: attribute {}: expected a SHA-256 that the file holds once", path.string(), kSeal));
-  const std::string now = sha256_of(bytes.replace(place, kOpen.size(), kOpen));
+  const std::string now = sha256_text(bytes.replace(place, kOpen.size(), kOpen));
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(static_cast<std::streamoff>(place));
   file.write(now.data(), static_cast<std::streamsize>(now.size()));

@@ -3,6 +3,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/train/commands.h"
 #include "train/scoring.h"
 
@@ -59,7 +60,8 @@ void run_evaluation(Session& session, const EvalConfig& config) {
   const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
   if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
   tokens.check(splits, source.config.vocab_size);
-  const auto before = config.compare.empty() ? std::map<std::string, SplitFigures>() : read_evaluation(config.compare);
+  const auto before =
+      config.compare.empty() ? std::map<std::string, SplitFigures>() : read_evaluation(open_sealed(config.compare));
   const EvaluationSource described = describe(session, config, source);
   const std::vector<SplitResult> results = evaluate(session, config, source, tokens, splits);
   on_root(runtime, [&] {

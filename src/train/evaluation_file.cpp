@@ -47,8 +47,7 @@ void write_evaluation(const std::filesystem::path& path, const EvaluationSource&
   commit_sealed(file, pending);
 }
 
-std::map<std::string, SplitFigures> read_evaluation(const std::filesystem::path& path) {
-  const Hdf5File file = open_sealed(path);
+std::map<std::string, SplitFigures> read_evaluation(const Hdf5File& file) {
   std::map<std::string, SplitFigures> results;
   for (const std::string& domain : file.children("/")) {
     for (const std::string& split : file.children("/" + domain)) {

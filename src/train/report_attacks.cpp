@@ -9,7 +9,6 @@
 #include <tuple>
 
 #include "expunge/core/error.h"
-#include "expunge/io/hdf5_seal.h"
 
 namespace expunge {
 namespace {
@@ -58,17 +57,17 @@ std::vector<const ReportAttack*> ReportAttacks::strongest_by_family() const {
   return chosen;
 }
 
-bool holds_attacks(const std::filesystem::path& path) { return open_sealed(path).exists("/results"); }
+bool holds_attacks(const Hdf5File& file) { return file.exists("/results"); }
 
-ReportAttacks read_attacks(const std::filesystem::path& path) {
-  const Hdf5File file = open_sealed(path);
-  ReportAttacks result{path, {}, {}, {}};
+ReportAttacks read_attacks(const Hdf5File& file) {
+  ReportAttacks result{file.path(), {}, {}, {}};
   if (file.has_attribute("/", "model")) result.model = file.read_attribute<std::string>("/", "model");
   if (file.has_attribute("/", "model_sha256")) result.model_sha256 = file.read_attribute<std::string>("/", "model_sha256");
   if (file.exists("/results"))
     for (const std::string& name : file.children("/results")) result.attacks.push_back(read_attack(file, name));
   if (result.attacks.empty())
-    fail(ExitCode::bad_input, fmt::format("{}: expected results of `expunge mia` under /results, found none", path.string()));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: expected results of `expunge mia` under /results, found none", file.path().string()));
   // min_k_100 after min_k_30: by family, then by the number, which is longer where it is larger.
   std::ranges::sort(result.attacks, {}, [](const ReportAttack& attack) {
     return std::tuple(family(attack.name), attack.name.size(), attack.name);

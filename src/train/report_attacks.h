@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "expunge/io/hdf5.h"
+
 namespace expunge {
 
 struct ReportAttack {
@@ -27,8 +29,8 @@ struct ReportAttacks {
 };
 
 /// Whether an HDF5 file is one of membership inference rather than of evaluation.
-bool holds_attacks(const std::filesystem::path& path);
+bool holds_attacks(const Hdf5File& file);
 /// Throws Error(bad_input).
-ReportAttacks read_attacks(const std::filesystem::path& path);
+ReportAttacks read_attacks(const Hdf5File& file);
 
 }  // namespace expunge

@@ -25,18 +25,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ReportEvaluation read_report_evaluation(const fs::path& path) {
-  const Hdf5File file = open_sealed(path);
+ReportEvaluation read_report_evaluation(const Hdf5File& file) {
   for (const char* name : {"model", "model_sha256", "tokens_sha256", "dtype"})
     if (!file.has_attribute("/", name))
-      fail(ExitCode::bad_input,
-           fmt::format("{}: not an evaluation of expunge eval, mia or task (it has no attribute '{}')", path.string(), name));
-  return {path,
+      fail(ExitCode::bad_input, fmt::format("{}: not an evaluation of expunge eval, mia or task (it has no attribute '{}')",
+                                            file.path().string(), name));
+  return {file.path(),
           file.read_attribute<std::string>("/", "model"),
           file.read_attribute<std::string>("/", "model_sha256"),
           file.read_attribute<std::string>("/", "tokens_sha256"),
           file.read_attribute<std::string>("/", "dtype"),
-          read_evaluation(path)};
+          read_evaluation(file)};
 }
 
 /// The newest checkpoint whose manifest and index can be read. Checksums are not verified: a report reads no weights.
@@ -201,7 +200,7 @@ bool is_outdated(const ReportRun& run, const std::string& model, const std::stri
 void read_evaluations(ReportRun& run) {
   const auto read = [&](const char* name, auto& place, auto reader) {
     if (!fs::exists(run.folder / name)) return;
-    place = reader(run.folder / name);
+    place = reader(open_sealed(run.folder / name));
     if (!is_outdated(run, place->model, place->model_sha256)) return;
     place.reset();
     run.notes.push_back(
@@ -264,12 +263,13 @@ void attach_before(const fs::path& path, std::vector<ReportRun>& runs) {
                                         "{}; the first run began from {})",
                                         path.string(), content.model_sha256, runs.front().checkpoint->model_sha256));
   };
-  if (holds_attacks(path))
-    attach(read_attacks(path), &ReportRun::attacks_before);
-  else if (holds_tasks(path))
-    attach(read_tasks(path), &ReportRun::tasks_before);
+  const Hdf5File file = open_sealed(path);
+  if (holds_attacks(file))
+    attach(read_attacks(file), &ReportRun::attacks_before);
+  else if (holds_tasks(file))
+    attach(read_tasks(file), &ReportRun::tasks_before);
   else
-    attach(read_report_evaluation(path), &ReportRun::before);
+    attach(read_report_evaluation(file), &ReportRun::before);
 }
 
 /// A word of a command line that a shell takes as it is: people copy the commands, and names come from files.
@@ -352,7 +352,8 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
   if (!config.after.empty() && runs.size() > 1)
     fail(ExitCode::usage,
          "--after needs a report of one run; of several, put each run's files into its folder as eval.h5, mia.h5 and task.h5");
-  for (const std::string& file : config.after) {
+  for (const std::string& path : config.after) {
+    const Hdf5File file = open_sealed(path);
     if (holds_attacks(file))
       runs.front().attacks_after = read_attacks(file);
     else if (holds_tasks(file))

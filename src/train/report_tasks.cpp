@@ -6,16 +6,14 @@
 #include <limits>
 
 #include "expunge/core/error.h"
-#include "expunge/io/hdf5_seal.h"
 
 namespace expunge {
 
-bool holds_tasks(const std::filesystem::path& path) { return open_sealed(path).has_attribute("/", "tasks_sha256"); }
+bool holds_tasks(const Hdf5File& file) { return file.has_attribute("/", "tasks_sha256"); }
 
-ReportTasks read_tasks(const std::filesystem::path& path) {
-  const Hdf5File file = open_sealed(path);
+ReportTasks read_tasks(const Hdf5File& file) {
   ReportTasks result{
-      path, file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"), {}};
+      file.path(), file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"), {}};
   for (const std::string& name : file.children("/")) {
     const auto figure = [&, group = "/" + name](const char* attribute) {
       return file.has_attribute(group, attribute) ? file.read_attribute<double>(group, attribute)
@@ -28,7 +26,7 @@ ReportTasks read_tasks(const std::filesystem::path& path) {
                             figure("standard_error_normalised"), figure("exact_match"), generated ? error : none});
   }
   if (result.tasks.empty())
-    fail(ExitCode::bad_input, fmt::format("{}: expected results of `expunge task`, found none", path.string()));
+    fail(ExitCode::bad_input, fmt::format("{}: expected results of `expunge task`, found none", file.path().string()));
   return result;
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "expunge/io/hdf5.h"
+
 namespace expunge {
 
 /// A figure is not a number where the task has none of its kind.
@@ -21,8 +23,8 @@ struct ReportTasks {
 };
 
 /// Whether an HDF5 file is one of `expunge task`.
-bool holds_tasks(const std::filesystem::path& path);
+bool holds_tasks(const Hdf5File& file);
 /// Throws Error(bad_input).
-ReportTasks read_tasks(const std::filesystem::path& path);
+ReportTasks read_tasks(const Hdf5File& file);
 
 }  // namespace expunge

@@ -69,9 +69,13 @@ changed() {
 }
 changed run/config "MISMATCH +run/config: max-steps = 9, was 2" run sed -i 's/^max-steps = 2/max-steps = 9/' run/config
 changed run/eval.h5 "MISMATCH +run/eval.h5: damaged" run sed -i s/file_sha256/file_sha257/ run/eval.h5
-# The library would walk this heap for ever.
-heap=$(($(grep -abo -m 1 GCOL run/metrics.h5 | head -n 1 | cut -d : -f 1) + 24))
-changed run/metrics.h5 "MISMATCH +run/metrics.h5: damaged" run dd if=/dev/zero of=run/metrics.h5 bs=1 seek=$heap count=1 conv=notrunc status=none
+# The library would walk such a heap for ever.
+endless() {
+  dd if=/dev/zero of="$1" bs=1 seek=$(($(grep -abo -m 1 GCOL "$1" | head -n 1 | cut -d : -f 1) + 24)) count=1 conv=notrunc status=none
+}
+changed run/metrics.h5 "MISMATCH +run/metrics.h5: damaged" run endless run/metrics.h5
+changed run/labels.h5 "MISMATCH +run/labels.h5: SHA-256" run endless run/labels.h5
+[[ $(grep -c labels.h5 out.txt) == 1 ]] || die "the library has seen damaged labels"
 changed run/model/config.json "MISMATCH +run/model/config.json: gone" run rm run/model/config.json
 changed run/labels.h5 "MISMATCH +run/labels.h5: gone" run rm run/labels.h5
 changed exported/model.safetensors "MISMATCH +exported/model.safetensors: gone" exported rm exported/model.safetensors

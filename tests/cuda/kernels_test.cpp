@@ -1,5 +1,6 @@
 // The GPU's kernels against the CPU's in double over awkward shapes.
 #include "kernels/operations.h"
+#include "support/gpu_test.h"
 
 namespace expunge::testing {
 namespace {
@@ -12,13 +13,7 @@ class OnGpu {
 };
 
 template <Element T>
-class GpuKernels : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const CudaDevices devices = cuda_devices();
-    if (devices.count == 0) GTEST_SKIP() << "no GPU: " << devices.problem;
-  }
-};
+class GpuKernels : public GpuTest {};
 using Types = ::testing::Types<float, bf16, double>;
 TYPED_TEST_SUITE(GpuKernels, Types);
 

@@ -1,7 +1,6 @@
 // What a training step takes of a GPU's memory once a run is under way: nothing.
-#include <gtest/gtest.h>
-
 #include "expunge/train/optimizer.h"
+#include "support/gpu_test.h"
 #include "support/lone_rank.h"
 #include "support/nll_plan.h"
 #include "support/small_llama.h"
@@ -10,13 +9,7 @@ namespace expunge {
 namespace {
 
 template <Element T>
-class GpuMemory : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const CudaDevices devices = cuda_devices();
-    if (devices.count == 0) GTEST_SKIP() << "no GPU: " << devices.problem;
-  }
-};
+class GpuMemory : public GpuTest {};
 using Types = ::testing::Types<float, bf16>;
 TYPED_TEST_SUITE(GpuMemory, Types);
 

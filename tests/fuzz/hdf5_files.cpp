@@ -149,8 +149,14 @@ void read_all_ways(std::size_t which, std::string_view bytes) {
   accepts(file, [&] { inspect(path); });
   accepts(file, [&] { read_tokens(path); });
   accepts(file, [&] { read_label_file(path); });
-  accepts(file, [&] { read_evaluation(path); });
-  accepts(file, [&] { holds_attacks(path) ? void(read_attacks(path)) : void(holds_tasks(path) && (read_tasks(path), true)); });
+  accepts(file, [&] { read_evaluation(open_sealed(path)); });
+  accepts(file, [&] {
+    const Hdf5File results = open_sealed(path);
+    if (holds_attacks(results))
+      read_attacks(results);
+    else if (holds_tasks(results))
+      read_tasks(results);
+  });
   if (inside != path) {
     accepts(file, [&] { inspect(inside); });
     accepts(file, [&] { read_step(); });

@@ -32,6 +32,9 @@ class Sha256 {
 /// CRC-32C (Castagnoli; RFC 3720) of `data`, continuing from the CRC of what came before it.
 std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t before = 0);
 
+/// The digest of a text, as Sha256::hex gives it.
+std::string sha256_text(std::string_view text);
+
 /// Checksums of a file's bytes. Throw Error(bad_input) when it cannot be read.
 std::string sha256_file(const std::filesystem::path& path);
 std::uint32_t crc32c_file(const std::filesystem::path& path);

@@ -38,6 +38,6 @@ struct SplitResult {
 void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
                       const std::vector<SplitResult>& results);
 /// The split figures of such a file. Throws Error(bad_input).
-std::map<std::string, SplitFigures> read_evaluation(const std::filesystem::path& path);
+std::map<std::string, SplitFigures> read_evaluation(const Hdf5File& file);
 
 }  // namespace expunge
