@@ -80,5 +80,7 @@ for name in "${@##*/}" mpirun orted; do [[ $name == expunge ]] || ln -s expunge 
 archive=$folder.tar.xz
 tar -C "$(dirname "$folder")" -cf - "$(basename "$folder")" | xz -T0 -6 >"$archive"
 size=$(stat -c %s "$archive")
+most=45  # MiB; what is larger has taken a library of the machine's, or a second BLAS, with it
 printf '%s: %.1f MiB; %s: %.1f MiB compressed\n' "$folder" "$(du -sb "$folder" | awk '{ print $1 / 1048576 }')" "$archive" \
   "$(awk -v n="$size" 'BEGIN { print n / 1048576 }')"
+((size <= most << 20)) || fail "$archive is larger than $most MiB"

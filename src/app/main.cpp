@@ -30,8 +30,17 @@ int in_session(const ComputeConfig& compute, bool quiet, Work work) {
   });
 }
 
-int start_training(TrainConfig& config) {
+/// The same for a command that runs a model as config.compute says.
+template <typename Config, typename Work>
+int with_model(Config& config, Work work) {
   return in_session(config.compute, config.quiet, [&](Session& session) {
+    if (config.compute.dtype_by_device) config.compute.dtype = session.default_dtype();
+    return work(session);
+  });
+}
+
+int start_training(TrainConfig& config) {
+  return with_model(config, [&](Session& session) {
     resolve(config, session.world_size());
     return run_training(session, config);
   });
@@ -49,25 +58,18 @@ int start_tokenizing(TokenizeOptions& config) {
   return tokenize(config);
 }
 
-int start_evaluation(EvalConfig& config) {
-  note_options(config, eval_options);
-  return in_session(config.compute, config.quiet, [&](Session& session) { run_evaluation(session, config); });
+/// Runs a command that leaves a model as it is.
+template <typename Config>
+int start_inference(Config& config, OptionTable (*options)(Config&), void (*run)(Session&, const Config&)) {
+  return with_model(config, [&](Session& session) {
+    note_options(config, options);
+    run(session, config);
+  });
 }
-
-int start_membership(MembershipConfig& config) {
-  note_options(config, mia_options);
-  return in_session(config.compute, config.quiet, [&](Session& session) { run_membership(session, config); });
-}
-
-int start_generation(GenerateConfig& config) {
-  note_options(config, generate_options);
-  return in_session(config.compute, config.quiet, [&](Session& session) { run_generation(session, config); });
-}
-
-int start_task(TaskConfig& config) {
-  note_options(config, task_options);
-  return in_session(config.compute, config.quiet, [&](Session& session) { run_task(session, config); });
-}
+int start_evaluation(EvalConfig& config) { return start_inference(config, eval_options, run_evaluation); }
+int start_membership(MembershipConfig& config) { return start_inference(config, mia_options, run_membership); }
+int start_generation(GenerateConfig& config) { return start_inference(config, generate_options, run_generation); }
+int start_task(TaskConfig& config) { return start_inference(config, task_options, run_task); }
 
 int start_export(ExportConfig& config) {
   return in_session({.device = "cpu"}, config.quiet,

@@ -79,8 +79,8 @@ std::vector<Option> shared_compute_options(ComputeConfig& c) {
           "share a GPU, for tests"),
       choice<DType>(
           "dtype", c.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
-          "element type of weights and activations; bfloat16 accumulates in float32, and is the default where the processor "
-          "multiplies it"),
+          "element type of weights and activations; bfloat16 accumulates in float32, and is the default on GPUs and where all "
+          "ranks' processors multiply it"),
       bf16,
       flag("tf32", c.tf32, "float32 products through TensorFloat-32; with --device cuda only"),
       choice<GatherPolicy>("gather", c.gather,
@@ -111,7 +111,7 @@ std::vector<Option> training_compute_options(ComputeConfig& c) {
 
 void check_compute(ComputeConfig& config, const OptionTable& given) {
   const Source bf16 = given.source("bf16"), dtype = given.source("dtype");
-  if (bf16 == Source::none && dtype == Source::none && has_bf16_products()) config.dtype = DType::bfloat16;
+  config.dtype_by_device = bf16 == Source::none && dtype == Source::none;
   if (bf16 != Source::none && bf16 >= dtype) {
     const bool wanted = *parse_bool(given.value("bf16"));
     const bool is = config.dtype == DType::bfloat16;

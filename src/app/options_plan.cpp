@@ -5,6 +5,7 @@
 #include "app/options_shared.h"
 #include "app/options_values.h"
 #include "expunge/core/error.h"
+#include "expunge/kernels/kernels.h"
 #include "expunge/unlearn/objective.h"
 
 namespace expunge {
@@ -52,6 +53,7 @@ std::vector<Option> machine_options(PlanConfig& c) {
 void check_plan(PlanConfig& c, const OptionTable& given) {
   check_compute(c.compute, given);
   const bool cpu = c.compute.device == "cpu";
+  if (c.compute.dtype_by_device && (!cpu || has_bf16_products())) c.compute.dtype = DType::bfloat16;
   const char* const needed = cpu ? "memory-per-rank" : "gpu-memory";
   if ((cpu ? c.memory_per_rank : c.gpu_memory) == 0)
     fail(ExitCode::usage, fmt::format("expunge plan needs --{} SIZE with --device {}, such as --{} {}", needed,

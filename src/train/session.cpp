@@ -78,6 +78,11 @@ Session::Session(const ComputeConfig& compute, bool quiet)
   if (compute.tf32) use_tf32();
 }
 
+DType Session::default_dtype() const {
+  const bool mine = engine_.device.type == DeviceType::cuda || has_bf16_products();
+  return all_reduce(runtime_, mine, Reduce::min) > 0 ? DType::bfloat16 : DType::float32;
+}
+
 std::size_t Session::available_memory() const {
   if (engine_.device.type == DeviceType::cuda)
     return cuda_device_info(engine_.device.index).free / static_cast<std::size_t>(engine_.sharers);

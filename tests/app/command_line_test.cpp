@@ -65,7 +65,9 @@ TEST(CommandLine, ReadsUnderscoresAndSwitchesAsHuggingFaceWritesThem) {
     EXPECT_EQ(unlearn(yes).compute.dtype, DType::bfloat16) << yes;
   for (const char* no : {"--bf16 false", "--bf16=False", "--bf16=false --dtype float32"})
     EXPECT_EQ(unlearn(no).compute.dtype, DType::float32) << no;
-  EXPECT_EQ(unlearn("").compute.dtype, has_bf16_products() ? DType::bfloat16 : DType::float32);
+  EXPECT_FALSE(unlearn("--bf16 false").compute.dtype_by_device);
+  EXPECT_FALSE(unlearn("--dtype bfloat16").compute.dtype_by_device);
+  EXPECT_TRUE(unlearn("").compute.dtype_by_device);
   EXPECT_TRUE(unlearn("--shuffle").shuffle);
   EXPECT_FALSE(unlearn("--shuffle=off").shuffle);
   EXPECT_EQ(unlearn("--resume-from-checkpoint a_b/step_1").resume_from_checkpoint, "a_b/step_1");

@@ -29,7 +29,8 @@ TEST(PlanOptions, NeedTheMemoryOfTheDevice) {
   EXPECT_EQ(plan("--gpu-memory 80GB").gpu_memory, 80e9);
   EXPECT_EQ(plan("--gpu-memory 80GB").compute.device, "cuda");
   EXPECT_EQ(plan("--device cpu --memory-per-rank 4GiB").memory_per_rank, 4.0 * (1u << 30));
-  EXPECT_EQ(plan("--gpu-memory 80GB --bf16").compute.dtype, DType::bfloat16);
+  EXPECT_EQ(plan("--gpu-memory 80GB").compute.dtype, DType::bfloat16);
+  EXPECT_EQ(plan("--gpu-memory 80GB --dtype float32").compute.dtype, DType::float32);
   EXPECT_THAT(refusal([] { (void)plan(""); }), HasSubstr("needs --gpu-memory SIZE"));
   EXPECT_THAT(refusal([] { (void)plan("--device cpu --gpu-memory 80GB"); }), HasSubstr("needs --memory-per-rank SIZE"));
   EXPECT_THAT(refusal([] { (void)plan("--gpu-memory lots"); }), HasSubstr("a size such as 80GB"));

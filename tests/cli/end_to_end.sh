@@ -38,4 +38,11 @@ for gather in per-step per-micro-step; do
   ranks 3 "$expunge" "${train[@]}" --quiet --bf16 --gather "$gather" --micro-batch-tokens 200 --reduce-dtype bf16 --max-steps 3 \
     --output-dir "bf16-$gather"
 done
+# Without --dtype: what all ranks' processors multiply, found together, also where they differ.
+one=(--quiet --max-steps 1)
+env -u ONEDNN_MAX_CPU_ISA "$expunge" "${train[@]}" "${one[@]}" --output-dir own-type
+mpirun --bind-to none -n 1 "$expunge" "${train[@]}" "${one[@]}" --output-dir mixed \
+  : -n 1 env -u ONEDNN_MAX_CPU_ISA "$expunge" "${train[@]}" "${one[@]}" --output-dir mixed
+grep -q "^dtype = float32" mixed/config || die "ranks of unequal processors: $(grep ^dtype mixed/config)"
+echo "the processor's own type: $(grep ^dtype own-type/config)"
 echo passed

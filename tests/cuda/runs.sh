@@ -17,6 +17,7 @@ run=(train --init-config init/config.json --tokens short.h5 --split papers/forge
   cat out.txt >&2
   die "the first run on the GPU"
 }
+grep -q "^dtype = bfloat16" probe/config || die "not bfloat16 without --dtype: $(grep ^dtype probe/config)"
 
 # same_losses RUN RUN LIMIT: the losses of all steps differ by at most LIMIT of them, and those of the methods' roles too.
 same_losses() {
@@ -68,7 +69,7 @@ for method in gradient_ascent "random_label --top-k 3" "ascent_plus_descent --re
   name=${method%% *}
   # shellcheck disable=SC2206  # the method and its options are words
   unlearn=(unlearn --model once --tokens short.h5 --domain papers --global-batch-size 2 --method $method --max-steps "$steps"
-           --per-device-train-batch-size 1 --learning-rate 1e-4 --lr-scheduler-type constant)
+           --per-device-train-batch-size 1 --learning-rate 1e-4 --lr-scheduler-type constant --dtype float32)
   "$expunge" "${unlearn[@]}" "${cpu[@]}" --output-dir "$name-cpu"
   "$expunge" "${unlearn[@]}" "${gpu[@]}" --output-dir "$name-gpu"
   same_losses "$name-cpu" "$name-gpu" 1e-3
@@ -81,8 +82,10 @@ done
 
 printf '{"text": "The model"}\n{"text": "a"}\n' >prompts.jsonl
 for device in cpu cuda; do
-  "$expunge" eval --model once --tokens short.h5 --device $device --domain papers --max-eval-samples 3 --output "eval-$device.h5" --quiet
-  "$expunge" generate --model once --prompts prompts.jsonl --device $device --max-new-tokens 8 --output "text-$device" --quiet
+  "$expunge" eval --model once --tokens short.h5 --device $device --domain papers --max-eval-samples 3 --dtype float32 \
+    --output "eval-$device.h5" --quiet
+  "$expunge" generate --model once --prompts prompts.jsonl --device $device --max-new-tokens 8 --dtype float32 \
+    --output "text-$device" --quiet
 done
 same_results eval-cpu.h5 eval-cuda.h5 -p 1e-4 || die "evaluations differ"
 cmp text-cpu text-cuda || die "generated texts differ"

@@ -25,6 +25,7 @@ enum class ScheduleType { cosine, linear, constant };
 struct ComputeConfig {
   std::string device = "auto";  ///< auto, cpu, cuda
   DType dtype = DType::float32;
+  bool dtype_by_device = false;  ///< neither --dtype nor --bf16 was given: Session::default_dtype() says
   GatherPolicy gather = GatherPolicy::automatic;
   RecomputePolicy recompute = RecomputePolicy::automatic;
   bool prefetch = true;

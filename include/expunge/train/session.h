@@ -24,6 +24,9 @@ class Session {
   int threads() const { return threads_; }
   /// What ranks talk over: "mpi", "nccl" or "staged".
   const std::string& comm_name() const { return engine_.comm_name; }
+  /// Element type of a job that names none: bfloat16 on GPUs, and where every rank's processor multiplies it; else float32.
+  /// Collective.
+  DType default_dtype() const;
   /// Memory of the device that this rank may count on: of what is free, its share where ranks share the device, and of a host
   /// four fifths. Bytes.
   std::size_t available_memory() const;

@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
-#include "comm/nccl/sum_parts.h"
 #include "core/cuda/cuda_stream.h"
 #include "expunge/comm/communicator.h"
 #include "expunge/comm/mpi_environment.h"
 #include "expunge/core/error.h"
+#include "kernels/cuda/sum_parts.h"
 
 namespace expunge {
 namespace {

@@ -11,8 +11,8 @@
 #include <string>
 #include <thread>
 
-#include "comm/nccl/sum_parts.h"
 #include "expunge/core/error.h"
+#include "kernels/cuda/sum_parts.h"
 
 namespace {
 
