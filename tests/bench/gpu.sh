@@ -34,7 +34,7 @@ part() {
   esac
 }
 part 150 step
-part 60 kernels
+part 75 kernels
 part 150 mix
 part 150 kl
 part 100 evaluate

@@ -1,5 +1,5 @@
-// Each kernel of a training step by itself, at the sizes of a micro-batch of two whole sequences, against the highest rates of
-// copies and products that the same device reaches.
+// Each kernel by itself, at the sizes of a micro-batch of two whole sequences, against the highest rates of copies and products
+// that the same device reaches.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -36,6 +36,7 @@ class KernelBench {
     bench_losses();
     fmt::print("{:<34}{:>10}{:>16}{:>14}{:>8}{:>18.2f}\n", "sum, nothing recomputed", "", "", "", "", 1e3 * micro_batch_);
     bench_update();
+    bench_others();
   }
 
  private:
@@ -107,13 +108,19 @@ class KernelBench {
     row(name, calls, seconds_of(call), 0, bytes);
   }
 
-  void linear(const std::string& name, int calls, int rows, int in, int out) {
+  /// `as_logits`: what is made is float32, as of the head.
+  void linear(const std::string& name, int calls, int rows, int in, int out, bool as_logits = false) {
     const auto x = random<bf16>(size(rows, in)), w = random<bf16>(size(out, in));
     auto y = random<bf16>(size(rows, out)), dx = random<bf16>(size(rows, in));
     Buffer<float> dw = random<float>(size(out, in));
     const double flops = 2.0 * rows * in * out;
-    products(name + " forward", calls, flops,
-             [&] { k_.linear_forward(*stream_, y.data(), x.data(), w.data(), rows, in, out, Write::set); });
+    Buffer<float> logits(device_, as_logits ? y.size() : 0);
+    products(name + " forward", calls, flops, [&] {
+      if (as_logits)
+        k_.logits_forward(*stream_, logits.data(), x.data(), w.data(), rows, in, out);
+      else
+        k_.linear_forward(*stream_, y.data(), x.data(), w.data(), rows, in, out, Write::set);
+    });
     products(name + " dx", calls, flops, [&] {
       k_.linear_backward(*stream_, dx.data(), nullptr, y.data(), x.data(), w.data(), rows, in, out, Write::set);
     });
@@ -192,7 +199,7 @@ class KernelBench {
   /// The head, in chunks as long as a pass makes them.
   void bench_losses() {
     const int rows = logits_chunk(n_, s_.vocabulary, device_.type), chunks = (n_ + rows - 1) / rows;
-    linear(fmt::format("head, {} rows,", rows), chunks, rows, s_.dim, s_.vocabulary);
+    linear(fmt::format("head, {} rows,", rows), chunks, rows, s_.dim, s_.vocabulary, true);
     const auto logits = random<float>(size(rows, s_.vocabulary)), weights = random<float>(size(rows));
     const auto labels = upload(std::vector<std::int32_t>(size(rows), 3));
     Buffer<bf16> dlogits(device_, logits.size());
@@ -223,6 +230,70 @@ class KernelBench {
     traffic("gradient norm", times, 4 * block, [&] { k_.sum_of_squares(*stream_, sum.data(), g.data(), n); });
     traffic("weights to bfloat16", times, 6 * block, [&] { k_.cast(*stream_, rounded.data(), w.data(), n); });
     traffic("gradients to zero", times, 4 * block, [&] { zero_bytes(*stream_, m.data(), m.bytes()); });
+  }
+
+  /// What single methods and commands add: of the losses a chunk of the head's rows, of generation a token of each sequence.
+  void bench_others() {
+    fmt::print("in other methods and commands, a call:\n");
+    const int rows = logits_chunk(n_, s_.vocabulary, device_.type), vocabulary = s_.vocabulary;
+    const double numbers = 1.0 * rows * vocabulary, element = sizeof(bf16);
+    {
+      const auto logits = random<float>(size(rows, vocabulary)), targets = random<float>(size(rows, vocabulary));
+      const auto labels = upload(std::vector<std::int32_t>(size(rows), 3));
+      const auto dsignal = random<float>(size(rows));
+      const auto uniform = upload(std::vector<double>(size(rows), 0.5));
+      Buffer<bf16> dlogits(device_, logits.size());
+      Buffer<float> signal(device_, size(rows)), lse(device_, size(rows)), target_lse(device_, size(rows));
+      Buffer<std::int32_t> ids(device_, size(rows));
+      k_.nll_forward(*stream_, signal.data(), lse.data(), ids.data(), logits.data(), labels.data(), rows, vocabulary);
+      const SoftTarget kind{0, 0, false};
+      traffic("soft targets forward", 1, 8 * numbers, [&] {
+        k_.soft_target_forward(*stream_, signal.data(), target_lse.data(), logits.data(), lse.data(), targets.data(),
+                               labels.data(), rows, vocabulary, kind);
+      });
+      traffic("soft targets backward", 1, 10 * numbers, [&] {
+        k_.soft_target_backward(*stream_, dlogits.data(), logits.data(), lse.data(), targets.data(), target_lse.data(),
+                                labels.data(), dsignal.data(), rows, vocabulary, kind);
+      });
+      traffic("moments of log-probabilities", 1, 4 * numbers, [&] {
+        k_.log_prob_moments(*stream_, signal.data(), target_lse.data(), logits.data(), lse.data(), rows, vocabulary);
+      });
+      for (const int top_k : {0, 50})
+        traffic(fmt::format("drawn labels, top-k {}", top_k), 1, 4 * numbers, [&] {
+          k_.sample_labels(*stream_, ids.data(), logits.data(), labels.data(), uniform.data(), rows, vocabulary,
+                           {top_k, 1, vocabulary});
+        });
+    }
+    const auto hidden = random<bf16>(size(n_, s_.dim)), target = random<bf16>(size(n_, s_.dim));
+    const auto dsignal = random<float>(size(n_));
+    Buffer<float> signal(device_, size(n_));
+    Buffer<bf16> dhidden(device_, hidden.size());
+    const double row_bytes = element * n_ * s_.dim;
+    traffic("distance forward", 1, 2 * row_bytes,
+            [&] { k_.distance_forward(*stream_, signal.data(), hidden.data(), target.data(), false, n_, s_.dim); });
+    traffic("distance backward", 1, 3 * row_bytes, [&] {
+      k_.distance_backward(*stream_, dhidden.data(), hidden.data(), target.data(), false, dsignal.data(), n_, s_.dim);
+    });
+    bench_cache();
+  }
+
+  void bench_cache() {
+    constexpr int kSequences = 64;
+    const AttentionShape shape = attention();
+    const int row = 2 * shape.kv_heads * shape.head_size;
+    std::vector<std::int32_t> starts(kSequences);
+    for (int s = 0; s < kSequences; ++s) starts[size(s)] = s * s_.length;
+    const auto first = upload(starts), lengths = upload(std::vector<std::int32_t>(kSequences, s_.length));
+    auto cache = random<bf16>(size(kSequences, s_.length, row));
+    const auto qkv = random<bf16>(size(kSequences, shape.qkv_width()));
+    Buffer<bf16> out(device_, size(kSequences, shape.heads, shape.head_size));
+    const double bytes = sizeof(bf16);
+    traffic(fmt::format("cached attention, {} sequences", kSequences), 1, bytes * static_cast<double>(cache.size()), [&] {
+      k_.attention_cached_forward(*stream_, out.data(), qkv.data(), cache.data(), first.data(), lengths.data(), kSequences,
+                                  shape);
+    });
+    traffic("keys and values into the cache", 1, 2 * bytes * kSequences * row,
+            [&] { k_.cache_store(*stream_, cache.data(), qkv.data(), first.data(), kSequences, shape); });
   }
 
   AttentionShape attention() const { return {s_.heads, s_.kv_heads, s_.dim / s_.heads}; }
