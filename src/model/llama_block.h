@@ -101,8 +101,7 @@ class LlamaBlock {
   void forward(T* y, const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
     attend(a, w, in);
     feed(a, w, in);
-    copy(y, a.middle, in.tokens);
-    k_.linear_forward(s_, y, a.product, w.down, in.tokens, shape_.mlp, shape_.dim, Write::add);
+    k_.linear_forward(s_, y, a.product, w.down, a.middle, in.tokens, shape_.mlp, shape_.dim);
   }
 
   /// dx = gradient of the block's input, from that of its output, in place; weight gradients +=. dx (T, D)
@@ -137,27 +136,22 @@ class LlamaBlock {
     const int n = in.tokens, dim = shape_.dim;
     const AttentionShape& attention = shape_.attention;
     k_.rms_norm_forward(s_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
-    k_.linear_forward(s_, a.qkv, a.norm1, w.qkv, n, dim, attention.qkv_width(), Write::set);
+    k_.linear_forward(s_, a.qkv, a.norm1, w.qkv, nullptr, n, dim, attention.qkv_width());
     k_.rope_forward(s_, a.qkv, in.cos_sin, n, attention);
     if (in.cache.rows) k_.cache_store(s_, in.cache.rows, a.qkv, in.cache.slots, n, attention);
     if (in.cache.lengths)
       k_.attention_cached_forward(s_, a.attention, a.qkv, in.cache.rows, in.cache.starts, in.cache.lengths, n, attention);
     else
       k_.attention_forward(s_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, n, attention);
-    copy(a.middle, a.x, n);
-    k_.linear_forward(s_, a.middle, a.attention, w.output, n, shape_.heads_width(), dim, Write::add);
+    k_.linear_forward(s_, a.middle, a.attention, w.output, a.x, n, shape_.heads_width(), dim);
   }
 
   /// middle to the SwiGLU product.
   void feed(const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
     const int n = in.tokens;
     k_.rms_norm_forward(s_, a.norm2, a.rstd2, a.middle, w.post_norm, n, shape_.dim, shape_.rms_norm_eps);
-    k_.linear_forward(s_, a.gate_up, a.norm2, w.gate_up, n, shape_.dim, 2 * shape_.mlp, Write::set);
+    k_.linear_forward(s_, a.gate_up, a.norm2, w.gate_up, nullptr, n, shape_.dim, 2 * shape_.mlp);
     k_.swiglu_forward(s_, a.product, a.gate_up, n, shape_.mlp);
-  }
-
-  void copy(T* to, const T* from, int n) const {
-    copy_bytes(s_, to, from, static_cast<std::size_t>(n) * static_cast<std::size_t>(shape_.dim) * sizeof(T));
   }
 
   const Kernels<T>& k_;

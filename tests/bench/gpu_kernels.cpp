@@ -85,9 +85,8 @@ class KernelBench {
     const int side = s_.micro_batch_tokens();
     const auto a = random<bf16>(size(side, side)), b = random<bf16>(size(side, side));
     Buffer<bf16> c(device_, size(side, side));
-    product_rate_ = 2 * std::pow(side, 3) / seconds_of([&] {
-                      k_.linear_forward(*stream_, c.data(), a.data(), b.data(), side, side, side, Write::set);
-                    });
+    product_rate_ = 2 * std::pow(side, 3) /
+                    seconds_of([&] { k_.linear_forward(*stream_, c.data(), a.data(), b.data(), nullptr, side, side, side); });
     fmt::print("measured: copies {:.0f} GB/s, read and written; a product of {} cubed {:.1f} TFLOP/s\n", 1e-9 * copy_rate_,
                side, 1e-12 * product_rate_);
   }
@@ -108,18 +107,20 @@ class KernelBench {
     row(name, calls, seconds_of(call), 0, bytes);
   }
 
-  /// `as_logits`: what is made is float32, as of the head.
-  void linear(const std::string& name, int calls, int rows, int in, int out, bool as_logits = false) {
+  /// What a linear layer's forward pass makes: activations, those added to the residual, or the head's float32.
+  enum class Makes { activations, sums, logits };
+  void linear(const std::string& name, int calls, int rows, int in, int out, Makes makes) {
     const auto x = random<bf16>(size(rows, in)), w = random<bf16>(size(out, in));
     auto y = random<bf16>(size(rows, out)), dx = random<bf16>(size(rows, in));
     Buffer<float> dw = random<float>(size(out, in));
     const double flops = 2.0 * rows * in * out;
-    Buffer<float> logits(device_, as_logits ? y.size() : 0);
+    const auto residual = random<bf16>(makes == Makes::sums ? y.size() : 0);
+    Buffer<float> logits(device_, makes == Makes::logits ? y.size() : 0);
     products(name + " forward", calls, flops, [&] {
-      if (as_logits)
+      if (makes == Makes::logits)
         k_.logits_forward(*stream_, logits.data(), x.data(), w.data(), rows, in, out);
       else
-        k_.linear_forward(*stream_, y.data(), x.data(), w.data(), rows, in, out, Write::set);
+        k_.linear_forward(*stream_, y.data(), x.data(), w.data(), residual.data(), rows, in, out);
     });
     products(name + " dx", calls, flops, [&] {
       k_.linear_backward(*stream_, dx.data(), nullptr, y.data(), x.data(), w.data(), rows, in, out, Write::set);
@@ -129,10 +130,10 @@ class KernelBench {
     });
   }
   void bench_products() {
-    linear("qkv", s_.layers, n_, s_.dim, attention().qkv_width());
-    linear("attention output", s_.layers, n_, attention().heads * attention().head_size, s_.dim);
-    linear("gate and up", s_.layers, n_, s_.dim, 2 * s_.mlp);
-    linear("down", s_.layers, n_, s_.mlp, s_.dim);
+    linear("qkv", s_.layers, n_, s_.dim, attention().qkv_width(), Makes::activations);
+    linear("attention output", s_.layers, n_, attention().heads * attention().head_size, s_.dim, Makes::sums);
+    linear("gate and up", s_.layers, n_, s_.dim, 2 * s_.mlp, Makes::activations);
+    linear("down", s_.layers, n_, s_.mlp, s_.dim, Makes::sums);
   }
 
   void bench_attention() {
@@ -165,8 +166,6 @@ class KernelBench {
       traffic("RMSNorm backward, added", 2 * layers + 1, 4 * element * rows * s_.dim, [&] {
         k_.rms_norm_backward(*stream_, y.data(), dw.data(), dy.data(), x.data(), w.data(), rstd.data(), n_, s_.dim, Write::add);
       });
-      traffic("copy of the residual", 2 * layers, 2 * element * rows * s_.dim,
-              [&] { copy_bytes(*stream_, y.data(), x.data(), x.bytes()); });
     }
     {
       std::vector<std::int32_t> places(size(n_)), ids(size(n_));
@@ -199,7 +198,7 @@ class KernelBench {
   /// The head, in chunks as long as a pass makes them.
   void bench_losses() {
     const int rows = logits_chunk(n_, s_.vocabulary, device_.type), chunks = (n_ + rows - 1) / rows;
-    linear(fmt::format("head, {} rows,", rows), chunks, rows, s_.dim, s_.vocabulary, true);
+    linear(fmt::format("head, {} rows,", rows), chunks, rows, s_.dim, s_.vocabulary, Makes::logits);
     const auto logits = random<float>(size(rows, s_.vocabulary)), weights = random<float>(size(rows));
     const auto labels = upload(std::vector<std::int32_t>(size(rows), 3));
     Buffer<bf16> dlogits(device_, logits.size());

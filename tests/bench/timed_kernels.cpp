@@ -70,7 +70,7 @@ Kernels<T> timed() {
   using A = acc_t<T>;
   constexpr double kT = sizeof(T), kA = sizeof(A);
   K table = cpu::kKernels<T>;
-  wrap<&K::linear_forward>(table, "linear forward", [](T*, const T*, const T*, int n, int in, int out, Write) {
+  wrap<&K::linear_forward>(table, "linear forward", [](T*, const T*, const T*, const T*, int n, int in, int out) {
     return products(2 * times(n, in, out));
   });
   wrap<&K::linear_backward>(table, "linear backward",

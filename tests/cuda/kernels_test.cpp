@@ -101,12 +101,14 @@ TYPED_TEST(GpuKernels, ProductsAndNormsAddAndLeaveOut) {
     const Kernels<T>& k = table<T>();
     auto x = random_array<T>(sized(kN, kIn), 1), w = random_array<T>(sized(kOut, kIn), 2),
          dy = random_array<T>(sized(kN, kOut), 3);
-    auto y = random_array<T>(sized(kN, kOut), 4), dx = random_array<T>(sized(kN, kIn), 5);
+    auto y = random_array<T>(sized(kN, kOut), 4), dx = random_array<T>(sized(kN, kIn), 5),
+         apart = random_array<T>(sized(kN, kOut), 7);
     auto dw = random_array<T, acc_t<T>>(sized(kOut, kIn), 6);
-    k.linear_forward(stream(), y.data(), x.data(), w.data(), kN, kIn, kOut, Write::add);
+    k.linear_forward(stream(), apart.data(), x.data(), w.data(), y.data(), kN, kIn, kOut);
+    k.linear_forward(stream(), y.data(), x.data(), w.data(), y.data(), kN, kIn, kOut);
     k.linear_backward(stream(), dx.data(), nullptr, dy.data(), x.data(), w.data(), kN, kIn, kOut, Write::add);
     k.linear_backward(stream(), nullptr, dw.data(), dy.data(), x.data(), w.data(), kN, kIn, kOut, Write::set);
-    return {widen<double>(y), widen<double>(dx), widen<double>(dw)};
+    return {widen<double>(y), widen<double>(apart), widen<double>(dx), widen<double>(dw)};
   });
   expect_same<TypeParam>([&]<Element T>() -> Arrays<double> {
     auto x = random_array<T>(sized(kN, kIn), 1), w = random_array<T>(kIn, 2), dy = random_array<T>(sized(kN, kIn), 3);

@@ -26,7 +26,7 @@ struct Linear {
   Arrays<wide_t<T>> forward(const Arrays<wide_t<T>>& inputs) const {
     Array<T> y(std::size_t(n * out));
     table<T>().linear_forward(stream(), y.data(), on_device(narrow<T>(inputs[0])).data(),
-                              on_device(narrow<T>(inputs[1])).data(), n, in, out, Write::set);
+                              on_device(narrow<T>(inputs[1])).data(), nullptr, n, in, out);
     return {widen<wide_t<T>>(y)};
   }
   template <Element T>

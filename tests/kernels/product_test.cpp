@@ -30,9 +30,11 @@ TYPED_TEST(Products, LinearAddsAndSkips) {
   const auto dy = narrow<T>(random_values(kN * kOut, 3)), before = narrow<T>(random_values(kN * kOut, 4));
   const Kernels<T>& k = table<T>();
 
-  std::vector<T> set(kN * kOut), added = before;
-  k.linear_forward(stream(), set.data(), x.data(), w.data(), kN, kIn, kOut, Write::set);
-  k.linear_forward(stream(), added.data(), x.data(), w.data(), kN, kIn, kOut, Write::add);
+  std::vector<T> set(kN * kOut), added = before, apart(kN * kOut);
+  k.linear_forward(stream(), set.data(), x.data(), w.data(), nullptr, kN, kIn, kOut);
+  k.linear_forward(stream(), added.data(), x.data(), w.data(), added.data(), kN, kIn, kOut);
+  k.linear_forward(stream(), apart.data(), x.data(), w.data(), before.data(), kN, kIn, kOut);
+  EXPECT_EQ(apart, added);
   EXPECT_LE(error(widen<double>(added), sum(widen<double>(before), widen<double>(set))), 2 * kRelative<T>);
 
   const auto dx_before = narrow<T>(random_values(kN * kIn, 5));
@@ -102,9 +104,9 @@ TEST(Bf16Products, ChunksOfRowsAgreeWithDouble) {
   const auto x = narrow<bf16>(random_values(kN * kIn, 1)), w = narrow<bf16>(random_values(kOut * kIn, 2));
   std::vector<bf16> y(std::size_t(kN) * kOut);
   std::vector<double> expected(y.size());
-  table<bf16>().linear_forward(stream(), y.data(), x.data(), w.data(), kN, kIn, kOut, Write::set);
-  table<double>().linear_forward(stream(), expected.data(), widen<double>(x).data(), widen<double>(w).data(), kN, kIn, kOut,
-                                 Write::set);
+  table<bf16>().linear_forward(stream(), y.data(), x.data(), w.data(), nullptr, kN, kIn, kOut);
+  table<double>().linear_forward(stream(), expected.data(), widen<double>(x).data(), widen<double>(w).data(), nullptr, kN, kIn,
+                                 kOut);
   EXPECT_LE(error(widen<double>(y), expected), kRelative<bf16>);
 }
 

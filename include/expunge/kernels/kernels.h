@@ -58,8 +58,8 @@ struct Kernels {
   /// be taken once a run is under way. Without it they take it when they need it.
   void (*reserve)(Stream&, int n, int dim, AttentionShape);
 
-  /// y (=|+=) x w^T.  y (n, out), x (n, in), w (out, in)
-  void (*linear_forward)(Stream&, T* y, const T* x, const T* w, int n, int in, int out, Write);
+  /// y = x w^T + residual, rounded once.  y, residual (n, out), x (n, in), w (out, in); residual may be null, for none, or y
+  void (*linear_forward)(Stream&, T* y, const T* x, const T* w, const T* residual, int n, int in, int out);
   /// dx (=|+=) dy w;  dw += dy^T x.  dx (n, in) or null to skip, dw (out, in) or null to skip
   void (*linear_backward)(Stream&, T* dx, A* dw, const T* dy, const T* x, const T* w, int n, int in, int out, Write);
   /// logits = h w^T in the accumulation type.  logits (n, V), h (n, D), w (V, D)

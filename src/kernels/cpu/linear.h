@@ -6,8 +6,11 @@
 namespace expunge::cpu {
 
 template <Element T>
-void linear_forward(Stream&, T* y, const T* x, const T* w, int n, int in, int out, Write write) {
-  if (n > 0) product(write, y, out, plain(x, in), transposed(w, in), {n, out, in});
+void linear_forward(Stream& stream, T* y, const T* x, const T* w, const T* residual, int n, int in, int out) {
+  if (n == 0) return;
+  if (residual && residual != y)
+    copy_bytes(stream, y, residual, static_cast<std::size_t>(n) * static_cast<std::size_t>(out) * sizeof(T));
+  product(residual ? Write::add : Write::set, y, out, plain(x, in), transposed(w, in), {n, out, in});
 }
 
 template <Element T>

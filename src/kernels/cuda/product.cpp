@@ -48,6 +48,9 @@ std::uint32_t alignment(const void* p) {
   return std::uint32_t(1) << std::min(8, std::countr_zero(reinterpret_cast<std::uintptr_t>(p)));
 }
 
+/// cuBLASLt wants an address even where nothing is added.
+const void* addend(const Product& p) { return p.added ? p.added : p.c; }
+
 /// Destroys what cuBLASLt creates.
 struct Destroy {
   void operator()(cublasLtMatmulDescOpaque_t* p) const { cublasLtMatmulDescDestroy(p); }
@@ -65,7 +68,7 @@ Owned<cublasLtMatrixLayoutOpaque_t> layout(cudaDataType_t type, int rows, int co
 }
 
 /// Everything that a product's algorithm depends on.
-using ShapeKey = std::array<int, 10>;
+using ShapeKey = std::array<int, 11>;
 
 /// A product's descriptions and the algorithm chosen for it. Row-major (r, c) is column-major (c, r), so cuBLASLt is asked for
 /// c^T = b^T a^T: its first operand is b, as stored transposed, and its second is a.
@@ -84,13 +87,13 @@ class Multiplier {
   void multiply(Stream& stream, const Product& p) {
     const std::lock_guard lock(mutex_);
     const Plan& plan = plan_of(p);
-    const float one = 1, beta = p.write == Write::add ? 1 : 0;
+    const float one = 1, beta = p.added ? 1 : 0;
     const double wide_one = 1, wide_beta = beta;
     const bool wide = p.inputs == DType::float64;
     must(cublasLtMatmul(handle_, plan.operation.get(), wide ? static_cast<const void*>(&wide_one) : &one, p.b.data,
-                        plan.first.get(), p.a.data, plan.second.get(), wide ? static_cast<const void*>(&wide_beta) : &beta, p.c,
-                        plan.result.get(), p.c, plan.result.get(), &plan.algorithm, workspace_.data(), kWorkspaceBytes,
-                        handle(stream)),
+                        plan.first.get(), p.a.data, plan.second.get(), wide ? static_cast<const void*>(&wide_beta) : &beta,
+                        addend(p), plan.result.get(), p.c, plan.result.get(), &plan.algorithm, workspace_.data(),
+                        kWorkspaceBytes, handle(stream)),
          "cublasLtMatmul");
   }
 
@@ -103,10 +106,11 @@ class Multiplier {
                        p.depth,
                        static_cast<int>(p.inputs) * 8 + static_cast<int>(p.output),
                        p.a.transposed * 2 + p.b.transposed,
-                       p.write == Write::add,
+                       (p.added != nullptr) * 2 + (p.added == p.c),
                        tf32 ? 1 : 0,
                        static_cast<int>(alignment(p.a.data)),
                        static_cast<int>(alignment(p.b.data)),
+                       static_cast<int>(alignment(addend(p))),
                        static_cast<int>(alignment(p.c))};
     const auto found = plans_.find(key);
     return found != plans_.end() ? found->second : plans_.emplace(key, make_plan(p)).first->second;
@@ -146,7 +150,7 @@ class Multiplier {
     set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b.data));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a.data));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.c));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(addend(p)));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c));
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
@@ -178,8 +182,12 @@ Multiplier& multiplier(int index) {
 void multiply(Stream& stream, const Product& p) {
   if (p.rows == 0 || p.columns == 0) return;
   if (p.depth == 0) {
-    const std::size_t bytes = static_cast<std::size_t>(p.rows) * static_cast<std::size_t>(p.columns);
-    if (p.write == Write::set) zero_bytes(stream, p.c, bytes * static_cast<std::size_t>(dtype_size(p.output)));
+    const std::size_t bytes =
+        static_cast<std::size_t>(p.rows) * static_cast<std::size_t>(p.columns) * static_cast<std::size_t>(dtype_size(p.output));
+    if (!p.added)
+      zero_bytes(stream, p.c, bytes);
+    else if (p.added != p.c)
+      copy_bytes(stream, p.c, p.added, bytes);
     return;
   }
   multiplier(stream.device().index).multiply(stream, p);

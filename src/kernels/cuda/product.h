@@ -13,13 +13,13 @@ struct ProductOperand {
   bool transposed;  ///< the product reads its transpose
 };
 
-/// c (rows, columns) (=|+=) a (rows, depth) b (depth, columns), summed in fp32, or in double where that is the type.
+/// c (rows, columns) = a (rows, depth) b (depth, columns) + added, summed in fp32, or in double where that is the type.
 struct Product {
   void* c;
+  const void* added;  ///< (rows, columns) of c's type; c itself, or null for nothing
   ProductOperand a, b;
   int rows, columns, depth;
   DType inputs, output;
-  Write write;
 };
 
 void multiply(Stream& stream, const Product& product);
