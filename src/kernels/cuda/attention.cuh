@@ -16,7 +16,7 @@ bool tensor_cores_fit(const AttentionShape& shape, const Pointers*... pointers) 
 
 template <int kHead>
 void forward_on_tensor_cores(Stream& stream, const TensorForward& p) {
-  const dim3 grid{most_tiles(p.tokens, p.sequences, kRows), unsigned(p.heads.shape.heads)};
+  const dim3 grid{most_tiles(p.tokens, p.sequences, kQueryRows), unsigned(p.heads.shape.heads)};
   launch(stream, tensor_forward<kHead>, grid, kThreads, kForwardShared<kHead>, p);
 }
 
@@ -37,10 +37,10 @@ struct BackwardScratch {
 template <int kHead>
 void backward_on_tensor_cores(Stream& stream, const TensorBackward& p) {
   const AttentionShape& shape = p.heads.shape;
-  const unsigned tiles = most_tiles(p.in.tokens, p.in.sequences, kRows);
+  const auto tiles = [&](int rows) { return most_tiles(p.in.tokens, p.in.sequences, rows); };
   const int columns = 2 * shape.kv_heads * shape.head_size;
-  launch(stream, tensor_dquery<kHead>, dim3(tiles, unsigned(shape.heads)), kThreads, kDQueryShared<kHead>, p);
-  launch(stream, tensor_dkey_dvalue<kHead>, dim3(tiles, unsigned(shape.kv_heads), unsigned(p.splits)), kThreads,
+  launch(stream, tensor_dquery<kHead>, dim3(tiles(kQueryRows), unsigned(shape.heads)), kThreads, kDQueryShared<kHead>, p);
+  launch(stream, tensor_dkey_dvalue<kHead>, dim3(tiles(kKeyRows), unsigned(shape.kv_heads), unsigned(p.splits)), kThreads,
          kDKeyShared<kHead>, p);
   if (p.splits > 1) for_each_cell<kChunk>(stream, p.in.tokens, columns, true, JoinSplits{p});
 }
@@ -91,7 +91,7 @@ void attention_backward(Stream& stream, T* dqkv, const T* dout, const T* qkv, co
 template <Element T>
 Index attention_scratch(const AttentionShape& shape, int tokens) {
   Index most = 0;
-  for (int n = tokens; n > 0; n = (n - 1) / attention::kRows * attention::kRows)
+  for (int n = tokens; n > 0; n = (n - 1) / attention::kKeyRows * attention::kKeyRows)
     most = std::max(most, attention::BackwardScratch::of<T>(shape, n).total());
   return most;
 }

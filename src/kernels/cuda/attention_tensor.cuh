@@ -6,12 +6,14 @@
 
 namespace expunge::cuda::attention {
 
-// A block has kWarps warps; a warp has 16 rows. While one step's tiles are multiplied the next step's are on their way into the
-// other of two stages of shared memory, so each step needs one barrier.
+// A block has kWarps warps. Where registers allow, a warp has 32 rows and not 16: each operand that it reads from shared memory
+// then serves two tiles of rows, and each key and value that a block fetches serves twice the queries.
 
-constexpr int kRows = 16 * kWarps;  // of a block: queries, or in the kernel for keys and values keys
-constexpr int kStep = 64;           // rows of the other side that a step takes
+constexpr int kQueryTiles = 2, kQueryRows = 16 * kQueryTiles * kWarps;  // of a warp, of a block
+constexpr int kKeyRows = 16 * kWarps;                                   // of a block of the kernel for keys and values
+constexpr int kStep = 64;                                               // rows of the other side that a step takes
 constexpr int kStepTiles = kStep / 8;
+constexpr int kDQueryStep = 32, kDQueryStepTiles = kDQueryStep / 8;  // of the kernel for queries, for its registers' sake
 constexpr float kLog2E = 1.4426950408889634f;
 
 struct TensorForward {
@@ -27,31 +29,39 @@ struct RowState {
   float maximum = -std::numeric_limits<float>::infinity(), sum = 0;  // the sum is of this lane's columns
 };
 
-/// Turns scores of a warp's 16 rows into unnormalised probabilities; sums so far are rescaled. Keys from key_begin, queries
-/// from query_begin.
+/// Makes the scores of keys that come after their query minus infinity. Rows of scores are queries from row_begin and columns
+/// keys from column_begin, or the other way round.
+template <bool kRowsAreKeys, int kTiles>
+__device__ inline void hide_later_keys(float (&scores)[kTiles][4], int row_begin, int column_begin) {
+  if (kRowsAreKeys ? row_begin + 15 <= column_begin : column_begin + 8 * kTiles - 1 <= row_begin) return;
+  const int lane = int(threadIdx.x) % kWarp;
+#pragma unroll
+  for (int tile = 0; tile < kTiles; ++tile)
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      const int row = row_begin + lane / 4 + j / 2 * 8, column = column_begin + tile * 8 + lane % 4 * 2 + j % 2;
+      if (kRowsAreKeys ? row > column : column > row) scores[tile][j] = -std::numeric_limits<float>::infinity();
+    }
+}
+
+/// Turns scores of a warp's 16 rows into unnormalised probabilities; sums so far are rescaled.
 template <int kHead>
 __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums)[kHead / 8][4], RowState (&state)[2],
-                                    float scale, int query_begin, int key_begin) {
-  const int lane = int(threadIdx.x) % kWarp;
-  const bool masked = key_begin + kStep - 1 > query_begin;
+                                    float scale) {
+  float keep[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const int query = query_begin + lane / 4 + 8 * half;
     float maximum = state[half].maximum;
 #pragma unroll
     for (int tile = 0; tile < kStepTiles; ++tile)
-#pragma unroll
-      for (int j = 0; j < 2; ++j) {
-        float& score = scores[tile][2 * half + j];
-        if (masked && key_begin + tile * 8 + lane % 4 * 2 + j > query) score = -std::numeric_limits<float>::infinity();
-        maximum = fmaxf(maximum, score);
-      }
+      maximum = fmaxf(maximum, fmaxf(scores[tile][2 * half], scores[tile][2 * half + 1]));
     // The four lanes of a row. Key 0 is in the first step and every query sees it: the maximum is finite.
     maximum = fmaxf(maximum, shuffle_xor(maximum, 1));
     maximum = fmaxf(maximum, shuffle_xor(maximum, 2));
-    const float keep = exp2_fast((state[half].maximum - maximum) * scale), shift = maximum * scale;
+    const float shift = maximum * scale;
+    keep[half] = exp2_fast((state[half].maximum - maximum) * scale);
     state[half].maximum = maximum;
-    float sum = state[half].sum * keep;
+    float sum = state[half].sum * keep[half];
 #pragma unroll
     for (int tile = 0; tile < kStepTiles; ++tile)
 #pragma unroll
@@ -61,66 +71,81 @@ __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums
         sum += score;
       }
     state[half].sum = sum;
-#pragma unroll
-    for (int tile = 0; tile < kHead / 8; ++tile) {
-      sums[tile][2 * half] *= keep;
-      sums[tile][2 * half + 1] *= keep;
-    }
   }
+  if (__ballot_sync(kAllLanes, keep[0] != 1 || keep[1] != 1) == 0) return;  // after the first steps maxima seldom change
+#pragma unroll
+  for (int tile = 0; tile < kHead / 8; ++tile)
+#pragma unroll
+    for (int j = 0; j < 4; ++j) sums[tile][j] *= keep[j / 2];
 }
 
 template <int kHead>
-constexpr std::size_t kForwardShared = sizeof(bf16) * kHead*(kRows + 4 * kStep);
+constexpr std::size_t kForwardShared = sizeof(bf16) * kHead*(kQueryRows + 2 * kStep);
 
+/// One tile of keys and one of values lie in shared memory: the values are on their way while queries and keys are multiplied,
+/// the next keys while probabilities and values are. So two blocks fit the shared memory of an A100 too.
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_forward(TensorForward p) {
-  const Tile tile = find_tile(p.offsets, p.sequences, kRows, int(blockIdx.x), true);
+  const Tile tile = find_tile(p.offsets, p.sequences, kQueryRows, int(blockIdx.x), true);
   if (!tile.exists) return;
   const int head = int(blockIdx.y), kv_head = head / p.heads.group(), width = p.heads.shape.head_size;
-  const int stride = p.heads.shape.qkv_width(), rows = min(kRows, tile.length - tile.begin);
+  const int stride = p.heads.shape.qkv_width(), rows = min(kQueryRows, tile.length - tile.begin);
   const int steps = divide_up(tile.begin + rows, kStep), lane = int(threadIdx.x) % kWarp;
-  bf16* const shared = reinterpret_cast<bf16*>(dynamic_shared());
-  const Rows<kHead> queries{shared};
-  const auto stage = [&](int step, int which) {
-    return Rows<kHead>{shared + (kRows + (step % 2 * 2 + which) * kStep) * kHead};
-  };
-  const auto fetch_step = [&](int step) {
-    const int key = step * kStep, valid = tile.length - key;
-    fetch<kStep>(stage(step, 0), p.heads.key(tile.first + key, kv_head), stride, valid, width);
-    fetch<kStep>(stage(step, 1), p.heads.value(tile.first + key, kv_head), stride, valid, width);
+  const Rows<kHead> queries{shared_address(dynamic_shared())}, keys = queries.after(kQueryRows), values = keys.after(kStep);
+  const auto fetch_keys = [&](int step) {
+    const int key = step * kStep;
+    fetch<kStep>(keys, p.heads.key(tile.first + key, kv_head), stride, tile.length - key, width);
     copy_async_commit();
   };
-  fetch<kRows>(queries, p.heads.query(tile.first + tile.begin, head), stride, rows, width);
-  fetch_step(0);
+  const auto fetch_values = [&](int step) {
+    const int key = step * kStep;
+    fetch<kStep>(values, p.heads.value(tile.first + key, kv_head), stride, tile.length - key, width);
+    copy_async_commit();
+  };
+  fetch<kQueryRows>(queries, p.heads.query(tile.first + tile.begin, head), stride, rows, width);
+  fetch_keys(0);
 
-  const int warp_row = int(threadIdx.x) / kWarp * 16;
+  const int warp_row = int(threadIdx.x) / kWarp * 16 * kQueryTiles, first_query = tile.begin + warp_row;
   const float root = inverse_root<float>(width);
-  float sums[kHead / 8][4]{};
-  RowState state[2];
+  float sums[kQueryTiles][kHead / 8][4]{};
+  RowState state[kQueryTiles][2];
   for (int step = 0; step < steps; ++step) {
     copy_async_wait<0>();
-    __syncthreads();  // this step's tiles are there for all, and the last step's have been read
-    if (step + 1 < steps) fetch_step(step + 1);
-    float scores[kStepTiles][4]{};
-    add_product_of_rows(scores, queries, warp_row, stage(step, 0));
-    softmax_step<kHead>(scores, sums, state, root * kLog2E, tile.begin + warp_row, step * kStep);
-    add_weighted_rows(sums, scores, stage(step, 1));
+    __syncthreads();  // the keys are there for all, and the last step's values have been read
+    fetch_values(step);
+    const bool visible = step * kStep < first_query + 16 * kQueryTiles;  // to any query of this warp
+    float scores[kQueryTiles][kStepTiles][4];
+    if (visible) product_of_rows<Write::set>(scores, queries, warp_row, keys);
+    copy_async_wait<0>();
+    __syncthreads();  // the values are there for all, and the keys have been read
+    if (step + 1 < steps) fetch_keys(step + 1);
+    if (!visible) continue;
+#pragma unroll
+    for (int t = 0; t < kQueryTiles; ++t) {
+      hide_later_keys<false>(scores[t], first_query + 16 * t, step * kStep);
+      softmax_step<kHead>(scores[t], sums[t], state[t], root * kLog2E);
+    }
+    add_weighted_rows<kHead>(sums, scores, values);
   }
 
-  float inverse[2];
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    float sum = state[half].sum;
-    sum += shuffle_xor(sum, 1);
-    sum += shuffle_xor(sum, 2);
-    inverse[half] = 1 / sum;
-    const int row = warp_row + lane / 4 + 8 * half;
-    if (lane % 4 == 0 && row < rows)
-      p.lse[Index(head) * Index(p.tokens) + Index(tile.first + tile.begin + row)] = state[half].maximum * root + logf(sum);
-  }
   const Index out_row = Index(p.heads.shape.heads) * Index(width);
-  write_rows<kHead>(p.out + Index(tile.first + tile.begin + warp_row) * out_row + Index(head) * Index(width), out_row,
-                    rows - warp_row, width, sums, inverse);
+#pragma unroll
+  for (int t = 0; t < kQueryTiles; ++t) {
+    const int first_row = warp_row + 16 * t;
+    float inverse[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float sum = state[t][half].sum;
+      sum += shuffle_xor(sum, 1);
+      sum += shuffle_xor(sum, 2);
+      inverse[half] = 1 / sum;
+      const int row = first_row + lane / 4 + 8 * half;
+      if (lane % 4 == 0 && row < rows)
+        p.lse[Index(head) * Index(p.tokens) + Index(tile.first + tile.begin + row)] = state[t][half].maximum * root + logf(sum);
+    }
+    write_rows<kHead>(p.out + Index(tile.first + tile.begin + first_row) * out_row + Index(head) * Index(width), out_row,
+                      rows - first_row, width, sums[t], inverse);
+  }
 }
 
 struct TensorBackward {
@@ -132,95 +157,110 @@ struct TensorBackward {
   int splits;
 };
 
-/// Probabilities from scores, and the gradient of the scaled scores from that of the probabilities, of which a row is a query
-/// (kRowIsQuery) or a key. `lse` (times log2 e) and `delta` are those of a query; `visible(row, column)`.
-__device__ inline void score_gradient(float& score, float& dscore, float scale, float lse, float delta, bool visible) {
-  const float probability = visible ? exp2_fast(score * (scale * kLog2E) - lse) : 0;
-  score = probability;
-  dscore = probability * (dscore - delta) * scale;
+/// A probability from its score, and from its gradient, less the query's delta, that of the score in units of `scale`. `lse` is
+/// the query's, times log2 e: infinite where there is no query.
+__device__ inline void score_gradient(float& score, float& dscore, float scale, float lse) {
+  score = exp2_fast(score * (scale * kLog2E) - lse);
+  dscore *= score;
 }
 
 template <int kHead>
-constexpr std::size_t kDQueryShared = sizeof(bf16) * kHead*(2 * kRows + 4 * kStep);
+constexpr std::size_t kDQueryShared = sizeof(bf16) * kHead*(2 * kQueryRows + 4 * kDQueryStep);
 
+/// While one step's tiles are multiplied the next step's are on their way into the other of two stages of shared memory, so
+/// each step needs one barrier; so too in the kernel for keys and values.
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_dquery(TensorBackward p) {
-  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kRows, int(blockIdx.x), true);
+  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kQueryRows, int(blockIdx.x), true);
   if (!tile.exists) return;
   const int head = int(blockIdx.y), kv_head = head / p.heads.group(), width = p.heads.shape.head_size;
-  const int stride = p.heads.shape.qkv_width(), rows = min(kRows, tile.length - tile.begin);
-  const int steps = divide_up(tile.begin + rows, kStep), lane = int(threadIdx.x) % kWarp;
+  const int stride = p.heads.shape.qkv_width(), rows = min(kQueryRows, tile.length - tile.begin);
+  const int steps = divide_up(tile.begin + rows, kDQueryStep), lane = int(threadIdx.x) % kWarp;
   const Index out_row = Index(p.heads.shape.heads) * Index(width);
   const int token = tile.first + tile.begin;
-  bf16* const shared = reinterpret_cast<bf16*>(dynamic_shared());
-  const Rows<kHead> queries{shared}, douts{shared + kRows * kHead};
-  const auto stage = [&](int step, int which) {
-    return Rows<kHead>{shared + (2 * kRows + (step % 2 * 2 + which) * kStep) * kHead};
-  };
+  const Rows<kHead> queries{shared_address(dynamic_shared())}, douts = queries.after(kQueryRows);
+  const auto stage = [&](int step, int which) { return douts.after(kQueryRows + (step % 2 * 2 + which) * kDQueryStep); };
   const auto fetch_step = [&](int step) {
-    const int key = step * kStep, valid = tile.length - key;
-    fetch<kStep>(stage(step, 0), p.heads.key(tile.first + key, kv_head), stride, valid, width);
-    fetch<kStep>(stage(step, 1), p.heads.value(tile.first + key, kv_head), stride, valid, width);
+    const int key = step * kDQueryStep, valid = tile.length - key;
+    fetch<kDQueryStep>(stage(step, 0), p.heads.key(tile.first + key, kv_head), stride, valid, width);
+    fetch<kDQueryStep>(stage(step, 1), p.heads.value(tile.first + key, kv_head), stride, valid, width);
     copy_async_commit();
   };
-  fetch<kRows>(queries, p.heads.query(token, head), stride, rows, width);
-  fetch<kRows>(douts, p.in.dout + Index(token) * out_row + Index(head) * Index(width), int(out_row), rows, width);
+  fetch<kQueryRows>(queries, p.heads.query(token, head), stride, rows, width);
+  fetch<kQueryRows>(douts, p.in.dout + Index(token) * out_row + Index(head) * Index(width), int(out_row), rows, width);
   fetch_step(0);
 
-  const int warp_row = int(threadIdx.x) / kWarp * 16;
+  const int warp_row = int(threadIdx.x) / kWarp * 16 * kQueryTiles, first_query = tile.begin + warp_row;
   const float scale = inverse_root<float>(width);
-  float lse[2], delta[2];
+  float lse[kQueryTiles][2], delta[kQueryTiles][2];
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = warp_row + lane / 4 + 8 * half;
-    const Index at = Index(head) * Index(p.in.tokens) + Index(token + row);
-    lse[half] = row < rows ? p.in.lse[at] * kLog2E : std::numeric_limits<float>::infinity();  // no weight where no query is
-    delta[half] = row < rows ? p.in.delta[at] : 0;
-  }
-  float sums[kHead / 8][4]{};
+  for (int t = 0; t < kQueryTiles; ++t)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = warp_row + 16 * t + lane / 4 + 8 * half;
+      const Index at = Index(head) * Index(p.in.tokens) + Index(token + row);
+      lse[t][half] = row < rows ? p.in.lse[at] * kLog2E : std::numeric_limits<float>::infinity();
+      delta[t][half] = row < rows ? p.in.delta[at] : 0;
+    }
+  float sums[kQueryTiles][kHead / 8][4]{};
   for (int step = 0; step < steps; ++step) {
     copy_async_wait<0>();
-    __syncthreads();
+    __syncthreads();  // this step's tiles are there for all, and the last step's have been read
     if (step + 1 < steps) fetch_step(step + 1);
-    float scores[kStepTiles][4]{}, dscores[kStepTiles][4]{};
-    add_product_of_rows(scores, queries, warp_row, stage(step, 0));
-    add_product_of_rows(dscores, douts, warp_row, stage(step, 1));
+    if (step * kDQueryStep >= first_query + 16 * kQueryTiles) continue;  // no query of this warp sees a key
+    float scores[kQueryTiles][kDQueryStepTiles][4], dscores[kQueryTiles][kDQueryStepTiles][4];
 #pragma unroll
-    for (int t = 0; t < kStepTiles; ++t)
+    for (int t = 0; t < kQueryTiles; ++t)
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int query = tile.begin + warp_row + lane / 4 + j / 2 * 8, key = step * kStep + t * 8 + lane % 4 * 2 + j % 2;
-        score_gradient(scores[t][j], dscores[t][j], scale, lse[j / 2], delta[j / 2], key <= query);
-      }
-    add_weighted_rows(sums, dscores, stage(step, 0));
+      for (int c = 0; c < kDQueryStepTiles; ++c)
+#pragma unroll
+        for (int j = 0; j < 4; ++j) dscores[t][c][j] = -delta[t][j / 2];
+    product_of_rows<Write::set>(scores, queries, warp_row, stage(step, 0));
+    product_of_rows<Write::add>(dscores, douts, warp_row, stage(step, 1));
+#pragma unroll
+    for (int t = 0; t < kQueryTiles; ++t) {
+      hide_later_keys<false>(scores[t], first_query + 16 * t, step * kDQueryStep);
+#pragma unroll
+      for (int c = 0; c < kDQueryStepTiles; ++c)
+#pragma unroll
+        for (int j = 0; j < 4; ++j) score_gradient(scores[t][c][j], dscores[t][c][j], scale, lse[t][j / 2]);
+    }
+    add_weighted_rows<kHead>(sums, dscores, stage(step, 0));
   }
-  write_rows<kHead>(p.dheads.query(token + warp_row, head), Index(stride), rows - warp_row, width, sums, {1, 1});
+#pragma unroll
+  for (int t = 0; t < kQueryTiles; ++t)
+    write_rows<kHead>(p.dheads.query(token + warp_row + 16 * t, head), Index(stride), rows - warp_row - 16 * t, width, sums[t],
+                      {scale, scale});
 }
 
 template <int kHead>
-constexpr std::size_t kDKeyShared = sizeof(bf16) * kHead*(2 * kRows + 4 * kStep) + 4 * kStep * sizeof(float);
+constexpr std::size_t kDKeyShared = sizeof(bf16) * kHead*(2 * kKeyRows + 4 * kStep) + 4 * kStep * sizeof(float);
 
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p) {
-  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kRows, int(blockIdx.x), false);
+  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kKeyRows, int(blockIdx.x), false);
   if (!tile.exists) return;
   const int kv_head = int(blockIdx.y), split = int(blockIdx.z), width = p.heads.shape.head_size;
-  const int stride = p.heads.shape.qkv_width(), rows = min(kRows, tile.length - tile.begin);
+  const int stride = p.heads.shape.qkv_width(), rows = min(kKeyRows, tile.length - tile.begin);
   const int token = tile.first + tile.begin, lane = int(threadIdx.x) % kWarp;
   const Index out_row = Index(p.heads.shape.heads) * Index(width);
   // Steps go through the queries from the first that sees a key of the tile, once for each head of the split.
   const int first_query = tile.begin / kStep * kStep, of_head = divide_up(tile.length - first_query, kStep);
   const int heads_of_split = p.heads.group() / p.splits, first_head = kv_head * p.heads.group() + split * heads_of_split;
   const int steps = of_head * heads_of_split;
-  bf16* const shared = reinterpret_cast<bf16*>(dynamic_shared());
-  float* const row_values = reinterpret_cast<float*>(shared + (2 * kRows + 4 * kStep) * kHead);  // (2, 2, kStep): lse, delta
-  const Rows<kHead> keys{shared}, values{shared + kRows * kHead};
-  const auto stage = [&](int step, int which) {
-    return Rows<kHead>{shared + (2 * kRows + (step % 2 * 2 + which) * kStep) * kHead};
+  float* const row_values = reinterpret_cast<float*>(dynamic_shared());  // (2, 2, kStep): lse, delta
+  const Rows<kHead> keys{shared_address(row_values + 4 * kStep)}, values = keys.after(kKeyRows);
+  const auto stage = [&](int step, int which) { return values.after(kKeyRows + (step % 2 * 2 + which) * kStep); };
+  struct Place {
+    int head, query;
+    __device__ void advance(int length, int first) {
+      query += kStep;
+      if (query >= length) query = first, ++head;
+    }
   };
+  Place fetched{first_head, first_query}, computed = fetched;
   const auto fetch_step = [&](int step) {
-    const int head = first_head + step / of_head, query = first_query + step % of_head * kStep;
-    const int valid = tile.length - query, at = tile.first + query;
+    const int head = fetched.head, valid = tile.length - fetched.query, at = tile.first + fetched.query;
     fetch<kStep>(stage(step, 0), p.heads.query(at, head), stride, valid, width);
     fetch<kStep>(stage(step, 1), p.in.dout + Index(at) * out_row + Index(head) * Index(width), int(out_row), valid, width);
     copy_async_commit();
@@ -230,43 +270,47 @@ __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p)
       lse[i] = i < valid ? p.in.lse[place] * kLog2E : std::numeric_limits<float>::infinity();
       lse[kStep + i] = i < valid ? p.in.delta[place] : 0;
     }
+    fetched.advance(tile.length, first_query);
   };
-  fetch<kRows>(keys, p.heads.key(token, kv_head), stride, rows, width);
-  fetch<kRows>(values, p.heads.value(token, kv_head), stride, rows, width);
+  fetch<kKeyRows>(keys, p.heads.key(token, kv_head), stride, rows, width);
+  fetch<kKeyRows>(values, p.heads.value(token, kv_head), stride, rows, width);
   fetch_step(0);
 
   const int warp_row = int(threadIdx.x) / kWarp * 16;
   const float scale = inverse_root<float>(width);
-  float dkey[kHead / 8][4]{}, dvalue[kHead / 8][4]{};
+  float dkey[1][kHead / 8][4]{}, dvalue[1][kHead / 8][4]{};
   for (int step = 0; step < steps; ++step) {
     copy_async_wait<0>();
     __syncthreads();
     if (step + 1 < steps) fetch_step(step + 1);
-    const float* const lse = row_values + step % 2 * 2 * kStep;
-    float scores[kStepTiles][4]{}, dscores[kStepTiles][4]{};  // rows are keys
-    add_product_of_rows(scores, keys, warp_row, stage(step, 0));
-    add_product_of_rows(dscores, values, warp_row, stage(step, 1));
-    const int query_begin = first_query + step % of_head * kStep;
+    const float* const row_value = row_values + step % 2 * 2 * kStep;
+    float scores[1][kStepTiles][4], dscores[1][kStepTiles][4];  // rows are keys
 #pragma unroll
-    for (int t = 0; t < kStepTiles; ++t)
+    for (int c = 0; c < kStepTiles; ++c)
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int column = t * 8 + lane % 4 * 2 + j % 2, key = tile.begin + warp_row + lane / 4 + j / 2 * 8;
-        score_gradient(scores[t][j], dscores[t][j], scale, lse[column], lse[kStep + column], key <= query_begin + column);
-      }
-    add_weighted_rows(dvalue, scores, stage(step, 1));
-    add_weighted_rows(dkey, dscores, stage(step, 0));
+      for (int j = 0; j < 4; ++j) dscores[0][c][j] = -row_value[kStep + c * 8 + lane % 4 * 2 + j % 2];
+    product_of_rows<Write::set>(scores, keys, warp_row, stage(step, 0));
+    product_of_rows<Write::add>(dscores, values, warp_row, stage(step, 1));
+    hide_later_keys<true>(scores[0], tile.begin + warp_row, computed.query);
+#pragma unroll
+    for (int c = 0; c < kStepTiles; ++c)
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+        score_gradient(scores[0][c][j], dscores[0][c][j], scale, row_value[c * 8 + lane % 4 * 2 + j % 2]);
+    computed.advance(tile.length, first_query);
+    add_weighted_rows<kHead>(dvalue, scores, stage(step, 1));
+    add_weighted_rows<kHead>(dkey, dscores, stage(step, 0));
   }
   const int valid = rows - warp_row;
   if (p.splits == 1) {
-    write_rows<kHead>(p.dheads.key(token + warp_row, kv_head), Index(stride), valid, width, dkey, {1, 1});
-    write_rows<kHead>(p.dheads.value(token + warp_row, kv_head), Index(stride), valid, width, dvalue, {1, 1});
+    write_rows<kHead>(p.dheads.key(token + warp_row, kv_head), Index(stride), valid, width, dkey[0], {scale, scale});
+    write_rows<kHead>(p.dheads.value(token + warp_row, kv_head), Index(stride), valid, width, dvalue[0], {1, 1});
   } else {
     const Index row = Index(p.heads.shape.kv_heads) * 2 * Index(width);
     float* const to =
         p.partial + (Index(split) * Index(p.in.tokens) + Index(token + warp_row)) * row + Index(kv_head) * 2 * width;
-    write_rows<kHead>(to, row, valid, width, dkey, {1, 1});
-    write_rows<kHead>(to + width, row, valid, width, dvalue, {1, 1});
+    write_rows<kHead>(to, row, valid, width, dkey[0], {scale, scale});
+    write_rows<kHead>(to + width, row, valid, width, dvalue[0], {1, 1});
   }
 }
 
@@ -293,7 +337,7 @@ struct JoinSplits {
 /// Parts that a group's heads are split into, so that a short batch still has blocks for every multiprocessor.
 inline int choose_splits(const AttentionShape& shape, int tokens) {
   constexpr int kEnoughBlocks = 1024;
-  const int group = shape.heads / shape.kv_heads, blocks = shape.kv_heads * divide_up(tokens, kRows);
+  const int group = shape.heads / shape.kv_heads, blocks = shape.kv_heads * divide_up(tokens, kKeyRows);
   for (int splits = 1; splits < group; ++splits)
     if (group % splits == 0 && blocks * splits >= kEnoughBlocks) return splits;
   return group;

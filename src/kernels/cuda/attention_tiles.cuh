@@ -40,60 +40,83 @@ inline unsigned most_tiles(int tokens, int sequences, int rows) {
 
 constexpr int kChunk = 8;  // elements of 16 bytes
 
-/// (kRows, kHead) bf16 in shared memory. The chunks of a row are permuted by the row's number, so that eight rows' chunks of
-/// the same column lie in different banks.
+/// (rows, kHead) bf16 in shared memory, from a multiple of a row's bytes. The chunks of a row are permuted by the row's number,
+/// so that eight rows' chunks of the same column lie in different banks.
 template <int kHead>
 struct Rows {
-  bf16* data;
-  __device__ void* chunk(int row, int chunk) const { return data + row * kHead + ((chunk ^ (row % 8)) * kChunk); }
+  static constexpr unsigned kRowBytes = kHead * sizeof(bf16), kChunkBytes = kChunk * sizeof(bf16);
+  SharedAddress begin;
+  /// The chunk of row `row` + `offset`, where `row` is a multiple of 8: as the permutation is that of `offset`, addresses of
+  /// other rows differ by a constant, and those of chunks `chunk` ^ c by ^ c kChunkBytes.
+  __device__ SharedAddress chunk(int row, int offset, int chunk) const {
+    return begin + unsigned(row) * kRowBytes + unsigned(offset) * kRowBytes + unsigned(chunk ^ (offset % 8)) * kChunkBytes;
+  }
+  __device__ Rows after(int rows) const { return {begin + unsigned(rows) * kRowBytes}; }
 };
 
 /// Starts copies of kRows rows, `stride` elements apart, of which `valid` exist and have `width` elements; zeros else.
 template <int kRows, int kHead>
 __device__ inline void fetch(Rows<kHead> to, const bf16* from, int stride, int valid, int width) {
-  constexpr int kChunks = kHead / kChunk;
-#pragma unroll 4
-  for (int i = int(threadIdx.x); i < kRows * kChunks; i += kThreads) {
-    const int row = i / kChunks, chunk = i % kChunks;
-    const bool there = row < valid && chunk * kChunk < width;
-    copy_async(to.chunk(row, chunk), there ? from + Index(row) * Index(stride) + Index(chunk * kChunk) : from, there);
+  constexpr int kChunks = kHead / kChunk, kApart = kThreads / kChunks;  // rows between those of a thread
+  static_assert(kRows % kApart == 0 && kApart % 8 == 0);
+  const int first = int(threadIdx.x) / kChunks, chunk = int(threadIdx.x) % kChunks;
+  const int rows = chunk * kChunk < width ? valid : 0;
+  const bf16* source = from + Index(first) * Index(stride) + Index(chunk * kChunk);
+  const SharedAddress target = to.chunk(0, first, chunk);
+#pragma unroll
+  for (int begin = 0; begin < kRows; begin += kApart) {
+    const bool there = begin + first < rows;
+    copy_async(target + unsigned(begin) * to.kRowBytes, source, there);
+    source += Index(kApart) * Index(stride);
   }
 }
 
-// Operands of the tensor cores (see multiply_add). A left operand has 16 rows; a right operand two tiles of 8 columns.
+// Operands of the tensor cores (see multiply_add). A left operand has 16 rows; a right operand two tiles of 8 columns. Chunk
+// numbers are 2 step plus 0 or 1, so that a step is a bit pattern over the lane's own address.
 
 /// Rows row .. row + 16 and elements 16 step .. of a tile as a left operand.
 template <int kHead>
 __device__ inline void left_operand(unsigned (&a)[4], Rows<kHead> rows, int row, int step) {
   const int lane = int(threadIdx.x) % kWarp;
-  load_matrices(a, rows.chunk(row + lane % 16, 2 * step + lane / 16));
+  load_matrices(a, rows.chunk(row, lane % 16, lane / 16) ^ (unsigned(step) * 2 * rows.kChunkBytes));
 }
 /// The transpose of rows row .. row + 16, elements 16 step ..: columns are rows of the tile.
 template <int kHead>
 __device__ inline void right_operand_of_rows(unsigned (&b)[4], Rows<kHead> rows, int row, int step) {
   const int lane = int(threadIdx.x) % kWarp;
-  load_matrices(b, rows.chunk(row + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2));
+  load_matrices(b, (rows.chunk(0, lane / 16 * 8 + lane % 8, lane / 8 % 2) ^ (unsigned(step) * 2 * rows.kChunkBytes)) +
+                       unsigned(row) * rows.kRowBytes);
 }
 /// Rows row .. row + 16 and elements 16 column .. of a tile: columns are elements.
 template <int kHead>
 __device__ inline void right_operand(unsigned (&b)[4], Rows<kHead> rows, int row, int column) {
   const int lane = int(threadIdx.x) % kWarp;
-  load_matrices_transposed(b, rows.chunk(row + lane % 16, 2 * column + lane / 16));
+  load_matrices_transposed(
+      b, (rows.chunk(0, lane % 16, lane / 16) ^ (unsigned(column) * 2 * rows.kChunkBytes)) + unsigned(row) * rows.kRowBytes);
 }
 
-/// c (16, 16 kTiles) += rows `row` .. of a times the transpose of all 16 kTiles rows of b.
-template <int kHead, int kColumnTiles>
-__device__ inline void add_product_of_rows(float (&c)[kColumnTiles][4], Rows<kHead> a, int row, Rows<kHead> b) {
+/// c (16 kRowTiles, 8 kColumnTiles) (=|+=) rows `row` .. of a times the transpose of all 8 kColumnTiles rows of b.
+template <Write kWrite, int kHead, int kRowTiles, int kColumnTiles>
+__device__ inline void product_of_rows(float (&c)[kRowTiles][kColumnTiles][4], Rows<kHead> a, int row, Rows<kHead> b) {
 #pragma unroll
   for (int step = 0; step < kHead / 16; ++step) {
-    unsigned left[4];
-    left_operand(left, a, row, step);
+    unsigned left[kRowTiles][4];
+#pragma unroll
+    for (int tile = 0; tile < kRowTiles; ++tile) left_operand(left[tile], a, row + 16 * tile, step);
 #pragma unroll
     for (int pair = 0; pair < kColumnTiles / 2; ++pair) {
       unsigned right[4];
       right_operand_of_rows(right, b, pair * 16, step);
-      multiply_add(c[2 * pair], left, right[0], right[1]);
-      multiply_add(c[2 * pair + 1], left, right[2], right[3]);
+#pragma unroll
+      for (int tile = 0; tile < kRowTiles; ++tile) {
+        if (kWrite == Write::set && step == 0) {
+          multiply(c[tile][2 * pair], left[tile], right[0], right[1]);
+          multiply(c[tile][2 * pair + 1], left[tile], right[2], right[3]);
+        } else {
+          multiply_add(c[tile][2 * pair], left[tile], right[0], right[1]);
+          multiply_add(c[tile][2 * pair + 1], left[tile], right[2], right[3]);
+        }
+      }
     }
   }
 }
@@ -107,19 +130,24 @@ __device__ inline void weights_operand(unsigned (&a)[4], const float (&weights)[
   a[3] = pack_bf16(weights[2 * step + 1][2], weights[2 * step + 1][3]);
 }
 
-/// sums (16, kHead) += weights (16, 8 kTiles), rounded to bf16, times the rows of b.
-template <int kHead, int kTiles>
-__device__ inline void add_weighted_rows(float (&sums)[kHead / 8][4], const float (&weights)[kTiles][4], Rows<kHead> b) {
+/// sums (16 kRowTiles, kHead) += weights (16 kRowTiles, 8 kTiles), rounded to bf16, times the rows of b.
+template <int kHead, int kRowTiles, int kTiles>
+__device__ inline void add_weighted_rows(float (&sums)[kRowTiles][kHead / 8][4], const float (&weights)[kRowTiles][kTiles][4],
+                                         Rows<kHead> b) {
 #pragma unroll
   for (int step = 0; step < kTiles / 2; ++step) {
-    unsigned left[4];
-    weights_operand(left, weights, step);
+    unsigned left[kRowTiles][4];
+#pragma unroll
+    for (int tile = 0; tile < kRowTiles; ++tile) weights_operand(left[tile], weights[tile], step);
 #pragma unroll
     for (int pair = 0; pair < kHead / 16; ++pair) {
       unsigned right[4];
       right_operand(right, b, step * 16, pair);
-      multiply_add(sums[2 * pair], left, right[0], right[1]);
-      multiply_add(sums[2 * pair + 1], left, right[2], right[3]);
+#pragma unroll
+      for (int tile = 0; tile < kRowTiles; ++tile) {
+        multiply_add(sums[tile][2 * pair], left[tile], right[0], right[1]);
+        multiply_add(sums[tile][2 * pair + 1], left[tile], right[2], right[3]);
+      }
     }
   }
 }

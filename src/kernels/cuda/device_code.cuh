@@ -29,6 +29,8 @@ using Index = std::size_t;
 constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr std::size_t kVectorBytes = 16;  // the widest access of a thread
+constexpr std::size_t kMostShared = std::size_t{99}
+                                    << 10;  // of a block, on the GPUs with the least: compute capability 8.6, 8.9
 
 /// Rounds the quotient up.
 __host__ __device__ constexpr int divide_up(int n, int by) { return (n + by - 1) / by; }
@@ -39,6 +41,7 @@ void launch(Stream& stream, void (*kernel)(Parameters...), dim3 grid, int thread
             const Arguments&... arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   constexpr std::size_t kWithoutAsking = std::size_t{48} << 10;
+  check(shared_bytes <= kMostShared, "a block's shared memory is what every GPU has");
   if (shared_bytes > kWithoutAsking)
     must(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                               static_cast<int>(shared_bytes)),

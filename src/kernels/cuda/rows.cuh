@@ -100,7 +100,6 @@ void rms_norm_backward(Stream& stream, T* dx, acc_t<T>* dw, const T* dy, const T
   constexpr int kN = kWide<T>;
   const int parts = rms_norm_parts(n);
   const std::size_t shared = dw ? Index(dim) * sizeof(A) : 0;
-  check(shared <= std::size_t{160} << 10, "a row of sums fits shared memory");
   A* const part_dw = dw ? scratch<A>(stream, Index(parts) * Index(dim)) : nullptr;
   const auto kernel = dim % kN == 0 && aligned(dx, dy, x, w) ? rms_norm_gradient<T, kN> : rms_norm_gradient<T, 1>;
   launch(stream, kernel, dim3(unsigned(parts)), kRowThreads, shared, dx, part_dw, dy, x, w, rstd, n, dim, write);

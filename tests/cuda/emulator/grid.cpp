@@ -59,7 +59,7 @@ class Block {
     body_ = &body;
     while (threads_.size() < std::size_t(threads)) threads_.push_back(std::make_unique<Thread>());
     warps_.resize(std::size_t(threads / kWarp));
-    shared_.resize(shared_bytes + 128);
+    shared_.resize(shared_bytes + kAlignment);
     size_ = std::size_t(threads);
   }
 
@@ -109,7 +109,9 @@ class Block {
   }
   const unsigned char* slots() { return my_warp().slots[me().parity][0]; }
   int lane() const { return running_ % kWarp; }
-  unsigned char* shared() { return shared_.data() + (128 - reinterpret_cast<std::uintptr_t>(shared_.data()) % 128) % 128; }
+  unsigned char* shared() {
+    return shared_.data() + (kAlignment - reinterpret_cast<std::uintptr_t>(shared_.data()) % kAlignment) % kAlignment;
+  }
   Thread& me() { return *threads_[std::size_t(running_)]; }
 
  private:
@@ -164,6 +166,7 @@ class Block {
   std::size_t size_ = 0;                          // threads of the block
   std::vector<std::unique_ptr<Thread>> threads_;  // those of the largest block so far
   std::vector<Warp> warps_;
+  static constexpr std::size_t kAlignment = 256;
   std::vector<unsigned char> shared_;
   Place scheduler_;
   int running_ = 0, alive_ = 0, waiting_ = 0, votes_ = 0, result_ = 0;
@@ -199,7 +202,7 @@ void run_grid(dim3 grid, int threads, std::size_t shared_bytes, const std::funct
   bool backwards = false;
   for (unsigned z = 0; z < grid.z; ++z)
     for (unsigned y = 0; y < grid.y; ++y)
-      for (unsigned x = 0; x < grid.x; ++x) {
+      for (unsigned x = grid.x; x-- > 0;) {  // the last first: rows that a block writes beyond its own show
         blockIdx = dim3(x, y, z);
         block->run(backwards = !backwards);
       }
@@ -211,10 +214,10 @@ const unsigned char* slots() { return current().slots(); }
 int lane() { return current().lane(); }
 
 // Copies are done as late as they may be: a missing wait then shows.
-void copy_async(void* to, const void* from, bool valid) {
-  if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0 || (valid && reinterpret_cast<std::uintptr_t>(from) % 16 != 0))
+void copy_async(std::uintptr_t to, const void* from, bool valid) {
+  if (to % 16 != 0 || (valid && reinterpret_cast<std::uintptr_t>(from) % 16 != 0))
     throw std::logic_error("a copy of 16 bytes is not aligned");
-  current().me().open.push_back({to, from, valid});
+  current().me().open.push_back({reinterpret_cast<void*>(to), from, valid});
 }
 void copy_async_commit() { current().me().groups.push_back(std::exchange(current().me().open, {})); }
 void copy_async_wait(int pending) {

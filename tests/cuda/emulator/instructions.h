@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 
@@ -25,7 +26,7 @@ void show(const void* value, std::size_t bytes);
 const unsigned char* slots();
 inline const unsigned char* slot(int lane) { return slots() + std::size_t(lane) * kSlotBytes; }
 int lane();
-void copy_async(void* to, const void* from, bool valid);
+void copy_async(std::uintptr_t to, const void* from, bool valid);
 void copy_async_commit();
 void copy_async_wait(int pending);
 
@@ -60,7 +61,10 @@ inline bf16 round_bf16(float value) { return bf16(value); }
 inline unsigned pack_bf16(float low, float high) { return unsigned(bf16(high).bits) << 16 | bf16(low).bits; }
 inline float exp2_fast(float x) { return exp2f(x); }
 
-inline void copy_async(void* to, const void* from, bool valid) { emulator::copy_async(to, from, valid); }
+using SharedAddress = std::uintptr_t;
+inline SharedAddress shared_address(const void* p) { return reinterpret_cast<SharedAddress>(p); }
+
+inline void copy_async(SharedAddress to, const void* from, bool valid) { emulator::copy_async(to, from, valid); }
 inline void copy_async_commit() { emulator::copy_async_commit(); }
 template <int kPending>
 void copy_async_wait() {
@@ -73,12 +77,12 @@ inline unsigned shown_element(int matrix, int row, int column) {
   std::memcpy(&address, emulator::slot(matrix * 8 + row), sizeof(address));
   return address[column];
 }
-inline void load_matrices(unsigned (&to)[4], const void* row) {
+inline void load_matrices(unsigned (&to)[4], SharedAddress row) {
   emulator::show(&row, sizeof(row));
   const int r = emulator::lane() / 4, c = emulator::lane() % 4 * 2;
   for (int m = 0; m < 4; ++m) to[m] = shown_element(m, r, c) | shown_element(m, r, c + 1) << 16;
 }
-inline void load_matrices_transposed(unsigned (&to)[4], const void* row) {
+inline void load_matrices_transposed(unsigned (&to)[4], SharedAddress row) {
   emulator::show(&row, sizeof(row));
   const int r = emulator::lane() / 4, c = emulator::lane() % 4 * 2;
   for (int m = 0; m < 4; ++m) to[m] = shown_element(m, c, r) | shown_element(m, c + 1, r) << 16;
@@ -105,6 +109,11 @@ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, uns
   }
   for (int i = 0; i < 4; ++i)
     for (int k = 0; k < 16; ++k) c[i] += rows[i / 2][k] * columns[i % 2][k];
+}
+
+inline void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  for (float& x : c) x = 0;
+  multiply_add(c, a, b0, b1);
 }
 
 }  // namespace expunge::cuda
