@@ -152,13 +152,12 @@ struct TensorBackward {
   Heads<bf16> dheads;
   Heads<const bf16> heads;
   BackwardInput<bf16> in;
-  float*
-      partial;  // (splits, T, K, 2E): what each split of a group's heads adds to dk, then dv; unused where there is one split
+  float* partial;  // (splits, T, K, 2E): what each split of a group's heads adds to dk, then dv; unused where there is one
   int splits;
 };
 
-/// A probability from its score, and from its gradient, less the query's delta, that of the score in units of `scale`. `lse` is
-/// the query's, times log2 e: infinite where there is no query.
+/// Turns a score into its probability, and the probability's gradient less the query's delta into the score's, but for the
+/// factor `scale`, which the sums get at the end. `lse` is the query's, times log2 e: infinite where there is no query.
 __device__ inline void score_gradient(float& score, float& dscore, float scale, float lse) {
   score = exp2_fast(score * (scale * kLog2E) - lse);
   dscore *= score;
