@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <utility>
 #include <vector>
@@ -31,6 +32,14 @@ bool on_gpus(const std::string& asked, Communicator& host, Stream& stream) {
   double gpus = cuda_devices().count;
   host.all_reduce(stream, {&gpus, 1}, Reduce::min);
   return gpus > 0;
+}
+
+/// Where there is a driver, somebody expects the GPU to be used.
+void warn_of_unused_gpus() {
+  if (!std::filesystem::exists("/proc/driver/nvidia/version")) return;
+  const CudaDevices devices = cuda_devices();
+  log_warning(fmt::format("computing on the CPU though this machine has NVIDIA's driver: {}",
+                          devices.count > 0 ? "not every rank sees a GPU" : devices.problem));
 }
 
 /// Every rank's finding, known to all.
@@ -60,11 +69,26 @@ Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeCon
   const std::vector<FoundGpu> all = exchange(mine, *host, *stream);
   const CommPolicy comm = choose_comm(compute.comm, all, has_nccl());
   const auto sharers = std::ranges::count(all, mine.uuid, &FoundGpu::uuid);
-  auto communicator = comm == CommPolicy::nccl
-                          ? make_nccl_communicator(std::move(host), index, {compute.collective_timeout, {}})
-                          : make_staged_communicator(std::move(host));
-  return {{DeviceType::cuda, index}, make_cuda_stream(index),   make_cuda_stream(index),
-          std::move(communicator),   static_cast<int>(sharers), comm == CommPolicy::nccl ? "nccl" : "staged"};
+  Engine engine{{DeviceType::cuda, index},
+                make_cuda_stream(index),
+                make_cuda_stream(index, Urgency::high),
+                comm == CommPolicy::nccl ? make_nccl_communicator(std::move(host), index, {compute.collective_timeout, {}})
+                                         : make_staged_communicator(std::move(host)),
+                static_cast<int>(sharers),
+                comm == CommPolicy::nccl ? "nccl" : "staged"};
+  connect(engine);
+  return engine;
+}
+
+/// NCCL connects ranks at the first collective of a kind: done here, what that takes of the GPU's memory is not counted as
+/// free.
+void Session::connect(Engine& engine) {
+  constexpr std::size_t kShard = Communicator::kShardAlignment / sizeof(float);
+  Buffer<float> whole(engine.device, kShard * static_cast<std::size_t>(engine.comm->size())), shard(engine.device, kShard);
+  zero_bytes(*engine.communication, shard.data(), shard.bytes());
+  engine.comm->all_gather(*engine.communication, whole.data(), shard.data(), shard.bytes());
+  engine.comm->reduce_scatter(*engine.communication, shard.data(), whole.data(), kShard);
+  engine.communication->synchronize();
 }
 
 Session::Session(const ComputeConfig& compute, bool quiet)
@@ -75,7 +99,13 @@ Session::Session(const ComputeConfig& compute, bool quiet)
   refuse_lone_ranks(mpi_.size());
   omp_set_num_threads(threads_);
   log_setup(mpi_.rank(), mpi_.size(), quiet);
+  if (compute.device == "auto" && engine_.device.type == DeviceType::cpu) warn_of_unused_gpus();
   if (compute.tf32) use_tf32();
+}
+
+std::string Session::device_text() const {
+  if (engine_.device.type == DeviceType::cuda) return cuda_device_info(engine_.device.index).name;
+  return fmt::format("{} thread{}", threads_, threads_ == 1 ? "" : "s");
 }
 
 DType Session::default_dtype() const {

@@ -95,12 +95,12 @@ Policies decide_policies(const Session& session, const TrainConfig& config, cons
 void log_start(const Session& session, const TrainConfig& config, const ModelSource& source, const TrainingData& data,
                std::int64_t steps, const Policies& policies) {
   log_info(fmt::format(
-      "{} {} | {:.2f} M parameters, {} | {} rank{} x {} thread{} | gather {}, recompute {}, about "
+      "{} {} | {:.2f} M parameters, {} | {} rank{} x {} | gather {}, recompute {}, about "
       "{} a rank",
       config.command == "train" ? "train" : config.objective.method,
       config.model.empty() ? config.init_config.string() : config.model.string(),
       static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype), session.world_size(),
-      session.world_size() == 1 ? "" : "s", session.threads(), session.threads() == 1 ? "" : "s", gather_name(policies.gather),
+      session.world_size() == 1 ? "" : "s", session.device_text(), gather_name(policies.gather),
       recompute_name(policies.recompute), format_bytes(static_cast<double>(policies.memory.total()))));
   log_info(fmt::format("{} sequences, {} optimizer step{} of {} | run folder {}", data.items(), steps, steps == 1 ? "" : "s",
                        config.global_batch_size, config.output_dir.string()));

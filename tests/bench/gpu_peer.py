@@ -6,6 +6,7 @@ SDPA, without a mask: padding on the right needs none.
 
 Started with one argument, the work as JSON; to each line "run" it answers with one line of JSON.
 """
+import gc
 import json
 import sys
 import time
@@ -167,11 +168,16 @@ def run(task):
     """One run, by half the micro-batch where the memory is too small."""
     try:
         task.run()
+        failed = False
     except torch.OutOfMemoryError:
         if getattr(task, "micro_batch", 1) == 1:
             raise
-        task.optimizer.zero_grad()
+        failed = True
+    if failed:  # outside of the clause, whose exception holds what the failed run had made
+        task.optimizer.zero_grad(set_to_none=True)
+        gc.collect()
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
         task.micro_batch //= 2
         task.run()
     if device.type == "cuda":

@@ -2,6 +2,7 @@
 // else. Under mpirun; says what came of it, and fails only where NCCL takes the ranks and gathers something else.
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -15,11 +16,18 @@ namespace {
 
 constexpr double kTimeLimit = 60;
 
+/// NCCL's own failure, or two kernels that never run together, are an outcome and no failure of the test.
+[[noreturn]] void give_up(const std::string& message) {
+  fmt::print("NCCL does not share the GPU: {}", message);
+  std::fflush(stdout);
+  std::_Exit(0);
+}
+
 /// Gathers a number of each rank; true where all are there.
 bool gathers(const MpiEnvironment& mpi) {
   const Device device{DeviceType::cuda, 0};
   const auto stream = make_cuda_stream(device.index);
-  const auto comm = make_nccl_communicator(make_mpi_communicator(kTimeLimit), device.index, {.time_limit_s = kTimeLimit});
+  const auto comm = make_nccl_communicator(make_mpi_communicator(kTimeLimit), device.index, {kTimeLimit, give_up});
   const float mine = static_cast<float>(1 + mpi.rank());
   std::vector<float> all(static_cast<std::size_t>(mpi.size()));
   Buffer<float> shard(device, 1), whole(device, all.size());

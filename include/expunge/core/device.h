@@ -55,8 +55,10 @@ class Stream {
 std::unique_ptr<Stream> make_inline_stream();
 /// A stream with a thread of its own: the communication stream of the CPU.
 std::unique_ptr<Stream> make_thread_stream();
+enum class Urgency { normal, high };
 /// A stream of a GPU. Host work in it must not call CUDA; what it throws comes out of synchronize() and of later events.
-std::unique_ptr<Stream> make_cuda_stream(int index);
+/// Kernels of high urgency begin before those that other streams have waiting.
+std::unique_ptr<Stream> make_cuda_stream(int index, Urgency urgency = Urgency::normal);
 
 /// GPUs that this process may use, and why there is none: no CUDA in this build, no driver, no GPU.
 struct CudaDevices {

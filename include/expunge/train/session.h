@@ -22,6 +22,8 @@ class Session {
   int rank() const { return mpi_.rank(); }
   int world_size() const { return mpi_.size(); }
   int threads() const { return threads_; }
+  /// What a rank computes on: "2 threads", or the GPU's name.
+  std::string device_text() const;
   /// What ranks talk over: "mpi", "nccl" or "staged".
   const std::string& comm_name() const { return engine_.comm_name; }
   /// Element type of a job that names none: bfloat16 on GPUs, and where every rank's processor multiplies it; else float32.
@@ -41,6 +43,7 @@ class Session {
     std::string comm_name = "mpi";
   };
   static Engine make_engine(const MpiEnvironment& mpi, const ComputeConfig& compute);
+  static void connect(Engine& engine);
 
   MpiEnvironment mpi_;
   int threads_;

@@ -92,12 +92,14 @@ class NcclCommunicator final : public Communicator {
     }
     issue(stream, "reduce-scatter in bfloat16", [&](cudaStream_t on) {
       must(ncclGroupStart(), "ncclGroupStart");
-      for (int peer = 0; peer < size(); ++peer) {
+      ncclResult_t result = ncclSuccess;
+      for (int peer = 0; peer < size() && taken(result); ++peer) {
         const std::size_t at = static_cast<std::size_t>(peer) * n;
-        must(ncclSend(whole + at, n, ncclBfloat16, peer, comm_, on), "ncclSend");
-        must(ncclRecv(received_.data() + at, n, ncclBfloat16, peer, comm_, on), "ncclRecv");
+        result = ncclSend(whole + at, n, ncclBfloat16, peer, comm_, on);
+        if (taken(result)) result = ncclRecv(received_.data() + at, n, ncclBfloat16, peer, comm_, on);
       }
-      return ncclGroupEnd();
+      const ncclResult_t ended = ncclGroupEnd();  // in any case: an open group would swallow what ends the communicator
+      return taken(result) ? ended : result;
     });
     sum_parts(stream, shard, received_.data(), size(), n);
   }
@@ -117,8 +119,10 @@ class NcclCommunicator final : public Communicator {
     const char* name;
   };
 
+  static bool taken(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
+
   void must(ncclResult_t result, const char* call) {
-    if (result == ncclSuccess || result == ncclInProgress) return;
+    if (taken(result)) return;
     const std::string reason = comm_ ? ncclGetLastError(comm_) : "";
     fail(result == ncclInvalidArgument || result == ncclInvalidUsage ? ExitCode::internal : ExitCode::collective,
          fmt::format("{}: {}{}{}", call, ncclGetErrorString(result), reason.empty() ? "" : ": ", reason));

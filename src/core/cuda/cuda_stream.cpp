@@ -105,9 +105,12 @@ struct CudaStream::RecordedEvent final : Event::State {
   std::shared_ptr<Failure> failure_;
 };
 
-CudaStream::CudaStream(int index) : index_(index) {
+CudaStream::CudaStream(int index, Urgency urgency) : index_(index) {
   must(cudaSetDevice(index), "cudaSetDevice");
-  must(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+  int least = 0, greatest = 0;
+  must(cudaDeviceGetStreamPriorityRange(&least, &greatest), "cudaDeviceGetStreamPriorityRange");
+  must(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, urgency == Urgency::high ? greatest : least),
+       "cudaStreamCreate");
 }
 
 CudaStream::~CudaStream() {
@@ -214,6 +217,8 @@ void zero_bytes(Stream& stream, void* to, std::size_t bytes) {
 
 }  // namespace cuda
 
-std::unique_ptr<Stream> make_cuda_stream(int index) { return std::make_unique<cuda::CudaStream>(index); }
+std::unique_ptr<Stream> make_cuda_stream(int index, Urgency urgency) {
+  return std::make_unique<cuda::CudaStream>(index, urgency);
+}
 
 }  // namespace expunge

@@ -21,7 +21,7 @@ void must(cudaError_t code, const char* call, std::source_location where = std::
 
 class CudaStream final : public Stream {
  public:
-  explicit CudaStream(int index);
+  CudaStream(int index, Urgency urgency);
   ~CudaStream() override;
   Device device() const override { return {DeviceType::cuda, index_}; }
   /// Work that throws stops the stream's host work: what follows is skipped, and synchronize() and events rethrow the error.

@@ -13,7 +13,7 @@ CudaDevices cuda_devices() { return {0, kProblem}; }
 std::string cuda_version() { return ""; }
 std::size_t cuda_library_bytes() { return 0; }
 CudaDeviceInfo cuda_device_info(int) { fail(ExitCode::usage, kProblem); }
-std::unique_ptr<Stream> make_cuda_stream(int) { fail(ExitCode::usage, kProblem); }
+std::unique_ptr<Stream> make_cuda_stream(int, Urgency) { fail(ExitCode::usage, kProblem); }
 
 namespace cuda {
 

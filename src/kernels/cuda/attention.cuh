@@ -16,7 +16,7 @@ bool tensor_cores_fit(const AttentionShape& shape, const Pointers*... pointers) 
 
 template <int kHead>
 void forward_on_tensor_cores(Stream& stream, const TensorForward& p) {
-  const dim3 grid{most_tiles(p.tokens, p.sequences, kQueryRows), unsigned(p.heads.shape.heads)};
+  const dim3 grid(most_tiles(p.tokens, p.sequences, kQueryRows) * unsigned(p.heads.shape.heads));
   launch(stream, tensor_forward<kHead>, grid, kThreads, kForwardShared<kHead>, p);
 }
 
@@ -39,8 +39,8 @@ void backward_on_tensor_cores(Stream& stream, const TensorBackward& p) {
   const AttentionShape& shape = p.heads.shape;
   const auto tiles = [&](int rows) { return most_tiles(p.in.tokens, p.in.sequences, rows); };
   const int columns = 2 * shape.kv_heads * shape.head_size;
-  launch(stream, tensor_dquery<kHead>, dim3(tiles(kQueryRows), unsigned(shape.heads)), kThreads, kDQueryShared<kHead>, p);
-  launch(stream, tensor_dkey_dvalue<kHead>, dim3(tiles(kKeyRows), unsigned(shape.kv_heads), unsigned(p.splits)), kThreads,
+  launch(stream, tensor_dquery<kHead>, dim3(tiles(kQueryRows) * unsigned(shape.heads)), kThreads, kDQueryShared<kHead>, p);
+  launch(stream, tensor_dkey_dvalue<kHead>, dim3(tiles(kKeyRows) * unsigned(shape.kv_heads * p.splits)), kThreads,
          kDKeyShared<kHead>, p);
   if (p.splits > 1) for_each_cell<kChunk>(stream, p.in.tokens, columns, true, JoinSplits{p});
 }

@@ -8,6 +8,9 @@ namespace expunge::cuda::attention {
 
 // A block has kWarps warps. Where registers allow, a warp has 32 rows and not 16: each operand that it reads from shared memory
 // then serves two tiles of rows, and each key and value that a block fetches serves twice the queries.
+//
+// Blocks begin in the order of their numbers. All heads of a tile come before the next tile, of which a sequence's first has
+// the most steps: so no long block begins when the others are done.
 
 constexpr int kQueryTiles = 2, kQueryRows = 16 * kQueryTiles * kWarps;  // of a warp, of a block
 constexpr int kKeyRows = 16 * kWarps;                                   // of a block of the kernel for keys and values
@@ -86,9 +89,10 @@ constexpr std::size_t kForwardShared = sizeof(bf16) * kHead*(kQueryRows + 2 * kS
 /// the next keys while probabilities and values are. So two blocks fit the shared memory of an A100 too.
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_forward(TensorForward p) {
-  const Tile tile = find_tile(p.offsets, p.sequences, kQueryRows, int(blockIdx.x), true);
+  const int block = int(blockIdx.x), head = block % p.heads.shape.heads;
+  const Tile tile = find_tile(p.offsets, p.sequences, kQueryRows, block / p.heads.shape.heads, true);
   if (!tile.exists) return;
-  const int head = int(blockIdx.y), kv_head = head / p.heads.group(), width = p.heads.shape.head_size;
+  const int kv_head = head / p.heads.group(), width = p.heads.shape.head_size;
   const int stride = p.heads.shape.qkv_width(), rows = min(kQueryRows, tile.length - tile.begin);
   const int steps = divide_up(tile.begin + rows, kStep), lane = int(threadIdx.x) % kWarp;
   const Rows<kHead> queries{shared_address(dynamic_shared())}, keys = queries.after(kQueryRows), values = keys.after(kStep);
@@ -170,9 +174,10 @@ constexpr std::size_t kDQueryShared = sizeof(bf16) * kHead*(2 * kQueryRows + 4 *
 /// each step needs one barrier; so too in the kernel for keys and values.
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_dquery(TensorBackward p) {
-  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kQueryRows, int(blockIdx.x), true);
+  const int block = int(blockIdx.x), head = block % p.heads.shape.heads;
+  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kQueryRows, block / p.heads.shape.heads, true);
   if (!tile.exists) return;
-  const int head = int(blockIdx.y), kv_head = head / p.heads.group(), width = p.heads.shape.head_size;
+  const int kv_head = head / p.heads.group(), width = p.heads.shape.head_size;
   const int stride = p.heads.shape.qkv_width(), rows = min(kQueryRows, tile.length - tile.begin);
   const int steps = divide_up(tile.begin + rows, kDQueryStep), lane = int(threadIdx.x) % kWarp;
   const Index out_row = Index(p.heads.shape.heads) * Index(width);
@@ -237,9 +242,11 @@ constexpr std::size_t kDKeyShared = sizeof(bf16) * kHead*(2 * kKeyRows + 4 * kSt
 
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p) {
-  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kKeyRows, int(blockIdx.x), false);
+  const int kv_heads = p.heads.shape.kv_heads, block = int(blockIdx.x), kv_head = block % kv_heads;
+  const int split = block / kv_heads % p.splits;
+  const Tile tile = find_tile(p.in.offsets, p.in.sequences, kKeyRows, block / (kv_heads * p.splits), false);
   if (!tile.exists) return;
-  const int kv_head = int(blockIdx.y), split = int(blockIdx.z), width = p.heads.shape.head_size;
+  const int width = p.heads.shape.head_size;
   const int stride = p.heads.shape.qkv_width(), rows = min(kKeyRows, tile.length - tile.begin);
   const int token = tile.first + tile.begin, lane = int(threadIdx.x) % kWarp;
   const Index out_row = Index(p.heads.shape.heads) * Index(width);
@@ -258,22 +265,25 @@ __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p)
     }
   };
   Place fetched{first_head, first_query}, computed = fetched;
+  // One value a thread, lse or delta, which passes through a register: nobody waits for it before the products are done.
+  static_assert(kThreads == 2 * kStep);
+  float row_value_ahead = 0;
   const auto fetch_step = [&](int step) {
     const int head = fetched.head, valid = tile.length - fetched.query, at = tile.first + fetched.query;
     fetch<kStep>(stage(step, 0), p.heads.query(at, head), stride, valid, width);
     fetch<kStep>(stage(step, 1), p.in.dout + Index(at) * out_row + Index(head) * Index(width), int(out_row), valid, width);
     copy_async_commit();
-    float* const lse = row_values + step % 2 * 2 * kStep;
-    for (int i = int(threadIdx.x); i < kStep; i += kThreads) {
-      const Index place = Index(head) * Index(p.in.tokens) + Index(at + i);
-      lse[i] = i < valid ? p.in.lse[place] * kLog2E : std::numeric_limits<float>::infinity();
-      lse[kStep + i] = i < valid ? p.in.delta[place] : 0;
-    }
+    const int i = int(threadIdx.x) % kStep;
+    const bool is_lse = int(threadIdx.x) < kStep;
+    row_value_ahead = is_lse ? std::numeric_limits<float>::infinity() : 0;
+    if (i < valid) row_value_ahead = (is_lse ? p.in.lse : p.in.delta)[Index(head) * Index(p.in.tokens) + Index(at + i)];
     fetched.advance(tile.length, first_query);
   };
+  const auto save_row_value = [&](int step) { row_values[step % 2 * 2 * kStep + int(threadIdx.x)] = row_value_ahead; };
   fetch<kKeyRows>(keys, p.heads.key(token, kv_head), stride, rows, width);
   fetch<kKeyRows>(values, p.heads.value(token, kv_head), stride, rows, width);
   fetch_step(0);
+  save_row_value(0);
 
   const int warp_row = int(threadIdx.x) / kWarp * 16;
   const float scale = inverse_root<float>(width);
@@ -295,10 +305,11 @@ __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p)
     for (int c = 0; c < kStepTiles; ++c)
 #pragma unroll
       for (int j = 0; j < 4; ++j)
-        score_gradient(scores[0][c][j], dscores[0][c][j], scale, row_value[c * 8 + lane % 4 * 2 + j % 2]);
+        score_gradient(scores[0][c][j], dscores[0][c][j], scale, row_value[c * 8 + lane % 4 * 2 + j % 2] * kLog2E);
     computed.advance(tile.length, first_query);
     add_weighted_rows<kHead>(dvalue, scores, stage(step, 1));
     add_weighted_rows<kHead>(dkey, dscores, stage(step, 0));
+    if (step + 1 < steps) save_row_value(step + 1);
   }
   const int valid = rows - warp_row;
   if (p.splits == 1) {
@@ -335,7 +346,7 @@ struct JoinSplits {
 
 /// Parts that a group's heads are split into, so that a short batch still has blocks for every multiprocessor.
 inline int choose_splits(const AttentionShape& shape, int tokens) {
-  constexpr int kEnoughBlocks = 1024;
+  constexpr int kEnoughBlocks = 512;
   const int group = shape.heads / shape.kv_heads, blocks = shape.kv_heads * divide_up(tokens, kKeyRows);
   for (int splits = 1; splits < group; ++splits)
     if (group % splits == 0 && blocks * splits >= kEnoughBlocks) return splits;

@@ -88,11 +88,24 @@ void accumulate(Stream& stream, acc_t<T>* y, const acc_t<T>* x, std::size_t n) {
 /// Elements that one block of sum_of_squares adds up at least; blocks beyond kSumBlocks make them more.
 constexpr std::size_t kSumElements = 16384, kSumBlocks = 1024;
 
-template <typename A>
+/// A thread takes kSquares neighbours at a time, whether it may read them at once (kVectors) or not: the order is the same.
+constexpr int kSquares = 4;
+template <typename A, bool kVectors>
 __global__ void __launch_bounds__(kRowThreads) partial_squares(double* partial, const A* x, std::size_t n) {
   double squares = 0;
-  for (Index i = Index(blockIdx.x) * kRowThreads + threadIdx.x; i < n; i += Index(gridDim.x) * kRowThreads)
-    squares += double(x[i]) * double(x[i]);
+  const Index first = (Index(blockIdx.x) * kRowThreads + threadIdx.x) * kSquares;
+  for (Index i = first; i < n; i += Index(gridDim.x) * kRowThreads * kSquares) {
+    Pack<A, kSquares> pack{};
+    if (kVectors && i + kSquares <= n) {
+      pack = load<kSquares>(x + i);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kSquares; ++j)
+        if (i + Index(j) < n) pack.v[j] = x[i + Index(j)];
+    }
+#pragma unroll
+    for (int j = 0; j < kSquares; ++j) squares += double(pack.v[j]) * double(pack.v[j]);
+  }
   squares = block_sum(squares);
   if (threadIdx.x == 0) partial[blockIdx.x] = squares;
 }
@@ -108,7 +121,8 @@ void sum_of_squares(Stream& stream, double* sum, const acc_t<T>* x, std::size_t 
   const std::size_t blocks = std::min(kSumBlocks, (n + kSumElements - 1) / kSumElements);
   if (blocks == 0) return;
   double* const partial = scratch<double>(stream, blocks);
-  launch(stream, partial_squares<acc_t<T>>, dim3(unsigned(blocks)), kRowThreads, 0, partial, x, n);
+  const auto kernel = aligned(x) ? partial_squares<acc_t<T>, true> : partial_squares<acc_t<T>, false>;
+  launch(stream, kernel, dim3(unsigned(blocks)), kRowThreads, 0, partial, x, n);
   launch(stream, add_partials<double>, dim3(1), kRowThreads, 0, sum, partial, int(blocks));
 }
 
