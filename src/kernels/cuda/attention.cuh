@@ -58,7 +58,8 @@ void attention_forward(Stream& stream, T* out, acc_t<T>* lse, const T* qkv, cons
       return shape.head_size <= 64 ? forward_on_tensor_cores<64>(stream, p) : forward_on_tensor_cores<128>(stream, p);
     }
   }
-  launch(stream, plain_forward<T>, dim3(unsigned(divide_up(tokens, kWarps)), unsigned(shape.heads)), kThreads, 0, out, lse,
+  const auto kernel = whole_vectors<T>(shape, qkv) ? plain_forward<T, kWide<T>> : plain_forward<T, 1>;
+  launch(stream, kernel, dim3(unsigned(divide_up(tokens, kWarps)), unsigned(shape.heads)), kThreads, 0, out, lse,
          Heads<const T>{qkv, shape}, offsets, sequences, tokens);
 }
 
@@ -83,8 +84,10 @@ void attention_backward(Stream& stream, T* dqkv, const T* dout, const T* qkv, co
       return shape.head_size <= 64 ? backward_on_tensor_cores<64>(stream, p) : backward_on_tensor_cores<128>(stream, p);
     }
   }
-  launch(stream, plain_dquery<T>, grid(shape.heads), kThreads, 0, dheads, heads, in);
-  launch(stream, plain_dkey_dvalue<T>, grid(shape.kv_heads), kThreads, 0, dheads, heads, in);
+  const bool whole = whole_vectors<T>(shape, qkv, dout);
+  launch(stream, whole ? plain_dquery<T, kWide<T>> : plain_dquery<T, 1>, grid(shape.heads), kThreads, 0, dheads, heads, in);
+  launch(stream, whole ? plain_dkey_dvalue<T, kWide<T>> : plain_dkey_dvalue<T, 1>, grid(shape.kv_heads), kThreads, 0, dheads,
+         heads, in);
 }
 
 /// Elements that attention_backward takes for itself over at most `tokens` tokens: fewer may be split into more parts.

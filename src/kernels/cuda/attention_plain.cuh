@@ -42,11 +42,21 @@ __device__ inline int sequence_of(const std::int32_t* offsets, int sequences, in
   return low;
 }
 
-template <typename A, typename T>
+/// Reads b by vectors of N; the order of the sum is the same for every N.
+template <int N, typename A, typename T>
 __device__ inline A dot(const A* a, const T* b, int width) {
   A sum{};
-  for (int e = 0; e < width; ++e) sum += a[e] * A(b[e]);
+  for (int e = 0; e < width; e += N) {
+    const Pack<T, N> pack = load<N>(b + e);
+#pragma unroll
+    for (int j = 0; j < N; ++j) sum += a[e + j] * A(pack.v[j]);
+  }
   return sum;
+}
+/// Whether rows of heads, from these on, can be read by whole vectors.
+template <typename T, typename... Pointers>
+bool whole_vectors(const AttentionShape& shape, const Pointers*... pointers) {
+  return shape.head_size % kWide<T> == 0 && aligned(pointers...);
 }
 
 template <typename A>
@@ -62,11 +72,11 @@ struct Attended {
 };
 
 /// Adds keys begin, begin + 1 .. end, at most 32, which lie `row` elements apart. query (E) and weights (32) are this warp's.
-template <typename A, typename T>
+template <int N, typename A, typename T>
 __device__ inline void attend(Attended<A>& state, const A* query, const T* keys, const T* values, Index row, int begin, int end,
                               int width, A scale, A* weights) {
   const int lane = int(threadIdx.x) % kWarp, key = begin + lane;
-  const A score = key < end ? dot(query, keys + Index(key) * row, width) * scale : -std::numeric_limits<A>::infinity();
+  const A score = key < end ? dot<N>(query, keys + Index(key) * row, width) * scale : -std::numeric_limits<A>::infinity();
   const A block_maximum = warp_reduce(score, [](A a, A b) { return a > b ? a : b; });
   const A maximum = state.maximum > block_maximum ? state.maximum : block_maximum;
   const A keep = exponential(state.maximum - maximum), weight = exponential(score - maximum);
@@ -93,7 +103,7 @@ __device__ inline void stage(A* to, const T* from, int width) {
   __syncwarp();
 }
 
-template <typename T>
+template <typename T, int N>
 __global__ void __launch_bounds__(kThreads)
     plain_forward(T* out, acc_t<T>* lse, Heads<const T> heads, const std::int32_t* offsets, int sequences, int tokens) {
   using A = acc_t<T>;
@@ -105,8 +115,8 @@ __global__ void __launch_bounds__(kThreads)
   stage(queries[warp], heads.query(token, head), width);
   Attended<A> state;
   for (int key = 0; key <= token - first; key += kWarp)
-    attend(state, queries[warp], heads.key(first, kv_head), heads.value(first, kv_head), Index(heads.shape.qkv_width()), key,
-           token - first + 1, width, inverse_root<A>(width), weights[warp]);
+    attend<N>(state, queries[warp], heads.key(first, kv_head), heads.value(first, kv_head), Index(heads.shape.qkv_width()), key,
+              token - first + 1, width, inverse_root<A>(width), weights[warp]);
   T* const row = out + (Index(token) * Index(heads.shape.heads) + Index(head)) * Index(width);
 #pragma unroll
   for (int c = 0; c < kColumns; ++c)
@@ -141,7 +151,7 @@ struct BackwardInput {
   int sequences, tokens;
 };
 
-template <typename T>
+template <typename T, int N>
 __global__ void __launch_bounds__(kThreads) plain_dquery(Heads<T> dheads, Heads<const T> heads, BackwardInput<T> in) {
   using A = acc_t<T>;
   __shared__ A queries[kWarps][kLargestHead], douts[kWarps][kLargestHead], weights[kWarps][kWarp];
@@ -158,8 +168,8 @@ __global__ void __launch_bounds__(kThreads) plain_dquery(Heads<T> dheads, Heads<
     const int key = begin + lane;
     A ds{};
     if (key <= token) {
-      const A p = exponential(dot(queries[warp], heads.key(key, kv_head), width) * scale - lse);
-      ds = p * (dot(douts[warp], heads.value(key, kv_head), width) - delta) * scale;
+      const A p = exponential(dot<N>(queries[warp], heads.key(key, kv_head), width) * scale - lse);
+      ds = p * (dot<N>(douts[warp], heads.value(key, kv_head), width) - delta) * scale;
     }
     __syncwarp();
     weights[warp][lane] = ds;
@@ -178,7 +188,7 @@ __global__ void __launch_bounds__(kThreads) plain_dquery(Heads<T> dheads, Heads<
 }
 
 /// dk = sum of ds q and dv = sum of p do over the queries that see the key, of all heads of its group in turn.
-template <typename T>
+template <typename T, int N>
 __global__ void __launch_bounds__(kThreads) plain_dkey_dvalue(Heads<T> dheads, Heads<const T> heads, BackwardInput<T> in) {
   using A = acc_t<T>;
   __shared__ A keys[kWarps][kLargestHead], values[kWarps][kLargestHead], p_of[kWarps][kWarp], ds_of[kWarps][kWarp];
@@ -199,8 +209,8 @@ __global__ void __launch_bounds__(kThreads) plain_dkey_dvalue(Heads<T> dheads, H
       A p{}, ds{};
       if (query < end) {
         const Index at = Index(head) * Index(in.tokens) + Index(query);
-        p = exponential(dot(keys[warp], queries + Index(lane) * row, width) * scale - in.lse[at]);
-        ds = p * (dot(values[warp], douts + Index(lane) * out_row, width) - in.delta[at]) * scale;
+        p = exponential(dot<N>(keys[warp], queries + Index(lane) * row, width) * scale - in.lse[at]);
+        ds = p * (dot<N>(values[warp], douts + Index(lane) * out_row, width) - in.delta[at]) * scale;
       }
       __syncwarp();
       p_of[warp][lane] = p;
@@ -227,7 +237,7 @@ __global__ void __launch_bounds__(kThreads) plain_dkey_dvalue(Heads<T> dheads, H
 }
 
 /// One query a sequence; the block's warps share its keys and merge what they found, in order.
-template <typename T>
+template <typename T, int N>
 __global__ void __launch_bounds__(kThreads)
     cached_forward(T* out, Heads<const T> heads, const T* cache, const std::int32_t* starts, const std::int32_t* lengths) {
   using A = acc_t<T>;
@@ -239,8 +249,8 @@ __global__ void __launch_bounds__(kThreads)
   stage(queries[warp], heads.query(sequence, head), width);
   Attended<A> state;
   for (int key = warp * kWarp; key < lengths[sequence]; key += kThreads)
-    attend(state, queries[warp], keys, keys + value_offset, row, key, lengths[sequence], width, inverse_root<A>(width),
-           weights[warp]);
+    attend<N>(state, queries[warp], keys, keys + value_offset, row, key, lengths[sequence], width, inverse_root<A>(width),
+              weights[warp]);
   __syncthreads();  // the queries have been read: their place takes the sums
 #pragma unroll
   for (int c = 0; c < kColumns; ++c) queries[warp][lane + c * kWarp] = state.sums[c];
@@ -264,8 +274,9 @@ void attention_cached_forward(Stream& stream, T* out, const T* qkv, const T* cac
                               const std::int32_t* lengths, int n, AttentionShape shape) {
   using namespace attention;
   check(shape.head_size <= kLargestHead, "head sizes are at most 256");
-  launch(stream, cached_forward<T>, dim3(unsigned(n), unsigned(shape.heads)), kThreads, 0, out, Heads<const T>{qkv, shape},
-         cache, starts, lengths);
+  const bool vectors = whole_vectors<T>(shape, cache);
+  launch(stream, vectors ? cached_forward<T, kWide<T>> : cached_forward<T, 1>, dim3(unsigned(n), unsigned(shape.heads)),
+         kThreads, 0, out, Heads<const T>{qkv, shape}, cache, starts, lengths);
 }
 
 }  // namespace expunge::cuda
