@@ -13,7 +13,7 @@ BUNDLE_PROCESSOR := x86-64-v3
 BUNDLE_ARCH := 80-real;90
 # ON: with the tests and the benchmark for a GPU, and the tools that these call.
 BUNDLE_TESTS := OFF
-bundled = $(BUILD_BUNDLE)/expunge $(if $(filter ON,$(BUNDLE_TESTS)),$(BUILD_BUNDLE)/tests/cuda/cuda_kernels_test \
+bundled = $(BUILD_BUNDLE)/expunge $(if $(filter ON,$(BUNDLE_TESTS)),$(BUILD_BUNDLE)/tests/cuda/cuda_kernels_test $(BUILD_BUNDLE)/tests/cuda/cuda_shared_gpu_test \
 	$(BUILD_BUNDLE)/tests/bench/expunge_bench $$(which h5dump h5diff h5ls spm_train))
 JOBS := $(shell nproc)
 # Warnings are errors in continuous integration only: other compilers may warn about more.
@@ -38,7 +38,7 @@ all: ## Build the release executable, build/expunge
 
 bundle: ## Build build-bundle/expunge-bundle.tar.xz, which runs on Linux machines without these packages
 	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=$(BUNDLE_TESTS) -DEXPUNGE_PROCESSOR=$(BUNDLE_PROCESSOR) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
-	@cmake --build $(BUILD_BUNDLE) --target expunge $(if $(filter ON,$(BUNDLE_TESTS)),cuda_kernels_test expunge_bench) -j $(JOBS)
+	@cmake --build $(BUILD_BUNDLE) --target expunge $(if $(filter ON,$(BUNDLE_TESTS)),cuda_kernels_test cuda_shared_gpu_test expunge_bench) -j $(JOBS)
 	@.ci/bundle.sh $(BUILD_BUNDLE)/expunge-bundle $(bundled)
 
 demo: install-packages all ## Train a small model, make it forget, show before and after (installs what is missing)

@@ -174,6 +174,9 @@ std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string&
     const std::string place = fmt::format("{}:{}: ", path, entry.line);
     if (entry.key == "config") refuse(fmt::format("{}config: a config file cannot name another", place));
     const Option* const option = find(entry.key);
+    if (const auto owner = owners.find(entry.key);
+        !option && owner != owners.end() && std::ranges::find(owner->second, config_owner_) != owner->second.end())
+      continue;
     if (!option) refuse(place + refuse_unknown(entry.key, "--" + excerpt(entry.key), owners));
     if (!entry.value.empty()) given.push_back({option, entry.value, place + entry.key});
   }

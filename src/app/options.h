@@ -46,6 +46,9 @@ class OptionTable {
   /// What to check and complete, over several options, when all are set.
   void then(std::function<void(const OptionTable&)> check) { check_ = std::move(check); }
 
+  /// Takes config files of another command: keys of that command alone are passed over.
+  void reads_configs_of(std::string command) { config_owner_ = std::move(command); }
+
   /// Sets the variables from what follows the command's name, and from --config FILE where the table has that option. The
   /// command line wins. Throws Error(usage) that names the option, its value and what is expected.
   void parse(const std::vector<std::string>& arguments, const KeyOwners& owners = {});
@@ -77,7 +80,7 @@ class OptionTable {
   void apply(const std::vector<Given>& given, Source source);
   void require() const;
 
-  std::string command_;
+  std::string command_, config_owner_;
   std::vector<Group> groups_;
   std::function<void(const OptionTable&)> check_;
   struct Origin {

@@ -74,6 +74,7 @@ OptionTable plan_options(PlanConfig& c) {
   table.group("Computing", training_compute_options(c.compute));
   table.group("Output", {path("sbatch", "FILE", c.sbatch, "batch script for Slurm to write"),
                          flag("overwrite", c.overwrite, "replace the script where there is one")});
+  table.reads_configs_of("unlearn");
   table.then([&c](const OptionTable& given) { check_plan(c, given); });
   return table;
 }

@@ -93,9 +93,10 @@ TimedRun read_timed_run(const fs::path& folder) {
                        false,
                        DeviceType::cpu};
   const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
-  // What `auto` chose is not written down; it is whole blocks only where memory was short.
+  const std::map<std::string, RecomputePolicy> recompute{{"light", RecomputePolicy::light}, {"block", RecomputePolicy::block}};
+  const auto chosen = recompute.find(info.recompute);
   const Policies policies = choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step,
-                                            given["recompute"] == "block" ? RecomputePolicy::block : RecomputePolicy::none, 0);
+                                            chosen == recompute.end() ? RecomputePolicy::none : chosen->second, 0);
   return {
       shape, policies, {static_cast<double>(info.global_batch), length, together, frozen, given["prefetch"] != "off"}, *middle};
 }

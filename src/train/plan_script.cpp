@@ -35,6 +35,12 @@ std::string options(const PlanConfig& config, const RunShape& shape, const Polic
   if (config.retain_kl) text += " --retain-loss kl";
   if (config.positive_ratio != 1) text += fmt::format(" --positive-ratio {}", config.positive_ratio);
   if (config.compute.reduce_in_bf16) text += " --reduce-dtype bf16";
+  if (config.compute.tf32) text += " --tf32 true";
+  if (!config.compute.prefetch) text += " --prefetch off";
+  if (config.compute.comm != CommPolicy::automatic)
+    text += config.compute.comm == CommPolicy::nccl ? " --comm nccl" : " --comm staged";
+  if (config.compute.collective_timeout != ComputeConfig{}.collective_timeout)
+    text += fmt::format(" --collective-timeout {}", config.compute.collective_timeout);
   if (config.compute.micro_batch_tokens > 0) text += fmt::format(" --micro-batch-tokens {}", config.compute.micro_batch_tokens);
   if (config.global_batch_size > 0) text += fmt::format(" --global-batch-size {}", config.global_batch_size);
   if (config.gradient_accumulation_steps > 0)

@@ -63,7 +63,12 @@ std::vector<FoundGpu> exchange(const FoundGpu& mine, Communicator& host, Stream&
 Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeConfig& compute) {
   auto host = make_mpi_communicator(compute.collective_timeout);
   const auto stream = make_inline_stream();
-  if (!on_gpus(compute.device, *host, *stream)) return {{}, make_inline_stream(), make_thread_stream(), std::move(host)};
+  const bool on_gpu = on_gpus(compute.device, *host, *stream);
+  if (!on_gpu && compute.comm != CommPolicy::automatic)
+    fail(ExitCode::usage,
+         "--comm is for ranks on GPUs, and --device auto finds none that every rank sees; leave it out, or say "
+         "--device cuda to be told why");
+  if (!on_gpu) return {{}, make_inline_stream(), make_thread_stream(), std::move(host)};
   int index = 0;
   const FoundGpu mine = find_gpu(mpi.local_rank(), compute.comm == CommPolicy::staged, &index);
   const std::vector<FoundGpu> all = exchange(mine, *host, *stream);

@@ -44,6 +44,12 @@ for n in 1 2; do
   [[ -n $planned ]] || die "no time planned"
 done
 
+# What `auto` chose stands in the checkpoint, and counts.
+cp -r timed-1 auto
+sed -i 's/^recompute = block$/recompute = auto/' auto/config
+rate() { "$expunge" "${plan[@]}" --world 1 --measured-run "$1" | grep -E '^  time' || die "no time from $1"; }
+[[ $(rate auto) == "$(rate timed-1)" ]] || die "the rate of a run whose policy was chosen: $(rate auto), not $(rate timed-1)"
+
 # A run that asks for a GPU where none is visible.
 for n in 1 2; do
   CUDA_VISIBLE_DEVICES="" expect_exit 2 "rank 0 has no GPU: .*use --device cpu" ranks $n "$expunge" "${run[@]}" --device cuda --output-dir no-gpu
@@ -56,5 +62,13 @@ expect_exit 3 "not a run folder" "$expunge" plan --model init --world 1 --gpu-me
 expect_exit 0 "written: job.sbatch" "$expunge" plan --model init --world 16 --gpu-memory 80GB --sbatch job.sbatch
 expect_exit 4 "exists already" "$expunge" plan --model init --world 16 --gpu-memory 80GB --sbatch job.sbatch
 bash -n job.sbatch
+# The options that the plan was made with, and the configs of the runs that it is for.
+expect_exit 0 "written: other.sbatch" "$expunge" plan --model init --world 2 --gpu-memory 80GB --device cuda --dtype float32 --tf32 \
+  --prefetch off --comm nccl --collective-timeout 300 --sbatch other.sbatch
+for option in "--tf32 true" "--prefetch off" "--comm nccl" "--collective-timeout 300"; do
+  grep -q -- " $option" other.sbatch || die "the script lacks $option"
+done
+expect_exit 0 "ascent_plus_descent" "$expunge" plan --model init --world 2 --gpu-memory 80GB \
+  --config "$root/configs/yi-6b-arxiv-ascent_plus_descent.cfg"
 for line in '--nodes=2' '--ntasks-per-node=8' '--gpus-per-node=8'; do grep -q -- "^#SBATCH $line" job.sbatch || die "no $line"; done
 echo passed

@@ -64,9 +64,11 @@ rm -r again/checkpoints/step-000002
 same_parameters once/checkpoints/step-000002 again/checkpoints/step-000002 || die "the resumed weights differ"
 echo "ok: bitwise"
 
-for method in gradient_ascent "random_label --top-k 3" "ascent_plus_descent --retain-repeat" \
-  "ascent_plus_kl_divergence --retain-repeat" "npo --retain-repeat" "rmu --layer 0 --retain-repeat" undial; do
-  name=${method%% *}
+for method in gradient_ascent random_label "random_label --top-k 3" "random_label --top-k 1 --rm-groundtruth" \
+  "ascent_plus_descent --retain-repeat" "ascent_plus_kl_divergence --retain-repeat" finetune retrain "grad_diff --retain-repeat" \
+  "npo --retain-repeat" "simnpo --retain-repeat" "wga --retain-repeat" "satimp --retain-repeat" "ce_u --retain-repeat" \
+  "rmu --layer 0 --retain-repeat" undial; do
+  name=${method// /_}
   # shellcheck disable=SC2206  # the method and its options are words
   unlearn=(unlearn --model once --tokens short.h5 --domain papers --global-batch-size 2 --method $method --max-steps "$steps"
            --per-device-train-batch-size 1 --learning-rate 1e-4 --lr-scheduler-type constant --dtype float32)
