@@ -105,6 +105,8 @@ Session::Session(const ComputeConfig& compute, bool quiet)
   omp_set_num_threads(threads_);
   log_setup(mpi_.rank(), mpi_.size(), quiet);
   if (compute.device == "auto" && engine_.device.type == DeviceType::cpu) warn_of_unused_gpus();
+  if (compute.comm == CommPolicy::automatic && engine_.comm_name == "staged" && mpi_.size() > 1)
+    log_warning("this build has no NCCL: ranks talk over MPI through host memory, which is slow");
   if (compute.tf32) use_tf32();
 }
 

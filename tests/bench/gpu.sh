@@ -17,7 +17,7 @@ if [[ -n ${2:-} ]] && command -v "$2" >/dev/null; then
 fi
 bench=$(dirname "$expunge")/expunge_bench
 [[ -x $bench ]] || bench=$(dirname "$expunge")/tests/bench/expunge_bench
-[[ -x $bench ]] || { echo "$0: no expunge_bench beside $expunge; build it (make bench)" >&2; exit 2; }
+[[ -x $bench ]] || { echo "$0: no expunge_bench beside $expunge; build it (cmake --build build --target expunge_bench)" >&2; exit 2; }
 limit=530
 
 "$expunge" --version
@@ -34,7 +34,9 @@ part() {
     124 | 137) echo "cut after $seconds s: $2" ;;
     *) echo "failed with exit code $code: $2" ;;
   esac
+  ((code == 0)) || failed=1
 }
+failed=0
 part 150 step
 part 75 kernels
 part 150 mix
@@ -42,3 +44,4 @@ part 180 kl
 part 100 evaluate
 [[ ${#peer[@]} -eq 0 ]] || part 150 compiled
 echo "took $SECONDS s"
+exit "$failed"

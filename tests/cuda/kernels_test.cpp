@@ -52,7 +52,7 @@ TYPED_TEST(GpuKernels, AgreeWithTheCpu) {
 
 /// Head sizes that the tensor cores take, whole and in part, sequences about the size of a tile, groups of heads.
 TYPED_TEST(GpuKernels, AttentionOfTensorCoreShapesAgrees) {
-  for (const AttentionShape& shape : {AttentionShape{1, 1, 8}, {4, 2, 64}, {4, 1, 72}, {2, 1, 128}})
+  for (const AttentionShape& shape : {AttentionShape{1, 1, 8}, {4, 2, 64}, {4, 1, 72}, {2, 1, 128}, {8, 1, 16}})
     for (const std::vector<int>& lengths : {std::vector<int>{1}, {0, 5, 0, 70}, {63, 64, 65}, {127, 128, 129}, {33, 260}})
       expect_agreement<TypeParam>(Attention{shape, lengths}, true);
   for (const AttentionShape& shape : {AttentionShape{2, 1, 160}, {1, 1, 256}})
