@@ -53,7 +53,8 @@ std::vector<Option> machine_options(PlanConfig& c) {
 void check_plan(PlanConfig& c, const OptionTable& given) {
   check_compute(c.compute, given);
   const bool cpu = c.compute.device == "cpu";
-  if (c.compute.dtype_by_device && (!cpu || has_bf16_products())) c.compute.dtype = DType::bfloat16;
+  if (c.compute.dtype_by_device && has_bf16_products(cpu ? DeviceType::cpu : DeviceType::cuda))
+    c.compute.dtype = DType::bfloat16;
   const char* const needed = cpu ? "memory-per-rank" : "gpu-memory";
   if ((cpu ? c.memory_per_rank : c.gpu_memory) == 0)
     fail(ExitCode::usage, fmt::format("expunge plan needs --{} SIZE with --device {}, such as --{} {}", needed,

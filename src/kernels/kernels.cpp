@@ -23,6 +23,6 @@ template const Kernels<bf16>& kernels(Device);
 template const Kernels<double>& kernels(Device);
 
 void use_tf32() { cuda::set_tf32(true); }
-bool has_bf16_products() { return cpu::has_bf16_products(); }
+bool has_bf16_products(DeviceType device) { return device == DeviceType::cuda || cpu::has_bf16_products(); }
 
 }  // namespace expunge

@@ -93,10 +93,11 @@ TimedRun read_timed_run(const fs::path& folder) {
                        false,
                        DeviceType::cpu};
   const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
-  const std::map<std::string, RecomputePolicy> recompute{{"light", RecomputePolicy::light}, {"block", RecomputePolicy::block}};
-  const auto chosen = recompute.find(info.recompute);
-  const Policies policies = choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step,
-                                            chosen == recompute.end() ? RecomputePolicy::none : chosen->second, 0);
+  const auto recompute = info.recompute == recompute_name(Recompute::block)   ? RecomputePolicy::block
+                         : info.recompute == recompute_name(Recompute::light) ? RecomputePolicy::light
+                                                                              : RecomputePolicy::none;
+  const Policies policies =
+      choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step, recompute, 0);
   return {
       shape, policies, {static_cast<double>(info.global_batch), length, together, frozen, given["prefetch"] != "off"}, *middle};
 }

@@ -37,8 +37,7 @@ std::string options(const PlanConfig& config, const RunShape& shape, const Polic
   if (config.compute.reduce_in_bf16) text += " --reduce-dtype bf16";
   if (config.compute.tf32) text += " --tf32 true";
   if (!config.compute.prefetch) text += " --prefetch off";
-  if (config.compute.comm != CommPolicy::automatic)
-    text += config.compute.comm == CommPolicy::nccl ? " --comm nccl" : " --comm staged";
+  if (config.compute.comm != CommPolicy::automatic) text += fmt::format(" --comm {}", comm_policy_name(config.compute.comm));
   if (config.compute.collective_timeout != ComputeConfig{}.collective_timeout)
     text += fmt::format(" --collective-timeout {}", config.compute.collective_timeout);
   if (config.compute.micro_batch_tokens > 0) text += fmt::format(" --micro-batch-tokens {}", config.compute.micro_batch_tokens);

@@ -130,6 +130,18 @@ std::string_view gather_name(GatherPolicy policy) {
   fail(ExitCode::internal, "unnamed gather policy");
 }
 
+std::string_view comm_policy_name(CommPolicy policy) {
+  switch (policy) {
+    case CommPolicy::automatic:
+      return "auto";
+    case CommPolicy::nccl:
+      return "nccl";
+    case CommPolicy::staged:
+      return "staged";
+  }
+  fail(ExitCode::internal, "unnamed communicator");
+}
+
 std::string_view recompute_name(Recompute recompute) {
   switch (recompute) {
     case Recompute::none:

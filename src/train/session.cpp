@@ -14,6 +14,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/kernels/kernels.h"
+#include "expunge/train/policies.h"
 #include "train/device_choice.h"
 
 namespace expunge {
@@ -80,8 +81,8 @@ Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeCon
                 comm == CommPolicy::nccl ? make_nccl_communicator(std::move(host), index, {compute.collective_timeout, {}})
                                          : make_staged_communicator(std::move(host)),
                 static_cast<int>(sharers),
-                comm == CommPolicy::nccl ? "nccl" : "staged"};
-  connect(engine);
+                std::string(comm_policy_name(comm))};
+  if (comm == CommPolicy::nccl) connect(engine);
   return engine;
 }
 
@@ -116,8 +117,7 @@ std::string Session::device_text() const {
 }
 
 DType Session::default_dtype() const {
-  const bool mine = engine_.device.type == DeviceType::cuda || has_bf16_products();
-  return all_reduce(runtime_, mine, Reduce::min) > 0 ? DType::bfloat16 : DType::float32;
+  return all_reduce(runtime_, has_bf16_products(engine_.device.type), Reduce::min) > 0 ? DType::bfloat16 : DType::float32;
 }
 
 std::size_t Session::available_memory() const {

@@ -3,6 +3,6 @@
 
 namespace expunge {
 
-bool has_bf16_products() { return false; }
+bool has_bf16_products(DeviceType) { return false; }
 
 }  // namespace expunge

@@ -55,6 +55,7 @@ class Stream {
 std::unique_ptr<Stream> make_inline_stream();
 /// A stream with a thread of its own: the communication stream of the CPU.
 std::unique_ptr<Stream> make_thread_stream();
+/// What goes first on a GPU where several streams have work.
 enum class Urgency { normal, high };
 /// A stream of a GPU. Host work in it must not call CUDA; what it throws comes out of synchronize() and of later events.
 /// Kernels of high urgency begin before those that other streams have waiting.

@@ -151,7 +151,8 @@ const Kernels<T>& kernels(Device device);
 /// From now on CUDA's float32 products round their inputs to TensorFloat-32. Throws Error(usage) in a build without CUDA.
 void use_tf32();
 
-/// Whether this processor multiplies bf16, faster than float. Elsewhere bf16 products go by way of float.
-bool has_bf16_products();
+/// Whether a device multiplies bf16 faster than float: every GPU that is supported, and this processor or not, on which bf16
+/// products then go by way of float.
+bool has_bf16_products(DeviceType device);
 
 }  // namespace expunge

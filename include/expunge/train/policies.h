@@ -15,6 +15,7 @@ namespace expunge {
 
 std::string_view gather_name(GatherPolicy policy);
 std::string_view recompute_name(Recompute recompute);
+std::string_view comm_policy_name(CommPolicy policy);
 
 /// A training run as far as its memory goes.
 struct RunShape {
