@@ -231,9 +231,8 @@ Show way_to_show_hdf5(const fs::path& path) {
 }
 
 bool has_hdf5_signature(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
   std::string start(8, '\0');
-  return file.read(start.data(), static_cast<std::streamsize>(start.size())) && start == "\x89HDF\r\n\x1a\n";
+  return InputFile(path).read(start) == start.size() && start == "\x89HDF\r\n\x1a\n";
 }
 
 Show way_to_show(const fs::path& path) {

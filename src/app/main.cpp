@@ -2,6 +2,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "app/file_uses.h"
 #include "app/inspect.h"
 #include "app/options_commands.h"
 #include "app/run_command.h"
@@ -30,7 +31,14 @@ int in_session(const ComputeConfig& compute, bool quiet, Work work) {
   });
 }
 
-/// The same for a command that runs a model as config.compute says.
+void check_files(const Session& session, const OptionTable& given) {
+  on_root(session.runtime(), [&] {
+    check_file_uses(given);
+    return std::string();
+  });
+}
+
+/// The same as in_session() for a command that runs a model as config.compute says.
 template <typename Config, typename Work>
 int with_model(Config& config, Work work) {
   return in_session(config.compute, config.quiet, [&](Session& session) {
@@ -39,9 +47,10 @@ int with_model(Config& config, Work work) {
   });
 }
 
-int start_training(TrainConfig& config) {
+int start_training(TrainConfig& config, const OptionTable& given) {
   return with_model(config, [&](Session& session) {
     resolve(config, session.world_size());
+    check_files(session, given);
     return run_training(session, config);
   });
 }
@@ -53,40 +62,52 @@ void note_options(Config& config, OptionTable (*options)(Config&)) {
   config.libraries = version_text();
 }
 
-int start_tokenizing(TokenizeOptions& config) {
+int start_tokenizing(TokenizeOptions& config, const OptionTable& given) {
+  check_file_uses(given);
   note_options(config, tokenize_options);
   return tokenize(config);
 }
 
 /// Runs a command that leaves a model as it is.
 template <typename Config>
-int start_inference(Config& config, OptionTable (*options)(Config&), void (*run)(Session&, const Config&)) {
+int start_inference(Config& config, const OptionTable& given, OptionTable (*options)(Config&),
+                    void (*run)(Session&, const Config&)) {
   return with_model(config, [&](Session& session) {
     note_options(config, options);
+    check_files(session, given);
     run(session, config);
   });
 }
-int start_evaluation(EvalConfig& config) { return start_inference(config, eval_options, run_evaluation); }
-int start_membership(MembershipConfig& config) { return start_inference(config, mia_options, run_membership); }
-int start_generation(GenerateConfig& config) { return start_inference(config, generate_options, run_generation); }
-int start_task(TaskConfig& config) { return start_inference(config, task_options, run_task); }
+int start_evaluation(EvalConfig& config, const OptionTable& given) {
+  return start_inference(config, given, eval_options, run_evaluation);
+}
+int start_membership(MembershipConfig& config, const OptionTable& given) {
+  return start_inference(config, given, mia_options, run_membership);
+}
+int start_generation(GenerateConfig& config, const OptionTable& given) {
+  return start_inference(config, given, generate_options, run_generation);
+}
+int start_task(TaskConfig& config, const OptionTable& given) { return start_inference(config, given, task_options, run_task); }
 
-int start_export(ExportConfig& config) {
+int start_export(ExportConfig& config, const OptionTable& given) {
+  check_file_uses(given);
   return in_session({.device = "cpu"}, config.quiet,
                     [&](Session& session) { run_export(session, config.checkpoint, config.output_dir, config.dtype); });
 }
 
-int start_verification(InspectConfig& config) {
+int start_verification(InspectConfig& config, const OptionTable&) {
   return in_session({.device = "cpu"}, false, [&](Session& session) { return run_verify(session, config.path); });
 }
 
-int start_report(ReportConfig& config) {
+int start_report(ReportConfig& config, const OptionTable& given) {
+  check_file_uses(given);
   log_setup(0, 1, config.quiet);
   run_report(config);
   return static_cast<int>(ExitCode::done);
 }
 
-int start_plan(PlanConfig& config) {
+int start_plan(PlanConfig& config, const OptionTable& given) {
+  check_file_uses(given);
   run_plan(config);
   return static_cast<int>(ExitCode::done);
 }
@@ -130,7 +151,7 @@ std::vector<Command> commands() {
                             report_options, start_report),
       command<InspectConfig>("inspect", "Shows what is in a checkpoint, metrics, token or model file or folder.",
                              "expunge inspect output/unlearn", Ranks::one, inspect_options,
-                             [](InspectConfig& config) { return inspect(config.path); }),
+                             [](InspectConfig& config, const OptionTable&) { return inspect(config.path); }),
       command<InspectConfig>("verify", "Recomputes the hashes that a run or an exported model names.",
                              "expunge verify output/unlearn", Ranks::one, verify_options, start_verification),
   };

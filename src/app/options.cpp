@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <system_error>
@@ -18,6 +16,7 @@
 #include "app/suggest.h"
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
+#include "expunge/io/files.h"
 #include "train/resolved_config.h"
 
 namespace expunge {
@@ -27,6 +26,7 @@ namespace po = boost::program_options;
 
 constexpr unsigned kHelpWidth = 110;
 constexpr unsigned kDescriptionWidth = 64;
+constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;  // bytes of a config file
 
 [[noreturn]] void refuse(const std::string& message) { fail(ExitCode::usage, message); }
 
@@ -83,6 +83,12 @@ const Option* OptionTable::find(std::string_view key) const {
     for (const Option& option : group.options)
       if (option.key == key) return &option;
   return nullptr;
+}
+
+std::vector<Option> OptionTable::options() const {
+  std::vector<Option> all;
+  for (const Group& group : groups_) all.insert(all.end(), group.options.begin(), group.options.end());
+  return all;
 }
 
 std::vector<std::string> OptionTable::keys() const {
@@ -165,10 +171,13 @@ std::vector<OptionTable::Given> OptionTable::read_command_line(const std::vector
 }
 
 std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string& path, const KeyOwners& owners) const {
-  std::ifstream file;
-  if (std::error_code ignored; !std::filesystem::is_directory(path, ignored)) file.open(path);
-  if (!file.is_open()) refuse(fmt::format("--config {}: cannot be read", path));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text = [&] {
+    try {
+      return read_file(path, kConfigLimit);
+    } catch (const Error& error) {
+      refuse(fmt::format("--config {}: {}", path, error.what()));
+    }
+  }();
   std::vector<Given> given;
   for (const ConfigEntry& entry : read_config_text(text, path)) {
     const std::string place = fmt::format("{}:{}: ", path, entry.line);

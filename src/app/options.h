@@ -1,6 +1,7 @@
 // The options of a command as one table: parsing, config files, help pages and the resolved config all come from it.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -9,6 +10,18 @@
 #include <vector>
 
 namespace expunge {
+
+/// What a command does with the files that an option names. Outputs are held against inputs by it before anything is written.
+enum class FileUse {
+  none,           ///< the option names no file
+  file,           ///< reads this file
+  model,          ///< reads a model folder, a checkpoint, or the model of a run folder
+  run,            ///< reads a run folder with the results in it
+  texts,          ///< reads the folders of texts in this one
+  output,         ///< writes this file
+  output_folder,  ///< makes this folder
+  log             ///< appends to this file
+};
 
 /// One option, with everything that is known of it. `set` and `get` speak the text that users type.
 struct Option {
@@ -28,6 +41,9 @@ struct Option {
   Kind kind = Kind::value;
   bool required = false;
   bool resolved = true;  ///< stands in the resolved config; acts (such as overwriting) and other spellings do not
+  FileUse use = FileUse::none;
+  /// What is written beside an output of this path.
+  std::function<std::vector<std::filesystem::path>(const std::filesystem::path&)> beside = {};
 };
 
 /// Where a value came from; a later source wins.
@@ -58,6 +74,7 @@ class OptionTable {
 
   const std::string& command() const { return command_; }
   std::vector<std::string> keys() const;
+  std::vector<Option> options() const;
   /// "expunge eval --model DIR ... [options]"
   std::string synopsis() const;
   /// The options by group, with defaults.

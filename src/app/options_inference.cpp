@@ -5,16 +5,18 @@
 #include "app/options_shared.h"
 #include "app/options_values.h"
 #include "expunge/core/error.h"
+#include "expunge/train/commands.h"
 
 namespace expunge {
 namespace {
 
 Option model_option(TextConfig& c) {
-  return required(path("model", "DIR", c.model, "model folder, run folder or checkpoint folder; it must have a tokenizer"));
+  return required(
+      path("model", "DIR", FileUse::model, c.model, "model folder, run folder or checkpoint folder; it must have a tokenizer"));
 }
 
 std::vector<Option> output_options(TextConfig& c, const std::string& help) {
-  return {required(path("output", "FILE", c.output, help)),
+  return {required(path("output", "FILE", FileUse::output, c.output, help)),
           flag("overwrite", c.overwrite, "replace the file where there is one"), quiet_option(c.quiet)};
 }
 
@@ -55,11 +57,15 @@ void check_sampling(const GenerateConfig& c, const OptionTable& given) {
 
 OptionTable generate_options(GenerateConfig& c) {
   OptionTable table("generate");
-  table.group("Input", {model_option(c),
-                        required(path("prompts", "FILE", c.prompts, "prompts, one JSON object a line (.jsonl or .jsonl.gz)")),
-                        text("prompt-column", "NAME", c.prompt_column, "field of the prompt; without it, prompt or else text"),
-                        config_option()});
-  table.group("Output", output_options(c, "file to write: the objects of --prompts with their completions"));
+  table.group(
+      "Input",
+      {model_option(c),
+       required(path("prompts", "FILE", FileUse::file, c.prompts, "prompts, one JSON object a line (.jsonl or .jsonl.gz)")),
+       text("prompt-column", "NAME", c.prompt_column, "field of the prompt; without it, prompt or else text"),
+       config_option()});
+  std::vector<Option> output = output_options(c, "file to write: the objects of --prompts with their completions");
+  output.front().beside = [](const std::filesystem::path& path) { return std::vector{record_of_generation(path)}; };
+  table.group("Output", std::move(output));
   Option most = required(whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a completion"));
   table.group("Generation",
               {std::move(most), stop_option(c.stops),
@@ -83,10 +89,11 @@ OptionTable task_options(TaskConfig& c) {
   OptionTable table("task");
   table.group(
       "Input",
-      {model_option(c), required(path("tasks", "FILE", c.tasks, "questions, one JSON object a line (.jsonl or .jsonl.gz)")),
+      {model_option(c),
+       required(path("tasks", "FILE", FileUse::file, c.tasks, "questions, one JSON object a line (.jsonl or .jsonl.gz)")),
        whole("num-fewshot", c.num_fewshot, 0,
              "examples before each question, with their answers: the first of its task; they are not scored"),
-       path("fewshot-file", "FILE", c.fewshot_file, "take the examples from this file and score all of --tasks"),
+       path("fewshot-file", "FILE", FileUse::file, c.fewshot_file, "take the examples from this file and score all of --tasks"),
        whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option()});
   table.group("Output", output_options(c, "file of results to write (HDF5)"));
   add_compute(table, c);

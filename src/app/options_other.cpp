@@ -10,6 +10,7 @@
 #include "expunge/core/text.h"
 #include "expunge/data/token_file.h"
 #include "expunge/kernels/kernels.h"
+#include "expunge/train/commands.h"
 
 namespace expunge {
 namespace {
@@ -27,15 +28,15 @@ Option positional(Option option) {
 }
 
 std::vector<Option> scoring_input(ScoringConfig& c, std::string domain_help) {
-  return {required(path("model", "DIR", c.model, "model folder, run folder or checkpoint folder")),
-          required(path("tokens", "FILE", c.tokens, "token file of expunge tokenize")),
+  return {required(path("model", "DIR", FileUse::model, c.model, "model folder, run folder or checkpoint folder")),
+          required(path("tokens", "FILE", FileUse::file, c.tokens, "token file of expunge tokenize")),
           required(text("domain", "NAME", c.domain, std::move(domain_help))),
           whole("max-eval-samples", c.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
           config_option()};
 }
 
 std::vector<Option> scoring_output(ScoringConfig& c) {
-  return {required(path("output", "FILE", c.output, "file of results to write (HDF5)")),
+  return {required(path("output", "FILE", FileUse::output, c.output, "file of results to write (HDF5)")),
           flag("overwrite", c.overwrite, "replace the file of results where there is one"), quiet_option(c.quiet)};
 }
 
@@ -58,7 +59,8 @@ Option config_option() {
           .help = "read options from a file of `key = value` lines; the command line wins",
           .set = [](const std::vector<std::string>&) { return true; },
           .get = [] { return std::vector<std::string>(); },
-          .resolved = false};
+          .resolved = false,
+          .use = FileUse::file};
 }
 
 std::vector<Option> shared_compute_options(ComputeConfig& c) {
@@ -138,12 +140,13 @@ void check_splits(std::string_view key, const std::string& domain, const std::ve
 
 OptionTable tokenize_options(TokenizeOptions& c) {
   OptionTable table("tokenize");
-  table.group("Input", {required(path("tokenizer", "DIR", c.tokenizer, "folder of the model, with tokenizer.model")),
-                        required(path("data", "DIR", c.data, "folder of texts: DOMAIN/SPLIT.jsonl, .jsonl.gz or .txt")),
-                        list("domain", "NAME", c.domains, "domain to read; without it, every folder of --data"),
-                        text("text-column", "NAME", c.text_column, "column of the documents; without it, text or else content"),
-                        config_option()});
-  table.group("Output", {required(path("output", "FILE", c.output, "token file to write (HDF5)")),
+  table.group("Input",
+              {required(path("tokenizer", "DIR", FileUse::model, c.tokenizer, "folder of the model, with tokenizer.model")),
+               required(path("data", "DIR", FileUse::texts, c.data, "folder of texts: DOMAIN/SPLIT.jsonl, .jsonl.gz or .txt")),
+               list("domain", "NAME", c.domains, "domain to read; without it, every folder of --data"),
+               text("text-column", "NAME", c.text_column, "column of the documents; without it, text or else content"),
+               config_option()});
+  table.group("Output", {required(path("output", "FILE", FileUse::output, c.output, "token file to write (HDF5)")),
                          whole("max-length", c.max_length, 5, "most ids in a sequence; longer documents are cut into several"),
                          quiet_option(c.quiet)});
   return table;
@@ -155,7 +158,7 @@ OptionTable eval_options(EvalConfig& c) {
   input.push_back(list("split", "SPLIT", c.splits, "split to evaluate; without it, all of the domain and general/evaluation"));
   table.group("Input", std::move(input));
   std::vector<Option> output = scoring_output(c);
-  output.push_back(path("compare", "FILE", c.compare, "earlier file of results to print beside these"));
+  output.push_back(path("compare", "FILE", FileUse::file, c.compare, "earlier file of results to print beside these"));
   table.group("Output", std::move(output));
   add_scoring_compute(table, c);
   table.then([&c](const OptionTable& given) {
@@ -171,7 +174,8 @@ OptionTable mia_options(MembershipConfig& c) {
   input.push_back(text("members", "SPLIT", c.members, "split that the model was trained on"));
   input.push_back(text("non-members", "SPLIT", c.non_members,
                        "split of the same kind that it has not seen; as many sequences are used as there are members"));
-  input.push_back(path("reference-model", "DIR", c.reference_model, "model for the attack by reference; without it, none"));
+  input.push_back(
+      path("reference-model", "DIR", FileUse::model, c.reference_model, "model for the attack by reference; without it, none"));
   table.group("Input", std::move(input));
   std::vector<Option> output = scoring_output(c);
   output.push_back(seed("seed", c.seed, "seed of the resamples that give the interval of the AUC"));
@@ -183,27 +187,32 @@ OptionTable mia_options(MembershipConfig& c) {
 
 OptionTable export_options(ExportConfig& c) {
   OptionTable table("export");
-  table.group("Options", {required(path("checkpoint", "DIR", c.checkpoint,
+  table.group("Options", {required(path("checkpoint", "DIR", FileUse::model, c.checkpoint,
                                         "run folder, whose newest checkpoint is taken, or "
                                         "checkpoint folder")),
-                          required(path("output-dir", "DIR", c.output_dir, "new model folder to write (Hugging Face layout)")),
+                          required(path("output-dir", "DIR", FileUse::output_folder, c.output_dir,
+                                        "new model folder to write (Hugging Face layout)")),
                           export_dtype_option(c.dtype), quiet_option(c.quiet), config_option()});
   return table;
 }
 
 OptionTable report_options(ReportConfig& c) {
   OptionTable table("report");
-  Option runs = required(list("run", "RUN", c.runs, "run folder, with its evaluations as eval.h5, mia.h5 and task.h5 in it"));
+  Option runs = required(naming(
+      FileUse::run, list("run", "RUN", c.runs, "run folder, with its evaluations as eval.h5, mia.h5 and task.h5 in it")));
   runs.kind = Option::Kind::positional_list;
+  Option output = required(
+      path("output", "FILE", FileUse::output, c.output, "HTML page to write; NAME.md and NAME-figures/ are written beside it"));
+  output.beside = files_beside_report;
   table.group("Arguments", {runs});
   table.group(
       "Options",
-      {list("before", "FILE", c.before,
-            "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as RUN/eval-before.h5, "
-            "mia-before.h5)"),
-       list("after", "FILE", c.after, "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder"),
-       required(path("output", "FILE", c.output, "HTML page to write; NAME.md and NAME-figures/ are written beside it")),
-       text("title", "TEXT", c.title, "title of the report"),
+      {naming(FileUse::file, list("before", "FILE", c.before,
+                                  "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as "
+                                  "RUN/eval-before.h5, mia-before.h5)")),
+       naming(FileUse::file, list("after", "FILE", c.after,
+                                  "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder")),
+       std::move(output), text("title", "TEXT", c.title, "title of the report"),
        real("pretraining-tokens", c.pretraining_tokens, kNotNegative,
             "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
        flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet), config_option()});
@@ -212,14 +221,15 @@ OptionTable report_options(ReportConfig& c) {
 
 OptionTable inspect_options(InspectConfig& c) {
   OptionTable table("inspect");
-  table.group("Argument", {positional(path("path", "FILE_OR_DIR", c.path, "what to look at"))});
+  table.group("Argument", {positional(path("path", "FILE_OR_DIR", FileUse::model, c.path, "what to look at"))});
   table.group("Options", {config_option()});
   return table;
 }
 
 OptionTable verify_options(InspectConfig& c) {
   OptionTable table("verify");
-  table.group("Argument", {positional(path("folder", "DIR", c.path, "run folder, or model folder of expunge export"))});
+  table.group("Argument",
+              {positional(path("folder", "DIR", FileUse::model, c.path, "run folder, or model folder of expunge export"))});
   table.group("Options", {config_option()});
   return table;
 }

@@ -18,7 +18,8 @@ std::vector<Option> run_options(PlanConfig& c) {
                                       "method of the run: some keep the original model beside the trained one");
   method.value_name = "METHOD";
   return {
-      required(path("model", "DIR", c.model, "folder with the model's config.json; nothing else of it is read")),
+      required(
+          path("model", "DIR", FileUse::model, c.model, "folder with the model's config.json; nothing else of it is read")),
       std::move(method),
       choice<bool>("retain-loss", c.retain_kl, {{"nll", false}, {"kl", true}}, "the retain term, as for expunge unlearn"),
       whole("positive-ratio", c.positive_ratio, 1, "retain sequences after each forget sequence"),
@@ -41,7 +42,7 @@ std::vector<Option> machine_options(PlanConfig& c) {
           whole("gpus-per-node", c.gpus_per_node, 1, "ranks of a node"),
           real("tflops", c.tflops, kAboveZero,
                "TFLOP/s that a rank achieves; without it, 400 for bfloat16 on a GPU, 40 for float32, 0.1 on the CPU"),
-          path("measured-run", "RUN", c.measured_run, "take that rate from the steps of this run folder"),
+          path("measured-run", "RUN", FileUse::run, c.measured_run, "take that rate from the steps of this run folder"),
           real("memory-bandwidth", c.memory_bandwidth, kAboveZero,
                "GB/s of a rank's memory; without it, 3000 on a GPU, 20 on the CPU"),
           real("node-gbps", c.node_gbps, kAboveZero,
@@ -73,7 +74,7 @@ OptionTable plan_options(PlanConfig& c) {
   table.group("The run", run_options(c));
   table.group("The machine", machine_options(c));
   table.group("Computing", training_compute_options(c.compute));
-  table.group("Output", {path("sbatch", "FILE", c.sbatch, "batch script for Slurm to write"),
+  table.group("Output", {path("sbatch", "FILE", FileUse::output, c.sbatch, "batch script for Slurm to write"),
                          flag("overwrite", c.overwrite, "replace the script where there is one")});
   table.reads_configs_of("unlearn");
   table.then([&c](const OptionTable& given) { check_plan(c, given); });

@@ -29,7 +29,8 @@ std::vector<Option> batch_options(TrainConfig& c) {
             "pack a step's sequences into micro-batches of at most this many tokens; 0: count sequences instead"),
       whole("max-train-samples", c.max_train_samples, 0, "use the first N sequences only; 0: all"),
       on_off("shuffle", c.shuffle, "order the sequences anew in each epoch, by --seed"),
-      path("sample-order", "FILE", c.sample_order, "take sequences in this order: one index a line, counted from 0"),
+      path("sample-order", "FILE", FileUse::file, c.sample_order,
+           "take sequences in this order: one index a line, counted from 0"),
   };
 }
 
@@ -72,14 +73,15 @@ std::vector<Option> evaluation_options(TrainConfig& c) {
 
 std::vector<Option> run_options(TrainConfig& c) {
   return {
-      path("output-dir", "DIR", c.output_dir,
+      path("output-dir", "DIR", FileUse::output_folder, c.output_dir,
            fmt::format("run folder: config, checkpoints and metrics.h5; without it, "
                        "output/DOMAIN/MODEL/<ranks>_rank_bs_<batch>_gas_<accumulation>_lr_<rate>_epoch<epochs>{}",
                        c.command == "train" ? "/train" : "[_general][_rmgt]/unlearn/METHOD")),
       unresolved(flag("overwrite-output-dir", c.overwrite_output_dir, "start afresh: remove the run that lies there")),
-      unresolved(
-          text("resume-from-checkpoint", "auto|none|PATH", c.resume_from_checkpoint,
-               "auto: go on where the run folder's newest good checkpoint ends; none: refuse a folder that is not empty")),
+      naming(FileUse::model,
+             unresolved(text("resume-from-checkpoint", "auto|none|PATH", c.resume_from_checkpoint,
+                             "auto: go on where the run folder's newest good checkpoint ends; none: refuse a folder that is "
+                             "not empty"))),
       whole("save-steps", c.save_steps, 0, "steps between checkpoints; 0: one after the last step"),
       whole("save-total-limit", c.save_total_limit, 0, "keep the newest N checkpoints; 0: all"),
       duration(
@@ -88,7 +90,8 @@ std::vector<Option> run_options(TrainConfig& c) {
       duration("max-walltime", c.max_walltime, kNotNegative,
                "end by itself, with a checkpoint, before the program has run this long; 0: no limit"),
       whole("logging-steps", c.logging_steps, 1, "steps between lines of a batch log"),
-      path("log-jsonl", "FILE", c.log_jsonl, "append each step's figures, those of metrics.h5, as a line of JSON"),
+      path("log-jsonl", "FILE", FileUse::log, c.log_jsonl,
+           "append each step's figures, those of metrics.h5, as a line of JSON"),
       on_off("tensorboard", c.tensorboard, "write each step's figures for TensorBoard into the run folder's tensorboard/"),
       flag("quiet", c.quiet, "print warnings and errors only"),
   };
@@ -164,9 +167,10 @@ OptionTable train_options(TrainConfig& config) {
   config.command = "train";
   OptionTable table = training_table(
       config, {{"Input",
-                {path("model", "DIR", config.model, "model folder to go on from (Hugging Face layout, Llama architecture)"),
-                 path("init-config", "FILE", config.init_config, "config.json of a model to train from scratch"),
-                 required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
+                {path("model", "DIR", FileUse::model, config.model,
+                      "model folder to go on from (Hugging Face layout, Llama architecture)"),
+                 path("init-config", "FILE", FileUse::file, config.init_config, "config.json of a model to train from scratch"),
+                 required(path("tokens", "FILE", FileUse::file, config.tokens, "token file of expunge tokenize")),
                  required(list("split", "DOMAIN/SPLIT", config.splits, "what to train on"))}}});
   table.then([&config](const OptionTable& given) { check_train(config, given); });
   return table;

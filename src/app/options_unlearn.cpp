@@ -29,9 +29,9 @@ std::vector<Option> method_options(TrainConfig& c) {
       whole("top-k", c.labels.top_k, 0, "draw labels from the original model's N most likely ids; 0: no limit"),
       real("top-p", c.labels.top_p, kFraction, "draw labels from the most likely ids that make up this probability"),
       flag("rm-groundtruth", c.labels.rm_groundtruth, "never draw the true id; with --top-k 1 the adversarial method"),
-      path("labels", "FILE", c.labels.given,
+      path("labels", "FILE", FileUse::file, c.labels.given,
            "train on the labels of this file (layout of the token file, int32, -100 = no target)"),
-      path("save-labels", "FILE", c.labels.save, "write the labels that were drawn to this file, too"),
+      path("save-labels", "FILE", FileUse::output, c.labels.save, "write the labels that were drawn to this file, too"),
   };
 }
 
@@ -79,12 +79,13 @@ void check_unlearning(TrainConfig& config, const OptionTable& given) {
 OptionTable unlearn_options(TrainConfig& config) {
   config.command = "unlearn";
   OptionTable table = training_table(
-      config, {{"Input",
-                {required(path("model", "DIR", config.model, "model folder (Hugging Face layout, Llama architecture)")),
-                 required(path("tokens", "FILE", config.tokens, "token file of expunge tokenize")),
-                 required(text("domain", "NAME", config.domain, "domain whose split forget is to be forgotten"))}},
-               {"Method", method_options(config)},
-               {"Methods later than the study", later_method_options(config)}});
+      config,
+      {{"Input",
+        {required(path("model", "DIR", FileUse::model, config.model, "model folder (Hugging Face layout, Llama architecture)")),
+         required(path("tokens", "FILE", FileUse::file, config.tokens, "token file of expunge tokenize")),
+         required(text("domain", "NAME", config.domain, "domain whose split forget is to be forgotten"))}},
+       {"Method", method_options(config)},
+       {"Methods later than the study", later_method_options(config)}});
   table.then([&config](const OptionTable& given) { check_unlearning(config, given); });
   return table;
 }

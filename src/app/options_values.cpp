@@ -188,7 +188,7 @@ Option text(std::string key, std::string value_name, std::string& variable, std:
           .get = [&variable] { return variable.empty() ? std::vector<std::string>() : std::vector{variable}; }};
 }
 
-Option path(std::string key, std::string value_name, std::filesystem::path& variable, std::string help) {
+Option path(std::string key, std::string value_name, FileUse use, std::filesystem::path& variable, std::string help) {
   return {.key = std::move(key),
           .value_name = std::move(value_name),
           .expected = fmt::format("a path {}", kUsable),
@@ -202,7 +202,8 @@ Option path(std::string key, std::string value_name, std::filesystem::path& vari
           .get = [&variable]() -> std::vector<std::string> {
             if (variable.empty()) return {};
             return {std::filesystem::absolute(variable).lexically_normal().string()};
-          }};
+          },
+          .use = use};
 }
 
 Option list(std::string key, std::string value_name, std::vector<std::string>& variable, std::string help) {

@@ -52,7 +52,7 @@ Option memory_size(std::string key, double& bytes, std::string help);
 Option seed(std::string key, std::uint64_t& variable, std::string help);
 Option text(std::string key, std::string value_name, std::string& variable, std::string help);
 /// The resolved config holds the absolute path.
-Option path(std::string key, std::string value_name, std::filesystem::path& variable, std::string help);
+Option path(std::string key, std::string value_name, FileUse use, std::filesystem::path& variable, std::string help);
 Option list(std::string key, std::string value_name, std::vector<std::string>& variable, std::string help);
 /// --key, --key true|false
 Option flag(std::string key, bool& variable, std::string help);
@@ -89,6 +89,11 @@ Option choice(std::string key, T& variable, std::vector<std::pair<std::string, T
   return option;
 }
 
+/// An option of another kind that names files.
+inline Option naming(FileUse use, Option option) {
+  option.use = use;
+  return option;
+}
 inline Option required(Option option) {
   option.required = true;
   return option;

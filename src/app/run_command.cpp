@@ -57,7 +57,7 @@ int dispatch(const std::vector<Command>& commands, const std::vector<std::string
     fail(ExitCode::usage,
          fmt::format("expunge {} runs as one process and was launched as {}; start it without mpirun or srun -n", chosen.name,
                      place.size));
-  return job.run();
+  return job.run(job.options);
 }
 
 }  // namespace

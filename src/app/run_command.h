@@ -17,7 +17,7 @@ enum class Ranks { one, any };
 /// A command with the values of its options still at their defaults.
 struct Job {
   OptionTable options;
-  std::function<int()> run;  ///< to be called once the options are parsed
+  std::function<int(const OptionTable&)> run;  ///< to be called with the options, once they are parsed
 };
 
 /// One line of the table of commands.
@@ -29,13 +29,13 @@ struct Command {
   std::function<Job()> prepare;
 };
 
-/// A command whose options fill a `Config`, which `run` is then given.
+/// A command whose options fill a `Config`, which `run` is then given with the table that filled it.
 template <typename Config>
 Command command(std::string name, std::string purpose, std::string example, Ranks ranks, OptionTable (*options)(Config&),
-                std::function<int(Config&)> run) {
+                std::function<int(Config&, const OptionTable&)> run) {
   return {std::move(name), std::move(purpose), std::move(example), ranks, [options, run = std::move(run)] {
             const auto config = std::make_shared<Config>();
-            return Job{options(*config), [config, run] { return run(*config); }};
+            return Job{options(*config), [config, run](const OptionTable& given) { return run(*config, given); }};
           }};
 }
 

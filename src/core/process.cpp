@@ -37,6 +37,11 @@ std::int64_t job_restarts() { return std::atoll(variable("SLURM_RESTART_COUNT").
 
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
+std::string describe_process() {
+  const std::string job = job_id();
+  return fmt::format("process {} on host {}{}, since {}", getpid(), host_name(), job.empty() ? "" : ", job " + job, utc_now());
+}
+
 std::int64_t peak_resident_bytes() {
   std::ifstream status("/proc/self/status");
   std::string line;

@@ -4,13 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <span>
 #include <utility>
 
 #include "expunge/core/error.h"
-#include "expunge/io/files.h"
 
 namespace expunge {
 namespace {
@@ -24,12 +22,9 @@ LineReader::LineReader(std::filesystem::path path, std::size_t max_line, Sha256&
     : path_(std::move(path)),
       max_line_(max_line),
       hash_(hash),
-      file_(path_, std::ios::binary),
+      file_(path_),
       text_(kBlock),
       compressed_(path_.extension() == ".gz") {
-  if (!file_) {
-    fail(ExitCode::bad_input, fmt::format("cannot open {}: {}", path_.string(), system_reason(errno)));
-  }
   if (!compressed_) return;
   stored_.resize(kBlock);
   check(inflateInit2(&zlib_, kGzip) == Z_OK, "zlib starts");
@@ -48,9 +43,7 @@ void LineReader::damaged(const std::string& what) const {
 /// Reads a block into stored_ (or text_ when the file is not compressed) and returns its size.
 std::size_t LineReader::read_stored() {
   std::vector<char>& block = compressed_ ? stored_ : text_;
-  file_.read(block.data(), static_cast<std::streamsize>(block.size()));
-  if (file_.bad()) damaged(fmt::format("cannot read on: {}", system_reason(errno)));
-  const auto got = static_cast<std::size_t>(file_.gcount());
+  const std::size_t got = file_.read(block);
   hash_.update(std::as_bytes(std::span(block.data(), got)));
   return got;
 }

@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
+#include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 
 namespace expunge {
@@ -37,7 +37,7 @@ class LineReader {
   std::filesystem::path path_;
   std::size_t max_line_;
   Sha256& hash_;
-  std::ifstream file_;
+  InputFile file_;
   std::vector<char> stored_, text_;  // a block of the file; the same decompressed
   std::size_t begin_ = 0, end_ = 0;  // of what is left of text_
   bool compressed_, in_member_ = false;

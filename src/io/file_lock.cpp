@@ -6,11 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/process.h"
 #include "expunge/io/files.h"
+#include "io/descriptor.h"
+#include "io/lock.h"
 
 namespace expunge {
 namespace {
@@ -21,16 +26,45 @@ constexpr std::uint64_t kHolderLimit = 4096;
 bool is_still_there(int file, const std::filesystem::path& path) {
   struct stat mine {
   }, named{};
-  return ::fstat(file, &mine) == 0 && ::stat(path.c_str(), &named) == 0 && mine.st_ino == named.st_ino &&
+  return ::fstat(file, &mine) == 0 && ::lstat(path.c_str(), &named) == 0 && mine.st_ino == named.st_ino &&
          mine.st_dev == named.st_dev;
+}
+
+/// Whoever of the group may write in the folder may take its lock, whatever the umask of the one who made it.
+void let_group_lock(int file, const std::filesystem::path& path) {
+  struct stat folder {};
+  if (::stat(path.parent_path().c_str(), &folder) == 0 && (folder.st_mode & S_IWGRP) != 0)
+    (void)!::fchmod(file, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH);
+}
+
+/// What describe_process() gives, or nothing yet.
+bool holds_our_text(int file) {
+  constexpr std::string_view kBegin = "process ";
+  char text[kBegin.size()];
+  const ssize_t got = ::pread(file, text, kBegin.size(), 0);
+  return got == 0 || std::string_view(text, static_cast<std::size_t>(std::max<ssize_t>(got, 0))) == kBegin;
 }
 
 }  // namespace
 
-FileLock::FileLock(std::filesystem::path path, const std::string& holder) : path_(std::move(path)) {
+LockResult lock_file(int file) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(file, F_OFD_SETLK, &whole) == 0) return LockResult::taken;
+  return errno == EAGAIN || errno == EACCES ? LockResult::busy : LockResult::unsupported;
+}
+
+bool is_lock_file(const std::filesystem::path& path) {
+  const Descriptor file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, ExitCode::output);
+  return why_not_ours(file.get(), path).empty() && holds_our_text(file.get());
+}
+
+FileLock::FileLock(std::filesystem::path path) : path_(std::move(path)) {
   while (!try_lock()) {
   }
   // Best effort: a full disk is met, and named, by what the run writes next.
+  const std::string holder = describe_process();
   if (::ftruncate(file_, 0) == 0) (void)!::pwrite(file_, holder.data(), holder.size(), 0);
 }
 
@@ -40,18 +74,24 @@ FileLock::~FileLock() {
 }
 
 bool FileLock::try_lock() {
-  file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file_ < 0) fail(ExitCode::output, fmt::format("cannot open {}: {}", path_.string(), system_reason(errno)));
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (::fcntl(file_, F_OFD_SETLK, &whole) == 0) {
+  const auto refuse = [this](const std::string& why) {
+    fail(ExitCode::output, fmt::format("cannot lock {}: {}; remove it if no job works there", path_.string(), why));
+  };
+  file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+  if (file_ < 0) refuse(errno == ELOOP ? "it is a symbolic link" : system_reason(errno));
+  let_group_lock(file_, path_);
+  // Somebody else may have put it there for us to write to.
+  if (const std::string why = why_not_ours(file_, path_); !why.empty() || !holds_our_text(file_)) {
+    ::close(file_);
+    refuse(why.empty() ? "expunge did not write it" : why);
+  }
+  const LockResult result = lock_file(file_);
+  if (result == LockResult::taken) {
     if (is_still_there(file_, path_)) return true;
     ::close(file_);
     return false;
   }
-  const int error = errno;
-  if (error == EAGAIN || error == EACCES) {
+  if (result == LockResult::busy) {
     ::close(file_);
     const std::string other = read_file(path_, kHolderLimit);
     fail(ExitCode::usage, fmt::format("{}: in use by {}; wait for it to end, or work elsewhere. If its host is dead and the "
@@ -59,7 +99,7 @@ bool FileLock::try_lock() {
                                       path_.parent_path().string(), other.empty() ? "another process" : other, path_.string()));
   }
   log_warning(fmt::format("{}: this file system has no locks ({}): another job on this folder would not be noticed",
-                          path_.string(), system_reason(error)));
+                          path_.string(), system_reason(errno)));
   return true;
 }
 

@@ -3,12 +3,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -21,20 +22,87 @@ namespace fs = std::filesystem;
 
 std::string system_reason(int error) { return std::generic_category().message(error); }
 
+namespace {
+
+std::string kind_name(fs::file_type type) {
+  switch (type) {
+    case fs::file_type::directory:
+      return "a folder";
+    case fs::file_type::fifo:
+      return "a named pipe";
+    case fs::file_type::socket:
+      return "a socket";
+    case fs::file_type::character:
+    case fs::file_type::block:
+      return "a device";
+    default:
+      return {};
+  }
+}
+
+fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+
+/// Names what stands in the way of a file at `path`; empty for nothing, and for a plain file.
+std::string obstacle(const fs::path& path) {
+  std::error_code unknown;
+  const fs::file_status status = fs::symlink_status(path, unknown);
+  if (fs::is_symlink(status)) return "it is a symbolic link; give the file itself";
+  const std::string kind = kind_name(status.type());
+  return kind.empty() ? kind : fmt::format("it is {}; expected a plain file, or none yet", kind);
+}
+
+/// A PendingFile's path is looked at before its folder is written to.
+fs::path free_of_obstacles(fs::path path) {
+  if (const std::string why = obstacle(path); !why.empty())
+    fail(ExitCode::output, fmt::format("{}: cannot be written: {}", path.string(), why));
+  return path;
+}
+
+}  // namespace
+
+std::string other_kind(const fs::path& path) {
+  std::error_code unknown;
+  return kind_name(fs::status(path, unknown).type());
+}
+
+InputFile::InputFile(const fs::path& path, std::uint64_t max_bytes) : path_(path) {
+  // Asked before opening, too: opening a device may act on it.
+  const auto refuse = [&](const std::string& kind) {
+    fail(ExitCode::bad_input, fmt::format("cannot read {}: it is {}; expected a plain file", path.string(), kind));
+  };
+  if (const std::string kind = other_kind(path); !kind.empty()) refuse(kind);
+  file_ = std::make_unique<Descriptor>(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, ExitCode::bad_input);
+  struct stat status {};
+  if (::fstat(file_->get(), &status) != 0 || !S_ISREG(status.st_mode)) refuse("no plain file");
+  size_ = static_cast<std::uint64_t>(status.st_size);
+  if (size_ > max_bytes)
+    fail(ExitCode::bad_input,
+         fmt::format("{} has {} bytes, and at most {} are read of such a file", path.string(), size_, max_bytes));
+}
+
+InputFile::~InputFile() = default;
+InputFile::InputFile(InputFile&&) noexcept = default;
+
+std::size_t InputFile::read(std::span<char> buffer) {
+  for (;;) {
+    const ssize_t got = ::read(file_->get(), buffer.data(), buffer.size());
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) fail(ExitCode::bad_input, fmt::format("cannot read {}: {}", path_.string(), system_reason(errno)));
+  }
+}
+
+int InputFile::descriptor() const { return file_->get(); }
+
 std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
-  const Descriptor file(path, O_RDONLY, ExitCode::bad_input);
+  InputFile file(path, max_bytes);
   std::string content;
   std::string block(1 << 16, '\0');
-  for (;;) {
-    const ssize_t got = ::read(file.get(), block.data(), block.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(ExitCode::bad_input, fmt::format("cannot read {}: {}", path.string(), system_reason(errno)));
-    if (got == 0) return content;
-    content.append(block, 0, static_cast<std::size_t>(got));
-    if (content.size() > max_bytes) {
+  while (const std::size_t got = file.read(block)) {
+    content.append(block, 0, got);
+    if (content.size() > max_bytes)
       fail(ExitCode::bad_input, fmt::format("{} is larger than the {} bytes expected of it at most", path.string(), max_bytes));
-    }
   }
+  return content;
 }
 
 std::vector<fs::path> list_folder(const fs::path& folder) {
@@ -53,81 +121,146 @@ void sync_to_disk(const fs::path& path) {
   fail(ExitCode::output, fmt::format("cannot flush {} to disk: {}", path.string(), system_reason(errno)));
 }
 
-PendingFile::PendingFile(fs::path path) : path_(std::move(path)), temporary_(path_) {
-  temporary_ += ".tmp";
+void make_folder(const fs::path& folder) {
   std::error_code error;
-  fs::remove(temporary_, error);
-  if (error && error != std::errc::not_a_directory) {
-    fail(ExitCode::output, fmt::format("cannot write {}: {}", temporary_.string(), error.message()));
+  fs::create_directories(folder, error);
+  if (!error && !fs::is_directory(folder, error)) error = std::make_error_code(std::errc::not_a_directory);
+  if (error) fail(ExitCode::output, fmt::format("{}: cannot make the folder: {}", folder.string(), error.message()));
+}
+
+namespace {
+
+/// Renames only where nothing is at `to`; false, with errno, where it could not.
+bool rename_to_free_name(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return false;
+  // Network file systems lack that call. A folder replaces none but an empty one; a file gets a second name, then loses the
+  // first.
+  if (fs::is_directory(from)) return ::rename(from.c_str(), to.c_str()) == 0;
+  return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
+}
+
+}  // namespace
+
+void rename_into_place(const fs::path& from, const fs::path& to, Existing existing) {
+  const bool replaces = existing == Existing::replace || (fs::is_directory(from) && !fs::is_symlink(to));
+  if (replaces ? ::rename(from.c_str(), to.c_str()) != 0 : !rename_to_free_name(from, to)) {
+    const int error = errno;
+    if (error == EEXIST || error == ENOTEMPTY)
+      fail(ExitCode::output,
+           fmt::format("{}: something else was put there meanwhile; it is kept, and this is not written", to.string()));
+    fail(ExitCode::output, fmt::format("cannot rename {} to {}: {}", from.string(), to.string(), system_reason(error)));
   }
+  sync_to_disk(folder_of(to));
 }
 
-PendingFile::PendingFile(PendingFile&& other) noexcept
-    : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})) {}
-
-PendingFile::~PendingFile() {
-  std::error_code ignored;
-  if (!temporary_.empty()) fs::remove(temporary_, ignored);
-}
+PendingFile::PendingFile(fs::path path, Existing existing)
+    : path_(free_of_obstacles(std::move(path))),
+      staging_(folder_of(path_), path_.filename().string()),
+      temporary_(staging_.folder() / path_.filename()),
+      existing_(existing) {}
 
 void PendingFile::commit() {
   sync_to_disk(temporary_);
-  std::error_code error;
-  fs::rename(temporary_, path_, error);
-  if (error) {
-    fail(ExitCode::output, fmt::format("cannot rename {} to {}: {}", temporary_.string(), path_.string(), error.message()));
-  }
-  temporary_.clear();
-  const fs::path folder = path_.parent_path();
-  sync_to_disk(folder.empty() ? fs::path(".") : folder);
+  rename_into_place(temporary_, free_of_obstacles(path_), existing_);
 }
 
 void check_writable(const fs::path& path) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path folder = folder_of(path);
   const auto refuse = [&](const std::string& why) {
     fail(ExitCode::output, fmt::format("{}: cannot be written: {}", path.string(), why));
   };
-  std::error_code error;
-  if (fs::is_directory(path, error)) refuse("it is a folder");
-  // The rename that ends a write would put a file in the place of a device or a pipe.
-  if (fs::exists(path, error) && !fs::is_regular_file(path, error)) refuse("it is not a regular file");
-  if (!fs::exists(folder, error)) refuse(fmt::format("there is no folder {}", folder.string()));
+  if (const std::string why = obstacle(path); !why.empty()) refuse(why);
+  if (std::error_code error; !fs::exists(folder, error)) refuse(fmt::format("there is no folder {}", folder.string()));
   // Permissions do not tell what a file system allows: what a write would begin with is made, and removed.
   const PendingFile attempt(path);
-  const int file = ::open(attempt.temporary().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file < 0) refuse(fmt::format("in {}: {}", folder.string(), system_reason(errno)));
-  ::close(file);
+  write_new_file(attempt.temporary(), "");
 }
 
 void check_folder_writable(const fs::path& folder) {
-  const auto refuse = [&](const fs::path& where, const std::string& why) {
-    fail(ExitCode::output, fmt::format("{}: cannot be made: in {}: {}", folder.string(), where.string(), why));
-  };
   std::error_code error;
   fs::path there = fs::absolute(folder, error);
   while (!error && !fs::exists(there, error) && there.has_parent_path() && there != there.root_path())
     there = there.parent_path();
-  if (error) refuse(there, error.message());
-  std::string attempt = (there / ".expunge-XXXXXX").string();
-  if (!::mkdtemp(attempt.data())) refuse(there, system_reason(errno));
-  ::rmdir(attempt.c_str());
+  if (error) fail(ExitCode::output, fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
+  const Staging attempt(there, folder.filename().string());
 }
 
-void write_new_file(const fs::path& path, std::string_view content) {
-  Descriptor file(path, O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
+namespace {
+
+void write_whole(const Descriptor& file, const fs::path& path, std::string_view content) {
   while (!content.empty()) {
     const ssize_t written = ::write(file.get(), content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(errno)));
     content.remove_prefix(static_cast<std::size_t>(written));
   }
+}
+
+}  // namespace
+
+void write_new_file(const fs::path& path, std::string_view content) {
+  Descriptor file(path, O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
+  write_whole(file, path, content);
   if (!file.close()) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(errno)));
 }
 
-void write_file_atomically(const fs::path& path, std::string_view content) {
-  PendingFile pending(path);
+void write_file_atomically(const fs::path& path, std::string_view content, Existing existing) {
+  PendingFile pending(path, existing);
   write_new_file(pending.temporary(), content);
   pending.commit();
 }
+
+void copy_file_atomically(const fs::path& from, const fs::path& to) {
+  PendingFile pending(to);
+  InputFile source(from);
+  Descriptor copy(pending.temporary(), O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
+  std::string block(1 << 20, '\0');
+  while (const std::size_t got = source.read(block)) write_whole(copy, to, std::string_view(block).substr(0, got));
+  if (!copy.close()) fail(ExitCode::output, fmt::format("cannot write {}: {}", to.string(), system_reason(errno)));
+  pending.commit();
+}
+
+std::string why_not_ours(int file, const fs::path& path) {
+  struct stat status {
+  }, folder{};
+  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) return "it is no plain file";
+  if (status.st_nlink != 1) return "it has several names (hard links)";
+  if (status.st_uid == ::geteuid()) return {};
+  if (::stat(folder_of(path).c_str(), &folder) == 0 && folder.st_uid == status.st_uid) return {};
+  return "it belongs neither to this user nor to the owner of its folder";
+}
+
+namespace {
+
+/// Opens a log; links are followed in /dev alone, where they are the system's.
+std::unique_ptr<Descriptor> open_log(const fs::path& path) {
+  std::error_code unknown;
+  const fs::path folder = fs::canonical(folder_of(path), unknown);
+  const bool of_system = folder == "/dev" || folder == "/dev/pts";
+  const int flags = O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK | (of_system ? 0 : O_CREAT | O_NOFOLLOW);
+  const auto refuse = [&](const std::string& why) {
+    fail(ExitCode::output, fmt::format("{}: cannot be appended to: {}", path.string(), why));
+  };
+  if (!of_system)
+    if (const std::string why = obstacle(path); !why.empty()) refuse(why);
+  auto file = std::make_unique<Descriptor>(path, flags, ExitCode::output);
+  struct stat status {
+  }, null{};
+  if (::fstat(file->get(), &status) != 0) refuse(system_reason(errno));
+  const bool is_null = S_ISCHR(status.st_mode) && ::stat("/dev/null", &null) == 0 && status.st_rdev == null.st_rdev;
+  const bool of_process = of_system && path.filename().string().starts_with("std");
+  if (!is_null && !of_process && ::isatty(file->get()) == 0)
+    if (const std::string why = why_not_ours(file->get(), path); !why.empty()) refuse(why);
+  ::fcntl(file->get(), F_SETFL, O_APPEND);  // a full pipe or terminal is waited for
+  return file;
+}
+
+}  // namespace
+
+AppendFile::AppendFile(fs::path path) : path_(std::move(path)), file_(open_log(path_)) {}
+AppendFile::~AppendFile() = default;
+
+void AppendFile::write(std::string_view text) { write_whole(*file_, path_, text); }
 
 }  // namespace expunge

@@ -8,14 +8,12 @@
 #include <nmmintrin.h>
 #endif
 
-#include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <functional>
-#include <system_error>
 #include <vector>
 
 #include "expunge/core/error.h"
+#include "expunge/io/files.h"
 
 namespace expunge {
 namespace {
@@ -58,15 +56,9 @@ std::uint32_t crc_bytes(const std::byte* data, std::size_t size, std::uint32_t c
 #endif
 
 void for_each_block(const std::filesystem::path& path, const std::function<void(std::span<const std::byte>)>& visit) {
-  std::ifstream file(path, std::ios::binary);
+  InputFile file(path);
   std::vector<char> block(1 << 20);
-  while (file) {
-    file.read(block.data(), static_cast<std::streamsize>(block.size()));
-    visit(std::as_bytes(std::span(block.data(), static_cast<std::size_t>(file.gcount()))));
-  }
-  if (!file.eof() || file.bad()) {
-    fail(ExitCode::bad_input, fmt::format("cannot read {}: {}", path.string(), std::generic_category().message(errno)));
-  }
+  while (const std::size_t got = file.read(block)) visit(std::as_bytes(std::span(block.data(), got)));
 }
 
 }  // namespace

@@ -116,19 +116,15 @@ std::string read_text(const Place& place, hid_t attribute, hid_t stored) {
 Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode, std::uint64_t alignment) {
   check(kLibraryStarted, "the HDF5 library starts");
   const bool fresh = mode == Mode::create, reads = mode == Mode::read || mode == Mode::read_index;
-  std::error_code missing;
-  const std::filesystem::file_status status = std::filesystem::status(path, missing);
   // A named pipe would wait for a writer.
-  const bool other = !fresh && std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+  const std::string kind = fresh ? "" : other_kind(path);
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   check(H5Pset_alignment(access.get(), alignment, alignment) >= 0, "an alignment");
-  const hid_t id = other   ? H5I_INVALID_HID
-                   : fresh ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get())
-                           : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
+  const hid_t id = !kind.empty() ? H5I_INVALID_HID
+                   : fresh       ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get())
+                                 : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
   if (id < 0) {
-    const std::string why = std::filesystem::is_directory(status) ? "it is a folder"
-                            : other                               ? "it is not a regular file"
-                                                                  : library_reason().text;
+    const std::string why = kind.empty() ? library_reason().text : fmt::format("it is {}", kind);
     fail(reads ? ExitCode::bad_input : ExitCode::output,
          fmt::format("cannot {} {} as an HDF5 file: {}", fresh ? "create" : "open", path.string(), why));
   }

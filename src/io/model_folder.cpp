@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "expunge/core/error.h"
+#include "expunge/io/hash.h"
 #include "expunge/io/json.h"
 
 namespace expunge {
@@ -103,11 +104,9 @@ const SafetensorsFile& ModelFolder::file(const std::string& name) const {
 ModelFolderWriter::ModelFolderWriter(const fs::path& folder, DType dtype, std::vector<SafetensorsWriter::Tensor> tensors,
                                      std::uint64_t most_bytes)
     : folder_(free_folder(folder)), dtype_(dtype) {
-  std::error_code error;
-  writing_ = folder_.parent_path() / fmt::format(".{}.writing", folder_.filename().string());
-  fs::remove_all(writing_, error);  // left by a killed process
-  fs::create_directories(writing_, error);
-  if (error) fail(ExitCode::output, fmt::format("{}: cannot be made: {}", writing_.string(), error.message()));
+  make_folder(folder_.parent_path());
+  writing_ = staging_.emplace(folder_.parent_path(), folder_.filename().string()).folder() / folder_.filename();
+  make_folder(writing_);
 
   std::uint64_t bytes = 0;
   for (SafetensorsWriter::Tensor& tensor : tensors) {
@@ -122,19 +121,7 @@ ModelFolderWriter::ModelFolderWriter(const fs::path& folder, DType dtype, std::v
     parts_.back().push_back(std::move(tensor));
   }
   check(!parts_.empty(), "a model has tensors");
-  try {
-    begin_file();
-  } catch (...) {  // the destructor is not called
-    fs::remove_all(writing_, error);
-    throw;
-  }
-}
-
-ModelFolderWriter::~ModelFolderWriter() {
-  if (finished_) return;
-  writer_.reset();
-  std::error_code ignored;
-  fs::remove_all(writing_, ignored);
+  begin_file();
 }
 
 std::string ModelFolderWriter::file_name(std::size_t index) const {
@@ -179,17 +166,26 @@ void ModelFolderWriter::write_index() const {
   write_file_atomically(writing_ / "model.safetensors.index.json", index.dump(2) + "\n");
 }
 
-void ModelFolderWriter::finish() {
+void ModelFolderWriter::finish_weights() {
+  if (weights_finished_) return;
   writer_->finish();
   writer_.reset();
   check(left_ == 0 && part_ + 1 == parts_.size(), "every tensor was written");
   if (parts_.size() > 1) write_index();
+  weights_finished_ = true;
+}
+
+std::map<std::string, std::string> ModelFolderWriter::hashes() {
+  finish_weights();
+  std::map<std::string, std::string> hashes;
+  for (const fs::path& file : list_folder(writing_)) hashes[file.filename().string()] = sha256_file(file);
+  return hashes;
+}
+
+void ModelFolderWriter::finish() {
+  finish_weights();
   sync_to_disk(writing_);
-  std::error_code error;
-  fs::rename(writing_, folder_, error);  // replaces an empty folder
-  if (error) fail(ExitCode::output, fmt::format("{}: cannot be renamed: {}", folder_.string(), error.message()));
-  finished_ = true;
-  sync_to_disk(folder_.parent_path());
+  rename_into_place(writing_, folder_, Existing::keep);
 }
 
 }  // namespace expunge

@@ -148,7 +148,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, const std::v
 
 SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
     : path_(std::move(other.path_)),
-      file_(std::exchange(other.file_, -1)),
+      file_(std::move(other.file_)),
       map_(std::exchange(other.map_, nullptr)),
       bytes_(other.bytes_),
       header_bytes_(other.header_bytes_),
@@ -156,18 +156,13 @@ SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
 
 SafetensorsFile::~SafetensorsFile() {
   if (map_) munmap(const_cast<char*>(map_), bytes_);
-  if (file_ >= 0) ::close(file_);
 }
 
 void SafetensorsFile::open() {
-  // Without O_NONBLOCK a named pipe would wait for a writer.
-  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file_ < 0) fail(ExitCode::bad_input, fmt::format("{}: cannot be opened: {}", path_.string(), std::strerror(errno)));
-  struct stat status {};
-  if (fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) bad(path_, "it is not a regular file");
-  bytes_ = static_cast<std::uint64_t>(status.st_size);
+  file_.emplace(path_);
+  bytes_ = file_->size();
   if (bytes_ < kLengthBytes) bad(path_, fmt::format("it has {} bytes, a header alone has more", bytes_));
-  void* const map = mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file_, 0);
+  void* const map = mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file_->descriptor(), 0);
   if (map == MAP_FAILED)
     fail(ExitCode::bad_input, fmt::format("{}: cannot be mapped: {}", path_.string(), std::strerror(errno)));
   map_ = static_cast<const char*>(map);
@@ -233,7 +228,7 @@ const TensorInfo& SafetensorsFile::info(const std::string& name) const {
 /// Has the system read the pages of a byte range, and no others, in one go. What would otherwise be a SIGBUS is an error here.
 void SafetensorsFile::fetch(std::uint64_t begin, std::uint64_t end) const {
   struct stat status {};
-  if (fstat(file_, &status) != 0 || static_cast<std::uint64_t>(status.st_size) < bytes_)
+  if (fstat(file_->descriptor(), &status) != 0 || static_cast<std::uint64_t>(status.st_size) < bytes_)
     fail(ExitCode::bad_input,
          fmt::format("{}: shrank from {} to {} bytes while it was read; leave model files alone during a run", path_.string(),
                      bytes_, status.st_size));

@@ -54,6 +54,12 @@ std::string visible_damage(const fs::path& checkpoint) {
   return {};
 }
 
+bool index_is_whole(const fs::path& checkpoint) {
+  return std::ranges::any_of(read_manifest(checkpoint), [&](const ManifestFile& file) {
+    return file.name == "checkpoint.h5" && crc32c_file(checkpoint / file.name) == file.crc;
+  });
+}
+
 std::string damage_of(const Runtime& runtime, const fs::path& checkpoint) {
   return first_text(runtime, find_damage(runtime, checkpoint));
 }

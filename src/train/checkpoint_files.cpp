@@ -1,7 +1,10 @@
 // Writing the files of a checkpoint, and making them live.
 #include "train/checkpoint_files.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -24,10 +27,11 @@ namespace fs = std::filesystem;
 
 constexpr int kManifestVersion = 1;
 constexpr std::uint64_t kManifestLimit = std::uint64_t{64} << 20, kLogLimit = std::uint64_t{1} << 30;
-// Prefixes of folders that are no checkpoints: in the making; on the way out; and a checkpoint whose place another one of the
-// same step is taking.
-const std::string kWriting = ".writing-", kRemoved = ".removed-", kReplaced = ".replaced-";
-const std::string kDamaged = "damaged-";
+constexpr std::string_view kDamaged = "damaged-";
+// In a staging folder: a checkpoint whose place another one of the same step is taking.
+constexpr std::string_view kReplaced = "replaced";
+// What earlier versions called folders in the making, on the way out and about to be replaced.
+constexpr std::string_view kFormerPrefixes[] = {".writing-", ".removed-", ".replaced-"};
 
 bool is_step_name(const std::string& name) {
   constexpr std::size_t kDigits = 18;  // that a 64-bit number holds in any case
@@ -61,7 +65,52 @@ void write_manifest(const fs::path& folder, std::int64_t step, const std::vector
       {"format_version", kManifestVersion}, {"step", step}, {"files", nlohmann::ordered_json::array()}};
   for (const ManifestFile& file : files)
     manifest["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"crc32c", fmt::format("{:08x}", file.crc)}});
-  write_file_atomically(folder / "manifest.json", manifest.dump(1) + "\n");
+  write_file_atomically(folder / kManifest, manifest.dump(1) + "\n");
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// Whether a checkpoint has a file of this name.
+bool is_checkpoint_file(const std::string& name) {
+  if (name == kManifest || name == "checkpoint.h5" || name == "metrics.h5" || name == "evaluations.h5") return true;
+  const std::size_t of = name.find("-of-");
+  return name.starts_with("shard-") && name.ends_with(".h5") && of != std::string::npos && is_number(name.substr(6, of - 6)) &&
+         is_number(name.substr(of + 4, name.size() - of - 7));
+}
+
+/// The entries of a checkpoint's folder, and the first that no checkpoint has, if there is one.
+struct Contents {
+  std::vector<fs::path> own;
+  std::optional<fs::path> foreign;
+};
+Contents contents_of(const fs::path& checkpoint) {
+  Contents contents;
+  for (const fs::path& entry : list_folder(checkpoint))
+    if (fs::is_regular_file(fs::symlink_status(entry)) && is_checkpoint_file(entry.filename().string()))
+      contents.own.push_back(entry);
+    else if (!contents.foreign)
+      contents.foreign = entry;
+  return contents;
+}
+
+bool is_real_folder(const fs::path& path) {
+  std::error_code unknown;
+  return fs::is_directory(fs::symlink_status(path, unknown));
+}
+
+/// A folder that holds a file of ours; somebody else may number folders in the same way.
+bool is_checkpoint(const fs::path& path) {
+  return is_step_name(path.filename().string()) && is_real_folder(path) && !contents_of(path).own.empty();
+}
+
+/// damaged-step-NNNNNN, with -2, -3, ... where there are several.
+bool is_set_aside(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (!name.starts_with(kDamaged) || !is_real_folder(path)) return false;
+  const std::string step = name.substr(kDamaged.size());
+  return is_step_name(step.substr(0, step.find('-', step.find('-') + 1)));
 }
 
 std::int64_t step_of(const fs::path& checkpoint) { return std::stoll(checkpoint.filename().string().substr(5)); }
@@ -72,25 +121,42 @@ void rename_folder(const fs::path& from, const fs::path& to) {
   if (error) fail(ExitCode::output, fmt::format("cannot rename {} to {}: {}", from.string(), to.string(), error.message()));
 }
 
-void remove_folder(const fs::path& checkpoint) {
-  // Renamed first: a kill between the two leaves no half checkpoint under a good name.
-  const fs::path away = checkpoint.parent_path() / (kRemoved + checkpoint.filename().string());
-  std::error_code ignored;
-  fs::remove_all(away, ignored);
-  rename_folder(checkpoint, away);
-  fs::remove_all(away, ignored);  // what cannot be removed now is swept at the next start
+/// Lets the checkpoint at `made` take the place of one at `live`, which is then at `made` or in `staging`.
+void swap_in(const fs::path& made, const fs::path& live, const fs::path& staging) {
+  if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, live.c_str(), RENAME_EXCHANGE) == 0) return;
+  // Not every file system can exchange two names. A kill between the two renames is mended by sweep_checkpoints().
+  rename_folder(live, staging / kReplaced);
+  rename_folder(made, live);
+}
+
+/// The first of NAME, NAME-2, NAME-3, ... that is free.
+fs::path free_name(const fs::path& path) {
+  fs::path name = path;
+  for (int number = 2; fs::exists(fs::symlink_status(name)); ++number) name = fmt::format("{}-{}", path.string(), number);
+  return name;
+}
+
+/// A folder that an earlier version left, unless it holds what no checkpoint does.
+void sweep_former(const fs::path& entry, const fs::path& checkpoints) {
+  const std::string name = entry.filename().string();
+  for (const std::string_view prefix : kFormerPrefixes) {
+    if (!name.starts_with(prefix) || !is_step_name(name.substr(prefix.size())) || !is_real_folder(entry)) continue;
+    const fs::path live = checkpoints / name.substr(prefix.size());
+    // Killed between two renames: what was to be replaced is still the checkpoint of that step.
+    if (prefix == ".replaced-" && !fs::exists(live)) return rename_folder(entry, live);
+    return remove_checkpoint(entry);
+  }
 }
 
 }  // namespace
 
 std::string step_name(std::int64_t step) { return fmt::format("step-{:06}", step); }
 std::string shard_name(std::int64_t rank, std::int64_t world) { return fmt::format("shard-{:05}-of-{:05}.h5", rank, world); }
-fs::path writing_folder(const fs::path& checkpoints, std::int64_t step) { return checkpoints / (kWriting + step_name(step)); }
 
 ManifestFile describe_file(const fs::path& path) { return {path.filename().string(), fs::file_size(path), crc32c_file(path)}; }
 
 std::vector<ManifestFile> read_manifest(const fs::path& folder) {
-  const fs::path path = folder / "manifest.json";
+  const fs::path path = folder / kManifest;
   const JsonObject manifest(parse_json_file(path, kManifestLimit), path.string());
   (void)manifest.integer("format_version", kManifestVersion, kManifestVersion);
   const nlohmann::json& list = manifest.at("files");
@@ -107,13 +173,6 @@ std::vector<ManifestFile> read_manifest(const fs::path& folder) {
         {name, static_cast<std::uint64_t>(file.integer("bytes", 0)), static_cast<std::uint32_t>(std::stoul(crc, nullptr, 16))});
   }
   return files;
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::remove_all(folder, error);
-  fs::create_directories(folder, error);
-  if (error) fail(ExitCode::output, fmt::format("{}: cannot make the folder: {}", folder.string(), error.message()));
 }
 
 template <typename A>
@@ -167,54 +226,80 @@ void complete_checkpoint(const fs::path& folder, const CheckpointInfo& info, con
   write_manifest(folder, info.step, shards);
 }
 
-void publish_checkpoint(const fs::path& checkpoints, std::int64_t step, std::int64_t keep, std::int64_t preferred) {
-  const fs::path live = checkpoints / step_name(step), writing = writing_folder(checkpoints, step);
-  const fs::path replaced = checkpoints / (kReplaced + step_name(step));
-  sync_to_disk(writing);
-  if (fs::exists(live)) rename_folder(live, replaced);
-  rename_folder(writing, live);
+void publish_checkpoint(const Staging& staging, const fs::path& live, std::int64_t keep, std::int64_t preferred) {
+  const fs::path made = staging.folder() / live.filename(), checkpoints = live.parent_path();
+  const std::int64_t step = step_of(live);
+  sync_to_disk(made);
+  if (!fs::exists(fs::symlink_status(live))) {
+    rename_folder(made, live);
+  } else {
+    if (is_real_folder(live))
+      if (const auto foreign = contents_of(live).foreign)
+        fail(ExitCode::output,
+             fmt::format("{}: in the way of this checkpoint, and not a part of one; move it", foreign->string()));
+    swap_in(made, live, staging.folder());
+  }
   sync_to_disk(checkpoints);
-  std::error_code ignored;
-  fs::remove_all(replaced, ignored);
   std::vector<fs::path> all = list_checkpoints(checkpoints);
   // Later steps are of a start before the run went back to an earlier checkpoint.
   std::ranges::stable_partition(all, [&](const fs::path& each) { return step_of(each) <= step; });
   if (keep > 0)
     for (auto i = static_cast<std::size_t>(keep); i < all.size(); ++i)
-      if (all[i].filename() != step_name(preferred)) remove_folder(all[i]);
+      if (all[i].filename() != step_name(preferred)) remove_checkpoint(all[i]);
 }
 
 void set_aside(const fs::path& checkpoint) {
-  const fs::path aside = checkpoint.parent_path() / (kDamaged + checkpoint.filename().string());
-  std::error_code ignored;
-  fs::remove_all(aside, ignored);
+  const fs::path aside = free_name(checkpoint.parent_path() / (std::string(kDamaged) + checkpoint.filename().string()));
   rename_folder(checkpoint, aside);
   log_info(fmt::format("{} is kept as {}; remove it when it is of no use", checkpoint.string(), aside.filename().string()));
 }
 
-void remove_checkpoint(const fs::path& checkpoints, std::int64_t step) {
-  if (const fs::path checkpoint = checkpoints / step_name(step); fs::exists(checkpoint)) remove_folder(checkpoint);
+void remove_checkpoint(const fs::path& checkpoint) {
+  if (!is_real_folder(checkpoint)) return;
+  const Contents contents = contents_of(checkpoint);
+  if (!contents.foreign) {
+    // Renamed first: a kill leaves no half checkpoint under a good name, and the next start removes the rest.
+    const Staging away(checkpoint.parent_path(), checkpoint.filename().string());
+    return rename_folder(checkpoint, away.folder() / checkpoint.filename());
+  }
+  log_warning(fmt::format("{}: expunge did not write it; it stays when the checkpoint is removed", contents.foreign->string()));
+  std::error_code ignored;
+  fs::remove(checkpoint / kManifest, ignored);
+  for (const fs::path& file : contents.own) fs::remove(file, ignored);
+}
+
+void remove_checkpoints_between(const fs::path& checkpoints, std::int64_t first, std::int64_t last) {
+  for (const fs::path& checkpoint : list_checkpoints(checkpoints))
+    if (step_of(checkpoint) > first && step_of(checkpoint) <= last) remove_checkpoint(checkpoint);
+}
+
+void remove_checkpoints(const fs::path& checkpoints) {
+  if (!is_real_folder(checkpoints)) return;
+  sweep_checkpoints(checkpoints);
+  for (const fs::path& entry : list_folder(checkpoints)) {
+    if (is_set_aside(entry) || is_checkpoint(entry)) remove_checkpoint(entry);
+  }
+  ::rmdir(checkpoints.c_str());
 }
 
 std::vector<fs::path> list_checkpoints(const fs::path& checkpoints) {
   std::vector<fs::path> found;
   if (!fs::is_directory(checkpoints)) return found;
   for (const fs::path& entry : list_folder(checkpoints))
-    if (is_step_name(entry.filename().string())) found.push_back(entry);
+    if (is_checkpoint(entry)) found.push_back(entry);
   std::ranges::sort(found, std::greater(), step_of);
   return found;
 }
 
 void sweep_checkpoints(const fs::path& checkpoints) {
   if (!fs::is_directory(checkpoints)) return;
-  for (const fs::path& entry : list_folder(checkpoints)) {
-    const std::string name = entry.filename().string();
-    // Killed between the two renames: what was to be replaced is still the checkpoint of that step.
-    if (name.starts_with(kReplaced) && !fs::exists(checkpoints / name.substr(kReplaced.size())))
-      rename_folder(entry, checkpoints / name.substr(kReplaced.size()));
-    else if (name.starts_with(kWriting) || name.starts_with(kRemoved) || name.starts_with(kReplaced))
-      fs::remove_all(entry);
-  }
+  for (const fs::path& entry : list_folder(checkpoints)) sweep_former(entry, checkpoints);
+  remove_stale_staging(checkpoints, {}, [&](const fs::path& staging) {
+    for (const fs::path& made : list_folder(staging))
+      if (const fs::path live = checkpoints / made.filename();
+          is_step_name(made.filename().string()) && !fs::exists(live) && is_real_folder(staging / kReplaced))
+        rename_folder(staging / kReplaced, live);
+  });
 }
 
 #define EXPUNGE_CHECKPOINT_FILES(A)                                                                                           \

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "expunge/io/staging.h"
 #include "expunge/train/checkpoint.h"
 
 namespace expunge {
@@ -19,9 +20,6 @@ struct ManifestFile {
 
 std::string step_name(std::int64_t step);
 std::string shard_name(std::int64_t rank, std::int64_t world);
-/// Where the checkpoint of a step is made.
-std::filesystem::path writing_folder(const std::filesystem::path& checkpoints, std::int64_t step);
-
 /// What the manifest says of a file as it lies on disk.
 ManifestFile describe_file(const std::filesystem::path& path);
 /// Throws Error(bad_input).
@@ -63,8 +61,6 @@ auto checkpoint_groups(const StateShards<A>& state) {
 
 // Each throws Error(output).
 
-/// An empty folder.
-void make_folder(const std::filesystem::path& folder);
 /// This rank's shard file; ends without it when `give_up` says so. Returns what the manifest says of it.
 template <typename A>
 ManifestFile write_shards(const std::filesystem::path& path, const StateShards<A>& state, const std::function<bool()>& give_up);
@@ -73,12 +69,16 @@ ManifestFile write_shards(const std::filesystem::path& path, const StateShards<A
 template <typename A>
 void complete_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const StateShards<A>& state,
                          std::vector<ManifestFile> shards, const std::vector<std::filesystem::path>& logs);
-/// Makes the folder live under its step's name, then removes checkpoints beyond `keep` (0: keeps all), first those of later
-/// steps, then the oldest, but not that of the step `preferred` (-1: none).
-void publish_checkpoint(const std::filesystem::path& checkpoints, std::int64_t step, std::int64_t keep, std::int64_t preferred);
+/// Makes the folder of that name in `staging` live as `live`, .../step-NNNNNN, then removes checkpoints beyond `keep` (0: keeps
+/// all), first those of later steps, then the oldest, but not that of the step `preferred` (-1: none).
+void publish_checkpoint(const Staging& staging, const std::filesystem::path& live, std::int64_t keep, std::int64_t preferred);
 /// Renames a damaged checkpoint, so that it counts as none, and says so.
 void set_aside(const std::filesystem::path& checkpoint);
-/// Removes the checkpoint of a step, if there is one, at once or at the next start.
-void remove_checkpoint(const std::filesystem::path& checkpoints, std::int64_t step);
+/// Removes the files of a checkpoint, if it is there, at once or at the next start, and its folder unless it holds other files.
+void remove_checkpoint(const std::filesystem::path& checkpoint);
+/// The same for those of steps after `first` up to `last`.
+void remove_checkpoints_between(const std::filesystem::path& checkpoints, std::int64_t first, std::int64_t last);
+/// The same for all in the folder, those set aside too, and for the folder itself.
+void remove_checkpoints(const std::filesystem::path& checkpoints);
 
 }  // namespace expunge

@@ -75,16 +75,17 @@ template <typename A>
 void CheckpointWriter<A>::start(const CheckpointInfo& info, const StateShards<A>& state, bool copy) {
   finish();
   began_ = std::chrono::steady_clock::now();
-  const fs::path folder = writing_folder(checkpoints_, info.step);
-  on_root(runtime_, [&] {
+  const std::string name = step_name(info.step);
+  writing_ = on_root(runtime_, [&] {
+    const fs::path folder = staging_.emplace(checkpoints_, name).folder() / name;
     make_folder(folder);
-    return std::string();
+    return folder.string();
   });
   info_ = info;
   const bool on_host = runtime_.device.type == DeviceType::cpu;
   state_ = copy || !on_host ? copy_of(state) : state;
   phase_ = Phase::writing;
-  in_background([this, shard = folder / shard_name(runtime_.comm.rank(), info.world_size)] {
+  in_background([this, shard = writing_ / shard_name(runtime_.comm.rank(), info.world_size)] {
     written_ = write_shards(shard, state_, [this] { return io_.stopping(); });
   });
 }
@@ -116,9 +117,10 @@ void CheckpointWriter<A>::begin_publishing() {
     std::vector<fs::path> logs;
     for (const fs::path& log : logs_)
       if (fs::exists(log)) logs.push_back(log);
-    complete_checkpoint(writing_folder(checkpoints_, info_.step), info_, state_, shards, logs);
-    publish_checkpoint(checkpoints_, info_.step, keep_, preferred_);
-    if (superseded_ >= 0) remove_checkpoint(checkpoints_, superseded_);
+    complete_checkpoint(writing_, info_, state_, shards, logs);
+    publish_checkpoint(*staging_, checkpoints_ / step_name(info_.step), keep_, preferred_);
+    staging_.reset();
+    if (superseded_ >= 0) remove_checkpoint(checkpoints_ / step_name(superseded_));
     superseded_ = -1;
   });
 }
@@ -141,8 +143,7 @@ void CheckpointWriter<A>::finish() {
 template <typename A>
 void CheckpointWriter<A>::give_up(const std::string& reason) {
   phase_ = Phase::idle;
-  std::error_code ignored;
-  if (runtime_.comm.rank() == 0) fs::remove_all(writing_folder(checkpoints_, info_.step), ignored);
+  staging_.reset();
   fail(ExitCode::output, fmt::format("checkpoint of step {} was not written: {}; earlier checkpoints are whole: make space and "
                                      "start again to resume from the newest",
                                      info_.step, reason));

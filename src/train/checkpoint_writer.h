@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,8 @@ class CheckpointWriter {
   IoThread& io_;
 
   Phase phase_ = Phase::idle;
+  std::optional<Staging> staging_;  // on rank 0, while a checkpoint is written
+  std::filesystem::path writing_;   // the same folder, on all ranks
   CheckpointInfo info_;
   StateShards<A> state_, copy_;
   std::vector<Buffer<A>> buffers_;  // of the copy

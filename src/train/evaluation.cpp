@@ -53,7 +53,7 @@ void print_comparison(const std::vector<SplitResult>& results, const std::map<st
 
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(runtime, config.output, config.overwrite, {config.tokens});
+  check_output(runtime, config.output, config.overwrite);
   const ModelSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
   check_tokenizer(runtime, source, tokens);
@@ -69,7 +69,7 @@ void run_evaluation(Session& session, const EvalConfig& config) {
       print_table(results);
     else
       print_comparison(results, before);
-    write_evaluation(config.output, described, results);
+    write_evaluation(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });
 }

@@ -15,9 +15,9 @@ void write_source(Hdf5File& file, const EvaluationSource& source) {
   write_provenance(file, {source.model_sha256, source.tokens_sha256, source.options, source.libraries, job_restarts()});
 }
 
-void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
+void write_evaluation(const std::filesystem::path& path, Existing existing, const EvaluationSource& source,
                       const std::vector<SplitResult>& results) {
-  PendingFile pending(path);
+  PendingFile pending(path, existing);
   Hdf5File file = Hdf5File::create(pending.temporary());
   write_source(file, source);
   for (const SplitResult& result : results) {

@@ -38,14 +38,14 @@ std::string exported_config(const fs::path& config_json, DType dtype) {
   return config.dump(2) + "\n";
 }
 
-void write_record(const fs::path& output, const fs::path& checkpoint, const CheckpointInfo& info, DType dtype) {
+void write_record(ModelFolderWriter& writer, const fs::path& checkpoint, const CheckpointInfo& info, DType dtype) {
   nlohmann::ordered_json record = {{"checkpoint", fs::absolute(checkpoint).string()},
-                                   {"checkpoint_sha256", sha256_file(checkpoint / "manifest.json")},
+                                   {"checkpoint_sha256", sha256_file(checkpoint / kManifest)},
                                    {"step", info.step},
                                    {"dtype", dtype_name(dtype)}};
   record.update(describe({info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts}));
-  for (const fs::path& file : list_folder(output)) record["files"][file.filename().string()] = sha256_file(file);
-  write_file_atomically(output / kExportRecord, record.dump(2) + "\n");
+  record["files"] = writer.hashes();
+  writer.write_side_file(kExportRecord, record.dump(2) + "\n");
 }
 
 }  // namespace
@@ -68,8 +68,8 @@ void run_export(Session& session, const fs::path& checkpoint, const fs::path& ou
   for (const fs::path& file : list_folder(source.side_files))
     if (file.filename() != "config.json") writer.copy_side_file(file);
   writer.write_side_file("config.json", exported_config(source.side_files / "config.json", stored));
+  write_record(writer, source.weights, reader.info(), stored);
   writer.finish();
-  write_record(output, source.weights, reader.info(), stored);
   log_info(fmt::format("{}: step {} written to {} as {}", source.weights.string(), reader.info().step, output.string(),
                        dtype_name(stored)));
 }

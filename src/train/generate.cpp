@@ -69,17 +69,14 @@ std::string output_lines(const GenerateConfig& config, const std::vector<JsonObj
 }
 
 /// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
-void write_record(const GenerateConfig& config, const std::string& model_hash, const std::string& prompts_hash) {
-  nlohmann::ordered_json record = {{"output_sha256", sha256_file(config.output)},
-                                   {"model", whole_path(config.model)},
-                                   {"prompts", whole_path(config.prompts)},
-                                   {"prompts_sha256", prompts_hash},
-                                   {"dtype", dtype_name(config.compute.dtype)},
-                                   {"stop", config.stops}};  // a text of several lines fits no line of `config`
+void write_record(const GenerateConfig& config, const std::string& text, const std::string& model_hash,
+                  const std::string& prompts_hash) {
+  nlohmann::ordered_json record = {
+      {"output_sha256", sha256_text(text)},        {"model", whole_path(config.model)},
+      {"prompts", whole_path(config.prompts)},     {"prompts_sha256", prompts_hash},
+      {"dtype", dtype_name(config.compute.dtype)}, {"stop", config.stops}};  // a text of several lines fits no line of `config`
   record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
-  std::filesystem::path path = config.output;
-  path += std::string(".") + kExportRecord;
-  write_file_atomically(path, record.dump(2) + "\n");
+  write_file_atomically(record_of_generation(config.output), record.dump(2) + "\n");
 }
 
 void log_completions(const std::vector<Completion>& completions, const std::filesystem::path& output) {
@@ -95,9 +92,16 @@ void log_completions(const std::vector<Completion>& completions, const std::file
 
 }  // namespace
 
+std::filesystem::path record_of_generation(const std::filesystem::path& output) {
+  std::filesystem::path path = output;
+  path += std::string(".") + kExportRecord;
+  return path;
+}
+
 void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(runtime, config.output, config.overwrite, {config.prompts});
+  check_output(runtime, config.output, config.overwrite);
+  check_output(runtime, record_of_generation(config.output), config.overwrite);
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const auto [lines, prompts_hash] = read_json_lines(config.prompts);
@@ -117,8 +121,10 @@ void run_generation(Session& session, const GenerateConfig& config) {
   });
   const std::string model_hash = model_sha256(source, runtime, llama_units(source.config, session.world_size()));
   on_root(runtime, [&] {
-    write_file_atomically(config.output, output_lines(config, lines, completions));
-    write_record(config, model_hash, prompts_hash);
+    const std::string text = output_lines(config, lines, completions);
+    // First: a kill between the two leaves no output without its record.
+    write_record(config, text, model_hash, prompts_hash);
+    write_file_atomically(config.output, text, existing_of(config.overwrite));
     log_completions(completions, config.output);
     return std::string();
   });

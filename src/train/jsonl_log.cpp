@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
 
+constexpr std::string_view kLineBegin = "{\"step\":";
+
 /// The lines of steps up to `last`; the last line may be torn.
 std::string keep_until(const std::filesystem::path& path, std::int64_t last) {
   const std::string text = read_file(path, kMostBytes);
@@ -25,7 +27,8 @@ std::string keep_until(const std::filesystem::path& path, std::int64_t last) {
     const nlohmann::json row =
         nlohmann::json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
                               text.begin() + static_cast<std::ptrdiff_t>(std::min(line_end, text.size())), nullptr, false);
-    if (line_end == std::string::npos && row.is_discarded()) break;
+    const std::string_view line(text.data() + begin, std::min(line_end, text.size()) - begin);
+    if (line_end == std::string::npos && row.is_discarded() && line.starts_with(kLineBegin.substr(0, line.size()))) break;
     if (!row.is_object() || !row.contains("step") || !row["step"].is_number_integer())
       fail(ExitCode::output, fmt::format("--log-jsonl {}: line {} is not a step that expunge logged; give a new name or remove "
                                          "the file",
@@ -43,11 +46,10 @@ nlohmann::ordered_json number_or_null(double value) {
 }  // namespace
 
 JsonlLog::JsonlLog(const std::filesystem::path& path, std::int64_t last_step) : path_(path) {
-  std::error_code error;
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
-  if (std::filesystem::exists(path)) write_file_atomically(path, keep_until(path, last_step));
-  file_.open(path, std::ios::app);
-  if (!file_) fail(ExitCode::output, fmt::format("--log-jsonl {}: cannot be opened: {}", path.string(), std::strerror(errno)));
+  if (path.has_parent_path()) make_folder(path.parent_path());
+  if (std::filesystem::is_regular_file(std::filesystem::symlink_status(path)))
+    write_file_atomically(path, keep_until(path, last_step));
+  file_.emplace(path);
 }
 
 void JsonlLog::append(const StepMetrics& metrics) {
@@ -67,9 +69,6 @@ void JsonlLog::append(std::int64_t step, const NamedFigures& figures) {
   write(row.dump());
 }
 
-void JsonlLog::write(const std::string& line) {
-  file_ << line << '\n' << std::flush;
-  if (!file_) fail(ExitCode::output, fmt::format("--log-jsonl {}: cannot write: {}", path_.string(), std::strerror(errno)));
-}
+void JsonlLog::write(const std::string& line) { file_->write(line + "\n"); }
 
 }  // namespace expunge

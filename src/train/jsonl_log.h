@@ -3,9 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <optional>
 #include <vector>
 
+#include "expunge/io/files.h"
 #include "expunge/train/metrics_file.h"
 #include "train/metric_columns.h"
 
@@ -25,7 +26,7 @@ class JsonlLog {
   void write(const std::string& line);
 
   std::filesystem::path path_;
-  std::ofstream file_;
+  std::optional<AppendFile> file_;
 };
 
 }  // namespace expunge

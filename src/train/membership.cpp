@@ -139,7 +139,7 @@ void print_table(const Sides& sides, const std::vector<AttackResult>& results) {
 
 void run_membership(Session& session, const MembershipConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(runtime, config.output, config.overwrite, {config.tokens});
+  check_output(runtime, config.output, config.overwrite);
   const TokenFile tokens(config.tokens);
   const auto find = [&](const std::filesystem::path& path) {
     const ModelSource source = locate_model(runtime, path);
@@ -179,7 +179,7 @@ void run_membership(Session& session, const MembershipConfig& config) {
     }
     const std::vector<AttackResult> results = summarise(attacks, sides, config.seed);
     print_table(sides, results);
-    write_membership(config.output, described, results);
+    write_membership(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });
 }

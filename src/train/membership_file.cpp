@@ -36,9 +36,9 @@ void write_figures(Hdf5File& file, const std::string& group, const AttackFigures
 
 }  // namespace
 
-void write_membership(const std::filesystem::path& path, const MembershipSource& source,
+void write_membership(const std::filesystem::path& path, Existing existing, const MembershipSource& source,
                       const std::vector<AttackResult>& results) {
-  PendingFile pending(path);
+  PendingFile pending(path, existing);
   Hdf5File file = Hdf5File::create(pending.temporary());
   write_root(file, source);
   std::vector<std::uint8_t> label(results.front().members.size(), 1);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "expunge/eval/roc.h"
+#include "expunge/io/files.h"
 #include "expunge/train/evaluation_file.h"
 
 namespace expunge {
@@ -28,7 +29,7 @@ struct AttackResult {
 /// /label (uint8: members 1, then non-members 0) and /scores/<attack> (float64, NaN where left out) in the same order; for each
 /// attack a group /results/<attack> with attributes auc, auc_low, auc_high, auc_folded, best_accuracy, tpr_at_5, tpr_at_1,
 /// tpr_at_0_1, members, non_members, left_out and datasets fpr, tpr. Replaces the file by one rename. Throws Error(output).
-void write_membership(const std::filesystem::path& path, const MembershipSource& source,
+void write_membership(const std::filesystem::path& path, Existing existing, const MembershipSource& source,
                       const std::vector<AttackResult>& results);
 
 }  // namespace expunge

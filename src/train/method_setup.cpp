@@ -12,6 +12,7 @@
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
 #include "expunge/train/first_pass.h"
+#include "train/run_mark.h"
 
 namespace expunge {
 namespace {
@@ -52,8 +53,10 @@ void require(const fs::path& path, bool sealed) {
 
 }  // namespace
 
-void give_labels(const Runtime& runtime, const fs::path& path, const std::string& tokens_sha256, const ModelSource& source,
-                 TrainingData& data) {
+std::string give_labels(const Runtime& runtime, const fs::path& path, const std::string& tokens_sha256,
+                        const ModelSource& source, TrainingData& data) {
+  const auto hash = [&] { return on_root(runtime, [&] { return sha256_file(path); }); };
+  const std::string sha256 = hash();
   bool any = false;
   for (std::size_t s = 0; s < data.sources(); ++s) {
     auto labels = read_labels(path, data.source(s).split, data.split(s), source.config.vocab_size);
@@ -69,18 +72,21 @@ void give_labels(const Runtime& runtime, const fs::path& path, const std::string
           fmt::format("{}: has no attribute tokens_sha256: its sequences have the lengths of the run's, but whether it "
                       "was made for their text is not known",
                       path.string()));
-    return;
-  }
-  if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256)
+  } else if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256) {
     fail(ExitCode::bad_input, fmt::format("{}: labels for another token file (tokens_sha256 {}, the run's is {})",
                                           path.string(), other, tokens_sha256));
+  }
+  if (hash() != sha256)
+    fail(ExitCode::bad_input, fmt::format("{}: changed while it was read; start again when nothing writes it", path.string()));
+  return sha256;
 }
 
 void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
   const fs::path& file = config.labels.save;
+  if (file.empty()) return;
   // A start that died after writing both files is followed by one that writes them again.
-  if (file.empty() || fs::exists(run.labels())) return;
-  if (fs::exists(file))
+  const bool own = fs::exists(file) && fs::exists(run.labels()) && sha256_file(file) == sha256_file(run.labels());
+  if (fs::exists(file) && !own)
     fail(ExitCode::output, fmt::format("--save-labels {}: exists already; remove it or give another name", file.string()));
   check_writable(file);
 }
@@ -116,10 +122,12 @@ bool prepare_labels(const TrainConfig& config, const ModelSource& source, const 
     if (labels.empty()) return false;
     check_drawn(config.model.string(), data.source(forget).split, split, labels);
     on_root(runtime, [&] {
-      fs::remove(run.labels());  // of a start that died before its first checkpoint
-      const auto annotate = [&](Hdf5File& file) { write_provenance(file, first.provenance); };
-      write_labels(run.labels(), data.source(forget).split, split, labels, annotate);
-      if (!config.labels.save.empty()) write_labels(config.labels.save, data.source(forget).split, split, labels, annotate);
+      PendingFile pending(run.labels());
+      write_labels(pending.temporary(), data.source(forget).split, split, labels,
+                   [&](Hdf5File& file) { write_provenance(file, first.provenance); });
+      mark_file(run, run.labels().filename(), sha256_file(pending.temporary()));
+      pending.commit();
+      if (!config.labels.save.empty()) copy_file_atomically(run.labels(), config.labels.save);
       return std::string();
     });
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
@@ -133,9 +141,8 @@ fs::path labels_file(const TrainConfig& config, const RunFolder& run) {
   return config.labels.given.empty() ? run.labels() : config.labels.given;
 }
 
-std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run) {
-  const fs::path labels = labels_file(config, run);
-  return on_root(runtime, [&] { return fs::exists(labels) ? sha256_file(labels) : std::string(); });
+std::string hash_labels(const Runtime& runtime, const RunFolder& run) {
+  return on_root(runtime, [&] { return fs::exists(run.labels()) ? sha256_file(run.labels()) : std::string(); });
 }
 
 template <Element T>
@@ -151,7 +158,6 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
       sums.push_back(figures.nll * static_cast<double>(figures.tokens));
     if (sums.empty()) return false;
     on_root(model.params().runtime(), [&] {
-      fs::remove(run.reference());
       PendingFile pending(run.reference());
       Hdf5File file = Hdf5File::create(pending.temporary());
       file.create_dataset<double>(dataset, {sums.size()});

@@ -26,9 +26,10 @@ struct ReferenceModel {
 bool uses_reference(const Objective& objective);
 
 /// Gives every source of `data` that the label file covers its labels. Throws Error(bad_input), also where it covers none or
-/// says that it was made for another token file than the one with this hash; warns where it does not say for which.
-void give_labels(const Runtime& runtime, const std::filesystem::path& path, const std::string& tokens_sha256,
-                 const ModelSource& source, TrainingData& data);
+/// says that it was made for another token file than the one with this hash; warns where it does not say for which. Returns the
+/// file's SHA-256. Collective.
+std::string give_labels(const Runtime& runtime, const std::filesystem::path& path, const std::string& tokens_sha256,
+                        const ModelSource& source, TrainingData& data);
 
 /// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
 void check_saved_labels(const TrainConfig& config, const RunFolder& run);
@@ -56,7 +57,7 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
 
 /// The file of labels that the run trains on, where it has one.
 std::filesystem::path labels_file(const TrainConfig& config, const RunFolder& run);
-/// Its SHA-256; empty without one. Collective.
-std::string hash_labels(const Runtime& runtime, const TrainConfig& config, const RunFolder& run);
+/// The SHA-256 of the labels that the run drew; empty where it drew none. Collective.
+std::string hash_labels(const Runtime& runtime, const RunFolder& run);
 
 }  // namespace expunge

@@ -10,6 +10,7 @@
 #include "expunge/core/error.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/model_folder.h"
+#include "expunge/train/checkpoint.h"
 #include "expunge/train/model_source.h"
 
 namespace expunge {
@@ -98,7 +99,7 @@ std::string model_sha256(const ModelSource& source, const Runtime& runtime, cons
     case ModelSource::Kind::initial:
       return on_root(runtime, [&] { return sha256_file(source.weights); });
     case ModelSource::Kind::checkpoint:
-      return on_root(runtime, [&] { return sha256_file(source.weights / "manifest.json"); });
+      return on_root(runtime, [&] { return sha256_file(source.weights / kManifest); });
     case ModelSource::Kind::folder:
       break;
   }

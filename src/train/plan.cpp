@@ -236,8 +236,8 @@ void print_worlds(const PlanConfig& config, Question question) {
 }
 
 void write_script(const PlanConfig& config, const Question& question, const Policies& policies, double seconds) {
-  check_output(config.sbatch, config.overwrite, {});
-  write_file_atomically(config.sbatch, batch_script(config, question.shape, policies, seconds));
+  check_output(config.sbatch, config.overwrite);
+  write_file_atomically(config.sbatch, batch_script(config, question.shape, policies, seconds), existing_of(config.overwrite));
   fmt::print("\nwritten: {}\n", config.sbatch.string());
 }
 

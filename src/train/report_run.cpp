@@ -192,7 +192,7 @@ bool is_outdated(const ReportRun& run, const std::string& model, const std::stri
   const fs::path place = fs::weakly_canonical(model).lexically_relative(fs::weakly_canonical(run.folder));
   if (place != "." && *place.begin() != "checkpoints") return false;
   return std::ranges::none_of(list_checkpoints(RunFolder{run.folder}.checkpoints()), [&](const fs::path& checkpoint) {
-    const fs::path manifest = checkpoint / "manifest.json";
+    const fs::path manifest = checkpoint / kManifest;
     return fs::exists(manifest) && sha256_file(manifest) == model_sha256;
   });
 }
@@ -324,8 +324,8 @@ void note_missing(ReportRun& run) {
     if (!run.attacks_after && run.checkpoint)
       run.notes.push_back("No membership inference on the run's model: " + command("mia", folder, folder + "/mia.h5"));
   }
-  if (run.after && !run.after->model_sha256.empty() && run.checkpoint && fs::exists(run.checkpoint_folder / "manifest.json") &&
-      run.after->model_sha256 != sha256_file(run.checkpoint_folder / "manifest.json"))
+  if (run.after && !run.after->model_sha256.empty() && run.checkpoint && fs::exists(run.checkpoint_folder / kManifest) &&
+      run.after->model_sha256 != sha256_file(run.checkpoint_folder / kManifest))
     run.notes.push_back(fmt::format(
         "{} is about {}, not about this run's newest checkpoint: an export of it, an older checkpoint or another model.",
         run.after->path.string(), run.after->model));

@@ -3,18 +3,16 @@
 
 #include <fmt/format.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
-#include "expunge/core/process.h"
 #include "expunge/io/files.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
 #include "train/checkpoint_files.h"
 #include "train/resolved_config.h"
+#include "train/run_mark.h"
 #include "train/side_files.h"
 
 namespace expunge {
@@ -22,21 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Nothing but what a job has from its first moment on.
-bool holds_nothing(const RunFolder& run) {
-  if (!fs::exists(run.root)) return true;
-  const std::vector<fs::path> entries = list_folder(run.root);
-  return entries.empty() || (entries.size() == 1 && entries.front() == run.lock());
-}
-
-/// A folder that no run of ours began. One with a lock and no config is of a job that was killed as it began.
-void refuse_foreign(const RunFolder& run) {
-  if (fs::exists(run.root) && !fs::is_directory(run.root))
-    fail(ExitCode::output, fmt::format("{}: not a folder", run.root.string()));
-  if (!holds_nothing(run) && !fs::exists(run.config()) && !fs::exists(run.lock()))
-    fail(ExitCode::output, fmt::format("{}: not empty and not a run folder (it has no file 'config'); give an empty or new "
-                                       "--output-dir",
-                                       run.root.string()));
+/// A folder that no run of ours began.
+RunContent own_content(const RunFolder& run) {
+  RunContent content = look_into(run);
+  if (content.kind == RunContent::Kind::foreign)
+    fail(ExitCode::output, fmt::format("{}: {}; nothing in it was touched: give another --output-dir, or remove it yourself",
+                                       run.root.string(), content.foreign));
+  refuse_links(run);
+  return content;
 }
 
 void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
@@ -56,19 +47,13 @@ void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
                    run.config().string(), key, before, after, hint));
 }
 
-/// Removes what a run of ours wrote, nothing else.
-void clear(const RunFolder& run) {
-  std::error_code error;
-  for (const fs::path& path : {run.checkpoints(), run.metrics(), run.evaluations(), run.labels(), run.reference(),
-                               run.tensorboard(), run.model(), run.config()})
-    if (fs::remove_all(path, error); error)
-      fail(ExitCode::output, fmt::format("{}: cannot be removed: {}", path.string(), error.message()));
-}
-
-/// Checks the folder against the options; true when a run of the same config lies there.
-bool may_resume(const RunFolder& run, const TrainConfig& config) {
-  if (config.overwrite_output_dir) clear(run);  // files of others, such as evaluations of the old run, stay
-  if (config.overwrite_output_dir || holds_nothing(run)) return false;
+/// Checks the folder against the options; true when a run of the same config lies there. What lies there otherwise is cleared.
+bool may_resume(const RunFolder& run, const TrainConfig& config, const RunContent& content) {
+  if (content.kind == RunContent::Kind::nothing) return false;
+  if (config.overwrite_output_dir) {
+    clear_run(run, content.mark);
+    return false;
+  }
   if (config.resume_from_checkpoint == "none")
     fail(ExitCode::output,
          fmt::format("{}: not empty, and --resume-from-checkpoint is none; use --overwrite-output-dir to start "
@@ -79,27 +64,45 @@ bool may_resume(const RunFolder& run, const TrainConfig& config) {
     if (difference)
       log_warning(fmt::format("{}: a run with {} = {}, now {}, left no checkpoint in it; it is begun afresh", run.root.string(),
                               difference->key, difference->before, difference->after));
-    clear(run);
+    clear_run(run, content.mark);
     return false;
   }
   refuse_other_config(config, run);
   return true;
 }
 
-void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelSource& source) try {
-  try {
-    fs::create_directories(run.checkpoints());
-    fs::create_directories(run.model());
-    for (const auto& [name, path] : side_files(source))
-      write_file_atomically(run.model() / name, read_file(path, kSideFileLimit));
-  } catch (const fs::filesystem_error& error) {
-    fail(ExitCode::output, fmt::format("{}: cannot be written: {}", run.root.string(), error.code().message()));
+/// The log that steps are appended to, added to the logs of the run. One that the run did not begin belongs to somebody else.
+std::vector<std::string> own_logs(const TrainConfig& config, std::vector<std::string> logs) {
+  if (config.log_jsonl.empty()) return logs;
+  const std::string log = fs::absolute(config.log_jsonl).lexically_normal().string();
+  if (std::ranges::find(logs, log) != logs.end()) return logs;
+  if (std::error_code unknown; fs::is_regular_file(log, unknown) && !fs::is_empty(log, unknown))
+    fail(ExitCode::output,
+         fmt::format("--log-jsonl {}: exists already, and this run did not begin it; give another name or remove it", log));
+  logs.push_back(log);
+  return logs;
+}
+
+/// Writes what a run begins with; the mark first, so that what a killed start leaves is known to be ours.
+void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelSource& source, std::vector<std::string> logs) {
+  std::map<fs::path, std::string> files = {{run.config(), config.resolved}};
+  for (const auto& [name, path] : side_files(source)) files[run.model() / name] = read_file(path, kSideFileLimit);
+  RunMark mark{{}, std::move(logs)};
+  for (const auto& [path, content] : files) {
+    if (fs::exists(fs::symlink_status(path)))
+      fail(ExitCode::output,
+           fmt::format("{}: a file of somebody else has the name of one that the run needs; move it", path.string()));
+    mark.files[path.lexically_relative(run.root)] = sha256_text(content);
   }
-  // Last: a folder with a config is a run folder.
-  write_file_atomically(run.config(), config.resolved);
-} catch (const Error&) {
-  clear(run);
-  throw;
+  write_mark(run, mark);
+  try {
+    make_folder(run.checkpoints());
+    make_folder(run.model());
+    for (const auto& [path, content] : files) write_file_atomically(path, content, Existing::keep);
+  } catch (const Error&) {
+    clear_run(run, mark);
+    throw;
+  }
 }
 
 /// The checkpoint that --resume-from-checkpoint names.
@@ -113,7 +116,7 @@ std::optional<fs::path> asked_checkpoint(const TrainConfig& config) {
 void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
   const std::optional<fs::path> asked = asked_checkpoint(config);
   if (!asked) return;
-  if (!fs::exists(*asked / "manifest.json"))
+  if (!fs::exists(*asked / kManifest))
     fail(ExitCode::bad_input,
          fmt::format("--resume-from-checkpoint {}: not a checkpoint; expected auto, none, or a folder like "
                      "RUN/checkpoints/step-000100",
@@ -138,12 +141,6 @@ void set_aside_damaged(const RunFolder& run, const std::optional<fs::path>& good
     log_warning(fmt::format("{}: no good checkpoint is left; the run begins again with its first step", run.root.string()));
 }
 
-/// How a refused job names the one that has the folder.
-std::string describe_holder() {
-  const std::string job = job_id();
-  return fmt::format("process {} on host {}{}, since {}", getpid(), host_name(), job.empty() ? "" : ", job " + job, utc_now());
-}
-
 }  // namespace
 
 std::string RunFolder::read_config() const {
@@ -156,11 +153,10 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainCon
   std::unique_ptr<FileLock> lock;
   on_root(runtime, [&] {
     const RunFolder run{config.output_dir};
-    refuse_foreign(run);
-    std::error_code error;
-    fs::create_directories(run.root, error);
-    if (error) fail(ExitCode::output, fmt::format("{}: cannot make the folder: {}", run.root.string(), error.message()));
-    lock = std::make_unique<FileLock>(run.lock(), describe_holder());
+    (void)own_content(run);  // looked at again under the lock
+    make_folder(run.root);
+    lock = std::make_unique<FileLock>(run.lock());
+    for (const fs::path& folder : {run.root, run.model()}) remove_stale_staging(folder);
     return std::string();
   });
   return lock;
@@ -169,11 +165,15 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainCon
 std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const ModelSource& source) {
   const RunFolder run{config.output_dir};
   const bool resume = on_root(runtime, [&] {
-                        const bool found = may_resume(run, config);
-                        if (found)
+                        RunContent content = own_content(run);
+                        content.mark.logs = own_logs(config, content.mark.logs);
+                        const bool found = may_resume(run, config, content);
+                        if (found) {
                           sweep_checkpoints(run.checkpoints());
-                        else
-                          write_new_run(run, config, source);
+                          write_mark(run, content.mark);
+                        } else {
+                          write_new_run(run, config, source, content.mark.logs);
+                        }
                         return std::string(found ? "resume" : "");
                       }) == "resume";
   if (auto asked = asked_checkpoint(config)) return asked;

@@ -13,20 +13,15 @@ EvaluationBatching batching_of(const ScoringConfig& config) {
           static_cast<std::size_t>(config.compute.micro_batch_tokens), static_cast<std::size_t>(config.max_eval_samples)};
 }
 
-void check_output(const std::filesystem::path& output, bool overwrite, std::initializer_list<std::filesystem::path> inputs) {
-  std::error_code absent;
-  for (const std::filesystem::path& input : inputs)
-    if (std::filesystem::equivalent(output, input, absent))
-      fail(ExitCode::output, fmt::format("{}: is what this command reads; give --output another name", output.string()));
-  if (!overwrite && std::filesystem::exists(output))
+void check_output(const std::filesystem::path& output, bool overwrite) {
+  if (!overwrite && std::filesystem::exists(std::filesystem::symlink_status(output)))
     fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another name or --overwrite", output.string()));
   check_writable(output);
 }
 
-void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite,
-                  std::initializer_list<std::filesystem::path> inputs) {
+void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite) {
   on_root(runtime, [&] {
-    check_output(output, overwrite, inputs);
+    check_output(output, overwrite);
     return std::string();
   });
 }

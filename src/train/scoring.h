@@ -8,6 +8,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/io/files.h"
 #include "expunge/model/llama.h"
 #include "expunge/train/config.h"
 #include "expunge/train/evaluation_file.h"
@@ -53,11 +54,11 @@ inline std::string whole_path(const std::filesystem::path& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }
 EvaluationBatching batching_of(const ScoringConfig& config);
-/// Throws Error(output) where the output exists and is not to be replaced, cannot be written, or is one of the files read.
-void check_output(const std::filesystem::path& output, bool overwrite, std::initializer_list<std::filesystem::path> inputs);
+inline Existing existing_of(bool overwrite) { return overwrite ? Existing::replace : Existing::keep; }
+/// Throws Error(output) where the output exists and is not to be replaced, or cannot be written.
+void check_output(const std::filesystem::path& output, bool overwrite);
 /// The same on rank 0, which will write it. Collective.
-void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite,
-                  std::initializer_list<std::filesystem::path> inputs);
+void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite);
 /// Collective; the hash of the token file is taken on rank 0 alone.
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source);
 

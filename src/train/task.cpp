@@ -137,7 +137,7 @@ void print_table(const std::vector<TaskResult>& results) {
 
 void run_task(Session& session, const TaskConfig& config) {
   const Runtime& runtime = session.runtime();
-  check_output(runtime, config.output, config.overwrite, {config.tasks, config.fewshot_file});
+  check_output(runtime, config.output, config.overwrite);
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const TaskItems tasks = read_task_items(config);
@@ -157,7 +157,7 @@ void run_task(Session& session, const TaskConfig& config) {
   const std::vector<TaskResult> results = judge(tasks.items, ask(session, config, source, tokenizer, work));
   on_root(runtime, [&] {
     print_table(results);
-    write_tasks(config.output, described, results);
+    write_tasks(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });
 }

@@ -32,8 +32,9 @@ void write_rate(Hdf5File& file, const std::string& group, const char* name, cons
 
 }  // namespace
 
-void write_tasks(const std::filesystem::path& path, const TaskSource& source, const std::vector<TaskResult>& results) {
-  PendingFile pending(path);
+void write_tasks(const std::filesystem::path& path, Existing existing, const TaskSource& source,
+                 const std::vector<TaskResult>& results) {
+  PendingFile pending(path, existing);
   Hdf5File file = Hdf5File::create(pending.temporary());
   write_root(file, source);
   for (const TaskResult& result : results) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "expunge/eval/choices.h"
+#include "expunge/io/files.h"
 
 namespace expunge {
 
@@ -38,6 +39,7 @@ struct TaskSource {
 /// A group of each task with attributes items, and accuracy, standard_error, accuracy_normalised, standard_error_normalised
 /// (multiple choice) or exact_match, standard_error; datasets item and answer, predicted, predicted_normalised,
 /// log_likelihoods, offsets, or match. Replaces the file by one rename. Throws Error(output).
-void write_tasks(const std::filesystem::path& path, const TaskSource& source, const std::vector<TaskResult>& results);
+void write_tasks(const std::filesystem::path& path, Existing existing, const TaskSource& source,
+                 const std::vector<TaskResult>& results);
 
 }  // namespace expunge

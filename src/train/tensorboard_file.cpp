@@ -51,6 +51,9 @@ std::string field(std::uint64_t number, std::int64_t value) {
 std::string field(std::uint64_t number, double value) { return key(number, kFixed64) + little_endian(value); }
 std::string field(std::uint64_t number, float value) { return key(number, kFixed32) + little_endian(value); }
 
+// Readers look for the beginning; the end tells our files from those of others.
+constexpr std::string_view kBegin = "events.out.tfevents.", kEnd = ".expunge";
+
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
@@ -72,13 +75,17 @@ std::string scalar_event(double wall_time, std::int64_t step, const std::vector<
   return field(1, wall_time) + field(2, step) + field(5, std::string_view(summary));
 }
 
+bool TensorboardFile::is_own(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with(kBegin) && name.ends_with(kEnd) &&
+         std::filesystem::is_regular_file(std::filesystem::symlink_status(path));
+}
+
 TensorboardFile::TensorboardFile(const std::filesystem::path& folder, std::int64_t last_step) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  make_folder(folder);
   // Readers go through the files by name: the time comes first, and the process tells two starts within a second apart.
-  path_ = folder / fmt::format("events.out.tfevents.{:010}.{}.{}.0", static_cast<std::int64_t>(now()), host_name(), getpid());
-  file_.open(path_, std::ios::binary | std::ios::trunc);
-  if (!file_) fail(ExitCode::output, fmt::format("{}: cannot be opened: {}", path_.string(), std::strerror(errno)));
+  path_ = folder / fmt::format("{}{:010}.{}.{}{}", kBegin, static_cast<std::int64_t>(now()), host_name(), getpid(), kEnd);
+  file_.emplace(path_);
   write(version_event(now()));
   if (last_step > 0) write(start_event(now(), last_step + 1));
 }
@@ -99,9 +106,6 @@ void TensorboardFile::append(std::int64_t step, const NamedFigures& figures) {
   write(scalar_event(now(), step, scalars));
 }
 
-void TensorboardFile::write(const std::string& event) {
-  file_ << tf_record(event) << std::flush;
-  if (!file_) fail(ExitCode::output, fmt::format("{}: cannot write: {}", path_.string(), std::strerror(errno)));
-}
+void TensorboardFile::write(const std::string& event) { file_->write(tf_record(event)); }
 
 }  // namespace expunge

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "expunge/io/files.h"
 #include "expunge/train/metrics_file.h"
 #include "train/metric_columns.h"
 
@@ -32,6 +33,8 @@ class TensorboardFile {
   /// A new events.out.tfevents.* in `folder`, for steps after `last_step`. Throws Error(output).
   TensorboardFile(const std::filesystem::path& folder, std::int64_t last_step);
   /// A scalar train/<column> for each figure that is a finite number.
+  /// Whether a file of a folder for TensorBoard is one that expunge wrote.
+  static bool is_own(const std::filesystem::path& path);
   void append(const StepMetrics& metrics);
   /// A scalar for each figure of an evaluation that is a finite number.
   void append(std::int64_t step, const NamedFigures& figures);
@@ -40,7 +43,7 @@ class TensorboardFile {
   void write(const std::string& event);
 
   std::filesystem::path path_;
-  std::ofstream file_;
+  std::optional<AppendFile> file_;
 };
 
 }  // namespace expunge

@@ -192,7 +192,8 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   const std::string tokens_sha256 = on_root(runtime, [&] { return sha256_file(config.tokens); });
   // What can be refused is refused before the run folder is made.
   (void)frozen_parameters(config.trainable, units);
-  if (!config.labels.given.empty()) give_labels(runtime, config.labels.given, tokens_sha256, source, data);
+  const std::string given_labels =
+      config.labels.given.empty() ? std::string() : give_labels(runtime, config.labels.given, tokens_sha256, source, data);
   std::optional<Monitored> monitored;
   if (config.eval_steps > 0) monitored.emplace(config, tokens, source.config.vocab_size);
 
@@ -253,8 +254,9 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   }
   const Provenance provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts};
   // Hashed before anything reads it: on damaged metadata the HDF5 library may crash.
+  const auto labels_hash = [&] { return config.labels.given.empty() ? hash_labels(runtime, run) : given_labels; };
   if (before)
-    if (const std::string now = hash_labels(runtime, config, run); !now.empty())
+    if (const std::string now = labels_hash(); !now.empty())
       refuse_changed("the file of labels", labels_file(config, run), before->labels_sha256, now);
   double urgency = 0;
   const FirstStart first{!before, provenance, [&, end = EndInTime(config, 0)] {
@@ -264,7 +266,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   if (!prepare_labels(config, source, run, trained.model, data, first) ||
       (objective->uses_reference_nll() && !prepare_reference_nll(config, run, trained.model, data, first, task.reference_nll)))
     return end_before_the_first_step(runtime, urgency);
-  info.labels_sha256 = hash_labels(runtime, config, run);
+  info.labels_sha256 = labels_hash();
   if (monitor) monitor->begin(provenance);
   TrainingLoop<T> loop(config, length, trained, std::move(task), monitor ? &*monitor : nullptr, info, resumed,
                        policies.memory.state(), io);

@@ -236,9 +236,7 @@ void TrainingLoop<T>::finish_writing() {
   writer_.finish();
   io_.wait();
   // The newest checkpoint is the run's model.
-  if (log_)
-    for (std::int64_t step = trained_.optimizer.steps + 1; step <= later_; ++step)
-      remove_checkpoint(RunFolder{config_.output_dir}.checkpoints(), step);
+  if (log_) remove_checkpoints_between(RunFolder{config_.output_dir}.checkpoints(), trained_.optimizer.steps, later_);
   if (config_.save_steps > 0 && checkpoints_ > 0)
     log_info(fmt::format("{} checkpoints; training waited for them {:.2f} s, {:.2f} % of its time, and {:.2f} s for the last",
                          checkpoints_, within, 100 * within / all, seconds_since(began)));

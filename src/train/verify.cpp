@@ -120,7 +120,7 @@ class RunCheck {
     try {
       verify_checkpoint(runtime_, checkpoint);
       const CheckpointInfo info = CheckpointReader(checkpoint).info();
-      manifests_[hashes_.of_file(checkpoint / "manifest.json")] = checkpoint.filename().string();
+      manifests_[hashes_.of_file(checkpoint / kManifest)] = checkpoint.filename().string();
       findings_.fine(fmt::format("{}: every file matches its CRC-32C", checkpoint.string()));
       if (!newest_) newest_ = info;
       if (info.model_sha256 != newest_->model_sha256 || info.tokens_sha256 != newest_->tokens_sha256)
@@ -242,7 +242,7 @@ ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
     findings.compare_own(folder / name, files.string(name), hashes.of_file(folder / name));
   const std::string checkpoint = made.string("checkpoint");
   findings.compare("the checkpoint, " + checkpoint, made.string("checkpoint_sha256"),
-                   hashes.of_file(fs::path(checkpoint) / "manifest.json"));
+                   hashes.of_file(fs::path(checkpoint) / kManifest));
   return findings.conclude();
 }
 

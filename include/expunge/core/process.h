@@ -13,6 +13,8 @@ std::string job_id();
 std::int64_t job_restarts();
 /// "2026-11-25T09:45:00Z"
 std::string utc_now();
+/// "process 4711 on host node17, job 12, since 2026-11-25T09:45:00Z", as locks name their holder.
+std::string describe_process();
 /// Highest resident memory of this process so far, bytes.
 std::int64_t peak_resident_bytes();
 /// Since this process began, by the clock that no one sets.

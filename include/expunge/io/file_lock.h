@@ -11,9 +11,9 @@ namespace expunge {
 /// process left means nothing. Where the file system offers no locks there is a warning and no protection.
 class FileLock {
  public:
-  /// Takes the lock and writes `holder`; throws Error(usage) with the other holder's description where another process has
-  /// it, Error(output) where the file cannot be made.
-  FileLock(std::filesystem::path path, const std::string& holder);
+  /// Takes the lock and writes who this process is; throws Error(usage) with the other holder's description where another
+  /// process has it, Error(output) where the file cannot be made or is not ours to write: a link, or a stranger's.
+  explicit FileLock(std::filesystem::path path);
   /// Removes the file and lets go.
   ~FileLock();
   FileLock(const FileLock&) = delete;
@@ -25,5 +25,8 @@ class FileLock {
   std::filesystem::path path_;
   int file_ = -1;
 };
+
+/// Whether a file was left by a FileLock of ours, or is held by one. Throws Error(output) where it cannot be opened.
+bool is_lock_file(const std::filesystem::path& path);
 
 }  // namespace expunge

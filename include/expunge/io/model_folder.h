@@ -53,7 +53,6 @@ class ModelFolderWriter {
   /// `folder` must be empty or not exist. A tensor larger than `most_bytes` has a file of its own.
   ModelFolderWriter(const std::filesystem::path& folder, DType dtype, std::vector<SafetensorsWriter::Tensor> tensors,
                     std::uint64_t most_bytes = kMostBytes);
-  ~ModelFolderWriter();
   ModelFolderWriter(const ModelFolderWriter&) = delete;
   ModelFolderWriter& operator=(const ModelFolderWriter&) = delete;
 
@@ -62,21 +61,27 @@ class ModelFolderWriter {
   /// Throws Error(bad_input) where the file cannot be read.
   void copy_side_file(const std::filesystem::path& file);
   void write_side_file(const std::string& name, std::string_view content);
+  /// The files written so far and their SHA-256, in the order of their names; after the last append().
+  std::map<std::string, std::string> hashes();
+  /// Makes the folder live; what records it is among its files by then.
   void finish();
 
  private:
+  void finish_weights();
   void begin_file();
   std::string file_name(std::size_t index) const;
   void write_index() const;
 
-  std::filesystem::path folder_, writing_;
+  std::filesystem::path folder_;
+  std::optional<Staging> staging_;
+  std::filesystem::path writing_;
   DType dtype_;
   std::vector<std::vector<SafetensorsWriter::Tensor>> parts_;
   std::vector<std::uint64_t> part_elements_;
   std::optional<SafetensorsWriter> writer_;
   std::size_t part_ = 0;
   std::uint64_t left_ = 0;  // elements of the current part
-  bool finished_ = false;
+  bool weights_finished_ = false;
 };
 
 }  // namespace expunge

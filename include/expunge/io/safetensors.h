@@ -68,7 +68,7 @@ class SafetensorsFile {
   void read_as(const std::string& name, std::uint64_t first, std::uint64_t count, Out* out) const;
 
   std::filesystem::path path_;
-  int file_ = -1;
+  std::optional<InputFile> file_;
   const char* map_ = nullptr;
   std::uint64_t bytes_ = 0, header_bytes_ = 0;
   std::map<std::string, TensorInfo> tensors_;

@@ -20,7 +20,9 @@ namespace expunge {
 //                            datasets over the shard files; what CheckpointInfo holds as attributes of the root
 //   metrics.h5, evaluations.h5  copies of the run's, where it has them, to replace damaged ones
 //   manifest.json            name, bytes and CRC-32C of each file above
-// The folder is written as .writing-step-NNNNNN, flushed to disk, and made live by one rename.
+// The folder is written in a staging folder, flushed to disk, and made live by one rename.
+
+inline constexpr const char* kManifest = "manifest.json";
 
 /// What a resume and an auditor need beside the numbers.
 struct CheckpointInfo {
@@ -68,6 +70,8 @@ std::optional<std::filesystem::path> newest_good_checkpoint(const Runtime& runti
 std::string damage_of(const Runtime& runtime, const std::filesystem::path& checkpoint);
 /// The same as far as names and sizes of files tell, which are not read. Not collective.
 std::string visible_damage(const std::filesystem::path& checkpoint);
+/// Whether the index, checkpoint.h5, has the checksum that the manifest names. Not collective. Throws Error(bad_input).
+bool index_is_whole(const std::filesystem::path& checkpoint);
 /// Throws Error(bad_input) with the damage of one that is not good. Collective.
 void verify_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoint);
 /// Folders step-NNNNNN, newest first, not verified.

@@ -20,6 +20,8 @@ void run_evaluation(Session& session, const EvalConfig& config);
 void run_membership(Session& session, const MembershipConfig& config);
 /// `expunge generate`.
 void run_generation(Session& session, const GenerateConfig& config);
+/// Where it says how its output was made.
+std::filesystem::path record_of_generation(const std::filesystem::path& output);
 /// `expunge task`.
 void run_task(Session& session, const TaskConfig& config);
 /// `expunge export`: the newest good checkpoint of a run, or one checkpoint, as a Hugging Face folder. Weights are stored as
@@ -33,5 +35,7 @@ ExitCode run_verify(Session& session, const std::filesystem::path& path);
 void run_plan(const PlanConfig& config);
 /// `expunge report`: an HTML page, the same as Markdown beside it, and the figures as SVG files. One process, without MPI.
 void run_report(const ReportConfig& config);
+/// The Markdown and the folder of figures of a report whose page is `page`.
+std::vector<std::filesystem::path> files_beside_report(const std::filesystem::path& page);
 
 }  // namespace expunge

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "expunge/eval/metrics.h"
+#include "expunge/io/files.h"
 #include "expunge/io/hdf5.h"
 
 namespace expunge {
@@ -35,7 +36,7 @@ struct SplitResult {
 /// extraction_strength, sequences, tokens and datasets nll, accuracy (a share: the sequence's exact memorisation), tokens,
 /// extraction_strength (one value a sequence, in the order of the token file). Replaces the file by one rename. Throws
 /// Error(output).
-void write_evaluation(const std::filesystem::path& path, const EvaluationSource& source,
+void write_evaluation(const std::filesystem::path& path, Existing existing, const EvaluationSource& source,
                       const std::vector<SplitResult>& results);
 /// The split figures of such a file. Throws Error(bad_input).
 std::map<std::string, SplitFigures> read_evaluation(const Hdf5File& file);

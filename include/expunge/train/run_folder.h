@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "expunge/comm/communicator.h"
 #include "expunge/io/file_lock.h"
@@ -15,7 +16,7 @@ namespace expunge {
 
 /// <output-dir>/ config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5; with
 /// --eval-steps evaluations.h5; labels.h5 and reference.h5 where the method made labels or scored the original model;
-/// tensorboard/ where asked for; .expunge-lock while a job works on it.
+/// tensorboard/ where asked for; .expunge-run, by which it is told from other folders; .expunge-lock while a job works on it.
 struct RunFolder {
   std::filesystem::path root;
   std::filesystem::path config() const { return root / "config"; }
@@ -27,19 +28,25 @@ struct RunFolder {
   std::filesystem::path reference() const { return root / "reference.h5"; }
   std::filesystem::path tensorboard() const { return root / "tensorboard"; }
   std::filesystem::path lock() const { return root / ".expunge-lock"; }
+  std::filesystem::path mark() const { return root / ".expunge-run"; }
+  /// The files of a run that lie in the folder itself.
+  std::vector<std::filesystem::path> files() const {
+    return {config(), metrics(), evaluations(), labels(), reference(), lock(), mark()};
+  }
   /// The text of config. Throws Error(bad_input).
   std::string read_config() const;
 };
 
 /// Makes sure that no other job works on the run's folder while the lock lives, which rank 0 has. Collective. Throws
 ///   Error(usage)     when one does (names its host, process, job and start),
-///   Error(output)    when the folder holds something else.
+///   Error(output)    when the folder holds something else, of which nothing is touched.
 std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config);
 
 /// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. The model's
 /// side files are copied, so that a checkpoint can be exported after the model is gone. Collective. Throws
 ///   Error(usage)     when the folder holds a run of another config (names the first key that differs),
-///   Error(output)    when it holds anything at all, with --resume-from-checkpoint none.
+///   Error(output)    when it holds anything at all, with --resume-from-checkpoint none, or when a file of somebody else has a
+///                    name that the run needs.
 std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config,
                                                         const ModelSource& source);
 
