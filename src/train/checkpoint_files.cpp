@@ -273,6 +273,12 @@ void remove_checkpoints_between(const fs::path& checkpoints, std::int64_t first,
     if (step_of(checkpoint) > first && step_of(checkpoint) <= last) remove_checkpoint(checkpoint);
 }
 
+std::optional<fs::path> foreign_in_checkpoints(const fs::path& checkpoints) {
+  for (const fs::path& checkpoint : list_checkpoints(checkpoints))
+    if (auto foreign = contents_of(checkpoint).foreign) return foreign;
+  return std::nullopt;
+}
+
 void remove_checkpoints(const fs::path& checkpoints) {
   if (!is_real_folder(checkpoints)) return;
   sweep_checkpoints(checkpoints);

@@ -141,6 +141,8 @@ void clear_run(const RunFolder& run, const RunMark& mark) {
   for (const fs::path& folder : {run.checkpoints(), run.model(), run.tensorboard()})
     if (const fs::file_status status = fs::symlink_status(folder); fs::exists(status) && !fs::is_directory(status))
       refuse(folder, "is not the folder that expunge made there; move it to start afresh");
+  if (const auto foreign = foreign_in_checkpoints(run.checkpoints()))
+    refuse(*foreign, "is no part of that checkpoint; move it to start afresh");
   const std::vector<fs::path> own = own_files(run, mark, refuse);
   const auto remove = [](const fs::path& path) {
     std::error_code error;

@@ -55,7 +55,8 @@ int run_out_of_memory(ProbeConfig&) { throw std::bad_alloc(); }
 int return_code(ProbeConfig& config) { return config.code; }
 
 Command probe(std::string name, Ranks ranks, int (*run)(ProbeConfig&)) {
-  return command<ProbeConfig>(std::move(name), "Fails.", "none", ranks, probe_options, run);
+  return command<ProbeConfig>(std::move(name), "Fails.", "none", ranks, probe_options,
+                              [run](ProbeConfig& config, const OptionTable&) { return run(config); });
 }
 
 }  // namespace

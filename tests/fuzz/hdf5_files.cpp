@@ -72,11 +72,11 @@ std::vector<GoodFile> write_all() {
   write_tokens(place("tokens.h5"));
   write_labels(place("labels.h5"), "books/forget", split(), Labels(18, 3));
   write_step();
-  write_evaluation(place("eval.h5"), source, {{"books/forget", sequences}, {"books/retain", sequences}});
+  write_evaluation(place("eval.h5"), Existing::replace, source, {{"books/forget", sequences}, {"books/retain", sequences}});
   write_membership(
-      place("mia.h5"), {source, "books/forget", "books/approximate", "", "", 42},
+      place("mia.h5"), Existing::replace, {source, "books/forget", "books/approximate", "", "", 42},
       {{"loss", high, low, summarise_attack(high, low, 42)}, {"zlib", low, high, summarise_attack(low, high, 42)}});
-  write_tasks(place("task.h5"), {"model", "hash", "tasks", "hash", "", "", "float32", 0},
+  write_tasks(place("task.h5"), Existing::replace, {"model", "hash", "tasks", "hash", "", "", "float32", 0},
               {{"arc", {0, 1}, {1, 0}, {1, 1}, {0, 0}, {-1, -2, -3, -4}, {0, 2, 4}, {1, 0}, {0, 1}, {}},
                {"gsm8k", {0, 1}, {}, {}, {}, {}, {}, {}, {}, {1, 0}}});
   MetricsFile metrics(place("metrics.h5"), 0);

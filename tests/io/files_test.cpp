@@ -11,6 +11,7 @@ namespace expunge {
 namespace {
 
 using testing::ElementsAre;
+using testing::UnorderedElementsAre;
 using testing::HasSubstr;
 
 TEST(Files, ReadsWholeFilesUpToTheLimit) {
@@ -18,9 +19,9 @@ TEST(Files, ReadsWholeFilesUpToTheLimit) {
   const std::string content(200000, 'a');
   const auto file = folder.write("a", content);
   EXPECT_EQ(read_file(file, content.size()), content);
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(file, content.size() - 1); }), HasSubstr("larger than"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(file, content.size() - 1); }), HasSubstr("are read of such a file"));
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder / "none", 9); }), HasSubstr("No such file"));
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder.path(), 9); }), HasSubstr("Is a directory"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder.path(), 9); }), HasSubstr("it is a folder; expected a plain file"));
 }
 
 TEST(Files, ListsAFolderByName) {
@@ -34,10 +35,10 @@ TEST(Files, ListsAFolderByName) {
 TEST(Files, WritesAtomically) {
   const TemporaryFolder folder;
   folder.write("a", "old");
-  folder.write("a.tmp", "left by a killed process");
+  folder.write("a.tmp", "somebody else's");
   write_file_atomically(folder / "a", "new");
   EXPECT_EQ(slurp(folder / "a"), "new");
-  EXPECT_THAT(folder.names(), ElementsAre("a"));
+  EXPECT_THAT(folder.names(), UnorderedElementsAre("a", "a.tmp"));
   EXPECT_THAT(error_of(ExitCode::output, [&] { write_file_atomically(folder / "none/a", "x"); }), HasSubstr("No such file"));
   EXPECT_THAT(error_of(ExitCode::output, [&] { write_file_atomically(folder / "a/b", "x"); }), HasSubstr("Not a directory"));
 }
@@ -47,7 +48,7 @@ TEST(Files, AnUncommittedFileLeavesTheOldOne) {
   folder.write("a", "old");
   {
     const PendingFile pending(folder / "a");
-    folder.write(pending.temporary().filename().string(), "half");
+    write_new_file(pending.temporary(), "half");
   }
   EXPECT_EQ(slurp(folder / "a"), "old");
   EXPECT_THAT(folder.names(), ElementsAre("a"));
@@ -71,9 +72,40 @@ TEST(Files, OnlyARegularFileMayBeReplaced) {
   EXPECT_NO_THROW(check_writable(folder / "old"));
   EXPECT_NO_THROW(check_writable(folder / "new"));
   ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
-  EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "pipe"); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "pipe"); }), HasSubstr("it is a named pipe"));
   EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "."); }), HasSubstr("it is a folder"));
   EXPECT_THAT(error_of(ExitCode::output, [&] { check_writable(folder / "none/x"); }), HasSubstr("there is no folder"));
+}
+
+TEST(Files, NothingButPlainFilesIsRead) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  std::filesystem::create_symlink("/dev/zero", folder / "zero");
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder / "pipe", 9); }), HasSubstr("it is a named pipe"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder / "zero", 9); }), HasSubstr("it is a device"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { InputFile(folder.path()); }), HasSubstr("it is a folder"));
+}
+
+TEST(Files, NoLinkIsWrittenThrough) {
+  const TemporaryFolder folder;
+  folder.write("precious", "p");
+  std::filesystem::create_symlink("precious", folder / "link");
+  std::filesystem::create_hard_link(folder / "precious", folder / "second");
+  EXPECT_THAT(error_of(ExitCode::output, [&] { write_file_atomically(folder / "link", "x"); }), HasSubstr("symbolic link"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { AppendFile(folder / "link"); }), HasSubstr("symbolic link"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { AppendFile(folder / "second"); }), HasSubstr("several names"));
+  write_file_atomically(folder / "second", "x");
+  EXPECT_EQ(slurp(folder / "precious"), "p");
+  AppendFile("/dev/null").write("x");
+}
+
+TEST(Files, WhatCameMeanwhileIsKept) {
+  const TemporaryFolder folder;
+  PendingFile pending(folder / "a", Existing::keep);
+  write_new_file(pending.temporary(), "mine");
+  folder.write("a", "theirs");
+  EXPECT_THAT(error_of(ExitCode::output, [&] { pending.commit(); }), HasSubstr("something else was put there meanwhile"));
+  EXPECT_EQ(slurp(folder / "a"), "theirs");
 }
 
 /// A folder may exist, let root in, and yet take nothing.

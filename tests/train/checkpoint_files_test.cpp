@@ -4,8 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-
+#include "expunge/io/files.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -21,8 +20,10 @@ std::vector<std::string> names(const fs::path& checkpoints) {
 }
 
 void publish(const fs::path& checkpoints, std::int64_t step, std::int64_t keep, std::int64_t preferred = -1) {
-  make_folder(writing_folder(checkpoints, step));
-  publish_checkpoint(checkpoints, step, keep, preferred);
+  const Staging staging(checkpoints, step_name(step));
+  make_folder(staging.folder() / step_name(step));
+  write_new_file(staging.folder() / step_name(step) / kManifest, std::to_string(step));
+  publish_checkpoint(staging, checkpoints / step_name(step), keep, preferred);
 }
 
 TEST(CheckpointFiles, TheOldestGoFirst) {
@@ -44,6 +45,37 @@ TEST(CheckpointFiles, WhatIsSetAsideCountsNoMore) {
   set_aside(folder.path() / "step-000009");
   EXPECT_THAT(names(folder.path()), testing::ElementsAre("step-000002"));
   EXPECT_TRUE(fs::exists(folder.path() / "damaged-step-000009"));
+  publish(folder.path(), 9, 0);
+  set_aside(folder.path() / "step-000009");
+  EXPECT_TRUE(fs::exists(folder.path() / "damaged-step-000009-2"));
+}
+
+TEST(CheckpointFiles, OneTakesThePlaceOfAnother) {
+  const TemporaryFolder folder;
+  publish(folder.path(), 3, 0);
+  folder.write("step-000003/manifest.json", "of the start before");
+  publish(folder.path(), 3, 0);
+  EXPECT_EQ(slurp(folder / "step-000003/manifest.json"), "3");
+  EXPECT_THAT(folder.names(), testing::ElementsAre("step-000003"));
+}
+
+TEST(CheckpointFiles, FilesOfOthersStay) {
+  const TemporaryFolder folder;
+  for (const int step : {1, 2}) publish(folder.path(), step, 0);
+  folder.write("step-000001/notes.txt", "theirs");
+  folder.write("step-000007/pytorch_model.bin", "theirs");
+  folder.write(".writing-step-000008/notes.txt", "theirs");
+  folder.write(".writing-step-000009/checkpoint.h5", "of an earlier version");
+  folder.write("checkpoint-500/weights", "theirs");
+  EXPECT_THAT(names(folder.path()), testing::ElementsAre("step-000002", "step-000001"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { publish(folder.path(), 7, 0); }), testing::HasSubstr("pytorch_model.bin"));
+  publish(folder.path(), 3, 1);
+  remove_checkpoints(folder.path());
+  EXPECT_THAT(folder.names(),
+              testing::UnorderedElementsAre("step-000001", "step-000007", ".writing-step-000008", "checkpoint-500"));
+  for (const char* file :
+       {"step-000001/notes.txt", "step-000007/pytorch_model.bin", ".writing-step-000008/notes.txt", "checkpoint-500/weights"})
+    EXPECT_EQ(slurp(folder / file), "theirs");
 }
 
 }  // namespace
