@@ -85,8 +85,8 @@ install-packages: ## Install the packages that are missing (apt-get; sudo only w
 	@.ci/install_packages.sh
 
 # In continuous integration only: on other machines the tests that need them say so and are skipped.
-install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE, shellcheck
-	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck
+install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE, shellcheck; strace
+	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace
 
 clean: ## Remove the builds and what the demo made
 	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) demo

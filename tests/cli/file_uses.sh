@@ -58,10 +58,9 @@ give() {
   [[ $1 != - && " ${line[*]} " != *" $1 "* ]] || return 0
   line+=("$1" "$2")
   for word in ${needs[${1#--}]:-}; do line+=("$word"); done
-  for i in "${!line[@]}"; do
-    if [[ $1 == --model && ${line[i]} == --init-config ]]; then unset "line[i]" "line[i+1]"; fi
+  for ((i = 0; i + 1 < ${#line[@]}; ++i)); do
+    if [[ $1 == --model && ${line[i]} == --init-config ]]; then line=("${line[@]:0:i}" "${line[@]:i+2}"); fi
   done
-  line=("${line[@]}")
 }
 # A run folder's overwriting is another option than a file's.
 overwrite_of() { case $1 in train | unlearn) echo --overwrite-output-dir ;; tokenize | export) ;; *) echo --overwrite ;; esac; }
@@ -74,7 +73,8 @@ refused() {
   before=$(state theirs; inputs)
   timeout -k 2 60 "${line[@]}" >out.txt 2>&1 || code=$?
   after=$(state theirs; inputs)
-  [[ $code == 4 ]] || { cat out.txt >&2; die "$1: exit code $code instead of 4: ${line[*]}"; }
+  # 2: the two options exclude each other.
+  [[ $code == 4 || $code == 2 ]] || { cat out.txt >&2; die "$1: exit code $code instead of 4: ${line[*]}"; }
   [[ $before == "$after" ]] || { diff <(echo "$before") <(echo "$after") >&2; die "$1: files were changed by ${line[*]}"; }
 }
 

@@ -39,7 +39,8 @@ TEST(FileLock, EndsWithItsProcess) {
   }
   char byte = 0;
   ASSERT_EQ(read(ready[0], &byte, 1), 1);
-  EXPECT_THAT(error_of(ExitCode::usage, [&] { FileLock second(folder / "lock"); }), HasSubstr(fmt::format("process {} on", child)));
+  EXPECT_THAT(error_of(ExitCode::usage, [&] { FileLock second(folder / "lock"); }),
+              HasSubstr(fmt::format("process {} on", child)));
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   EXPECT_THAT(slurp(folder / "lock"), HasSubstr(fmt::format("process {} on", child)));

@@ -11,17 +11,19 @@ namespace expunge {
 namespace {
 
 using testing::ElementsAre;
-using testing::UnorderedElementsAre;
 using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 TEST(Files, ReadsWholeFilesUpToTheLimit) {
   const TemporaryFolder folder;
   const std::string content(200000, 'a');
   const auto file = folder.write("a", content);
   EXPECT_EQ(read_file(file, content.size()), content);
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(file, content.size() - 1); }), HasSubstr("are read of such a file"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(file, content.size() - 1); }),
+              HasSubstr("are read of such a file"));
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder / "none", 9); }), HasSubstr("No such file"));
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder.path(), 9); }), HasSubstr("it is a folder; expected a plain file"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder.path(), 9); }),
+              HasSubstr("it is a folder; expected a plain file"));
 }
 
 TEST(Files, ListsAFolderByName) {
