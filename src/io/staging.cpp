@@ -110,10 +110,14 @@ void remove_if_stale(const fs::path& folder, const std::function<void(const fs::
 }
 
 /// Makes the folder and takes its lock; nothing where a sweep came between.
-std::optional<int> try_to_make(const fs::path& folder) {
+std::optional<int> try_to_make(const fs::path& folder, const fs::path& output) {
+  const auto refuse = [&](int error) {
+    fail(ExitCode::output, fmt::format("{}: cannot be written: in {}: {}", output.string(), folder.parent_path().string(),
+                                       system_reason(error)));
+  };
   if (::mkdir(folder.c_str(), 0777) != 0) {
     if (errno == EEXIST) return std::nullopt;
-    fail(ExitCode::output, fmt::format("cannot write in {}: {}", folder.parent_path().string(), system_reason(errno)));
+    refuse(errno);
   }
   const fs::path path = folder / kLockName;
   OpenFile lock(path, O_RDWR | O_CREAT | O_EXCL, 0666);
@@ -121,7 +125,7 @@ std::optional<int> try_to_make(const fs::path& folder) {
     const int error = errno;
     ::rmdir(folder.c_str());
     if (error == ENOENT) return std::nullopt;
-    fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(error)));
+    refuse(error);
   }
   // Without locks on this file system nothing of ours is ever removed as stale.
   if (lock_file(lock.get()) == LockResult::busy) return std::nullopt;
@@ -129,7 +133,7 @@ std::optional<int> try_to_make(const fs::path& folder) {
   if (::pwrite(lock.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     const int error = errno;
     remove_contents(folder);
-    fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(error)));
+    refuse(error);
   }
   struct stat status {};
   if (::fstat(lock.get(), &status) != 0 || status.st_nlink == 0) return std::nullopt;
@@ -143,7 +147,7 @@ Staging::Staging(const fs::path& parent, const std::string& name) {
   remove_stale_staging(where, name);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     folder_ = where / (prefix_of(name) + random_digits());
-    if (const std::optional<int> lock = try_to_make(folder_)) {
+    if (const std::optional<int> lock = try_to_make(folder_, where / name)) {
       lock_ = *lock;
       return;
     }

@@ -114,7 +114,7 @@ TEST(Files, WhatCameMeanwhileIsKept) {
 TEST(Files, APlaceIsTriedOut) {
   EXPECT_THAT(error_of(ExitCode::output, [] { check_writable("/proc/x"); }), HasSubstr("/proc/x: cannot be written: in /proc"));
   for (const char* path : {"/proc/x", "/proc/x/y/", "/proc"})
-    EXPECT_THAT(error_of(ExitCode::output, [&] { check_folder_writable(path); }), HasSubstr("cannot be made: in /proc: "));
+    EXPECT_THAT(error_of(ExitCode::output, [&] { check_folder_writable(path); }), HasSubstr("cannot be written: in /proc: "));
   const TemporaryFolder folder;
   folder.write("file", "x");
   EXPECT_NO_THROW(check_writable(folder / "file"));
