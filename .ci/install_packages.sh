@@ -7,7 +7,7 @@ if [ ${#packages[@]} -eq 0 ]; then
   packages=(
     g++ cmake make ninja-build pkg-config
     libopenmpi-dev openmpi-bin libhdf5-openmpi-dev hdf5-tools libsentencepiece-dev libdnnl-dev
-    libboost-program-options-dev nlohmann-json3-dev libspdlog-dev libfmt-dev zlib1g-dev libssl-dev
+    libboost-program-options-dev nlohmann-json3-dev libspdlog-dev libfmt-dev zlib1g-dev libssl-dev libre2-dev
     libprotobuf-dev           # Ubuntu 24.04's sentencepiece.pc requires protobuf-lite without depending on it
     libgtest-dev libgmock-dev # tests
     sentencepiece jq          # demo

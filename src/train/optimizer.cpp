@@ -2,27 +2,35 @@
 #include "expunge/train/optimizer.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <regex>
+#include <memory>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 namespace {
 
-std::regex parse_pattern(const std::string& text) {
-  constexpr std::size_t kLongest = 1000;  // characters; the library recurses for each bracket
+/// RE2 matches in time linear in the name: a pattern cannot hold the run up.
+std::unique_ptr<RE2> parse_pattern(const std::string& text) {
+  constexpr std::size_t kLongest = 1000;         // characters
+  constexpr std::int64_t kMostMemory = 1 << 20;  // bytes of the compiled pattern, by which each character of a name costs time
   if (text.size() > kLongest)
     fail(ExitCode::usage,
          fmt::format("--trainable: expected a pattern of at most {} characters, found {}", kLongest, text.size()));
-  try {
-    return std::regex(text);
-  } catch (const std::regex_error& error) {
-    fail(ExitCode::usage, fmt::format("--trainable '{}': not a regular expression: {}", text, error.what()));
-  }
+  RE2::Options options(RE2::Latin1);
+  options.set_log_errors(false);
+  options.set_max_mem(kMostMemory);
+  auto pattern = std::make_unique<RE2>(text, options);
+  if (!pattern->ok())
+    fail(ExitCode::usage, fmt::format("--trainable '{}': not a regular expression of RE2's syntax: {}; it has no lookahead and "
+                                      "no backreferences",
+                                      excerpt(text), pattern->error()));
+  return pattern;
 }
 
 }  // namespace
@@ -30,11 +38,11 @@ std::regex parse_pattern(const std::string& text) {
 std::set<std::string> frozen_parameters(const std::string& pattern, const std::vector<UnitLayout>& units) {
   std::set<std::string> frozen;
   if (pattern.empty()) return frozen;
-  const std::regex trained = parse_pattern(pattern);
+  const std::unique_ptr<RE2> trained = parse_pattern(pattern);
   bool any = false;
   for (const UnitLayout& unit : units)
     for (const ParameterView& view : unit.views())
-      if (std::regex_match(view.name, trained))
+      if (RE2::FullMatch(view.name, *trained))
         any = true;
       else
         frozen.insert(view.name);
@@ -42,7 +50,7 @@ std::set<std::string> frozen_parameters(const std::string& pattern, const std::v
     fail(ExitCode::usage,
          fmt::format("--trainable '{}' matches no parameter: the whole name must match, such as by '.*layers\\.[012]\\.mlp.*'; "
                      "names are like {}",
-                     pattern, *std::prev(frozen.end())));
+                     excerpt(pattern), *std::prev(frozen.end())));
   return frozen;
 }
 

@@ -2,12 +2,12 @@
 #include "train/plot.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cmath>
-#include <regex>
 
 #include "expunge/core/error.h"
 #include "train/clean_text.h"
@@ -151,17 +151,17 @@ std::string gnuplot_script(const Plot& plot) {
 std::string page_svg(const std::string& svg, const Plot& plot) {
   const std::size_t begin = svg.find("<svg"), content = svg.find('>', begin);
   check(begin != std::string::npos && content != std::string::npos, "gnuplot prints an SVG");
-  static const std::regex view_box("viewBox=\"([0-9. ]+)\""), heading("<title>[^<]*</title>\\s*<desc>[^<]*</desc>");
-  std::smatch box;
-  const std::string opening = svg.substr(begin, content - begin);
-  check(std::regex_search(opening, box, view_box), "gnuplot's SVG has a viewBox");
-  std::string body = std::regex_replace(svg.substr(content + 1), heading, "", std::regex_constants::format_first_only);
+  static const RE2 view_box("viewBox=\"([0-9. ]+)\"", RE2::Latin1),
+      heading("<title>[^<]*</title>[[:space:]]*<desc>[^<]*</desc>", RE2::Latin1);
+  std::string box, body = svg.substr(content + 1);
+  check(RE2::PartialMatch(svg.substr(begin, content - begin), view_box, &box), "gnuplot's SVG has a viewBox");
+  RE2::Replace(&body, heading, "");
   for (const char quote : {'\'', '"'}) {
     replace_all(body, fmt::format(" id={}", quote), fmt::format(" id={}{}-", quote, plot.name));
     replace_all(body, fmt::format(" xlink:href={}#", quote), fmt::format(" href={}#{}-", quote, plot.name));
   }
   replace_all(body, "url(#", "url(#" + plot.name + "-");
-  return fmt::format("<svg viewBox=\"{}\" role=\"img\">\n<title>{}</title>\n{}", box[1].str(), plain(plot.description), body);
+  return fmt::format("<svg viewBox=\"{}\" role=\"img\">\n<title>{}</title>\n{}", box, plain(plot.description), body);
 }
 
 std::optional<std::string> draw(const Plot& plot) {

@@ -2,13 +2,14 @@
 #include "train/stop_condition.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <regex>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 
@@ -34,21 +35,20 @@ double value_of(const StopCondition::Figure& figure, const std::map<std::string,
 }
 
 StopCondition parse_stop_condition(const std::string& text) {
-  constexpr std::size_t kLongest = 1000;  // characters; the regular expression recurses for each
-  static const std::regex kForm(
-      R"(\s*([^\s:<>=@]+):(perplexity|token_perplexity|accuracy)\s*(>=|<=)\s*(?:([^\s:<>=@]+):(perplexity|token_perplexity|accuracy)(@start)?|([-+.0-9eE]+))\s*)");
-  std::smatch match;
+  static const RE2 kForm(
+      R"([[:space:]]*([^[:space:]:<>=@]+):(perplexity|token_perplexity|accuracy)[[:space:]]*(>=|<=)[[:space:]]*(?:([^[:space:]:<>=@]+):(perplexity|token_perplexity|accuracy)(@start)?|([-+.0-9eE]+))[[:space:]]*)",
+      RE2::Latin1);  // names of splits are bytes
+  std::string split, name, relation, other_split, other_name, start, number;
   const auto refuse = [&] {
     fail(ExitCode::usage,
          fmt::format("--stop-at: expected SPLIT:FIGURE >= NUMBER or SPLIT:FIGURE >= SPLIT:FIGURE[@start] (or <=), "
                      "FIGURE one of perplexity, token_perplexity and accuracy, such as "
                      "\"forget:perplexity >= approximate:perplexity@start\"; found \"{}\"",
-                     text.substr(0, kLongest)));
+                     excerpt(text)));
   };
-  if (text.size() > kLongest || !std::regex_match(text, match, kForm)) refuse();
-  StopCondition condition{{match[1], match[2]}, match[3] == ">=", {match[4], match[5], match[6].matched}};
-  if (match[7].matched) {
-    const std::string number = match[7];
+  if (!RE2::FullMatch(text, kForm, &split, &name, &relation, &other_split, &other_name, &start, &number)) refuse();
+  StopCondition condition{{split, name}, relation == ">=", {other_split, other_name, !start.empty()}};
+  if (!number.empty()) {
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), condition.number);
     if (error != std::errc() || end != number.data() + number.size()) refuse();
   }

@@ -34,6 +34,11 @@ for file in $(find "$root"/{include/expunge,src}/{unlearn,eval} -name '*.h' -o -
     failures=$((failures + 1))
   fi
 done
+# The regular expressions of the standard library go back and recurse: what users or files write is matched by RE2.
+if grep -rnE '^#include <regex>' "$root"/{include,src}; then
+  echo "these include <regex>; use RE2"
+  failures=$((failures + 1))
+fi
 compile_alone() {
   "$1" -std=c++20 -fsyntax-only -fopenmp -I"$2/include" -I"$2/src" -x c++ - <<<"#include \"$3\"" && return
   echo "${3#"$2"/} does not compile alone"
