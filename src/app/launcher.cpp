@@ -63,7 +63,7 @@ int guarded(Place place, const std::function<int()>& work) {
     const std::string where = fmt::format(" ({}:{})", error.where().file_name(), error.where().line());
     return report(place, error.code(), error.what() + (error.code() == ExitCode::internal ? where : ""));
   } catch (const std::bad_alloc&) {
-    return report(place, ExitCode::internal, "out of memory");
+    return report(place, ExitCode::internal, "out of memory: give fewer or shorter sequences at a time, or more ranks");
   } catch (const std::exception& error) {
     return report(place, ExitCode::internal, error.what());
   }

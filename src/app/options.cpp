@@ -133,6 +133,11 @@ std::vector<OptionTable::Given> OptionTable::read_command_line(const std::vector
       if (option.kind == Option::Kind::toggle) toggles.insert(option.key);
     }
 
+  for (const std::string& argument : arguments)
+    if (is_option(argument) && argument.find('=') == argument.size() - 1)
+      if (const Option* const option = find(with_dashes(argument.substr(2, argument.size() - 3))))
+        refuse(fmt::format("--{}: expected {}, found \"\"", option->key, option->expected));
+
   po::parsed_options parsed(nullptr);
   try {
     namespace style = po::command_line_style;

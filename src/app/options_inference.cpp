@@ -69,7 +69,7 @@ OptionTable generate_options(GenerateConfig& c) {
   Option most = required(whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a completion"));
   table.group("Generation",
               {std::move(most), stop_option(c.stops),
-               real("temperature", c.temperature, kNotNegative,
+               real("temperature", c.temperature, kTemperature,
                     "logits are divided by this before a token is drawn; 0: the most likely one is taken"),
                whole("top-k", c.top_k, 0, "draw from so many most likely tokens; 0: all"),
                real("top-p", c.top_p, kFraction, "draw from the most likely tokens that make up this probability"),

@@ -92,7 +92,7 @@ std::vector<Option> shared_compute_options(ComputeConfig& c) {
                            "when whole weights are gathered: for every micro-batch (least memory), or once a step (fastest); "
                            "auto: per-step where memory allows"),
       on_off("prefetch", c.prefetch, "gather the next block while this one computes"),
-      duration("collective-timeout", c.collective_timeout, kAboveZero,
+      duration("collective-timeout", c.collective_timeout, kTimeout,
                "end the job, naming the ranks that are missing, when one waits for others this long"),
   };
 }
@@ -213,7 +213,7 @@ OptionTable report_options(ReportConfig& c) {
        naming(FileUse::file, list("after", "FILE", c.after,
                                   "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder")),
        std::move(output), text("title", "TEXT", c.title, "title of the report"),
-       real("pretraining-tokens", c.pretraining_tokens, kNotNegative,
+       real("pretraining-tokens", c.pretraining_tokens, kCount,
             "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
        flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet), config_option()});
   return table;

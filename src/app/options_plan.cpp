@@ -6,6 +6,7 @@
 #include "app/options_values.h"
 #include "expunge/core/error.h"
 #include "expunge/kernels/kernels.h"
+#include "expunge/train/run_length.h"
 #include "expunge/unlearn/objective.h"
 
 namespace expunge {
@@ -30,25 +31,25 @@ std::vector<Option> run_options(PlanConfig& c) {
       whole("gradient-accumulation-steps", c.gradient_accumulation_steps, 0, "micro-batches of a rank in one optimizer step"),
       whole("global-batch-size", c.global_batch_size, 0,
             "sequences in one optimizer step; 0: ranks x per-device batch x accumulation"),
-      whole("max-steps", c.max_steps, 1, "optimizer steps, for the time limit of --sbatch"),
+      whole("max-steps", c.max_steps, {1, kMostSteps}, "optimizer steps, for the time limit of --sbatch"),
       whole("save-steps", c.save_steps, 0, "steps between checkpoints, which on the CPU take a copy of the shards; 0: none"),
       config_option()};
 }
 
 std::vector<Option> machine_options(PlanConfig& c) {
-  return {required(whole("world", c.world, 1, "ranks, each with a GPU of its own (--device cuda)")),
-          memory_size("gpu-memory", c.gpu_memory, "memory of a GPU: 80GB, 141GB; a bare number is in GB"),
-          memory_size("memory-per-rank", c.memory_per_rank, "with --device cpu: memory that a rank may take"),
-          whole("gpus-per-node", c.gpus_per_node, 1, "ranks of a node"),
-          real("tflops", c.tflops, kAboveZero,
-               "TFLOP/s that a rank achieves; without it, 400 for bfloat16 on a GPU, 40 for float32, 0.1 on the CPU"),
-          path("measured-run", "RUN", FileUse::run, c.measured_run, "take that rate from the steps of this run folder"),
-          real("memory-bandwidth", c.memory_bandwidth, kAboveZero,
-               "GB/s of a rank's memory; without it, 3000 on a GPU, 20 on the CPU"),
-          real("node-gbps", c.node_gbps, kAboveZero,
-               "Gbit/s that a rank receives from others of its node; without it, 2400 on a GPU (NVLink), 20 on the CPU"),
-          real("network-gbps", c.network_gbps, kAboveZero, "Gbit/s that a rank receives from other nodes"),
-          real("network-latency-us", c.network_latency_us, kNotNegative, "microseconds of a message between nodes")};
+  return {
+      required(whole("world", c.world, {1, PlanConfig::kMostRanks}, "ranks, each with a GPU of its own (--device cuda)")),
+      memory_size("gpu-memory", c.gpu_memory, "memory of a GPU: 80GB, 141GB; a bare number is in GB"),
+      memory_size("memory-per-rank", c.memory_per_rank, "with --device cpu: memory that a rank may take"),
+      whole("gpus-per-node", c.gpus_per_node, 1, "ranks of a node"),
+      real("tflops", c.tflops, kRate,
+           "TFLOP/s that a rank achieves; without it, 400 for bfloat16 on a GPU, 40 for float32, 0.1 on the CPU"),
+      path("measured-run", "RUN", FileUse::run, c.measured_run, "take that rate from the steps of this run folder"),
+      real("memory-bandwidth", c.memory_bandwidth, kRate, "GB/s of a rank's memory; without it, 3000 on a GPU, 20 on the CPU"),
+      real("node-gbps", c.node_gbps, kRate,
+           "Gbit/s that a rank receives from others of its node; without it, 2400 on a GPU (NVLink), 20 on the CPU"),
+      real("network-gbps", c.network_gbps, kRate, "Gbit/s that a rank receives from other nodes"),
+      real("network-latency-us", c.network_latency_us, kTime, "microseconds of a message between nodes")};
 }
 
 void check_plan(PlanConfig& c, const OptionTable& given) {
@@ -62,9 +63,7 @@ void check_plan(PlanConfig& c, const OptionTable& given) {
                                       c.compute.device, needed, cpu ? "16GB" : "80GB"));
   if (!c.measured_run.empty() && c.tflops)
     fail(ExitCode::usage, "--measured-run and --tflops both give the rate; drop one of them");
-  constexpr std::int64_t kMostTokens = 1 << 24;
-  if (c.max_length * c.per_device_train_batch_size > kMostTokens || c.compute.micro_batch_tokens > kMostTokens)
-    fail(ExitCode::usage, fmt::format("a micro-batch of more than {} tokens is not planned", kMostTokens));
+  check_global_batch(c.global_batch_size);
 }
 
 }  // namespace

@@ -9,13 +9,11 @@
 #include "app/options_values.h"
 #include "app/version.h"
 #include "expunge/core/error.h"
+#include "expunge/train/run_length.h"
 #include "expunge/train/run_name.h"
 
 namespace expunge {
 namespace {
-
-/// A step's sequences are dealt to ranks as one list, which every rank holds.
-constexpr std::int64_t kLargestGlobalBatch = std::int64_t{1} << 24;
 
 std::vector<Option> batch_options(TrainConfig& c) {
   return {
@@ -43,14 +41,16 @@ std::vector<Option> optimizer_options(TrainConfig& c) {
           "course of the learning rate after the warm-up"),
       real("warmup-ratio", c.warmup_ratio, kFraction, "share of all steps in which the rate rises from 0, rounded up"),
       whole("warmup-steps", c.warmup_steps, 0, "steps in which the rate rises from 0; above 0 it replaces --warmup-ratio"),
-      real("num-train-epochs", c.num_train_epochs, kAboveZero, "passes over the sequences"),
-      whole("max-steps", c.max_steps, -1, "optimizer steps; above 0 it replaces --num-train-epochs"),
+      real("num-train-epochs", c.num_train_epochs, kAboveZero,
+           fmt::format("passes over the sequences, in at most {} optimizer steps", kMostSteps)),
+      whole("max-steps", c.max_steps, {-1, kMostSteps}, "optimizer steps; above 0 it replaces --num-train-epochs"),
       real("weight-decay", c.weight_decay, kNotNegative, "AdamW's decay of matrices; norms do not decay"),
       real("max-grad-norm", c.max_grad_norm, kNotNegative, "clip the global gradient norm to this; 0: no clipping"),
       real("adam-beta1", c.adam_beta1, kBelowOne, "AdamW's decay of the first moment"),
       real("adam-beta2", c.adam_beta2, kBelowOne, "AdamW's decay of the second moment"),
       real("adam-epsilon", c.adam_epsilon, kNotNegative, "added to the root of AdamW's second moment"),
-      text("trainable", "REGEX", c.trainable, "update only parameters whose whole names match"),
+      text("trainable", "REGEX", c.trainable,
+           "update only parameters whose whole names match, in RE2's syntax: without lookahead and backreferences"),
       seed("seed", c.seed, "of the order of sequences, and of weights from scratch"),
   };
 }
@@ -85,9 +85,9 @@ std::vector<Option> run_options(TrainConfig& c) {
       whole("save-steps", c.save_steps, 0, "steps between checkpoints; 0: one after the last step"),
       whole("save-total-limit", c.save_total_limit, 0, "keep the newest N checkpoints; 0: all"),
       duration(
-          "grace-seconds", c.grace_seconds, kNotNegative,
+          "grace-seconds", c.grace_seconds, kTime,
           "after USR1, TERM or INT, finish the optimizer step if it and its checkpoint end within this time, else drop it"),
-      duration("max-walltime", c.max_walltime, kNotNegative,
+      duration("max-walltime", c.max_walltime, kTime,
                "end by itself, with a checkpoint, before the program has run this long; 0: no limit"),
       whole("logging-steps", c.logging_steps, 1, "steps between lines of a batch log"),
       path("log-jsonl", "FILE", FileUse::log, c.log_jsonl,
@@ -179,20 +179,14 @@ OptionTable train_options(TrainConfig& config) {
 void resolve(TrainConfig& config, int world_size) {
   const std::int64_t ranks = world_size, batch = config.per_device_train_batch_size;
   const std::int64_t steps = std::max<std::int64_t>(config.gradient_accumulation_steps, 1);
-  std::int64_t product = 0;
-  if (__builtin_mul_overflow(ranks * batch, steps, &product) || product > kLargestGlobalBatch)
-    fail(ExitCode::usage, fmt::format("{} ranks x --per-device-train-batch-size {} x --gradient-accumulation-steps {} is more "
-                                      "than the {} sequences that an optimizer step can hold",
-                                      ranks, batch, steps, kLargestGlobalBatch));
+  const std::int64_t product = checked_sequences_of_step(ranks, batch, steps);
   if (config.global_batch_size == 0) config.global_batch_size = product;
   if (config.gradient_accumulation_steps > 0 && config.global_batch_size != product)
     fail(ExitCode::usage,
          fmt::format("--global-batch-size {} does not agree with {} ranks x --per-device-train-batch-size {} x "
                      "--gradient-accumulation-steps {} = {}; leave out --gradient-accumulation-steps",
                      config.global_batch_size, ranks, batch, steps, product));
-  if (config.global_batch_size > kLargestGlobalBatch)
-    fail(ExitCode::usage, fmt::format("--global-batch-size {} is more than the {} sequences that an optimizer step can hold",
-                                      config.global_batch_size, kLargestGlobalBatch));
+  check_global_batch(config.global_batch_size);
   if (config.output_dir.empty()) config.output_dir = run_name(config, world_size);
   config.libraries = version_text();
   config.resolved = (config.command == "train" ? train_options(config) : unlearn_options(config)).text();

@@ -55,6 +55,13 @@ Option scalar(std::string key, T& variable, std::string value_name, std::string 
           }};
 }
 
+template <typename T>
+Option whole_number(std::string key, T& variable, WholeRange range, std::string help) {
+  return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", range.least, range.most),
+                std::move(help), parse_whole,
+                [range](std::int64_t value) { return value >= range.least && value <= range.most; });
+}
+
 /// Seconds of "[D-]HH:MM:SS".
 std::optional<double> parse_clock(std::string_view text) {
   std::int64_t days = 0;
@@ -91,7 +98,8 @@ constexpr std::string_view kUsable = "that is not empty and has no line break, n
 
 std::optional<double> parse_real(std::string_view text) {
   const auto value = parse_number<double>(text);
-  return value && std::isfinite(*value) ? value : std::nullopt;
+  if (!value || !std::isfinite(*value)) return std::nullopt;
+  return *value + 0.0;
 }
 
 std::optional<double> parse_duration(std::string_view text) {
@@ -131,23 +139,20 @@ Option real(std::string key, double& variable, Range range, std::string help) {
   return scalar(std::move(key), variable, "X", std::string(range.text), std::move(help), parse_real, range.holds);
 }
 
-Option whole(std::string key, std::int64_t& variable, std::int64_t least, std::string help) {
-  return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
-                parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
+Option whole(std::string key, std::int64_t& variable, WholeRange range, std::string help) {
+  return whole_number(std::move(key), variable, range, std::move(help));
 }
 
-Option whole(std::string key, int& variable, int least, std::string help) {
-  return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
-                parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
+Option whole(std::string key, int& variable, WholeRange range, std::string help) {
+  return whole_number(std::move(key), variable, range, std::move(help));
 }
 
 Option real(std::string key, std::optional<double>& variable, Range range, std::string help) {
   return scalar(std::move(key), variable, "X", std::string(range.text), std::move(help), parse_real, range.holds);
 }
 
-Option whole(std::string key, std::optional<int>& variable, int least, std::string help) {
-  return scalar(std::move(key), variable, "N", fmt::format("a whole number from {} to {}", least, kMostWhole), std::move(help),
-                parse_whole, [least](std::int64_t value) { return value >= least && value <= kMostWhole; });
+Option whole(std::string key, std::optional<int>& variable, WholeRange range, std::string help) {
+  return whole_number(std::move(key), variable, range, std::move(help));
 }
 
 Option duration(std::string key, double& seconds, Range range, std::string help) {

@@ -22,11 +22,26 @@ inline constexpr Range kAboveZero{"a number above 0", [](double x) { return x > 
 inline constexpr Range kNotNegative{"a number of at least 0", [](double x) { return x >= 0; }};
 inline constexpr Range kFraction{"a number from 0 to 1", [](double x) { return x >= 0 && x <= 1; }};
 inline constexpr Range kBelowOne{"a number from 0 to below 1", [](double x) { return x >= 0 && x < 1; }};
+/// Lengths of time; more than 31 years cannot be told from no limit.
+inline constexpr Range kTime{"a number from 0 to 1e9", [](double x) { return x >= 0 && x <= 1e9; }};
+inline constexpr Range kTimeout{"a number from 0.1 to 1e9", [](double x) { return x >= 0.1 && x <= 1e9; }};
+/// Speeds of machines; sums and ratios of costs at such speeds stay finite.
+inline constexpr Range kRate{"a number from 1e-6 to 1e9", [](double x) { return x >= 1e-6 && x <= 1e9; }};
+/// Logits are scaled in float32.
+inline constexpr Range kTemperature{"0 or a number from 1e-6 to 1e6",
+                                    [](double x) { return x == 0 || (x >= 1e-6 && x <= 1e6); }};
+inline constexpr Range kCount{"a number from 0 to 1e18", [](double x) { return x >= 0 && x <= 1e18; }};
 
 /// The largest whole number that an option takes: products of two of them fit 64 bits.
 inline constexpr std::int64_t kMostWhole = 1'000'000'000;
 
-/// A finite number; the whole text must be one.
+/// Which whole numbers an option takes.
+struct WholeRange {
+  constexpr WholeRange(std::int64_t from, std::int64_t to = kMostWhole) : least(from), most(to) {}
+  std::int64_t least, most;
+};
+
+/// A finite number; the whole text must be one. Without the sign of -0, which no option means.
 std::optional<double> parse_real(std::string_view text);
 /// A whole number that fits 64 bits; the whole text must be one.
 std::optional<std::int64_t> parse_whole(std::string_view text);
@@ -40,11 +55,11 @@ std::optional<double> parse_memory_size(std::string_view text);
 
 // Each is bound to the variable that it sets and whose value, when the table is made, is the default.
 Option real(std::string key, double& variable, Range range, std::string help);
-Option whole(std::string key, std::int64_t& variable, std::int64_t least, std::string help);
-Option whole(std::string key, int& variable, int least, std::string help);
+Option whole(std::string key, std::int64_t& variable, WholeRange range, std::string help);
+Option whole(std::string key, int& variable, WholeRange range, std::string help);
 /// Unset, and out of the resolved config, unless given.
 Option real(std::string key, std::optional<double>& variable, Range range, std::string help);
-Option whole(std::string key, std::optional<int>& variable, int least, std::string help);
+Option whole(std::string key, std::optional<int>& variable, WholeRange range, std::string help);
 /// A length of time in seconds, given so or as HH:MM:SS or D-HH:MM:SS.
 Option duration(std::string key, double& seconds, Range range, std::string help);
 /// Bytes: "80GB", "512MiB"; a bare number is in GB. Zero, and out of the resolved config, unless given.

@@ -1,7 +1,11 @@
 // Packing sequences.
 #include "expunge/model/token_batch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "expunge/core/error.h"
 
 namespace expunge {
 
@@ -9,6 +13,10 @@ void TokenBatch::append(std::span<const std::int32_t> sequence) { append(sequenc
 
 void TokenBatch::append(std::span<const std::int32_t> sequence, std::span<const std::int32_t> sequence_labels) {
   const std::size_t n = sequence.size();
+  if (static_cast<std::int64_t>(ids.size() + n) > kMostBatchTokens)
+    fail(ExitCode::usage, fmt::format("a micro-batch of more than {} tokens cannot be computed: lower the option "
+                                      "--per-device-train-batch-size, --per-device-eval-batch-size or --micro-batch-tokens",
+                                      kMostBatchTokens));
   ids.insert(ids.end(), sequence.begin(), sequence.end());
   for (std::size_t t = 0; t < n; ++t) {
     labels.push_back(t + 1 < n ? std::max(sequence_labels[t + 1], kNoTarget) : kNoTarget);

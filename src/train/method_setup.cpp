@@ -12,6 +12,7 @@
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
 #include "expunge/train/first_pass.h"
+#include "expunge/train/trainer.h"
 #include "train/run_mark.h"
 
 namespace expunge {
@@ -29,9 +30,11 @@ std::vector<std::int32_t> special_ids(const ModelSource& source) {
   return special;
 }
 
-EvaluationBatching batching(const TrainConfig& config, const std::function<bool()>& cut_short) {
-  return {static_cast<std::size_t>(config.per_device_train_batch_size),
-          static_cast<std::size_t>(config.compute.micro_batch_tokens), 0, cut_short};
+/// No more at once than in a training step, whose memory was planned.
+EvaluationBatching batching(const TrainConfig& config, const TrainingData& data, const std::function<bool()>& cut_short) {
+  const std::int64_t packed = std::min<std::int64_t>(config.compute.micro_batch_tokens, largest_micro_batch(config, data));
+  return {static_cast<std::size_t>(std::min(config.per_device_train_batch_size, config.global_batch_size)),
+          static_cast<std::size_t>(packed), 0, cut_short};
 }
 
 std::size_t forget_source(const TrainingData& data) {
@@ -117,7 +120,7 @@ bool prepare_labels(const TrainConfig& config, const ModelSource& source, const 
     const TokenSplit& split = data.split(forget);
     const Labels labels = config.labels.from_model()
                               ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed,
-                                                  batching(config, first.cut_short))
+                                                  batching(config, data, first.cut_short))
                               : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
     if (labels.empty()) return false;
     check_drawn(config.model.string(), data.source(forget).split, split, labels);
@@ -154,7 +157,7 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
     require(run.reference(), true);
   } else {
     std::vector<double> sums;
-    for (const SequenceFigures& figures : evaluate_split(model, data.split(forget), batching(config, first.cut_short)))
+    for (const SequenceFigures& figures : evaluate_split(model, data.split(forget), batching(config, data, first.cut_short)))
       sums.push_back(figures.nll * static_cast<double>(figures.tokens));
     if (sums.empty()) return false;
     on_root(model.params().runtime(), [&] {

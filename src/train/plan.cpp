@@ -2,17 +2,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <map>
+#include <optional>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hdf5_seal.h"
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/commands.h"
 #include "expunge/train/run_folder.h"
+#include "expunge/train/run_length.h"
 #include "expunge/unlearn/objective.h"
 #include "train/plan_cost.h"
 #include "train/plan_script.h"
@@ -43,10 +46,45 @@ double frozen_share(const MethodOptions& method, double positive_ratio) {
   return frozen / all;
 }
 
-/// Sequences of `length` tokens in a micro-batch.
-int sequences_together(std::int64_t micro_batch_tokens, std::int64_t length, std::int64_t batch_size) {
-  return static_cast<int>(micro_batch_tokens > 0 ? std::max<std::int64_t>(1, micro_batch_tokens / length) : batch_size);
-}
+/// Micro-batches of a run, as its options cut them.
+struct BatchOptions {
+  std::int64_t length, packed, batch, global_batch;
+
+  int tokens() const { return largest_micro_batch(length, packed, batch, global_batch); }
+  /// Sequences in a micro-batch.
+  int sequences() const {
+    const std::int64_t together = packed > 0 ? std::max<std::int64_t>(1, packed / length) : batch;
+    return static_cast<int>(std::min(together, global_batch));
+  }
+};
+
+/// The options that a run folder's `config` holds.
+class RunOptions {
+ public:
+  explicit RunOptions(const RunFolder& run) : file_(run.config()) {
+    for (const ConfigEntry& entry : read_config_text(run.read_config(), file_.string())) values_[entry.key] = entry.value;
+  }
+  std::string text(const std::string& key) const {
+    const auto found = values_.find(key);
+    return found == values_.end() ? "" : found->second;
+  }
+  /// `least` where the key is not there. Throws Error(bad_input) for what no run has.
+  std::int64_t whole(const std::string& key, std::int64_t least) const {
+    constexpr std::int64_t kMost = 1'000'000'000;
+    const std::string given = text(key);
+    if (given.empty()) return least;
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
+    if (error != std::errc() || end != given.data() + given.size() || value < least || value > kMost)
+      fail(ExitCode::bad_input, fmt::format("{}: {} = {}: expected a whole number from {} to {}; was the file edited?",
+                                            file_.string(), key, excerpt(given), least, kMost));
+    return value;
+  }
+
+ private:
+  fs::path file_;
+  std::map<std::string, std::string> values_;
+};
 
 /// A run whose steps were timed, as the plan sees it.
 struct TimedRun {
@@ -56,6 +94,35 @@ struct TimedRun {
   double seconds;  ///< median of its steps but the first
 };
 
+/// The median of the steps' seconds, the first of them left out.
+double median_seconds(const fs::path& folder, const std::vector<double>& speeds, const std::vector<std::int64_t>& tokens) {
+  if (speeds.size() < 2 || tokens.size() != speeds.size())
+    fail(ExitCode::bad_input,
+         fmt::format("--measured-run {}: needs at least two steps, of which the first does not count", folder.string()));
+  std::vector<double> seconds;
+  for (std::size_t i = 1; i < speeds.size(); ++i) {
+    seconds.push_back(static_cast<double>(tokens[i]) / speeds[i]);
+    if (!(seconds.back() > 0) || !std::isfinite(seconds.back()))
+      fail(ExitCode::bad_input, fmt::format("--measured-run {}: metrics.h5: row {}: {} tokens at {} tokens/s take no time that "
+                                            "could be measured; take another run",
+                                            folder.string(), i, tokens[i], speeds[i]));
+  }
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::ranges::nth_element(seconds, middle);
+  return *middle;
+}
+
+/// What the run's checkpoint says of its ranks and steps, where that can be.
+CheckpointInfo read_timed_checkpoint(const fs::path& checkpoint) {
+  CheckpointInfo info = CheckpointReader(checkpoint).info();
+  if (info.world_size < 1 || info.world_size > PlanConfig::kMostRanks || info.global_batch < 1 ||
+      info.global_batch > kLargestGlobalBatch)
+    fail(ExitCode::bad_input,
+         fmt::format("{}: {} ranks and {} sequences a step: expected 1 to {} and 1 to {}; take another run",
+                     checkpoint.string(), info.world_size, info.global_batch, PlanConfig::kMostRanks, kLargestGlobalBatch));
+  return info;
+}
+
 TimedRun read_timed_run(const fs::path& folder) {
   const RunFolder run{folder};
   const auto checkpoints = list_checkpoints(run.checkpoints());
@@ -63,33 +130,24 @@ TimedRun read_timed_run(const fs::path& folder) {
     fail(ExitCode::bad_input,
          fmt::format("--measured-run {}: not a run folder with metrics.h5 and a checkpoint", folder.string()));
   const Hdf5File metrics = open_sealed(run.metrics());
-  const auto speeds = metrics.read_all<double>("/train/tokens_per_second");
   const auto tokens = metrics.read_all<std::int64_t>("/train/tokens");
-  if (speeds.size() < 2 || tokens.size() != speeds.size())
-    fail(ExitCode::bad_input,
-         fmt::format("--measured-run {}: needs at least two steps, of which the first does not count", folder.string()));
-  std::vector<double> seconds;
-  for (std::size_t i = 1; i < speeds.size(); ++i) seconds.push_back(static_cast<double>(tokens[i]) / speeds[i]);
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::ranges::nth_element(seconds, middle);
+  const double seconds = median_seconds(folder, metrics.read_all<double>("/train/tokens_per_second"), tokens);
 
-  std::map<std::string, std::string> given;
-  for (const ConfigEntry& entry : read_config_text(run.read_config(), run.config().string())) given[entry.key] = entry.value;
-  const auto number = [&](const char* key) { return std::max(1, std::atoi(given[key].c_str())); };
-  const CheckpointInfo info = CheckpointReader(checkpoints.front()).info();
-  const auto length = static_cast<int>(std::max<std::int64_t>(1, tokens.back() / std::max<std::int64_t>(1, info.global_batch)));
+  const RunOptions options(run);
+  const CheckpointInfo info = read_timed_checkpoint(checkpoints.front());
   MethodOptions method;
-  method.method = given["method"];
-  method.retain_kl = given["retain-loss"] == "kl";
-  const double frozen = method.method.empty() ? 0 : frozen_share(method, number("positive-ratio"));
-  const int together =
-      sequences_together(std::atoi(given["micro-batch-tokens"].c_str()), length, number("per-device-train-batch-size"));
+  method.method = options.text("method");
+  method.retain_kl = options.text("retain-loss") == "kl";
+  const auto ratio = static_cast<double>(options.whole("positive-ratio", 1));
+  const double frozen = method.method.empty() ? 0 : frozen_share(method, ratio);
+  const BatchOptions batch{std::max<std::int64_t>(1, tokens.back() / info.global_batch), options.whole("micro-batch-tokens", 0),
+                           options.whole("per-device-train-batch-size", 1), info.global_batch};
   const RunShape shape{read_llama_config(run.model() / "config.json"),
                        static_cast<int>(info.world_size),
-                       together * length,
+                       batch.tokens(),
                        parse_dtype(info.dtype),
                        frozen > 0,
-                       given["reduce-dtype"] == "bf16",
+                       options.text("reduce-dtype") == "bf16",
                        false,
                        DeviceType::cpu};
   const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
@@ -98,8 +156,11 @@ TimedRun read_timed_run(const fs::path& folder) {
                                                                               : RecomputePolicy::none;
   const Policies policies =
       choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step, recompute, 0);
-  return {
-      shape, policies, {static_cast<double>(info.global_batch), length, together, frozen, given["prefetch"] != "off"}, *middle};
+  return {shape,
+          policies,
+          {static_cast<double>(info.global_batch), static_cast<int>(batch.length), batch.sequences(), frozen,
+           options.text("prefetch") != "off"},
+          seconds};
 }
 
 /// The rate at which the plan gives the time that the steps of an earlier run took.
@@ -142,11 +203,7 @@ std::pair<Rates, std::string> rates_of(const PlanConfig& config, bool gpu) {
   return {rates, config.tflops ? "given" : "assumed; --tflops or --measured-run"};
 }
 
-double sequences_of_step(const PlanConfig& config, int world_size) {
-  if (config.global_batch_size > 0) return static_cast<double>(config.global_batch_size);
-  return static_cast<double>(world_size * config.per_device_train_batch_size *
-                             std::max<std::int64_t>(1, config.gradient_accumulation_steps));
-}
+std::int64_t accumulation(const PlanConfig& config) { return std::max<std::int64_t>(1, config.gradient_accumulation_steps); }
 
 Question ask(const PlanConfig& config) {
   const DeviceType device = config.compute.device == "cpu" ? DeviceType::cpu : DeviceType::cuda;
@@ -156,18 +213,19 @@ Question ask(const PlanConfig& config) {
   method.method = config.method;
   method.retain_kl = config.retain_kl;
   const double frozen = frozen_share(method, static_cast<double>(config.positive_ratio));
-  const auto length = static_cast<int>(config.max_length);
-  const std::int64_t packed = config.compute.micro_batch_tokens;
-  const int together = sequences_together(packed, length, config.per_device_train_batch_size);
-  const int tokens = static_cast<int>(packed > 0 ? std::max<std::int64_t>(packed, length) : together * std::int64_t{length});
   const auto world = static_cast<int>(config.world);
+  const std::int64_t of_step = config.global_batch_size > 0
+                                   ? config.global_batch_size
+                                   : checked_sequences_of_step(world, config.per_device_train_batch_size, accumulation(config));
+  const BatchOptions batch{config.max_length, config.compute.micro_batch_tokens, config.per_device_train_batch_size, of_step};
   const auto [rates, source] = rates_of(config, gpu);
-  return {
-      {model, world, tokens, config.compute.dtype, frozen > 0, config.compute.reduce_in_bf16, config.save_steps > 0, device},
-      {sequences_of_step(config, world), length, together, frozen, config.compute.prefetch},
-      rates,
-      source,
-      static_cast<std::size_t>(gpu ? config.gpu_memory : config.memory_per_rank)};
+  return {{model, world, batch.tokens(), config.compute.dtype, frozen > 0, config.compute.reduce_in_bf16, config.save_steps > 0,
+           device},
+          {static_cast<double>(batch.global_batch), static_cast<int>(batch.length), batch.sequences(), frozen,
+           config.compute.prefetch},
+          rates,
+          source,
+          static_cast<std::size_t>(gpu ? config.gpu_memory : config.memory_per_rank)};
 }
 
 int nodes_of(int world_size, const Rates& rates) { return (world_size + rates.ranks_per_node - 1) / rates.ranks_per_node; }
@@ -220,7 +278,14 @@ void print_worlds(const PlanConfig& config, Question question) {
              "recompute", "received", "s a step", "tokens/s", "computing");
   for (int world = 1; world <= kLargestWorld; world *= 2) {
     question.shape.world_size = world;
-    question.step.sequences = sequences_of_step(config, world);
+    const auto sequences = config.global_batch_size > 0
+                               ? config.global_batch_size
+                               : sequences_of_step(world, config.per_device_train_batch_size, accumulation(config));
+    if (!sequences) {
+      fmt::print("{:>6}{:>7} more than {} sequences a step\n", world, nodes_of(world, question.rates), kLargestGlobalBatch);
+      break;
+    }
+    question.step.sequences = static_cast<double>(*sequences);
     const Policies policies = choose_policies(question.shape, config.compute.gather, config.compute.recompute, question.memory);
     fmt::print("{:>6}{:>7}{:>14} ", world, nodes_of(world, question.rates),
                bytes(static_cast<double>(policies.memory.total())));

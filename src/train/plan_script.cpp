@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "expunge/core/error.h"
 #include "expunge/core/log.h"
 
 namespace expunge {
@@ -14,8 +15,15 @@ namespace {
 /// What reading weights, evaluations and checkpoints may take beside the steps.
 constexpr double kSlack = 1.5, kStartSeconds = 1800;
 
-std::string time_limit(double seconds) {
-  const auto minutes = static_cast<std::int64_t>(std::ceil((seconds * kSlack + kStartSeconds) / 60));
+std::string time_limit(const PlanConfig& config, double seconds) {
+  constexpr double kMostMinutes = 2'147'483'647;  // Slurm's own count
+  const double wanted = std::ceil((seconds * kSlack + kStartSeconds) / 60);
+  if (!(wanted <= kMostMinutes))
+    fail(ExitCode::usage,
+         fmt::format("--sbatch {}: --max-steps {} would take a time limit of {:.4g} minutes, and Slurm's are of "
+                     "at most {:.0f}; lower --max-steps, or plan with more or faster ranks",
+                     config.sbatch.string(), config.max_steps, wanted, kMostMinutes));
+  const auto minutes = static_cast<std::int64_t>(wanted);
   return fmt::format("{}-{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60);
 }
 
@@ -81,7 +89,7 @@ std::string batch_script(const PlanConfig& config, const RunShape& shape, const 
                      fmt::arg("memory", format_bytes(static_cast<double>(policies.memory.total()))), fmt::arg("nodes", nodes),
                      fmt::arg("per_node", per_node),
                      fmt::arg("gpus", gpu ? fmt::format("#SBATCH --gpus-per-node={}\n", per_node) : ""),
-                     fmt::arg("time", time_limit(seconds)), fmt::arg("options", options(config, shape, policies)));
+                     fmt::arg("time", time_limit(config, seconds)), fmt::arg("options", options(config, shape, policies)));
 }
 
 }  // namespace expunge

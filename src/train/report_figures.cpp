@@ -9,6 +9,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/data/batches.h"
+#include "expunge/train/training_data.h"
 #include "expunge/unlearn/objective.h"
 
 namespace expunge {
@@ -109,7 +110,6 @@ double reference_tokens(const std::map<std::string, std::string>& options, doubl
 
 std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<std::string, std::string>& options,
                                                                std::size_t sequences, std::int64_t samples) {
-  constexpr double kMostItems = 1e8;  // a run keeps its list in memory; options are read from a file
   const MethodUse use(options);
   const auto objective = use.objective();
   if (!objective || use.own_order) return std::nullopt;
@@ -119,7 +119,7 @@ std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<st
   const double stride = terms.size() > 1 ? 1 + use.ratio : 1;  // items from one forget sequence to the next
   double items = static_cast<double>(sequences) * stride;
   if (use.most_items > 0) items = std::min(items, use.most_items);
-  if (!(stride >= 1 && items <= kMostItems)) return std::nullopt;
+  if (!(stride >= 1 && items <= static_cast<double>(kMostItems))) return std::nullopt;
   const auto every = static_cast<std::size_t>(stride), all = static_cast<std::size_t>(items);
   const std::size_t reached = std::min(all, static_cast<std::size_t>(std::max<std::int64_t>(samples, 0)));
   SampleOrder order(all, use.seed, use.shuffle && reached < all);

@@ -28,4 +28,9 @@ double schedule_factor(ScheduleType type, std::int64_t step, std::int64_t warmup
   fail(ExitCode::internal, "schedule without a formula");
 }
 
+double largest_schedule_factor(ScheduleType type, std::int64_t warmup, std::int64_t steps) {
+  // Factors rise during the warm-up, and never after the first step behind it.
+  return schedule_factor(type, std::min(warmup, steps - 1), warmup, steps);
+}
+
 }  // namespace expunge

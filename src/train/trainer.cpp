@@ -19,30 +19,6 @@
 
 namespace expunge {
 
-RunLength::RunLength(const TrainConfig& config, std::size_t count)
-    : items(static_cast<std::int64_t>(count)),
-      epoch(items),
-      global_batch(config.global_batch_size),
-      samples(config.max_steps > 0
-                  ? config.max_steps * global_batch
-                  : static_cast<std::int64_t>(std::ceil(static_cast<double>(items) * config.num_train_epochs))),
-      steps((samples + global_batch - 1) / global_batch),
-      divide_by_global_batch(config.objective.released) {
-  if (!config.objective.released) return;
-  const std::int64_t accumulation = config.gradient_accumulation_steps > 0
-                                        ? config.gradient_accumulation_steps
-                                        : std::max<std::int64_t>(1, global_batch / config.per_device_train_batch_size);
-  const std::int64_t round = std::max<std::int64_t>(1, global_batch / accumulation);
-  const std::int64_t rounds = (items + round - 1) / round;
-  epoch = rounds * round;
-  if (config.max_steps <= 0)
-    steps = static_cast<std::int64_t>(
-        std::ceil(config.num_train_epochs * static_cast<double>(std::max<std::int64_t>(1, rounds / accumulation))));
-  for (std::int64_t micro = 1; static_cast<std::int64_t>(ends.size()) < steps; ++micro)
-    if (micro % accumulation == 0 || (rounds <= accumulation && micro % rounds == 0)) ends.push_back(micro * round);
-  samples = ends.back();
-}
-
 namespace {
 
 /// The signal of an objective whose terms are distances of a block's output.
@@ -71,9 +47,8 @@ std::vector<double> control_vector(const Signal& signal, std::uint64_t seed, int
 }  // namespace
 
 int largest_micro_batch(const TrainConfig& config, const TrainingData& data) {
-  const auto longest = static_cast<std::int64_t>(data.longest());
-  const std::int64_t packed = config.compute.micro_batch_tokens;
-  return static_cast<int>(packed > 0 ? std::max(longest, packed) : longest * config.per_device_train_batch_size);
+  return largest_micro_batch(static_cast<std::int64_t>(data.longest()), config.compute.micro_batch_tokens,
+                             config.per_device_train_batch_size, config.global_batch_size);
 }
 
 /// What a step adds up over micro-batches, then over ranks.

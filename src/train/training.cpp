@@ -124,9 +124,7 @@ void warn(const TrainConfig& config, const LlamaConfig& model, const TrainingDat
                     "expunge tokenize cuts sequences shorter",
                     longest, model.max_position_embeddings));
   const std::int64_t warmup = warmup_length(config, steps);
-  std::int64_t step = 0;
-  while (step < steps && config.learning_rate * schedule_factor(config.schedule, step, warmup, steps) == 0) ++step;
-  if (step == steps)
+  if (config.learning_rate * largest_schedule_factor(config.schedule, warmup, steps) == 0)
     log_warning(
         fmt::format("the learning rate is 0 in every one of the {} step{} (--learning-rate {}, {} of warm-up): nothing "
                     "will be learnt or forgotten",
@@ -191,6 +189,8 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   const std::vector<UnitLayout> units = llama_units(source.config, session.world_size());
   const std::string tokens_sha256 = on_root(runtime, [&] { return sha256_file(config.tokens); });
   // What can be refused is refused before the run folder is made.
+  const RunLength length(config, data.items());
+  const int largest_batch = largest_micro_batch(config, data);
   (void)frozen_parameters(config.trainable, units);
   const std::string given_labels =
       config.labels.given.empty() ? std::string() : give_labels(runtime, config.labels.given, tokens_sha256, source, data);
@@ -207,7 +207,6 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   std::optional<CheckpointReader> reader;
   std::optional<CheckpointInfo> before;
   if (checkpoint) before = reader.emplace(*checkpoint).info();
-  const RunLength length(config, data.items());
   const fs::path resumed = checkpoint.value_or(fs::path());
   IoThread io;
   std::optional<Monitor> monitor;
@@ -220,7 +219,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   CheckpointInfo info = describe_run(session, config, source, units, tokens_sha256, before);
   info.total_steps = before ? std::min(length.steps, before->total_steps) : length.steps;
 
-  const int tokens_at_once = std::max(largest_micro_batch(config, data), monitor ? monitor->longest() : 0);
+  const int tokens_at_once = std::max(largest_batch, monitor ? monitor->longest() : 0);
   const bool copies = config.save_steps > 0 || !config.stop_at.empty();
   const RunShape shape{source.config,
                        session.world_size(),

@@ -43,10 +43,15 @@ SampleOrder make_order(const TrainConfig& config, std::size_t items) {
   return SampleOrder(items, config.seed, config.shuffle);
 }
 
+/// As --max-train-samples says; more than there are where it says nothing.
+std::size_t most_items(const TrainConfig& config) {
+  return config.max_train_samples > 0 ? static_cast<std::size_t>(config.max_train_samples)
+                                      : std::numeric_limits<std::size_t>::max();
+}
+
 /// The run goes no further than this many items of its list; more than there are where it goes through all.
 std::size_t items_used(const TrainConfig& config) {
-  std::size_t used = std::numeric_limits<std::size_t>::max();
-  if (config.max_train_samples > 0) used = static_cast<std::size_t>(config.max_train_samples);
+  std::size_t used = most_items(config);
   const bool in_order = !config.shuffle && config.sample_order.empty() && !config.objective.released;
   if (in_order && config.max_steps > 0)
     used = std::min(used, static_cast<std::size_t>(config.max_steps * config.global_batch_size));
@@ -69,7 +74,7 @@ TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& s
   else
     for (std::size_t p = 0; p < parts_.size(); ++p)
       for (std::size_t i = 0; i < parts_[p].split.sequences(); ++i) items_.push_back({parts_[p].source.role, p, i});
-  if (config.max_train_samples > 0) items_.resize(std::min(items_.size(), static_cast<std::size_t>(config.max_train_samples)));
+  items_.resize(std::min(items_.size(), most_items(config)));
   order_ = make_order(config, items_.size());
 }
 
@@ -83,10 +88,18 @@ void TrainingData::interleave(std::size_t forget, std::size_t retain, const Trai
          fmt::format("{} has {} sequences, and --positive-ratio {} needs {} beside {} of {}; tokenize more retain text, lower "
                      "--positive-ratio, or use --retain-repeat to go through it again",
                      parts_[retain].source.split, available, ratio, needed, used - needed, parts_[forget].source.split));
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < parts_[forget].split.sequences(); ++i) {
-    items_.push_back({Role::forget, forget, i});
-    for (std::size_t k = 0; k < ratio; ++k) items_.push_back({Role::retain, retain, next++ % available});
+  const std::size_t items = std::min(all * (1 + ratio), most_items(config));
+  if (items > kMostItems)
+    fail(ExitCode::usage,
+         fmt::format("--positive-ratio {}: so many sequences after each of {} of {} make a list of {}, and a run "
+                     "holds at most {}; lower it, or give --max-train-samples",
+                     ratio, all, parts_[forget].source.split, items, kMostItems));
+  for (std::size_t i = 0; i < items; ++i) {
+    const std::size_t group = i / (1 + ratio), within = i % (1 + ratio);
+    if (within == 0)
+      items_.push_back({Role::forget, forget, group});
+    else
+      items_.push_back({Role::retain, retain, (group * ratio + within - 1) % available});
   }
 }
 

@@ -88,11 +88,16 @@ TEST(CommandLine, ReadsLengthsOfTime) {
   const std::vector<std::pair<std::string, double>> table = {
       {"90", 90}, {"0.5", 0.5}, {"0:01:30", 90}, {"23:30:00", 84600}, {"2-01:00:05", 176405}, {"100:00:00", 360000}};
   for (const auto& [given, seconds] : table) EXPECT_EQ(unlearn("--max-walltime " + given).max_walltime, seconds) << given;
-  for (const char* given : {"1:30", "1:2:3:4", "1:60:00", "x:00:00", "1-2", "-1:00:00", ":::", "1-:00:00", "1e9:00:00"})
+  for (const char* given : {"1:30", "1:2:3:4", "1:60:00", "x:00:00", "1-2", "-1:00:00", ":::", "1-:00:00", "1e9:00:00", "-0.1",
+                            "1e18", "1000000001", "277777:46:41", "99999999-00:00:00"})
     EXPECT_THAT(refusal([&] { unlearn(std::string("--max-walltime=") + given); }),
-                HasSubstr("expected a number of at least 0 of seconds, HH:MM:SS or D-HH:MM:SS"))
+                HasSubstr("expected a number from 0 to 1e9 of seconds, HH:MM:SS or D-HH:MM:SS"))
         << given;
-  EXPECT_THAT(refusal([] { unlearn("--collective-timeout 0"); }), HasSubstr("a number above 0 of seconds"));
+  for (const char* given : {"0", "1e-308", "0.09", "1e18", "9223372036854775807"})
+    EXPECT_THAT(refusal([&] { unlearn(std::string("--collective-timeout ") + given); }),
+                HasSubstr("expected a number from 0.1 to 1e9 of seconds"))
+        << given;
+  EXPECT_EQ(unlearn("--collective-timeout 1e9").compute.collective_timeout, 1e9);
 }
 
 TEST(CommandLine, RefusesValues) {
@@ -100,6 +105,9 @@ TEST(CommandLine, RefusesValues) {
       {"--max-steps 12abc", "--max-steps: expected a whole number from -1 to 1000000000, found \"12abc\""},
       {"--max-steps 1e3", "--max-steps: expected a whole number"},
       {"--max-steps 99999999999999999999", "--max-steps: expected a whole number"},
+      {"--max-steps 1000000001", "--max-steps: expected a whole number from -1 to 1000000000"},
+      {"--max-steps=", "--max-steps: expected a whole number from -1 to 1000000000, found \"\""},
+      {"--quiet=", "--quiet: expected true or false, found \"\""},
       {"--learning-rate -1", "--learning-rate: expected a number of at least 0, found \"-1\""},
       {"--learning-rate nan", "found \"nan\""},
       {"--learning-rate inf", "found \"inf\""},

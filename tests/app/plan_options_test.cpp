@@ -37,6 +37,20 @@ TEST(PlanOptions, NeedTheMemoryOfTheDevice) {
   EXPECT_THAT(refusal([] { (void)plan("--gpu-memory 80 --tflops 5 --measured-run r"); }), HasSubstr("both give the rate"));
 }
 
+TEST(PlanOptions, NumbersHaveLimits) {
+  for (const char* rate : {"tflops", "memory-bandwidth", "node-gbps", "network-gbps"})
+    for (const char* value : {"0", "1e-7", "1.1e9", "1e308"})
+      EXPECT_THAT(refusal([&] { (void)plan(fmt::format("--gpu-memory 80GB --{} {}", rate, value)); }),
+                  HasSubstr(fmt::format("--{}: expected a number from 1e-6 to 1e9", rate)));
+  EXPECT_THAT(refusal([] { (void)plan("--gpu-memory 80GB --max-steps 1000000001"); }),
+              HasSubstr("--max-steps: expected a whole number from 1 to 1000000000"));
+  EXPECT_THAT(refusal([] { (void)plan("--gpu-memory 80GB --global-batch-size 16777217"); }),
+              HasSubstr("--global-batch-size 16777217 is more than the 16777216 sequences"));
+  PlanConfig config;
+  EXPECT_THAT(refusal([&] { parse_into(config, plan_options, words("--model m --world 65537 --gpu-memory 80GB")); }),
+              HasSubstr("--world: expected a whole number from 1 to 65536"));
+}
+
 TEST(CommOption, IsForRanksOnGpus) {
   EXPECT_EQ(unlearn("--device cuda --comm staged").compute.comm, CommPolicy::staged);
   EXPECT_THAT(refusal([] { (void)unlearn("--device cpu --comm nccl"); }), HasSubstr("--comm is for ranks on GPUs"));

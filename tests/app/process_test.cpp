@@ -94,7 +94,7 @@ TEST(Process, ExitCodesAndMessages) {
   EXPECT_EQ(foreign.text, "expunge: error: not ours\n");
   const Result memory = shell(kProbe + " memory --code 3");
   EXPECT_EQ(memory.code, 1);
-  EXPECT_EQ(memory.text, "expunge: error: out of memory\n");
+  EXPECT_EQ(memory.text, "expunge: error: out of memory: give fewer or shorter sequences at a time, or more ranks\n");
   EXPECT_EQ(shell(kProbe + " return --code 75").code, 75);
 }
 

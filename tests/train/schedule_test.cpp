@@ -1,6 +1,8 @@
 // Learning-rate factors at points known from the formulas.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "expunge/train/schedule.h"
 
 namespace expunge {
@@ -29,6 +31,18 @@ TEST(Schedule, WarmupRatioRoundsUp) {
   EXPECT_EQ(warmup_length(config, 100), 3);
   config.warmup_steps = 7;
   EXPECT_EQ(warmup_length(config, 100), 7);
+}
+
+TEST(Schedule, TheLargestFactorIsThatOfAllSteps) {
+  for (const ScheduleType type : {ScheduleType::cosine, ScheduleType::linear, ScheduleType::constant})
+    for (std::int64_t steps = 1; steps <= 12; ++steps)
+      for (std::int64_t warmup = 0; warmup <= 15; ++warmup) {
+        double largest = 0;
+        for (std::int64_t step = 0; step < steps; ++step)
+          largest = std::max(largest, schedule_factor(type, step, warmup, steps));
+        EXPECT_EQ(largest_schedule_factor(type, warmup, steps), largest) << steps << " steps, warm-up " << warmup;
+      }
+  EXPECT_EQ(largest_schedule_factor(ScheduleType::cosine, 1'000'000'000, 1'000'000'000), 0.999999999);
 }
 
 }  // namespace

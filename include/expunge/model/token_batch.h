@@ -8,12 +8,15 @@
 namespace expunge {
 
 inline constexpr std::int32_t kNoTarget = -1;
+/// A micro-batch holds at most this many tokens: its positions are counted in 32 bits.
+inline constexpr std::int64_t kMostBatchTokens = std::int64_t{1} << 30;
 
 /// T tokens of B sequences. Position t of a sequence predicts the token at t + 1; the last position has no target.
 struct TokenBatch {
   std::vector<std::int32_t> ids, labels, positions;  ///< (T)
   std::vector<std::int32_t> offsets{0};              ///< (B + 1): sequence s is tokens offsets[s] .. offsets[s + 1]
 
+  /// Throws Error(usage) where the batch would hold more than kMostBatchTokens.
   void append(std::span<const std::int32_t> sequence);
   /// With other labels than the ids: labels[t] is what position t - 1 is to predict, kNoTarget or any negative number for
   /// nothing. labels (n)

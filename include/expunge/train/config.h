@@ -130,6 +130,8 @@ struct MembershipConfig : ScoringConfig {
 
 /// Options of `expunge plan`.
 struct PlanConfig {
+  static constexpr std::int64_t kMostRanks = 65'536;
+
   std::filesystem::path model;  ///< a folder with config.json, which is all that is read of it
   std::int64_t world = 1;
   ComputeConfig compute = {.device = "cuda"};

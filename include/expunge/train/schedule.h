@@ -15,4 +15,7 @@ std::int64_t warmup_length(const TrainConfig& config, std::int64_t steps);
 /// constant_schedule_with_warmup, so any warm-up makes the first step's rate 0.
 double schedule_factor(ScheduleType type, std::int64_t step, std::int64_t warmup, std::int64_t steps);
 
+/// The largest factor of all steps.
+double largest_schedule_factor(ScheduleType type, std::int64_t warmup, std::int64_t steps);
+
 }  // namespace expunge

@@ -1,7 +1,6 @@
 // One optimizer step after another: the heart of `expunge train` and `expunge unlearn`.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -10,37 +9,13 @@
 #include "expunge/model/llama.h"
 #include "expunge/train/metrics_file.h"
 #include "expunge/train/optimizer.h"
+#include "expunge/train/run_length.h"
 #include "expunge/train/training_data.h"
 #include "expunge/unlearn/objective.h"
 
 namespace expunge {
 
-/// How long a run is, and which positions of the sample order each step takes: steps = ceil(items x epochs / global batch), or
-/// max_steps; the last step may hold fewer. With --variant released as transformers 4.36's Trainer counts, on which the
-/// study's code runs: an epoch is filled up to whole micro-batches from its beginning; a step ends whenever the number of
-/// micro-batches so far is a multiple of the accumulation, and with each epoch that has no more of them than that; what is
-/// left over in the end is dropped; a step's loss is always divided by the whole global batch.
-struct RunLength {
-  RunLength(const TrainConfig& config, std::size_t items);
-  /// Positions that the first `n` steps consume.
-  std::int64_t samples_after(std::int64_t n) const {
-    if (n == 0 || ends.empty()) return std::min(n * global_batch, samples);
-    return ends[static_cast<std::size_t>(std::min(n, steps) - 1)];
-  }
-  /// Where a position of the run lies in the endless sample order.
-  std::uint64_t place(std::int64_t position) const {
-    return static_cast<std::uint64_t>(position / epoch * items + position % epoch % items);
-  }
-  /// How far into the sample order the run comes.
-  std::int64_t places() const { return (samples - 1) / epoch * items + std::min(items, (samples - 1) % epoch + 1); }
-
-  std::int64_t items, epoch;  ///< sequences, and positions of an epoch
-  std::int64_t global_batch, samples, steps;
-  bool divide_by_global_batch;
-  std::vector<std::int64_t> ends;  ///< position after each step, where steps differ in size
-};
-
-/// The most tokens that a micro-batch of the run can hold, for reserving memory.
+/// The most tokens that a micro-batch of the run can hold, for reserving memory. Throws Error(usage) for too many.
 int largest_micro_batch(const TrainConfig& config, const TrainingData& data);
 
 /// What a run trains by.

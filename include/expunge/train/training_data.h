@@ -15,6 +15,9 @@
 
 namespace expunge {
 
+/// A list of forget and retain sequences, which every rank holds, has at most this many items.
+inline constexpr std::size_t kMostItems = 100'000'000;
+
 class TrainingData {
  public:
   /// A split to draw from: "domain/split".
