@@ -1,9 +1,13 @@
 // The passes of a generation over the model's units, and the draw of next tokens.
 #include "expunge/model/generator.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <new>
 
 #include "expunge/core/error.h"
+#include "expunge/core/log.h"
 #include "llama_impl.h"
 
 namespace expunge {
@@ -15,8 +19,15 @@ Generator<T>::Generator(Llama<T>& model, int sequences, int positions, int token
   const Runtime& runtime = model.params_.runtime();
   const auto batch = static_cast<std::size_t>(sequences);
   const auto row = 2 * static_cast<std::size_t>(config.num_key_value_heads) * static_cast<std::size_t>(config.head_dim);
-  for (int l = 0; l < config.num_hidden_layers; ++l)
-    cache_.emplace_back(runtime.device, static_cast<std::size_t>(positions) * row);
+  const std::size_t elements = static_cast<std::size_t>(positions) * row;  // of a layer's cache
+  try {
+    for (int l = 0; l < config.num_hidden_layers; ++l) cache_.emplace_back(runtime.device, elements);
+  } catch (const std::bad_alloc&) {
+    fail(ExitCode::usage,
+         fmt::format("the cache of {} prompts and their completions, {} tokens, takes {} of memory, which is not there: lower "
+                     "--per-device-eval-batch-size or --max-new-tokens",
+                     sequences, positions, format_bytes(static_cast<double>(elements * sizeof(T)) * config.num_hidden_layers)));
+  }
   last_ = Buffer<T>(runtime.device, batch * static_cast<std::size_t>(config.hidden_size));
   chosen_ = Buffer<std::int32_t>(runtime.device, batch);
   excluded_ = Llama<T>::DeviceBatch::upload(std::vector<std::int32_t>(batch, -1), runtime);

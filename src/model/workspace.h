@@ -1,10 +1,15 @@
 // The memory of a pass: activations of every block under a recompute policy, and scratch. Allocated for the largest batch.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstddef>
+#include <new>
 #include <utility>
 #include <vector>
 
+#include "expunge/core/error.h"
+#include "expunge/core/log.h"
 #include "llama_block.h"
 
 namespace expunge {
@@ -16,7 +21,7 @@ class Workspace {
   Workspace(const LlamaConfig& config, Device device, Recompute recompute)
       : config_(config), shape_(config), device_(device), recompute_(recompute) {}
 
-  /// Makes room for `tokens` tokens; `keep` for the backward pass. Grows only.
+  /// Makes room for `tokens` tokens; `keep` for the backward pass. Grows only. Throws Error(usage) where there is no memory.
   void reserve(int tokens, bool keep) {
     if (!blocks_.empty() && tokens <= tokens_ && (kept_ || !keep)) return;
     tokens_ = std::max({tokens, tokens_, 1});  // a rank whose first batch is empty goes through the same calls
@@ -25,7 +30,14 @@ class Workspace {
     owned_sums_.clear();
     owned_ids_.clear();
     bytes_ = {};
-    place();
+    try {
+      place();
+    } catch (const std::bad_alloc&) {
+      const WorkspaceBytes needed = measure(config_, device_.type, recompute_, tokens_, kept_);
+      fail(ExitCode::usage, fmt::format("a micro-batch of {} tokens takes {} of memory, which is not there: lower the option "
+                                        "--per-device-train-batch-size, --per-device-eval-batch-size or --micro-batch-tokens",
+                                        tokens_, format_bytes(static_cast<double>(needed.activations + needed.logits))));
+    }
   }
 
   /// What reserve() would take, without taking it.

@@ -31,13 +31,27 @@ void check_fields(const JsonObject& line) {
            fmt::format("{}: there is a field '{}' already, which the output would lose; rename it", line.where(), field));
 }
 
+/// Every rank holds all prompts and completions. Throws Error(usage) where --num-samples makes more than that.
+void check_samples(const GenerateConfig& config, std::size_t lines, std::size_t longest) {
+  constexpr double kMostCompletions = 1 << 24, kMostPromptTokens = 1 << 30;
+  const double completions = static_cast<double>(lines) * static_cast<double>(config.num_samples);
+  const double tokens = completions * static_cast<double>(longest);
+  if (completions > kMostCompletions || tokens > kMostPromptTokens)
+    fail(ExitCode::usage,
+         fmt::format("--num-samples {}: {} prompts of up to {} tokens make {:.0f} completions; at most {:.0f} are "
+                     "held, with {:.0f} tokens of prompts: lower it, or cut {} into several files",
+                     config.num_samples, lines, longest, completions, kMostCompletions, kMostPromptTokens,
+                     config.prompts.string()));
+}
+
 /// `samples` prompts of each line, one behind the other.
 std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig& model, const Tokenizer& tokenizer,
                                  const std::vector<JsonObject>& lines) {
   const std::string column = !config.prompt_column.empty() ? config.prompt_column
                              : lines.front().has("prompt") ? "prompt"
                                                            : "text";
-  std::vector<Prompt> prompts;
+  std::vector<std::vector<std::int32_t>> encoded;
+  std::size_t longest = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const JsonObject& line = lines[i];
     check_fields(line);
@@ -47,11 +61,15 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
                        line.where(),
                        config.prompt_column.empty() && i == 0 ? "'prompt' or 'text'" : fmt::format("column '{}'", column),
                        excerpt_list(line.keys())));
-    std::vector<std::int32_t> ids = prompt_ids(tokenizer, line.string(column));
-    check_prompt(line.where(), ids, model);
-    for (std::uint64_t sample = 0; sample < static_cast<std::uint64_t>(config.num_samples); ++sample)
-      prompts.push_back({ids, random_bits(random_stream("generate"), i, sample)});
+    encoded.push_back(prompt_ids(tokenizer, line.string(column)));
+    check_prompt(line.where(), encoded.back(), model);
+    longest = std::max(longest, encoded.back().size());
   }
+  check_samples(config, lines.size(), longest);
+  std::vector<Prompt> prompts;
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    for (std::uint64_t sample = 0; sample < static_cast<std::uint64_t>(config.num_samples); ++sample)
+      prompts.push_back({encoded[i], random_bits(random_stream("generate"), i, sample)});
   return prompts;
 }
 

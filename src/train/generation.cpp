@@ -104,10 +104,12 @@ std::vector<Completion> run_batch(const Runtime& runtime, Generator<T>& generato
 
 /// Hands the completions of a round's batches to all ranks.
 void share(const Runtime& runtime, const std::vector<std::vector<std::size_t>>& batches, const std::vector<Completion>& mine,
-           std::size_t longest, std::vector<Completion>& all) {
+           std::vector<Completion>& all) {
   const auto rank = static_cast<std::size_t>(runtime.comm.rank());
-  const std::size_t width = 2 + longest;  // reason, number of ids, ids
-  std::size_t rows = 0, first = 0;
+  std::size_t rows = 0, first = 0, longest = 0;
+  for (const Completion& completion : mine) longest = std::max(longest, completion.ids.size());
+  // Reason, number of ids, ids.
+  const std::size_t width = 2 + static_cast<std::size_t>(all_reduce(runtime, static_cast<double>(longest), Reduce::max));
   for (std::size_t r = 0; r < batches.size(); ++r) {
     if (r == rank) first = rows;
     rows += batches[r].size();
@@ -191,8 +193,10 @@ std::vector<Completion> generate(Llama<T>& model, const Tokenizer& tokenizer, co
   for (std::size_t round = 0; round < rounds; ++round) {
     const auto batches = round_of(deal, round);
     const auto mine = run_batch(runtime, generator, plan, batches[static_cast<std::size_t>(runtime.comm.rank())]);
-    share(runtime, batches, mine, static_cast<std::size_t>(options.max_new_tokens), completions);
-    progress.advance(fmt::format("{} prompts a round", batches.size() * options.batch_size));
+    share(runtime, batches, mine, completions);
+    std::size_t prompts_done = 0;
+    for (const auto& batch : batches) prompts_done += batch.size();
+    progress.advance(fmt::format("{} prompts a round", prompts_done));
   }
   progress.finish();
   for (std::size_t i = 0; i < prompts.size(); ++i) completions[i].text = plan.text(i, completions[i]);
