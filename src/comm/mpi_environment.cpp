@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 namespace {
@@ -85,9 +86,12 @@ void MpiEnvironment::abort(int code) {
 
 int threads_per_rank(const MpiEnvironment& mpi) {
   if (const char* set = std::getenv("OMP_NUM_THREADS")) {
-    const int threads = std::atoi(set);
-    if (threads < 1) fail(ExitCode::usage, fmt::format("OMP_NUM_THREADS: expected a positive whole number, found \"{}\"", set));
-    return threads;
+    constexpr long kMost = 4096;
+    const long threads = std::strtol(set, nullptr, 10);  // the first of a list; what no long holds becomes the largest
+    if (threads < 1 || threads > kMost)
+      fail(ExitCode::usage,
+           fmt::format("OMP_NUM_THREADS: expected a whole number from 1 to {}, found \"{}\"", kMost, excerpt(set)));
+    return static_cast<int>(threads);
   }
   cpu_set_t mine;
   CPU_ZERO(&mine);

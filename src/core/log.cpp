@@ -97,7 +97,8 @@ void Progress::finish() {
 }
 
 std::string format_duration(double seconds) {
-  const auto s = static_cast<std::int64_t>(seconds + 0.5);
+  constexpr double kLongest = 1e15;  // a damaged file of results may hold any number
+  const auto s = static_cast<std::int64_t>(seconds < kLongest ? seconds + 0.5 : kLongest);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{} min {:02} s", s / 60, s % 60);
   return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);

@@ -2,6 +2,7 @@
 #include "expunge/data/batches.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "expunge/core/random.h"
@@ -14,20 +15,21 @@ struct RankLoad {
   std::vector<std::size_t> items;
 };
 
-/// First fit of falling lengths into micro-batches of at most `most` tokens.
+/// First fit of falling lengths into micro-batches of at most `most` tokens. Of a tree over all micro-batches each node holds
+/// the most room below it: going through them one by one would take the square of their number.
 std::vector<std::vector<std::size_t>> pack(const std::vector<std::size_t>& items, std::span<const std::size_t> lengths,
                                            std::size_t most) {
   std::vector<std::vector<std::size_t>> bins;
-  std::vector<std::size_t> used;
+  const std::size_t leaves = std::bit_ceil(items.size());
+  std::vector<std::size_t> room(2 * leaves, most);  // of the nodes below node i: 2 i and 2 i + 1; leaves + b is micro-batch b
   for (const std::size_t item : items) {
-    std::size_t bin = 0;
-    while (bin < bins.size() && used[bin] + lengths[item] > most) ++bin;
-    if (bin == bins.size()) {
-      bins.emplace_back();
-      used.push_back(0);
-    }
-    bins[bin].push_back(item);
-    used[bin] += lengths[item];
+    std::size_t node = 1;
+    if (lengths[item] > most) node = leaves + bins.size();  // stands alone
+    while (node < leaves) node = room[2 * node] >= lengths[item] ? 2 * node : 2 * node + 1;
+    if (node == leaves + bins.size()) bins.emplace_back();
+    bins[node - leaves].push_back(item);
+    room[node] -= std::min(room[node], lengths[item]);
+    while ((node /= 2) > 0) room[node] = std::max(room[2 * node], room[2 * node + 1]);
   }
   return bins;
 }

@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <set>
 
+#include "expunge/core/random.h"
 #include "expunge/data/batches.h"
 
 namespace expunge {
@@ -69,6 +71,36 @@ TEST(PlanStep, PacksTokensLongestFirst) {
     EXPECT_TRUE(std::is_sorted(round.begin(), round.end(), [](auto a, auto b) { return kLengths[a] > kLengths[b]; }));
   }
   EXPECT_EQ(plan[0].size(), 3u) << "4096 | 900 77 17 5 | 300 300 128 64 12 5";
+}
+
+// First fit, one micro-batch after another: what packing gives, in the square of its time.
+TEST(PlanStep, PacksByFirstFit) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    std::vector<std::size_t> lengths(1 + random_below(seed, 1, 0, 70));
+    for (std::size_t i = 0; i < lengths.size(); ++i) lengths[i] = 2 + random_below(seed, 2, i, 60);
+    const std::size_t most = 20 + random_below(seed, 3, 0, 120);
+    std::vector<std::size_t> order(lengths.size()), used;
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
+    std::vector<std::vector<std::size_t>> bins;
+    for (const std::size_t item : order) {
+      std::size_t bin = 0;
+      while (bin < bins.size() && used[bin] + lengths[item] > most) ++bin;
+      bins.resize(std::max(bins.size(), bin + 1));
+      used.resize(bins.size());
+      bins[bin].push_back(item);
+      used[bin] += lengths[item];
+    }
+    EXPECT_EQ(plan_step(lengths, 1, 1, most).front(), bins) << seed;
+  }
+}
+
+TEST(PlanStep, AMillionMicroBatchesTakeNoSquareOfTime) {
+  const std::vector<std::size_t> lengths(1'000'000, 7);
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(plan_step(lengths, 1, 1, 1).front().size(), lengths.size()) << "each stands alone";
+  EXPECT_EQ(plan_step(lengths, 1, 1, 13).front().size(), lengths.size()) << "no two fit together";
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
 }
 
 TEST(PlanStep, BalancesTokensOverRanks) {
