@@ -51,11 +51,11 @@ expect_exit 3 "torn.h5" "$expunge" train --init-config init/config.json --tokens
 expect_exit 2 "did you mean --learning-rate" "$expunge" "${train[@]}" --learning-rat 1 --output-dir x
 expect_exit 2 "gradient_ascent" "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method forget_it --output-dir x
 expect_exit 4 "already there" "$expunge" export --checkpoint base --output-dir model
-expect_exit 4 "not a run folder" "$expunge" "${train[@]}" --output-dir texts
+expect_exit 4 "no run folder of expunge" "$expunge" "${train[@]}" --output-dir texts
 expect_exit 2 "global-batch-size 1000000000 is more than the" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
 expect_exit 3 "nowhere: not a checkpoint; expected auto, none, or a folder" "$expunge" "${train[@]}" --resume-from-checkpoint nowhere --output-dir x
 [[ ! -e x ]] || die "a refused run left a folder"
-expect_exit 2 "would remove base/checkpoints" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
+expect_exit 4 "output-dir .*: holds .*step-000001, which --resume-from-checkpoint reads" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
   --resume-from-checkpoint "$(echo base/checkpoints/step-*)"
 cp tokens.h5 own.h5
 expect_exit 4 "own.h5: is what this command reads" "$expunge" eval --model base --tokens own.h5 --domain papers --output ./own.h5 --overwrite

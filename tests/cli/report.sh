@@ -145,7 +145,7 @@ expect_exit 2 "--after needs a report of one run" "${report[@]}" second "$run" -
 expect_exit 2 "needs RUN" "${report[@]}" --output x.html
 expect_exit 4 "exists already" "${report[@]}" second --output report.html
 expect_exit 4 "cannot" "${report[@]}" second --output nowhere/x.html
-expect_exit 4 "is not a step" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
+expect_exit 4 "exists already, and this run did not begin it" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
 [[ ! -e x.html ]] || die "a refused report was written"
 if [[ $(id -u) == 0 ]] && mkdir disk && mount -t tmpfs -o size=16k tmpfs disk 2>/dev/null; then
   trap 'umount "$work/disk"; rm -rf "$work"' EXIT

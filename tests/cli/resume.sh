@@ -5,7 +5,7 @@ make_inputs
 run=("$expunge" "${train[@]}" --max-steps 6 --save-steps 2 --logging-steps 100)
 rate=(--learning-rate 3e-3)
 
-ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole
+ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --log-jsonl log.jsonl
 # Stopped after step 4, while step 6 was being written: its checkpoint is torn, metrics go further than the checkpoint.
 cp -r whole stopped
 rm stopped/checkpoints/step-000006/manifest.json
@@ -51,7 +51,7 @@ rm -rf again
 cp -r stopped again
 truncate -s 1000 again/metrics.h5
 printf x | dd of=again/checkpoints/step-000004/checkpoint.h5 bs=1 seek=3000 conv=notrunc status=none
-printf '{"step": 1' >log.jsonl
+printf '{"step":1' >log.jsonl
 expect_exit 0 "metrics.h5: damaged .* put back from .*step-000002/metrics.h5" ranks 2 "${run[@]}" "${rate[@]}" --output-dir again \
   --log-jsonl log.jsonl
 [[ $(grep -c "warning" out.txt) == 3 ]] || { cat out.txt >&2; die "more than one warning a damaged file"; }
