@@ -89,7 +89,7 @@ install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE
 	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace
 
 clean: ## Remove the builds and what the demo made
-	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) demo
+	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) $$(test ! -f demo/.expunge-demo || echo demo)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -6,6 +6,13 @@ cd "$(dirname "$0")/.."
 
 expunge=${1:-build/expunge}
 root=.
+# `make clean` removes demo/, so nobody else's folder is taken for it.
+if [ -e demo ] && [ ! -f demo/.expunge-demo ]; then
+  echo "demo: exists, and this demo did not make it; move it" >&2
+  exit 4
+fi
+mkdir -p demo
+: >demo/.expunge-demo
 # shellcheck source=demo_model.sh
 source data/demo_model.sh
 

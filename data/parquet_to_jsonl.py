@@ -9,9 +9,11 @@ Needs pyarrow (pip install pyarrow). Works row group by row group, so memory doe
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import sys
+import tempfile
 
 try:
     import pyarrow.parquet
@@ -29,10 +31,19 @@ def find_splits(folder):
 
 
 def convert(files, target):
-    """Writes the rows of `files` to `target`, under a temporary name until it is whole. Returns their number."""
-    temporary = target.with_name(target.name + ".tmp")
+    """Writes the rows of `files` to `target`, under a name of its own until it is whole. Returns their number."""
     rows = 0
-    with open(temporary, "w", encoding="utf-8", newline="\n") as output:
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        temporary = pathlib.Path(folder) / target.name
+        rows = write(files, temporary)
+        os.link(temporary, target)  # fails where a file came to be there meanwhile
+    return rows
+
+
+def write(files, temporary):
+    """Writes the rows of `files` and flushes them to disk. Returns their number."""
+    rows = 0
+    with open(temporary, "x", encoding="utf-8", newline="\n") as output:
         for path in files:
             table = pyarrow.parquet.ParquetFile(path)
             texts = [f.name for f in table.schema_arrow if f.type in (pyarrow.string(), pyarrow.large_string())]
@@ -42,7 +53,8 @@ def convert(files, target):
                 for row in batch.to_pylist():
                     output.write(json.dumps(row, ensure_ascii=False) + "\n")
                     rows += 1
-    temporary.replace(target)
+        output.flush()
+        os.fsync(output.fileno())
     return rows
 
 

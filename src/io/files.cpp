@@ -58,6 +58,48 @@ fs::path free_of_obstacles(fs::path path) {
   return path;
 }
 
+/// Renames only where nothing is at `to`; false, with errno, where it could not.
+bool rename_to_free_name(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return false;
+  // Network file systems lack that call. A folder replaces none but an empty one; a file gets a second name, then loses the
+  // first.
+  if (fs::is_directory(from)) return ::rename(from.c_str(), to.c_str()) == 0;
+  return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
+}
+
+void write_whole(const Descriptor& file, const fs::path& path, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(file.get(), content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(errno)));
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+/// Opens a log; links are followed in /dev alone, where they are the system's.
+std::unique_ptr<Descriptor> open_log(const fs::path& path) {
+  std::error_code unknown;
+  const fs::path folder = fs::canonical(folder_of(path), unknown);
+  const bool of_system = folder == "/dev" || folder == "/dev/pts";
+  const int flags = O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK | (of_system ? 0 : O_CREAT | O_NOFOLLOW);
+  const auto refuse = [&](const std::string& why) {
+    fail(ExitCode::output, fmt::format("{}: cannot be appended to: {}", path.string(), why));
+  };
+  if (!of_system)
+    if (const std::string why = obstacle(path); !why.empty()) refuse(why);
+  auto file = std::make_unique<Descriptor>(path, flags, ExitCode::output);
+  struct stat status {
+  }, null{};
+  if (::fstat(file->get(), &status) != 0) refuse(system_reason(errno));
+  const bool is_null = S_ISCHR(status.st_mode) && ::stat("/dev/null", &null) == 0 && status.st_rdev == null.st_rdev;
+  const bool of_process = of_system && path.filename().string().starts_with("std");
+  if (!is_null && !of_process && ::isatty(file->get()) == 0)
+    if (const std::string why = why_not_ours(file->get(), path); !why.empty()) refuse(why);
+  ::fcntl(file->get(), F_SETFL, O_APPEND);  // a full pipe or terminal is waited for
+  return file;
+}
+
 }  // namespace
 
 std::string other_kind(const fs::path& path) {
@@ -128,20 +170,6 @@ void make_folder(const fs::path& folder) {
   if (error) fail(ExitCode::output, fmt::format("{}: cannot make the folder: {}", folder.string(), error.message()));
 }
 
-namespace {
-
-/// Renames only where nothing is at `to`; false, with errno, where it could not.
-bool rename_to_free_name(const fs::path& from, const fs::path& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return false;
-  // Network file systems lack that call. A folder replaces none but an empty one; a file gets a second name, then loses the
-  // first.
-  if (fs::is_directory(from)) return ::rename(from.c_str(), to.c_str()) == 0;
-  return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
-}
-
-}  // namespace
-
 void rename_into_place(const fs::path& from, const fs::path& to, Existing existing) {
   const bool replaces = existing == Existing::replace || (fs::is_directory(from) && !fs::is_symlink(to));
   if (replaces ? ::rename(from.c_str(), to.c_str()) != 0 : !rename_to_free_name(from, to)) {
@@ -186,19 +214,6 @@ void check_folder_writable(const fs::path& folder) {
   const Staging attempt(there, folder.filename().string());
 }
 
-namespace {
-
-void write_whole(const Descriptor& file, const fs::path& path, std::string_view content) {
-  while (!content.empty()) {
-    const ssize_t written = ::write(file.get(), content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(ExitCode::output, fmt::format("cannot write {}: {}", path.string(), system_reason(errno)));
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-}  // namespace
-
 void write_new_file(const fs::path& path, std::string_view content) {
   Descriptor file(path, O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
   write_whole(file, path, content);
@@ -230,33 +245,6 @@ std::string why_not_ours(int file, const fs::path& path) {
   if (::stat(folder_of(path).c_str(), &folder) == 0 && folder.st_uid == status.st_uid) return {};
   return "it belongs neither to this user nor to the owner of its folder";
 }
-
-namespace {
-
-/// Opens a log; links are followed in /dev alone, where they are the system's.
-std::unique_ptr<Descriptor> open_log(const fs::path& path) {
-  std::error_code unknown;
-  const fs::path folder = fs::canonical(folder_of(path), unknown);
-  const bool of_system = folder == "/dev" || folder == "/dev/pts";
-  const int flags = O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK | (of_system ? 0 : O_CREAT | O_NOFOLLOW);
-  const auto refuse = [&](const std::string& why) {
-    fail(ExitCode::output, fmt::format("{}: cannot be appended to: {}", path.string(), why));
-  };
-  if (!of_system)
-    if (const std::string why = obstacle(path); !why.empty()) refuse(why);
-  auto file = std::make_unique<Descriptor>(path, flags, ExitCode::output);
-  struct stat status {
-  }, null{};
-  if (::fstat(file->get(), &status) != 0) refuse(system_reason(errno));
-  const bool is_null = S_ISCHR(status.st_mode) && ::stat("/dev/null", &null) == 0 && status.st_rdev == null.st_rdev;
-  const bool of_process = of_system && path.filename().string().starts_with("std");
-  if (!is_null && !of_process && ::isatty(file->get()) == 0)
-    if (const std::string why = why_not_ours(file->get(), path); !why.empty()) refuse(why);
-  ::fcntl(file->get(), F_SETFL, O_APPEND);  // a full pipe or terminal is waited for
-  return file;
-}
-
-}  // namespace
 
 AppendFile::AppendFile(fs::path path) : path_(std::move(path)), file_(open_log(path_)) {}
 AppendFile::~AppendFile() = default;

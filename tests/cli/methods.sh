@@ -106,7 +106,7 @@ expect_exit 2 "stop-at: people is not among the splits that are evaluated: paper
 expect_exit 3 "papers/nothing: there is no such split" "${refused[@]}" --method gradient_ascent --eval-steps 1 --eval-split nothing
 cp base/metrics.h5 empty.h5
 expect_exit 3 "holds no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
-expect_exit 4 "save-labels all.h5: exists already" "${refused[@]}" --method random_label --save-labels all.h5
+expect_exit 4 "save-labels .*all.h5: is what --tokens reads" "${refused[@]}" --method random_label --save-labels all.h5
 expect_exit 4 "nowhere/x.h5: cannot be written: there is no folder nowhere" "${refused[@]}" --method random_label --save-labels nowhere/x.h5
 [[ ! -e refused ]] || die "a refused run left a folder"
 # Labels that are not the text are unlikely under a good model, which has not collapsed for it.
