@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "expunge/core/error.h"
+#include "expunge/io/files.h"
 #include "io/hdf5_handle.h"
 
 namespace expunge {
