@@ -6,10 +6,10 @@
 
 #include <chrono>
 #include <cstdint>
-#include <exception>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/parallel.h"
 #include "expunge/core/process.h"
 #include "expunge/data/corpus.h"
 #include "expunge/data/token_file.h"
@@ -25,17 +25,7 @@ using Ids = std::vector<std::int32_t>;
 
 std::vector<Ids> encode_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
   std::vector<Ids> ids(texts.size());
-  std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic)
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    try {
-      ids[i] = tokenizer.encode(texts[i]);
-    } catch (...) {
-#pragma omp critical
-      failure = std::current_exception();
-    }
-  }
-  if (failure) std::rethrow_exception(failure);
+  parallel_tasks(texts.size(), [&](std::size_t i, int) { ids[i] = tokenizer.encode(texts[i]); });
   return ids;
 }
 

@@ -4,21 +4,18 @@
 #include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "comm/polling.h"
 #include "comm/roll_call.h"
 #include "expunge/comm/communicator.h"
 #include "expunge/core/error.h"
 
 namespace expunge {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// Throws for an MPI error code; the ranks of a broken job end through it.
 void must(int code, const char* call) {
@@ -143,23 +140,18 @@ class MpiCommunicator final : public Communicator {
     }
   }
 
-  /// Polls until done. Yields at first, for short messages; then naps, so that a rank with one core keeps computing.
+  /// Polls until done, and meanwhile answers ranks that miss this one.
   void finish(std::span<MPI_Request> requests, const char* collective) {
-    constexpr int kYields = 2000;
+    constexpr double kAnswerEvery = 0.1;  // seconds
     ++collectives_;
-    const auto began = Clock::now();
-    double limit_s = time_limit_s_;
-    for (int polls = 0;; ++polls) {
+    double limit_s = time_limit_s_, answered_s = 0;
+    for (Polling polling;; polling.pause()) {
       int done = 0;
       must(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), collective);
       if (done) return;
-      if (polls < kYields) {
-        std::this_thread::yield();
-        continue;
-      }
-      std::this_thread::sleep_for(std::chrono::microseconds(20));
-      if (polls % 1024 != 0) continue;
-      const double waited_s = std::chrono::duration<double>(Clock::now() - began).count();
+      const double waited_s = polling.seconds();
+      if (waited_s < answered_s + kAnswerEvery) continue;
+      answered_s = waited_s;
       if (roll_call_.answer(collectives_, collective)) limit_s = std::max(limit_s, waited_s + RollCall::kVerdictSeconds);
       if (waited_s > limit_s) fail(ExitCode::collective, roll_call_.call(collectives_, collective, waited_s));
     }

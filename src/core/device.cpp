@@ -16,6 +16,7 @@
 #include "core/block_pool.h"
 #include "core/cuda/cuda_device.h"
 #include "expunge/core/error.h"
+#include "expunge/core/parallel.h"
 
 namespace expunge {
 namespace {
@@ -148,12 +149,11 @@ constexpr std::size_t kParallelBytes = std::size_t{1} << 20;
 
 template <typename Move>
 void move_in_parallel(std::size_t bytes, Move move) {
-  const auto blocks = static_cast<std::ptrdiff_t>((bytes + kParallelBytes - 1) / kParallelBytes);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (std::ptrdiff_t b = 0; b < blocks; ++b) {
-    const std::size_t begin = static_cast<std::size_t>(b) * kParallelBytes;
+  const std::size_t blocks = (bytes + kParallelBytes - 1) / kParallelBytes;
+  parallel_for(blocks, kParallelBytes, [&](std::size_t b) {
+    const std::size_t begin = b * kParallelBytes;
     move(begin, std::min(kParallelBytes, bytes - begin));
-  }
+  });
 }
 
 }  // namespace

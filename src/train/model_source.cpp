@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "expunge/core/error.h"
+#include "expunge/core/parallel.h"
 #include "expunge/core/random.h"
 #include "expunge/data/tokenizer.h"
 #include "expunge/io/model_folder.h"
@@ -69,12 +70,13 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
       return for_each_slice(
           params,
           [&](const ParameterSlice& slice, std::vector<A>& values) {
+            constexpr std::size_t kElements = 64;  // that a random number takes as long as
             const std::uint64_t stream = random_stream(slice.view->name);
-#pragma omp parallel for schedule(static)
-            for (std::size_t i = 0; i < values.size(); ++i)
+            parallel_for(values.size(), kElements, [&](std::size_t i) {
               values[i] = slice.view->decays
                               ? static_cast<A>(source.config.initializer_range * random_normal(seed, stream, slice.first + i))
                               : A(1);
+            });
           },
           rounded);
   }

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "comm/polling.h"
 #include "core/cuda/cuda_stream.h"
 #include "expunge/comm/communicator.h"
 #include "expunge/comm/mpi_environment.h"
@@ -130,13 +131,11 @@ class NcclCommunicator final : public Communicator {
 
   /// Waits until a non-blocking call has been taken in; the collective itself may be far from done.
   void settle(ncclResult_t result, const char* call) {
-    const auto deadline = Clock::now() + std::chrono::duration<double>(options_.time_limit_s);
-    while (result == ncclInProgress) {
-      if (Clock::now() > deadline) {
+    for (Polling polling; result == ncclInProgress; polling.pause()) {
+      if (polling.seconds() > options_.time_limit_s) {
         give_up(no_progress(call));
         fail(ExitCode::collective, no_progress(call));
       }
-      std::this_thread::yield();
       if (const ncclResult_t asked = ncclCommGetAsyncError(comm_, &result); asked != ncclSuccess) result = asked;
     }
     must(result, call);

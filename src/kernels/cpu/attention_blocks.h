@@ -1,14 +1,13 @@
 // Blocked attention without its products: where heads lie, softmax of a row of scores, the order of the work.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 #include <vector>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -128,7 +127,7 @@ std::vector<BackwardTask<A>> plan_backward(const std::int32_t* offsets, int sequ
   for (const int s : longest_first(offsets, sequences)) {
     const int length = offsets[s + 1] - offsets[s], pairs = blocks_of(length) * (shape.heads / shape.kv_heads);
     const double share = double(length) * length / total / shape.kv_heads;  // of the whole work, in one kv head
-    const int parts = std::clamp(int(std::ceil(share * 2 * omp_get_max_threads())), 1, pairs);
+    const int parts = std::clamp(int(std::ceil(share * 2 * loop_threads())), 1, pairs);
     for (int kv_head = 0; kv_head < shape.kv_heads; ++kv_head)
       for (int part = 0; part < parts; ++part) tasks.push_back({s, Index(offsets[s]), length, kv_head, part, parts, nullptr});
   }
@@ -153,16 +152,12 @@ void forward_by(const Blocks& blocks, T* out, acc_t<T>* lse, const std::int32_t*
       for (int length = offsets[s + 1] - offsets[s], b = blocks_of(length) - 1; b >= 0; --b)
         tasks.push_back({QueryBlock(Index(offsets[s]), length, b), s, head});
   const Index scratch_size = Blocks::scratch_size(shape.head_size);
-  Buffer<acc_t<T>> memory(Device{}, Index(omp_get_max_threads()) * scratch_size);
-#pragma omp parallel
-  {
-    typename Blocks::Scratch scratch(memory.data() + Index(omp_get_thread_num()) * scratch_size, shape.head_size);
-#pragma omp for schedule(dynamic)
-    for (Index t = 0; t < tasks.size(); ++t) {
-      const Task& task = tasks[t];
-      blocks.forward(out, lse + Index(task.head) * Index(tokens), task.sequence, task.block, task.head, scratch);
-    }
-  }
+  Buffer<acc_t<T>> memory(Device{}, Index(loop_threads()) * scratch_size);
+  parallel_tasks(tasks.size(), [&](Index t, int thread) {
+    typename Blocks::Scratch scratch(memory.data() + Index(thread) * scratch_size, shape.head_size);
+    const Task& task = tasks[t];
+    blocks.forward(out, lse + Index(task.head) * Index(tokens), task.sequence, task.block, task.head, scratch);
+  });
 }
 
 template <typename Blocks, Element T>
@@ -178,43 +173,38 @@ void backward_by(const Blocks& blocks, T* dqkv, const T* dout, const T* out, con
   A* next = dkv.data();
   for (auto& task : tasks) task.dkv = std::exchange(next, next + Index(task.length) * 2 * width);
   const Index scratch_size = Blocks::scratch_size(shape.head_size);
-  Buffer<A> memory(Device{}, Index(omp_get_max_threads()) * scratch_size);
+  Buffer<A> memory(Device{}, Index(loop_threads()) * scratch_size);
   const Heads<T> dheads{dqkv, shape};
-#pragma omp parallel
-  {
-    typename Blocks::Scratch scratch(memory.data() + Index(omp_get_thread_num()) * scratch_size, shape.head_size);
-#pragma omp for schedule(dynamic)
-    for (Index t = 0; t < tasks.size(); ++t) {
-      const auto& task = tasks[t];
-      std::fill_n(task.dkv, Index(task.length) * 2 * width, A{});
-      for (int pair = task.part; pair < blocks_of(task.length) * group; pair += task.parts) {
-        const QueryBlock block(task.first, task.length, pair / group);
-        const int head = task.kv_head * group + pair % group;
-        blocks.backward(dheads, task.dkv, dout, out, lse + Index(head) * Index(tokens), task.sequence, block, head, scratch);
+  parallel_tasks(tasks.size(), [&](Index t, int thread) {
+    typename Blocks::Scratch scratch(memory.data() + Index(thread) * scratch_size, shape.head_size);
+    const auto& task = tasks[t];
+    std::fill_n(task.dkv, Index(task.length) * 2 * width, A{});
+    for (int pair = task.part; pair < blocks_of(task.length) * group; pair += task.parts) {
+      const QueryBlock block(task.first, task.length, pair / group);
+      const int head = task.kv_head * group + pair % group;
+      blocks.backward(dheads, task.dkv, dout, out, lse + Index(head) * Index(tokens), task.sequence, block, head, scratch);
+    }
+  });
+  // The parts of a kv head are added up in one order, whichever thread made them.
+  parallel_tasks(tasks.size(), [&](Index t, int) {
+    const auto& task = tasks[t];
+    if (task.part > 0) return;
+    for (int row = 0; row < task.length; ++row) {
+      A* const sum = task.dkv + Index(row) * 2 * width;
+      for (int part = 1; part < task.parts; ++part) {
+        const A* const other = tasks[t + Index(part)].dkv + Index(row) * 2 * width;
+#pragma omp simd
+        for (Index j = 0; j < 2 * width; ++j) sum[j] += other[j];
+      }
+      T* const dkey = dheads.key(task.first + Index(row), task.kv_head);
+      T* const dvalue = dheads.value(task.first + Index(row), task.kv_head);
+#pragma omp simd
+      for (Index j = 0; j < width; ++j) {
+        store(dkey[j], sum[j]);
+        store(dvalue[j], sum[width + j]);
       }
     }
-    // The parts of a kv head are added up in one order, whichever thread made them.
-#pragma omp for schedule(dynamic)
-    for (Index t = 0; t < tasks.size(); ++t) {
-      const auto& task = tasks[t];
-      if (task.part > 0) continue;
-      for (int row = 0; row < task.length; ++row) {
-        A* const sum = task.dkv + Index(row) * 2 * width;
-        for (int part = 1; part < task.parts; ++part) {
-          const A* const other = tasks[t + Index(part)].dkv + Index(row) * 2 * width;
-#pragma omp simd
-          for (Index j = 0; j < 2 * width; ++j) sum[j] += other[j];
-        }
-        T* const dkey = dheads.key(task.first + Index(row), task.kv_head);
-        T* const dvalue = dheads.value(task.first + Index(row), task.kv_head);
-#pragma omp simd
-        for (Index j = 0; j < width; ++j) {
-          store(dkey[j], sum[j]);
-          store(dvalue[j], sum[width + j]);
-        }
-      }
-    }
-  }
+  });
 }
 
 }  // namespace expunge::cpu::attention

@@ -1,12 +1,11 @@
 // Attention of one query a sequence to keys and values that earlier passes left in a cache.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -15,9 +14,9 @@ namespace expunge::cpu {
 template <Element T>
 void cache_store(Stream&, T* cache, const T* qkv, const std::int32_t* slots, int n, AttentionShape shape) {
   const Index queries = Index(shape.heads) * Index(shape.head_size), row = Index(shape.qkv_width()) - queries;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t)
+  parallel_for(n, row, [&](int t) {
     std::copy_n(qkv + Index(t) * Index(shape.qkv_width()) + queries, row, cache + Index(slots[t]) * row);
+  });
 }
 
 /// out (E) of one head; `cache` begins at its first key, `values` elements before its first value; scores (length).
@@ -60,17 +59,15 @@ void attention_cached_forward(Stream&, T* out, const T* qkv, const T* cache, con
   const int width = shape.head_size, group = shape.heads / shape.kv_heads;
   const Index values = Index(shape.kv_heads) * Index(width), row = 2 * values;
   const Index scratch = Index(*std::max_element(lengths, lengths + n)) + Index(width);
-  Buffer<A> memory(Device{}, Index(omp_get_max_threads()) * scratch);
+  Buffer<A> memory(Device{}, Index(loop_threads()) * scratch);
   A* const all = memory.data();
-#pragma omp parallel for collapse(2) schedule(dynamic)
-  for (int s = 0; s < n; ++s)
-    for (int head = 0; head < shape.heads; ++head) {
-      A* const mine = all + Index(omp_get_thread_num()) * scratch;
-      const T* const first_key = cache + Index(starts[s]) * row + Index(head / group) * Index(width);
-      attend_cached(out + (Index(s) * Index(shape.heads) + Index(head)) * Index(width),
-                    qkv + Index(s) * Index(shape.qkv_width()) + Index(head) * Index(width), first_key, values, row, lengths[s],
-                    width, mine + width, mine);
-    }
+  parallel_tasks(Index(n) * Index(shape.heads), [&](Index task, int thread) {
+    const Index s = task / Index(shape.heads), head = task % Index(shape.heads);
+    A* const mine = all + Index(thread) * scratch;
+    const T* const first_key = cache + Index(starts[s]) * row + head / Index(group) * Index(width);
+    attend_cached(out + task * Index(width), qkv + s * Index(shape.qkv_width()) + head * Index(width), first_key, values, row,
+                  lengths[s], width, mine + width, mine);
+  });
 }
 
 }  // namespace expunge::cpu

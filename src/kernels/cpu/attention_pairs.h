@@ -54,8 +54,7 @@ class PairBlocks {
     }
     pairs_ = Buffer<std::uint32_t>(Device{}, total);
     const Index stride = Index(heads.shape.qkv_width());
-#pragma omp parallel for schedule(dynamic)
-    for (Index i = 0; i < kv_.size(); ++i) {
+    parallel_tasks(kv_.size(), [&](Index i, int) {
       const PackedHead& packed = kv_[i];
       const Index first = Index(offsets[i / Index(kv_heads)]);
       const bf16 *const keys = heads.key(first, int(i % Index(kv_heads))), *const values =
@@ -64,7 +63,7 @@ class PairBlocks {
       pack_transposed(at(packed.keys_across), across, keys, stride, packed.length, width_);
       if (pass == Pass::backward) pack_transposed(at(packed.values_across), across, values, stride, packed.length, width_);
       pack_rows(at(packed.along), along_, pass == Pass::backward ? keys : values, stride, packed.length, width_);
-    }
+    });
   }
 
   /// out and lse of one block of queries of one head.

@@ -1,10 +1,9 @@
 // Token embeddings: rows of a table, and the gradient scattered back to them.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -12,24 +11,22 @@ namespace expunge::cpu {
 
 template <Element T>
 void embedding_forward(Stream&, T* y, const T* table, const std::int32_t* ids, int n, int dim) {
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) std::copy_n(table + Index(ids[t]) * Index(dim), dim, y + Index(t) * Index(dim));
+  parallel_for(n, Index(dim), [&](int t) { std::copy_n(table + Index(ids[t]) * Index(dim), dim, y + Index(t) * Index(dim)); });
 }
 
 /// Threads share the columns, not the tokens: an id that occurs twice is then summed in one order, without atomics.
 template <Element T>
 void embedding_backward(Stream&, acc_t<T>* dtable, const T* dy, const std::int32_t* ids, int n, int dim) {
   constexpr int kColumns = 32;  // two cache lines of float
-#pragma omp parallel for schedule(static)
-  for (int begin = 0; begin < dim; begin += kColumns) {
-    const int end = std::min(begin + kColumns, dim);
+  parallel_for((dim + kColumns - 1) / kColumns, Index(n) * kColumns, [&](int block) {
+    const int begin = block * kColumns, end = std::min(begin + kColumns, dim);
     for (int t = 0; t < n; ++t) {
       acc_t<T>* const to = dtable + Index(ids[t]) * Index(dim);
       const T* const from = dy + Index(t) * Index(dim);
 #pragma omp simd
       for (int i = begin; i < end; ++i) to[i] += from[i];
     }
-  }
+  });
 }
 
 }  // namespace expunge::cpu

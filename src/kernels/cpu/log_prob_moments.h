@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -17,8 +18,7 @@ void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T
   using A = acc_t<T>;
   using Wide = wide_sum_t<A>;
   constexpr int kBlock = 512;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(vocabulary), [&](int t) {
     const A* const row = logits + Index(t) * Index(vocabulary);
     const A shift = lse[t];
     Wide weight{}, centre{}, squares{};
@@ -47,7 +47,7 @@ void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T
     }
     mean[t] = A(centre);
     variance[t] = A(squares / weight);
-  }
+  });
 }
 
 }  // namespace expunge::cpu

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -55,14 +56,13 @@ template <Element T>
 void nll_forward(Stream&, acc_t<T>* nll, acc_t<T>* lse, std::int32_t* prediction, const acc_t<T>* logits,
                  const std::int32_t* labels, int n, int vocabulary) {
   using A = acc_t<T>;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(vocabulary), [&](int t) {
     const A* const row = logits + Index(t) * Index(vocabulary);
     const RowSummary<A> summary = summarise_row(row, vocabulary);
     lse[t] = summary.log_sum_exp;
     prediction[t] = summary.argmax;
     nll[t] = labels[t] < 0 ? A{} : summary.log_sum_exp - row[labels[t]];
-  }
+  });
 }
 
 template <Element T>
@@ -70,19 +70,18 @@ void nll_backward(Stream&, T* dlogits, const acc_t<T>* logits, const acc_t<T>* l
                   const acc_t<T>* dnll, int n, int vocabulary) {
   using A = acc_t<T>;
   using R = real_t<A>;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(vocabulary), [&](int t) {
     const A* const row = logits + Index(t) * Index(vocabulary);
     T* const d_row = dlogits + Index(t) * Index(vocabulary);
     if (labels[t] < 0) {
       std::fill_n(d_row, vocabulary, T{});
-      continue;
+      return;
     }
     const A scale = dnll[t], shift = lse[t], label_logit = row[labels[t]];
 #pragma omp simd
     for (int i = 0; i < vocabulary; ++i) store(d_row[i], scale * exponential(row[i] - shift));
     store(d_row[labels[t]], scale * (exponential(label_logit - shift) - R(1)));
-  }
+  });
 }
 
 }  // namespace expunge::cpu

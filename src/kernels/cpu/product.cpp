@@ -1,6 +1,8 @@
 // Matrix products of float and bf16 through oneDNN.
 #include "kernels/cpu/product.h"
 
+#include <omp.h>
+
 #include <compare>
 #include <dnnl.hpp>
 #include <map>
@@ -12,31 +14,91 @@ namespace {
 
 using DataType = dnnl::memory::data_type;
 
+/// Keeps oneDNN to the calling thread. A team of its own would spin while it waits, and wait for its slowest thread.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Rows [row, row + rows) of a product, and columns likewise.
+struct Tile {
+  int row, rows, column, columns;
+};
+
+template <typename T>
+Operand<T> rows_from(const Operand<T>& operand, int row) {
+  return {&operand.at(Index(row), 0), operand.stride, operand.transposed};
+}
+template <typename T>
+Operand<T> columns_from(const Operand<T>& operand, int column) {
+  return {&operand.at(0, Index(column)), operand.stride, operand.transposed};
+}
+
+constexpr int parts_of(int whole, int part) { return (whole + part - 1) / part; }
+
+/// Halves the longer side of a product, and so on, until there are tiles enough for all threads or each would be too small.
+Tile first_tile(ProductSize size) {
+  constexpr int kRowUnit = 16, kColumnUnit = 48;  // what oneDNN's kernels hold in registers divides these
+  constexpr double kLeastProducts = 2 << 20;      // of a tile: about 50 us
+  constexpr int kTilesPerThread = 4;
+  const auto half = [](int side, int unit) { return parts_of(parts_of(side, 2), unit) * unit; };
+  const double products = double(size.rows) * size.columns * size.depth;
+  const double wanted = loop_threads() == 1 ? 1 : std::min<double>(kTilesPerThread * loop_threads(), products / kLeastProducts);
+  Tile tile{0, size.rows, 0, size.columns};
+  while (parts_of(size.rows, tile.rows) * parts_of(size.columns, tile.columns) < wanted) {
+    const int rows = half(tile.rows, kRowUnit), columns = half(tile.columns, kColumnUnit);
+    if (rows < tile.rows && (tile.rows >= tile.columns || columns >= tile.columns))
+      tile.rows = rows;
+    else if (columns < tile.columns)
+      tile.columns = columns;
+    else
+      break;
+  }
+  return tile;
+}
+
+/// Calls multiply(tile) for tiles that make up the product, each in one thread.
+template <typename Multiply>
+void for_each_tile(ProductSize size, const Multiply& multiply) {
+  const Tile first = first_tile(size);
+  const int across = parts_of(size.columns, first.columns), tiles = parts_of(size.rows, first.rows) * across;
+  parallel_for(tiles, parallel::kLeastElements, [&](int i) {
+    const OneThread alone;
+    const int row = i / across * first.rows, column = i % across * first.columns;
+    multiply(Tile{row, std::min(first.rows, size.rows - row), column, std::min(first.columns, size.columns - column)});
+  });
+}
+
 const dnnl::engine& engine() {
   static const dnnl::engine cpu_engine(dnnl::engine::kind::cpu, 0);
   return cpu_engine;
 }
 
-/// What a bf16 primitive is made for. The rows of `a` as stored are tokens, whose number is left open: it differs from one
-/// micro-batch to the next, and making a primitive costs a millisecond.
+/// What a bf16 primitive is made for. The number of tokens, which are the rows of `a` as stored, is left open and is 0 here: it
+/// differs from one micro-batch to the next, and making a primitive costs a millisecond.
 struct PrimitiveKey {
-  int a_columns, other;  // stored columns of a; the size of the product that is neither this nor the tokens
+  int rows, columns, depth;
+  int a_stride, b_stride, c_stride;
   bool a_transposed, b_transposed, to_bf16, add;
-  int threads;  // oneDNN may fix its partition when a primitive is made
   auto operator<=>(const PrimitiveKey&) const = default;
 };
 
-dnnl::matmul::primitive_desc describe(const PrimitiveKey& key) {
-  constexpr auto kOpen = DNNL_RUNTIME_DIM_VAL;
-  const auto rows = key.a_transposed ? key.a_columns : kOpen, depth = key.a_transposed ? kOpen : key.a_columns;
+dnnl::memory::desc matrix(DataType type, dnnl::memory::dim rows, dnnl::memory::dim columns, int stride, bool is_transposed) {
   using Sizes = dnnl::memory::dims;
-  const auto strides = [](bool transposed, dnnl::memory::dim stride) {
-    return transposed ? Sizes{1, stride} : Sizes{stride, 1};
-  };
-  const dnnl::memory::desc a({rows, depth}, DataType::bf16, strides(key.a_transposed, key.a_columns));
-  const dnnl::memory::desc b({depth, key.other}, DataType::bf16,
-                             strides(key.b_transposed, key.b_transposed ? depth : key.other));
-  const dnnl::memory::desc c({rows, key.other}, key.to_bf16 ? DataType::bf16 : DataType::f32, Sizes{key.other, 1});
+  return {Sizes{rows, columns}, type, is_transposed ? Sizes{1, stride} : Sizes{stride, 1}};
+}
+
+dnnl::matmul::primitive_desc describe(const PrimitiveKey& key) {
+  const auto size = [](int given) { return given == 0 ? DNNL_RUNTIME_DIM_VAL : given; };
+  const auto a = matrix(DataType::bf16, size(key.rows), size(key.depth), key.a_stride, key.a_transposed);
+  const auto b = matrix(DataType::bf16, size(key.depth), key.columns, key.b_stride, key.b_transposed);
+  const auto c = matrix(key.to_bf16 ? DataType::bf16 : DataType::f32, size(key.rows), key.columns, key.c_stride, false);
   dnnl::primitive_attr attributes;
   if (key.add) {
     dnnl::post_ops sum;
@@ -57,36 +119,49 @@ dnnl::matmul& primitive(const PrimitiveKey& key) {
   return found != made.end() ? found->second : made.emplace(key, dnnl::matmul(describe(key))).first->second;
 }
 
-dnnl::memory matrix(const void* data, DataType type, int rows, int columns, bool is_transposed) {
-  const dnnl::memory::dims strides = is_transposed ? dnnl::memory::dims{1, rows} : dnnl::memory::dims{columns, 1};
-  return {dnnl::memory::desc({rows, columns}, type, strides), engine(), const_cast<void*>(data)};
+/// In the calling thread.
+template <typename Out>
+void multiply_bf16(Write write, Out* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
+  constexpr DataType kOut = std::same_as<Out, bf16> ? DataType::bf16 : DataType::f32;
+  const PrimitiveKey key{.rows = a.transposed ? size.rows : 0,
+                         .columns = size.columns,
+                         .depth = a.transposed ? 0 : size.depth,
+                         .a_stride = a.stride,
+                         .b_stride = b.stride,
+                         .c_stride = c_stride,
+                         .a_transposed = a.transposed,
+                         .b_transposed = b.transposed,
+                         .to_bf16 = std::same_as<Out, bf16>,
+                         .add = write == Write::add};
+  const auto memory = [](const dnnl::memory::desc& shape, const void* data) {
+    return dnnl::memory(shape, engine(), const_cast<void*>(data));
+  };
+  dnnl::stream stream(engine());
+  primitive(key).execute(
+      stream, {{DNNL_ARG_SRC, memory(matrix(DataType::bf16, size.rows, size.depth, a.stride, a.transposed), a.data)},
+               {DNNL_ARG_WEIGHTS, memory(matrix(DataType::bf16, size.depth, size.columns, b.stride, b.transposed), b.data)},
+               {DNNL_ARG_DST, memory(matrix(kOut, size.rows, size.columns, c_stride, false), c)}});
+  stream.wait();
 }
 
 template <typename Out>
-void multiply_bf16(Write write, Out* c, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
-  constexpr bool kToBf16 = std::same_as<Out, bf16>;
-  const PrimitiveKey key{.a_columns = a.stride,
-                         .other = size.columns,
-                         .a_transposed = a.transposed,
-                         .b_transposed = b.transposed,
-                         .to_bf16 = kToBf16,
-                         .add = write == Write::add,
-                         .threads = omp_get_max_threads()};
-  dnnl::stream stream(engine());
-  primitive(key).execute(stream,
-                         {{DNNL_ARG_SRC, matrix(a.data, DataType::bf16, size.rows, size.depth, a.transposed)},
-                          {DNNL_ARG_WEIGHTS, matrix(b.data, DataType::bf16, size.depth, size.columns, b.transposed)},
-                          {DNNL_ARG_DST, matrix(c, kToBf16 ? DataType::bf16 : DataType::f32, size.rows, size.columns, false)}});
-  stream.wait();
+void multiply_bf16_tiles(Write write, Out* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
+  for_each_tile(size, [&](const Tile& tile) {
+    multiply_bf16(write, c + Index(tile.row) * Index(c_stride) + tile.column, c_stride, rows_from(a, tile.row),
+                  columns_from(b, tile.column), {tile.rows, tile.columns, size.depth});
+  });
 }
 
 }  // namespace
 
 void product(Write write, float* c, int c_stride, Operand<float> a, Operand<float> b, ProductSize size) {
-  const dnnl::status status =
-      dnnl::sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', size.rows, size.columns, size.depth, 1.0f, a.data,
-                  a.stride, b.data, b.stride, write == Write::add ? 1.0f : 0.0f, c, c_stride);
-  check(status == dnnl::status::success, "oneDNN rejected a float product");
+  for_each_tile(size, [&](const Tile& tile) {
+    const dnnl::status status =
+        dnnl::sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', tile.rows, tile.columns, size.depth, 1.0f,
+                    rows_from(a, tile.row).data, a.stride, columns_from(b, tile.column).data, b.stride,
+                    write == Write::add ? 1.0f : 0.0f, c + Index(tile.row) * Index(c_stride) + tile.column, c_stride);
+    check(status == dnnl::status::success, "oneDNN rejected a float product");
+  });
 }
 
 namespace {
@@ -108,13 +183,16 @@ bool has_bf16_products() {
   static const bool supported = [] {
     if (!multiplies_bf16_fast()) return false;
     try {
-      describe({.a_columns = 64,
-                .other = 64,
+      describe({.rows = 0,
+                .columns = 64,
+                .depth = 64,
+                .a_stride = 64,
+                .b_stride = 64,
+                .c_stride = 64,
                 .a_transposed = false,
                 .b_transposed = true,
                 .to_bf16 = true,
-                .add = true,
-                .threads = 1});
+                .add = true});
       return true;
     } catch (const dnnl::error&) {
       return false;
@@ -125,7 +203,7 @@ bool has_bf16_products() {
 
 void product(Write write, float* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
   if (!has_bf16_products()) return product_by_float_blocks(write, c, c_stride, a, b, size);
-  multiply_bf16(write, c, a, b, size);
+  multiply_bf16_tiles(write, c, c_stride, a, b, size);
 }
 
 void product(Write write, bf16* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
@@ -134,8 +212,8 @@ void product(Write write, bf16* c, int c_stride, Operand<bf16> a, Operand<bf16> 
   // system page by page, which halves the speed, so the rows go in chunks below it (a transposed `a` is made for all its rows).
   const int chunk = a.transposed ? size.rows : std::max(64, (6 << 20) / size.columns);
   for (int row = 0; row < size.rows; row += chunk)
-    multiply_bf16(write, c + Index(row) * Index(c_stride), {&a.at(Index(row), 0), a.stride, a.transposed}, b,
-                  {std::min(chunk, size.rows - row), size.columns, size.depth});
+    multiply_bf16_tiles(write, c + Index(row) * Index(c_stride), c_stride, rows_from(a, row), b,
+                        {std::min(chunk, size.rows - row), size.columns, size.depth});
 }
 
 namespace {
@@ -150,25 +228,23 @@ Operand<float> float_block(float* block, const Operand<bf16>& operand, int row0,
   const int stored_rows = operand.transposed ? columns : rows, stored_columns = operand.transposed ? rows : columns;
   const int stride = spread(stored_columns);
   const bf16* const corner = &operand.at(Index(row0), Index(column0));
-#pragma omp parallel for schedule(static)
-  for (int i = 0; i < stored_rows; ++i) {
+  parallel_for(stored_rows, Index(stored_columns), [&](int i) {
     float* const to = block + Index(i) * Index(stride);
     const bf16* const from = corner + Index(i) * Index(operand.stride);
 #pragma omp simd
     for (int j = 0; j < stored_columns; ++j) to[j] = from[j];
-  }
+  });
   return {block, stride, operand.transposed};
 }
 
 /// c (=|+=) sum, rounded. sum (rows, columns)
 void round_rows(Write write, bf16* c, int c_stride, const float* sum, int sum_stride, int rows, int columns) {
-#pragma omp parallel for schedule(static)
-  for (int i = 0; i < rows; ++i) {
+  parallel_for(rows, Index(columns), [&](int i) {
     bf16* const to = c + Index(i) * Index(c_stride);
     const float* const from = sum + Index(i) * Index(sum_stride);
 #pragma omp simd
     for (int j = 0; j < columns; ++j) store(to[j], write == Write::add ? float(to[j]) + from[j] : from[j]);
-  }
+  });
 }
 
 }  // namespace

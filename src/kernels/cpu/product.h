@@ -1,11 +1,10 @@
 // Matrix products for the CPU kernels: oneDNN for float and bf16, blocked loops for double and complex<double>.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 #include <array>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -100,26 +99,24 @@ template <typename T>
 void product(Write write, T* c, int c_stride, Operand<T> a, Operand<T> b, ProductSize size) {
   using namespace loops;
   const int row_tiles = (size.rows + kTile - 1) / kTile, column_tiles = (size.columns + kTile - 1) / kTile;
-#pragma omp parallel for collapse(2) schedule(static) if (!omp_in_parallel())
-  for (int row_tile = 0; row_tile < row_tiles; ++row_tile)
-    for (int column_tile = 0; column_tile < column_tiles; ++column_tile) {
-      const int i0 = row_tile * kTile, rows = std::min(kTile, size.rows - i0);
-      const int j0 = column_tile * kTile, columns = std::min(kTile, size.columns - j0);
-      std::array<T, Index(kTile) * kTile> tile{};
-      Packed<T> packed_a, packed_b;
-      for (int p0 = 0; p0 < size.depth; p0 += kDepth) {
-        const int depth = std::min(kDepth, size.depth - p0);
-        pack(packed_a, flip(a), p0, depth, i0, rows);
-        pack(packed_b, b, p0, depth, j0, columns);
-        multiply_packed(tile, packed_a, packed_b, rows, columns, depth);
-      }
-      for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < columns; ++j) {
-          T& element = c[Index(i0 + i) * Index(c_stride) + Index(j0 + j)];
-          const T value = tile[Index(i) * kTile + Index(j)];
-          element = write == Write::add ? element + value : value;
-        }
+  parallel_for(row_tiles * column_tiles, Index(kTile) * kTile * Index(size.depth), [&](int place) {
+    const int i0 = place / column_tiles * kTile, rows = std::min(kTile, size.rows - i0);
+    const int j0 = place % column_tiles * kTile, columns = std::min(kTile, size.columns - j0);
+    std::array<T, Index(kTile) * kTile> tile{};
+    Packed<T> packed_a, packed_b;
+    for (int p0 = 0; p0 < size.depth; p0 += kDepth) {
+      const int depth = std::min(kDepth, size.depth - p0);
+      pack(packed_a, flip(a), p0, depth, i0, rows);
+      pack(packed_b, b, p0, depth, j0, columns);
+      multiply_packed(tile, packed_a, packed_b, rows, columns, depth);
     }
+    for (int i = 0; i < rows; ++i)
+      for (int j = 0; j < columns; ++j) {
+        T& element = c[Index(i0 + i) * Index(c_stride) + Index(j0 + j)];
+        const T value = tile[Index(i) * kTile + Index(j)];
+        element = write == Write::add ? element + value : value;
+      }
+  });
 }
 
 }  // namespace expunge::cpu

@@ -1,10 +1,9 @@
 // RMSNorm (Zhang and Sennrich 2019) forward and backward.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -14,8 +13,7 @@ template <Element T>
 void rms_norm_forward(Stream&, T* y, acc_t<T>* rstd, const T* x, const T* w, int n, int dim, double eps) {
   using A = acc_t<T>;
   using R = real_t<A>;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(dim), [&](int t) {
     const T* const x_row = x + Index(t) * Index(dim);
     T* const y_row = y + Index(t) * Index(dim);
     A squares{};
@@ -25,7 +23,7 @@ void rms_norm_forward(Stream&, T* y, acc_t<T>* rstd, const T* x, const T* w, int
     rstd[t] = scale;
 #pragma omp simd
     for (int i = 0; i < dim; ++i) store(y_row[i], A(x_row[i]) * scale * A(w[i]));
-  }
+  });
 }
 
 /// One row: with z = x rstd and g = dy w, dx = rstd (g - z mean(g z)), and dw += dy z.
@@ -54,10 +52,9 @@ template <Element T>
 void rms_norm_backward(Stream&, T* dx, acc_t<T>* dw, const T* dy, const T* x, const T* w, const acc_t<T>* rstd, int n, int dim,
                        Write write) {
   using A = acc_t<T>;
-  const int parts = std::min(n, omp_get_max_threads());
+  const int parts = std::min(n, loop_threads());
   Buffer<A> partial_dw(Device{}, dw ? Index(parts) * Index(dim) : 0);
-#pragma omp parallel for schedule(static, 1)
-  for (int part = 0; part < parts; ++part) {
+  parallel_for(parts, Index(n) * Index(dim), [&](int part) {
     A* const part_dw = dw ? partial_dw.data() + Index(part) * Index(dim) : nullptr;
     if (dw) std::fill_n(part_dw, dim, A{});
     const Index begin = Index(n) * Index(part) / Index(parts), end = Index(n) * Index(part + 1) / Index(parts);
@@ -65,7 +62,7 @@ void rms_norm_backward(Stream&, T* dx, acc_t<T>* dw, const T* dy, const T* x, co
       const Index row = t * Index(dim);
       rms_norm_backward_row(dx ? dx + row : nullptr, part_dw, dy + row, x + row, w, rstd[t], dim, write);
     }
-  }
+  });
   if (!dw) return;
   for (int part = 0; part < parts; ++part) {
     const A* const part_dw = partial_dw.data() + Index(part) * Index(dim);

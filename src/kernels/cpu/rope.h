@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -16,15 +17,14 @@ void rope_table(Stream&, acc_t<T>* cos_sin, const std::int32_t* positions, int n
   Buffer<R> frequencies(Device{}, Index(half));
   R* const frequency = frequencies.data();
   for (int i = 0; i < half; ++i) frequency[i] = R(1) / std::pow(R(theta), R(2 * i) / R(head_size));
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(head_size), [&](int t) {
     acc_t<T>* const row = cos_sin + Index(t) * Index(head_size);
     for (int i = 0; i < half; ++i) {
       const R angle = R(positions[t]) * frequency[i];
       row[i] = std::cos(angle);
       row[half + i] = std::sin(angle);
     }
-  }
+  });
 }
 
 /// Rotates the queries and keys of every token by its angles, or by their negatives.
@@ -32,8 +32,7 @@ template <Element T>
 void rotate(T* qkv, const acc_t<T>* cos_sin, int n, AttentionShape shape, real_t<acc_t<T>> direction) {
   using A = acc_t<T>;
   const int half = shape.head_size / 2;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(shape.qkv_width()), [&](int t) {
     const A* const cosine = cos_sin + Index(t) * Index(shape.head_size);
     const A* const sine = cosine + half;
     for (int head = 0; head < shape.heads + shape.kv_heads; ++head) {
@@ -45,7 +44,7 @@ void rotate(T* qkv, const acc_t<T>* cos_sin, int n, AttentionShape shape, real_t
         store(x[half + i], high * cosine[i] + low * s);
       }
     }
-  }
+  });
 }
 
 template <Element T>

@@ -1,10 +1,9 @@
 // Draws one token id from each row's softmax, filtered by rank and by probability.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/nll.h"
 #include "kernels/cpu/numeric.h"
@@ -87,18 +86,15 @@ void sample_labels(Stream&, std::int32_t* chosen, const acc_t<T>* logits, const 
                    int n, int vocabulary, const LabelSampling& sampling) {
   using A = acc_t<T>;
   const bool sorts = sampling.top_k != 1;
-  const int parts = std::min(n, omp_get_max_threads());
-  Buffer<Candidate<real_t<A>>> candidates(Device{}, sorts ? Index(parts) * Index(sampling.vocabulary_limit) : 0);
-#pragma omp parallel for schedule(static, 1)
-  for (int part = 0; part < parts; ++part) {
-    const Index begin = Index(n) * Index(part) / Index(parts), end = Index(n) * Index(part + 1) / Index(parts);
-    for (Index t = begin; t < end; ++t) {
-      const A* const row = logits + t * Index(vocabulary);
-      chosen[t] = sorts ? draw(row, excluded[t], uniform[t], sampling,
-                               candidates.data() + Index(part) * Index(sampling.vocabulary_limit))
-                        : most_likely(row, excluded[t], sampling.vocabulary_limit);
-    }
-  }
+  const Index limit = Index(sampling.vocabulary_limit);
+  const int threads = loop_threads(), rooms = std::min(n, threads);
+  Buffer<Candidate<real_t<A>>> candidates(Device{}, sorts ? Index(rooms) * limit : 0);
+  parallel_tasks(Index(n), [&](Index t, int thread) {
+    const A* const row = logits + t * Index(vocabulary);
+    const Index room = rooms < threads ? t : Index(thread);
+    chosen[t] = sorts ? draw(row, excluded[t], uniform[t], sampling, candidates.data() + room * limit)
+                      : most_likely(row, excluded[t], sampling.vocabulary_limit);
+  });
 }
 
 }  // namespace expunge::cpu

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/nll.h"
 #include "kernels/cpu/numeric.h"
@@ -88,15 +89,14 @@ void soft_target_forward(Stream&, acc_t<T>* signal, acc_t<T>* target_lse, const 
   using A = acc_t<T>;
   const SoftTargetScalars<A> scalars(objective);
   const auto sums_of_row = scalars.smoothed() ? soft_target_sums<true, A> : soft_target_sums<false, A>;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(vocabulary), [&](int t) {
     const Index row = Index(t) * Index(vocabulary);
     const int label = scalars.shifted_label(labels[t]);
     const SoftTargetSums<A> sums = sums_of_row(logits + row, target_logits + row, label, lse[t], vocabulary, scalars);
     const wide_sum_t<A> log_sum_exp = std::log(sums.weight) + double(sums.maximum);
     target_lse[t] = A(log_sum_exp);
     signal[t] = A(sums.cost / sums.weight + double(scalars.entropy) * (lse[t] - target_lse[t]));
-  }
+  });
 }
 
 /// sum of q p / (p + epsilon) over n elements
@@ -148,16 +148,15 @@ void soft_target_backward(Stream&, T* dlogits, const acc_t<T>* logits, const acc
   using A = acc_t<T>;
   const SoftTargetScalars<A> scalars(objective);
   const auto backward_row = scalars.smoothed() ? soft_target_backward_row<true, T> : soft_target_backward_row<false, T>;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, Index(vocabulary), [&](int t) {
     const Index row = Index(t) * Index(vocabulary);
     if (dsignal[t] == A{}) {
       std::fill_n(dlogits + row, vocabulary, T{});
-      continue;
+      return;
     }
     backward_row(dlogits + row, logits + row, target_logits + row, scalars.shifted_label(labels[t]), lse[t], target_lse[t],
                  dsignal[t], vocabulary, scalars);
-  }
+  });
 }
 
 }  // namespace expunge::cpu

@@ -1,6 +1,7 @@
 // SwiGLU (Shazeer 2020): y = silu(gate) up.
 #pragma once
 
+#include "expunge/core/parallel.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -15,8 +16,7 @@ A sigmoid(A x) {
 template <Element T>
 void swiglu_forward(Stream&, T* y, const T* gate_up, int n, int mlp) {
   using A = acc_t<T>;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, 2 * Index(mlp), [&](int t) {
     const T* const gate = gate_up + Index(t) * 2 * Index(mlp);
     const T* const up = gate + mlp;
     T* const y_row = y + Index(t) * Index(mlp);
@@ -25,15 +25,14 @@ void swiglu_forward(Stream&, T* y, const T* gate_up, int n, int mlp) {
       const A g = gate[i];
       store(y_row[i], g * sigmoid(g) * A(up[i]));
     }
-  }
+  });
 }
 
 template <Element T>
 void swiglu_backward(Stream&, T* dgate_up, const T* dy, const T* gate_up, int n, int mlp) {
   using A = acc_t<T>;
   using R = real_t<A>;
-#pragma omp parallel for schedule(static)
-  for (int t = 0; t < n; ++t) {
+  parallel_for(n, 2 * Index(mlp), [&](int t) {
     const T* const gate = gate_up + Index(t) * 2 * Index(mlp);
     const T* const up = gate + mlp;
     T* const dgate = dgate_up + Index(t) * 2 * Index(mlp);
@@ -45,7 +44,7 @@ void swiglu_backward(Stream&, T* dgate_up, const T* dy, const T* gate_up, int n,
       store(dgate[i], d * A(up[i]) * s * (R(1) + g * (R(1) - s)));
       store(dup[i], d * g * s);
     }
-  }
+  });
 }
 
 }  // namespace expunge::cpu
