@@ -46,6 +46,8 @@ void start_alone() {
     if (std::getenv(of_launcher)) return;
   setenv("OMPI_MCA_pml", "ob1", 0);
   setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+  // All such processes would share one folder in /tmp, and one that ends removes it while another starts.
+  setenv("OMPI_MCA_orte_create_session_dirs", "false", 0);
 }
 
 }  // namespace

@@ -122,12 +122,6 @@ void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
                      "RUN/checkpoints/step-000100",
                      asked->string()));
   verify_checkpoint(runtime, *asked);
-  const std::string inside = fs::weakly_canonical(*asked).lexically_relative(fs::weakly_canonical(config.output_dir)).string();
-  if (config.overwrite_output_dir && !inside.starts_with(".."))
-    fail(ExitCode::usage,
-         fmt::format("--overwrite-output-dir would remove {}, which --resume-from-checkpoint names; give another "
-                     "--output-dir",
-                     asked->string()));
 }
 
 /// Those that newest_good_checkpoint() passed over: one that stayed would count as the newest, and --save-total-limit would
