@@ -9,6 +9,7 @@
 #include "app/version.h"
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/train/commands.h"
 #include "expunge/train/session.h"
 
@@ -25,6 +26,7 @@ int in_session(const ComputeConfig& compute, bool quiet, Work work) {
       work(session);
     else
       code = work(session);
+    check_printed();
     barrier(session.runtime());  // MPI_Finalize would wait without a time limit for a rank that hangs
     return static_cast<int>(code);
   });

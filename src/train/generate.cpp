@@ -69,17 +69,25 @@ std::string output_lines(const GenerateConfig& config, const std::vector<JsonObj
 }
 
 /// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
-void write_record(const GenerateConfig& config, const std::string& model_hash, const std::string& prompts_hash) {
-  nlohmann::ordered_json record = {{"output_sha256", sha256_file(config.output)},
-                                   {"model", whole_path(config.model)},
-                                   {"prompts", whole_path(config.prompts)},
-                                   {"prompts_sha256", prompts_hash},
-                                   {"dtype", dtype_name(config.compute.dtype)},
-                                   {"stop", config.stops}};  // a text of several lines fits no line of `config`
+std::string record_of(const GenerateConfig& config, const std::string& text, const std::string& model_hash,
+                      const std::string& prompts_hash) {
+  nlohmann::ordered_json record = {
+      {"output_sha256", sha256_text(text)},        {"model", whole_path(config.model)},
+      {"prompts", whole_path(config.prompts)},     {"prompts_sha256", prompts_hash},
+      {"dtype", dtype_name(config.compute.dtype)}, {"stop", config.stops}};  // a text of several lines fits no line of `config`
   record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
-  std::filesystem::path path = config.output;
-  path += std::string(".") + kExportRecord;
-  write_file_atomically(path, record.dump(2) + "\n");
+  return record.dump(2) + "\n";
+}
+
+/// Both are written before either is there: where there is no room for one, nothing is left behind.
+void write_outputs(const std::filesystem::path& path, const std::string& text, const std::string& record) {
+  std::filesystem::path record_path = path;
+  record_path += std::string(".") + kExportRecord;
+  PendingFile output(path), beside(record_path);
+  write_new_file(output.temporary(), text);
+  write_new_file(beside.temporary(), record);
+  beside.commit();
+  output.commit();
 }
 
 void log_completions(const std::vector<Completion>& completions, const std::filesystem::path& output) {
@@ -117,8 +125,8 @@ void run_generation(Session& session, const GenerateConfig& config) {
   });
   const std::string model_hash = model_sha256(source, runtime, llama_units(source.config, session.world_size()));
   on_root(runtime, [&] {
-    write_file_atomically(config.output, output_lines(config, lines, completions));
-    write_record(config, model_hash, prompts_hash);
+    const std::string text = output_lines(config, lines, completions);
+    write_outputs(config.output, text, record_of(config, text, model_hash, prompts_hash));
     log_completions(completions, config.output);
     return std::string();
   });
