@@ -114,7 +114,14 @@ class RunCheck {
     }
     for (const fs::path& file : list_folder(run_.root))
       if (file.extension() == ".h5") check_output(file);
-    return findings_.conclude();
+    const ExitCode code = findings_.conclude();
+    if (code == ExitCode::done && !newest_)
+      fail(
+          ExitCode::bad_input,
+          fmt::format("{}: the run has no good checkpoint, so nothing says what its model, options and inputs should be; start "
+                      "its command again, which makes one",
+                      run_.root.string()));
+    return code;
   }
 
  private:
