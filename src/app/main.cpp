@@ -37,6 +37,7 @@ template <typename Config, typename Work>
 int with_model(Config& config, Work work) {
   return in_session(config.compute, config.quiet, [&](Session& session) {
     if (config.compute.dtype_by_device) config.compute.dtype = session.default_dtype();
+    config.compute.dtype_by_device = false;  // the options that outputs name have it
     return work(session);
   });
 }

@@ -58,7 +58,7 @@ OptionTable generate_options(GenerateConfig& c) {
   table.group("Input", {model_option(c),
                         required(path("prompts", "FILE", c.prompts, "prompts, one JSON object a line (.jsonl or .jsonl.gz)")),
                         text("prompt-column", "NAME", c.prompt_column, "field of the prompt; without it, prompt or else text"),
-                        config_option()});
+                        config_option(), print_config_option()});
   table.group("Output", output_options(c, "file to write: the objects of --prompts with their completions"));
   Option most = required(whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a completion"));
   table.group("Generation",
@@ -87,7 +87,8 @@ OptionTable task_options(TaskConfig& c) {
        whole("num-fewshot", c.num_fewshot, 0,
              "examples before each question, with their answers: the first of its task; they are not scored"),
        path("fewshot-file", "FILE", c.fewshot_file, "take the examples from this file and score all of --tasks"),
-       whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option()});
+       whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option(),
+       print_config_option()});
   table.group("Output", output_options(c, "file of results to write (HDF5)"));
   add_compute(table, c);
   table.then([&c](const OptionTable& given) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "app/options_values.h"
 #include "app/suggest.h"
 #include "app/version.h"
 #include "expunge/core/error.h"
@@ -54,11 +55,19 @@ void print_page(Place place, const std::string& page) {
   if (place.rank == 0) print_text(page);
 }
 
+bool asks_for_config(const OptionTable& options) {
+  return options.source("print-config") != Source::none && *parse_bool(options.value("print-config"));
+}
+
 /// Runs the command named first; the other arguments are its options.
 int dispatch(const std::vector<Command>& commands, const std::vector<std::string>& arguments, Place place) {
   const Command& chosen = find_command(commands, arguments.front());
   Job job = chosen.prepare();
   job.options.parse({arguments.begin() + 1, arguments.end()}, key_owners(commands));
+  if (asks_for_config(job.options)) {
+    print_page(place, job.options.given_text());
+    return static_cast<int>(ExitCode::done);
+  }
   if (chosen.ranks == Ranks::one && place.size > 1)
     fail(ExitCode::usage,
          fmt::format("expunge {} runs as one process and was launched as {}; start it without mpirun or srun -n", chosen.name,

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/options_shared.h"
 #include "app/options_values.h"
 #include "app/run_command.h"
 #include "expunge/comm/mpi_environment.h"
@@ -31,7 +32,8 @@ struct ProbeConfig {
 
 OptionTable probe_options(ProbeConfig& config) {
   OptionTable table("probe");
-  table.group("Options", {required(whole("code", config.code, 0, "exit code")), whole("rank", config.rank, 0, "who fails")});
+  table.group("Options", {required(whole("code", config.code, 0, "exit code")), whole("rank", config.rank, 0, "who fails"),
+                          print_config_option()});
   return table;
 }
 

@@ -153,6 +153,17 @@ TEST(Process, AFileDoesNotTakeTheNumberOfAClosedStream) {
   EXPECT_EQ(r.text, "code 3\n");
 }
 
+TEST(Process, PrintConfigPrintsTheOptionsAndDoesNothing) {
+  const Result r = shell(kProbe + " early --code 3 --print-config");
+  EXPECT_EQ(r.code, 0);
+  EXPECT_THAT(r.text, HasSubstr("# Options of `expunge probe`, as given; --config reads them back.\n"));
+  EXPECT_THAT(r.text, HasSubstr("\ncode = 3\nrank = 0\n"));
+  EXPECT_THAT(r.text, Not(HasSubstr("print-config")));
+  EXPECT_EQ(shell(kProbe + " early --code 3 --print-config false").code, 3);
+  EXPECT_EQ(shell(kProbe + " early --print-config").code, 2);
+  EXPECT_EQ(count(on_ranks(2, "early --code 3 --print-config").text, "code = 3"), 1);
+}
+
 TEST(Process, OneRankOfMany) {
   const Result r = on_ranks(3, "one --code 5 --rank 2");
   EXPECT_EQ(r.code, 5);

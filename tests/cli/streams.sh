@@ -17,6 +17,7 @@ printing() { # calls its arguments with each command
   "$@" inspect run
   "$@" verify run
   "$@" plan --model model --world 2 --device cpu --memory-per-rank 4GB
+  "$@" eval "${scored[@]}" --output results/eval.h5 --print-config
   "$@" eval "${scored[@]}" --output results/eval.h5
   "$@" mia "${scored[@]}" --output results/mia.h5
   "$@" task --model model --tasks tasks.jsonl --output results/task.h5 --overwrite
