@@ -21,7 +21,7 @@ load_settings() { # FOLDER of the scripts
   local file=${EXPUNGE_ENV:-$1/env}
   [[ -f $file ]] || fail 2 "there is no $file: copy $1/env.example to $1/env and edit it, or let EXPUNGE_ENV name your own"
   file=$(realpath -- "$file") # `source` looks a name without a slash up in PATH, where there is an `env`
-  expunge="" launcher=srun max_restarts=20 every_job=() rank_jobs=() one_process_jobs=() launch_options=() container=()
+  expunge="" launcher=srun max_restarts=20 every_job=() rank_jobs=() one_process_jobs=() launch_options=() container=() ask=()
   prepare() { true; }
   # shellcheck source=env.example
   source "$file" || fail 2 "$file ended with an error"
@@ -31,6 +31,20 @@ load_settings() { # FOLDER of the scripts
   # In a container the executable has a path of its own, unseen from here.
   ((${#container[@]} + ${#launch_options[@]})) || [[ -f $expunge && -x $expunge ]] ||
     fail 2 "$file: expunge is '$expunge', which is not an executable file"
+  ((${#ask[@]})) || ask=("${container[@]}" "$expunge")
+}
+
+# ask_program COMMAND OPTIONS...: what expunge COMMAND takes by these options and their --config, in `answer` by its name. Config
+# files are read by the program alone, which says what is wrong with them.
+ask_program() {
+  local text line code=0
+  text=$("${ask[@]}" "$@" --print-config) || code=$?
+  ((code != 2)) || exit 2
+  ((code == 0)) || fail 2 "$EXPUNGE_ENV: '${ask[*]}' ended with exit code $code; let 'ask' start expunge on this machine"
+  declare -gA answer=()
+  while IFS= read -r line; do
+    [[ $line != *" = "* || $line == "#"* ]] || answer[${line%%" = "*}]=${line#*" = "}
+  done <<<"$text"
 }
 
 # The options of submit.sh and sweep.sbatch into variables of the same names; what stands behind `--` into `more`.
@@ -44,6 +58,7 @@ parse_options() {
       --model | --data | --tokens | --config | --output-dir | --methods | --domains | --learning-rates | --eval-config | \
         --max-length | --at-once)
         [[ $# -gt 1 && $2 != --* ]] || fail 2 "$1 needs a value"
+        [[ $2 != *$'\n'* ]] || fail 2 "$1: a line break stands in its value"
         option=${1#--}
         printf -v "${option//-/_}" %s "$2"
         shift 2
@@ -57,49 +72,63 @@ parse_options() {
 
 # The later stages need to know these, too.
 check_more() {
-  local option name
+  local option key
   for option in "${more[@]}"; do
-    name=${option%%=*}
-    case $name in
-      --model | --tokens | --output-dir | --config) fail 2 "$name stands before the --, as an option of this script" ;;
-      --domain) fail 2 "$name is a line of the --config file, or --domains of a sweep, and not an option behind --" ;;
+    key=${option%%=*} key=${key//_/-}
+    case $key in
+      --model | --tokens | --output-dir | --config) fail 2 "$key stands before the --, as an option of this script" ;;
+      --domain) fail 2 "$key is a line of the --config file, or --domains of a sweep, and not an option behind --" ;;
       --method | --learning-rate)
-        [[ -z $methods$learning_rates ]] || fail 2 "$name is --${name#--}s of the sweep, and not an option behind --" ;;
+        [[ -z $methods$learning_rates ]] || fail 2 "$key is --${key#--}s of the sweep, and not an option behind --" ;;
     esac
   done
 }
 
-# Two tasks of a sweep with the same names would share a run folder.
-check_list() { # OPTION LIST
+# Names of a list, which stand between commas, in `names`.
+split_list() { # OPTION LIST
+  local each seen=$'\n'
   [[ ,$2, != *,,* ]] || fail 2 "$1 $2: an empty name between commas"
-  local twice
-  twice=$(tr , '\n' <<<"$2" | sort | uniq -d | xargs)
-  [[ -z $twice ]] || fail 2 "$1 $2: $twice is named twice"
+  IFS=, read -ra names <<<"$2"
+  for each in "${names[@]}"; do
+    [[ $seen != *$'\n'"$each"$'\n'* ]] || fail 2 "$1 $2: $each is named twice"
+    seen+=$each$'\n'
+  done
 }
 
-# A sweep's `combinations`, "domain method rate" each: rates vary fastest, so that an array's first tasks are comparable.
-sweep_combinations() {
-  local domain method rate domain_list method_list rate_list
-  IFS=, read -ra domain_list <<<"$domains"
-  IFS=, read -ra method_list <<<"$methods"
-  IFS=, read -ra rate_list <<<"$learning_rates"
-  combinations=()
+# The tasks of a sweep, in `domain_of`, `method_of`, `rate_of` and `run_of` (the name of the run folder) by their number: rates
+# vary fastest, so that an array's first tasks are comparable.
+sweep_tasks() {
+  local domain method rate run domain_list method_list rate_list seen=$'\n'
+  domain_of=() method_of=() rate_of=() run_of=()
   [[ -n $domains && -n $methods && -n $learning_rates ]] || return 0
-  check_list --domains "$domains"
-  check_list --methods "$methods"
-  check_list --learning-rates "$learning_rates"
+  split_list --domains "$domains"
+  domain_list=("${names[@]}")
+  split_list --methods "$methods"
+  method_list=("${names[@]}")
+  split_list --learning-rates "$learning_rates"
+  rate_list=("${names[@]}")
   for rate in "${rate_list[@]}"; do
     [[ $rate =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$ ]] || fail 2 "--learning-rates: $rate is not a number above 0"
   done
   for domain in "${domain_list[@]}"; do
     for method in "${method_list[@]}"; do
-      for rate in "${rate_list[@]}"; do combinations+=("$domain $method $rate"); done
+      for rate in "${rate_list[@]}"; do
+        run=$domain-$method-$rate
+        [[ $seen != *$'\n'"$run"$'\n'* ]] || fail 2 "two tasks would have the run folder $run: rename a domain or a config"
+        seen+=$run$'\n'
+        domain_of+=("$domain") method_of+=("$method") rate_of+=("$rate") run_of+=("$run")
+      done
     done
   done
 }
 
-# The template --config with a sweep's domain and method.
+# The template --config with a sweep's domain and method in `file`. What a name holds (&, METHOD) is not replaced again.
 config_of() { # DOMAIN METHOD
-  local file=${config//DOMAIN/$1}
-  printf '%s' "${file//METHOD/$2}"
+  local rest=$config part
+  file=""
+  while [[ $rest == *DOMAIN* ]]; do
+    part=${rest%%DOMAIN*} rest=${rest#*DOMAIN}
+    file+=${part//METHOD/"$2"}$1
+  done
+  file+=${rest//METHOD/"$2"}
 }

@@ -11,6 +11,7 @@
 #include "app/version.h"
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/train/commands.h"
 #include "expunge/train/session.h"
 
@@ -27,6 +28,7 @@ int in_session(const ComputeConfig& compute, bool quiet, Work work) {
       work(session);
     else
       code = work(session);
+    check_printed();
     barrier(session.runtime());  // MPI_Finalize would wait without a time limit for a rank that hangs
     return static_cast<int>(code);
   });
@@ -44,6 +46,7 @@ template <typename Config, typename Work>
 int with_model(Config& config, Work work) {
   return in_session(config.compute, config.quiet, [&](Session& session) {
     if (config.compute.dtype_by_device) config.compute.dtype = session.default_dtype();
+    config.compute.dtype_by_device = false;  // the options that outputs name have it
     return work(session);
   });
 }

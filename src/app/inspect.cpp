@@ -9,6 +9,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/data/token_file.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hdf5_seal.h"
@@ -26,56 +27,56 @@ namespace fs = std::filesystem;
 constexpr std::size_t kRowsShown = 10;
 
 void show_tensors(const std::map<std::string, TensorInfo>& tensors) {
-  for (const auto& [name, info] : tensors) fmt::print("  {:<56} {:<5} {}\n", name, info.dtype, fmt::join(info.shape, " x "));
+  for (const auto& [name, info] : tensors) print_result("  {:<56} {:<5} {}\n", name, info.dtype, fmt::join(info.shape, " x "));
 }
 
 void show_safetensors(const fs::path& path) {
   const SafetensorsFile file(path);
-  fmt::print("safetensors file, {}, {} tensors\n", format_bytes(static_cast<double>(file.bytes())), file.tensors().size());
+  print_result("safetensors file, {}, {} tensors\n", format_bytes(static_cast<double>(file.bytes())), file.tensors().size());
   show_tensors(file.tensors());
 }
 
 void show_model(const fs::path& folder) {
   const LlamaConfig c = read_llama_config(folder / "config.json");
-  fmt::print("model folder, {:.2f} M parameters\n", static_cast<double>(c.parameter_count()) / 1e6);
-  fmt::print("  {} layers, hidden {}, {} query and {} key-value heads of {}, feed-forward {}, vocabulary {}, {} embeddings\n",
-             c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim, c.intermediate_size,
-             c.vocab_size, c.tie_word_embeddings ? "tied" : "untied");
-  fmt::print("  rope_theta {}, rms_norm_eps {}, dtype {}\n", c.rope_theta, c.rms_norm_eps, dtype_name(c.torch_dtype));
+  print_result("model folder, {:.2f} M parameters\n", static_cast<double>(c.parameter_count()) / 1e6);
+  print_result("  {} layers, hidden {}, {} query and {} key-value heads of {}, feed-forward {}, vocabulary {}, {} embeddings\n",
+               c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim,
+               c.intermediate_size, c.vocab_size, c.tie_word_embeddings ? "tied" : "untied");
+  print_result("  rope_theta {}, rms_norm_eps {}, dtype {}\n", c.rope_theta, c.rms_norm_eps, dtype_name(c.torch_dtype));
   const ModelFolder model = open_model(c, folder);
   for (const SafetensorsFile& file : model.files()) {
-    fmt::print("{}, {}\n", file.path().filename().string(), format_bytes(static_cast<double>(file.bytes())));
+    print_result("{}, {}\n", file.path().filename().string(), format_bytes(static_cast<double>(file.bytes())));
     show_tensors(file.tensors());
   }
 }
 
 void show_info(const CheckpointInfo& info) {
-  fmt::print("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
-  fmt::print("  written {} on {} by {} rank(s), expunge {}, {}\n", info.written, info.host, info.world_size, info.version,
-             info.dtype);
-  fmt::print("  chosen: device {}, comm {}, gather {}, recompute {}\n", info.device, info.comm, info.gather, info.recompute);
-  fmt::print("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
+  print_result("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
+  print_result("  written {} on {} by {} rank(s), expunge {}, {}\n", info.written, info.host, info.world_size, info.version,
+               info.dtype);
+  print_result("  chosen: device {}, comm {}, gather {}, recompute {}\n", info.device, info.comm, info.gather, info.recompute);
+  print_result("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
 }
 
 void show_damage(const fs::path& checkpoint, const std::string& damage) {
   if (damage.empty()) return;
   const fs::path run = fs::absolute(checkpoint).lexically_normal().parent_path().parent_path();
-  fmt::print("  DAMAGED: {}; a resume passes it over, `expunge verify {}` reads every file\n", damage, run.string());
+  print_result("  DAMAGED: {}; a resume passes it over, `expunge verify {}` reads every file\n", damage, run.string());
 }
 
 void show_objects(const Hdf5File& file, const std::string& group) {
   for (const std::string& name : file.children(group))
-    fmt::print("  {:<68} {}\n", group + "/" + name, fmt::join(file.shape(group + "/" + name), " x "));
+    print_result("  {:<68} {}\n", group + "/" + name, fmt::join(file.shape(group + "/" + name), " x "));
 }
 
 void show_checkpoint(const fs::path& folder) {
   const CheckpointReader reader(folder);
-  fmt::print("checkpoint\n");
+  print_result("checkpoint\n");
   show_info(reader.info());
   show_damage(folder, visible_damage(folder));
   const Hdf5File file = Hdf5File::open_index(folder / "checkpoint.h5");
   for (const char* group : {"/parameters", "/exp_avg", "/exp_avg_sq"}) show_objects(file, group);
-  fmt::print("options\n{}", reader.info().config);
+  print_result("options\n{}", reader.info().config);
 }
 
 void show_metrics(const fs::path& path) {
@@ -83,20 +84,20 @@ void show_metrics(const fs::path& path) {
   const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
   const auto loss = file.read_all<double>("/train/loss"), norm = file.read_all<double>("/train/grad_norm"),
              rate = file.read_all<double>("/train/learning_rate"), speed = file.read_all<double>("/train/tokens_per_second");
-  fmt::print("metrics of {} steps; columns: {}\n", steps.size(), fmt::join(file.children("/train"), ", "));
+  print_result("metrics of {} steps; columns: {}\n", steps.size(), fmt::join(file.children("/train"), ", "));
   const std::size_t rows = std::min({steps.size(), loss.size(), norm.size(), rate.size(), speed.size()});
-  fmt::print("{:>10}{:>14}{:>14}{:>16}{:>14}\n", "step", "loss", "grad norm", "learning rate", "tokens/s");
+  print_result("{:>10}{:>14}{:>14}{:>16}{:>14}\n", "step", "loss", "grad norm", "learning rate", "tokens/s");
   for (std::size_t i = rows > kRowsShown ? rows - kRowsShown : 0; i < rows; ++i)
-    fmt::print("{:>10}{:>14.6g}{:>14.4g}{:>16.4g}{:>14.0f}\n", steps[i], loss[i], norm[i], rate[i], speed[i]);
+    print_result("{:>10}{:>14.6g}{:>14.4g}{:>16.4g}{:>14.0f}\n", steps[i], loss[i], norm[i], rate[i], speed[i]);
 }
 
 void show_run(const fs::path& folder) {
   const RunFolder run{folder};
-  fmt::print("run folder\noptions\n{}", run.read_config());
+  print_result("run folder\noptions\n{}", run.read_config());
   const auto checkpoints = list_checkpoints(run.checkpoints());
-  fmt::print("{} checkpoint(s)\n", checkpoints.size());
+  print_result("{} checkpoint(s)\n", checkpoints.size());
   for (const fs::path& path : checkpoints) {
-    fmt::print("{}\n", path.filename().string());
+    print_result("{}\n", path.filename().string());
     std::string damage = visible_damage(path);
     try {
       show_info(CheckpointReader(path).info());
@@ -110,52 +111,52 @@ void show_run(const fs::path& folder) {
 
 void show_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  fmt::print("evaluation of {} ({}) on {}\n", file.read_attribute<std::string>("/", "model"),
-             file.read_attribute<std::string>("/", "dtype"), file.read_attribute<std::string>("/", "tokens"));
+  print_result("evaluation of {} ({}) on {}\n", file.read_attribute<std::string>("/", "model"),
+               file.read_attribute<std::string>("/", "dtype"), file.read_attribute<std::string>("/", "tokens"));
   for (const auto& [split, f] : read_evaluation(file))
-    fmt::print("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split, f.sequences,
-               f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
+    print_result("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split,
+                 f.sequences, f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
 }
 
 void show_membership(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
-  fmt::print("membership inference on {} ({}): {} against {} of {}\n", text("model"), text("dtype"), text("members"),
-             text("non_members"), text("tokens"));
+  print_result("membership inference on {} ({}): {} against {} of {}\n", text("model"), text("dtype"), text("members"),
+               text("non_members"), text("tokens"));
   for (const std::string& attack : file.children("/results")) {
     const auto figure = [&](const char* name) { return file.read_attribute<double>("/results/" + attack, name); };
-    fmt::print("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %\n", attack, figure("auc"),
-               figure("auc_low"), figure("auc_high"), 100 * figure("tpr_at_1"), 100 * figure("best_accuracy"));
+    print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %\n", attack, figure("auc"),
+                 figure("auc_low"), figure("auc_high"), 100 * figure("tpr_at_1"), 100 * figure("best_accuracy"));
   }
 }
 
 void show_tasks(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
-  fmt::print("answers of {} ({}) to {}, {} examples a question\n", text("model"), text("dtype"), text("tasks"),
-             file.read_attribute<std::int64_t>("/", "num_fewshot"));
+  print_result("answers of {} ({}) to {}, {} examples a question\n", text("model"), text("dtype"), text("tasks"),
+               file.read_attribute<std::int64_t>("/", "num_fewshot"));
   for (const std::string& task : file.children("/")) {
     const std::string group = "/" + task;
     const auto share = [&](const char* name) { return 100 * file.read_attribute<double>(group, name); };
-    fmt::print("  {:<36} {} items: ", task, file.read_attribute<std::uint64_t>(group, "items"));
+    print_result("  {:<36} {} items: ", task, file.read_attribute<std::uint64_t>(group, "items"));
     if (file.has_attribute(group, "exact_match"))
-      fmt::print("exact match {:.2f} %\n", share("exact_match"));
+      print_result("exact match {:.2f} %\n", share("exact_match"));
     else
-      fmt::print("accuracy {:.2f} %, normalised by length {:.2f} %\n", share("accuracy"), share("accuracy_normalised"));
+      print_result("accuracy {:.2f} %, normalised by length {:.2f} %\n", share("accuracy"), share("accuracy_normalised"));
   }
 }
 
 void show_tokens(const fs::path& path) {
   const TokenFile file(path);
   const TokenFileInfo& info = file.info();
-  fmt::print("token file, sequences of at most {} ids, vocabulary {}\n  tokenizer_sha256 {}\n", info.max_length,
-             info.vocabulary_size, info.tokenizer_sha256);
-  fmt::print("{:<28}{:>12}{:>12}{:>14}{:>10}\n", "split", "documents", "sequences", "tokens", "dropped");
+  print_result("token file, sequences of at most {} ids, vocabulary {}\n  tokenizer_sha256 {}\n", info.max_length,
+               info.vocabulary_size, info.tokenizer_sha256);
+  print_result("{:<28}{:>12}{:>12}{:>14}{:>10}\n", "split", "documents", "sequences", "tokens", "dropped");
   for (const std::string& domain : file.domains()) {
     for (const std::string& split : file.splits(domain)) {
       const std::string name = domain + "/" + split;
       const SplitCounts counts = file.counts(name);
-      fmt::print("{:<28}{:>12}{:>12}{:>14}{:>10}\n", name, counts.documents, counts.sequences, counts.tokens, counts.dropped);
+      print_result("{:<28}{:>12}{:>12}{:>14}{:>10}\n", name, counts.documents, counts.sequences, counts.tokens, counts.dropped);
     }
   }
 }
@@ -163,12 +164,12 @@ void show_tokens(const fs::path& path) {
 void show_in_run_evaluations(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const auto steps = file.read_all<std::int64_t>("/eval/step");
-  fmt::print("evaluations inside a run, {} of them, after steps {}\n", steps.size(), fmt::join(steps, ", "));
+  print_result("evaluations inside a run, {} of them, after steps {}\n", steps.size(), fmt::join(steps, ", "));
   for (const std::string& domain : file.children("/eval")) {
     if (!file.is_group("/eval/" + domain)) continue;
     for (const std::string& split : file.children("/eval/" + domain)) {
       const auto perplexity = file.read_all<double>(fmt::format("/eval/{}/{}/perplexity", domain, split));
-      fmt::print("  {:<24} perplexity {:.4g}\n", domain + "/" + split, fmt::join(perplexity, ", "));
+      print_result("  {:<24} perplexity {:.4g}\n", domain + "/" + split, fmt::join(perplexity, ", "));
     }
   }
 }
@@ -187,17 +188,17 @@ bool holds(const Hdf5File& file, const std::string& dataset) {
 void show_method_file(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const bool foreign = holds(file, "ids") && !file.has_attribute("/", "version");
-  fmt::print("{}\n", foreign ? "labels from elsewhere, for --labels" : "kept by a method for its run");
+  print_result("{}\n", foreign ? "labels from elsewhere, for --labels" : "kept by a method for its run");
   if (foreign && !file.has_attribute("/", "tokens_sha256"))
-    fmt::print("  no tokens_sha256: nothing says of which token file they are\n");
+    print_result("  no tokens_sha256: nothing says of which token file they are\n");
   for (const char* name : {"model_sha256", "tokens_sha256"})
-    if (file.has_attribute("/", name)) fmt::print("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
+    if (file.has_attribute("/", name)) print_result("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
   for (const std::string& domain : file.children("/"))
     for (const std::string& split : file.children("/" + domain)) {
       const std::string group = "/" + domain + "/" + split;
       if (file.exists(group + "/nll_sum")) {
         const auto sums = file.read_all<double>(group + "/nll_sum");
-        fmt::print("  {:<24} summed nll of {} sequences under the original model\n", group.substr(1), sums.size());
+        print_result("  {:<24} summed nll of {} sequences under the original model\n", group.substr(1), sums.size());
       } else {
         const auto labels = file.read_all<std::int32_t>(group + "/ids");
         const auto offsets = file.read_all<std::uint64_t>(group + "/offsets");
@@ -205,8 +206,8 @@ void show_method_file(const fs::path& path) {
         auto targets = std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; });
         for (const std::uint64_t first : offsets)
           if (first < labels.size() && labels[first] >= 0) --targets;
-        fmt::print("  {:<24} {} labels, {} of them targets, in {} sequences\n", group.substr(1), labels.size(), targets,
-                   offsets.empty() ? 0 : offsets.size() - 1);
+        print_result("  {:<24} {} labels, {} of them targets, in {} sequences\n", group.substr(1), labels.size(), targets,
+                     offsets.empty() ? 0 : offsets.size() - 1);
       }
     }
 }
@@ -253,7 +254,7 @@ Show way_to_show(const fs::path& path) {
 
 int inspect(const fs::path& path) {
   const Show show = way_to_show(path);
-  fmt::print("{}: ", path.string());
+  print_result("{}: ", path.string());
   show(path);
   return static_cast<int>(ExitCode::done);
 }

@@ -5,17 +5,23 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <initializer_list>
 #include <new>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "app/options_values.h"
 #include "expunge/comm/mpi_environment.h"
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 namespace {
@@ -48,6 +54,36 @@ int report(Place place, ExitCode code, const std::string& message) {
   MpiEnvironment::abort(status);
 }
 
+constexpr std::string_view kOutOfMemory =
+    "out of memory: allow more (ulimit -v, --mem of Slurm), start more ranks, which share the model, or give smaller "
+    "--micro-batch-tokens, --per-device-train-batch-size or --per-device-eval-batch-size";
+constexpr std::string_view kNoThread =
+    "no further thread can be started: allow more threads or memory (ulimit -u, ulimit -v), or set OMP_NUM_THREADS lower";
+
+/// Whether a path failed because it is relative to a working folder that was removed.
+bool without_working_folder(const std::filesystem::path& path) {
+  std::error_code gone;
+  (void)std::filesystem::current_path(gone);
+  return gone && path.is_relative();
+}
+
+/// Of a path that could not be looked at, where nobody knew what it is for.
+int report_path(Place place, const std::filesystem::filesystem_error& error) {
+  const std::string path = error.path1().string(), why = error.code().message();
+  if (without_working_folder(error.path1()))
+    return report(place, ExitCode::usage,
+                  fmt::format("{}: a relative path, and the working folder is gone ({}); go to a folder that is there, or give "
+                              "absolute paths",
+                              path, why));
+  if (error.code() == std::errc::filename_too_long)
+    return report(place, ExitCode::bad_input,
+                  fmt::format("{}: {}: a name may have {} bytes and a path {}; give a shorter one", excerpt(path), why,
+                              NAME_MAX, PATH_MAX - 1));
+  for (const std::errc full : {std::errc::no_space_on_device, std::errc::file_too_large, std::errc::read_only_file_system})
+    if (error.code() == full) return report(place, ExitCode::output, fmt::format("{}: {}", path, why));
+  return report(place, ExitCode::bad_input, fmt::format("{}: {}", path, why));
+}
+
 }  // namespace
 
 Place launched_place() {
@@ -63,7 +99,15 @@ int guarded(Place place, const std::function<int()>& work) {
     const std::string where = fmt::format(" ({}:{})", error.where().file_name(), error.where().line());
     return report(place, error.code(), error.what() + (error.code() == ExitCode::internal ? where : ""));
   } catch (const std::bad_alloc&) {
-    return report(place, ExitCode::internal, "out of memory: give fewer or shorter sequences at a time, or more ranks");
+    return report(place, ExitCode::usage, std::string(kOutOfMemory));
+  } catch (const std::length_error& error) {
+    return report(place, ExitCode::bad_input,
+                  fmt::format("an input names a size that no memory holds ({}): it is damaged, make it again", error.what()));
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report_path(place, error);
+  } catch (const std::system_error& error) {
+    const bool limit = error.code() == std::errc::resource_unavailable_try_again;
+    return limit ? report(place, ExitCode::usage, std::string(kNoThread)) : report(place, ExitCode::internal, error.what());
   } catch (const std::exception& error) {
     return report(place, ExitCode::internal, error.what());
   }

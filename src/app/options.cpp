@@ -187,6 +187,7 @@ std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string&
   for (const ConfigEntry& entry : read_config_text(text, path)) {
     const std::string place = fmt::format("{}:{}: ", path, entry.line);
     if (entry.key == "config") refuse(fmt::format("{}config: a config file cannot name another", place));
+    if (entry.key == "print-config") refuse(fmt::format("{}print-config: give it on the command line", place));
     const Option* const option = find(entry.key);
     if (const auto owner = owners.find(entry.key);
         !option && owner != owners.end() && std::ranges::find(owner->second, config_owner_) != owner->second.end())
@@ -268,12 +269,12 @@ std::string OptionTable::help() const {
   return text.str();
 }
 
-std::string OptionTable::text() const {
-  std::string lines = fmt::format("# Options of `expunge {}`, as resolved; --config reads them back.\n", command_);
+std::string OptionTable::lines(const std::string& title, bool (*shown)(const Option&)) const {
+  std::string lines = fmt::format("# Options of `expunge {}`, {}; --config reads them back.\n", command_, title);
   for (const Group& group : groups_) {
     lines += fmt::format("\n# {}\n", group.title);
     for (const Option& option : group.options) {
-      if (!option.resolved) continue;
+      if (!shown(option)) continue;
       const std::vector<std::string> values = option.get();
       if (values.empty()) lines += fmt::format("{} =\n", option.key);
       for (const std::string& value : values) {
@@ -285,6 +286,14 @@ std::string OptionTable::text() const {
     }
   }
   return lines;
+}
+
+std::string OptionTable::text() const {
+  return lines("as resolved", [](const Option& option) { return option.resolved; });
+}
+
+std::string OptionTable::given_text() const {
+  return lines("as given", [](const Option& option) { return option.resolved || !option.get().empty(); });
 }
 
 }  // namespace expunge

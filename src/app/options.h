@@ -81,6 +81,8 @@ class OptionTable {
   std::string help() const;
   /// `key = value` lines of every resolved option, readable by --config.
   std::string text() const;
+  /// The same of every option that has a text, as they are given: what follows from the ranks is not known yet.
+  std::string given_text() const;
 
  private:
   struct Group {
@@ -94,6 +96,7 @@ class OptionTable {
   std::vector<Given> read_command_line(const std::vector<std::string>& arguments, const KeyOwners& owners) const;
   std::vector<Given> read_config_file(const std::string& path, const KeyOwners& owners) const;
   std::string refuse_unknown(const std::string& key, const std::string& shown, const KeyOwners& owners) const;
+  std::string lines(const std::string& title, bool (*shown)(const Option&)) const;
   void apply(const std::vector<Given>& given, Source source);
   void require() const;
 

@@ -61,8 +61,8 @@ OptionTable generate_options(GenerateConfig& c) {
       "Input",
       {model_option(c),
        required(path("prompts", "FILE", FileUse::file, c.prompts, "prompts, one JSON object a line (.jsonl or .jsonl.gz)")),
-       text("prompt-column", "NAME", c.prompt_column, "field of the prompt; without it, prompt or else text"),
-       config_option()});
+       text("prompt-column", "NAME", c.prompt_column, "field of the prompt; without it, prompt or else text"), config_option(),
+       print_config_option()});
   std::vector<Option> output = output_options(c, "file to write: the objects of --prompts with their completions");
   output.front().beside = [](const std::filesystem::path& path) { return std::vector{record_of_generation(path)}; };
   table.group("Output", std::move(output));
@@ -94,7 +94,8 @@ OptionTable task_options(TaskConfig& c) {
        whole("num-fewshot", c.num_fewshot, 0,
              "examples before each question, with their answers: the first of its task; they are not scored"),
        path("fewshot-file", "FILE", FileUse::file, c.fewshot_file, "take the examples from this file and score all of --tasks"),
-       whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option()});
+       whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option(),
+       print_config_option()});
   table.group("Output", output_options(c, "file of results to write (HDF5)"));
   add_compute(table, c);
   table.then([&c](const OptionTable& given) {

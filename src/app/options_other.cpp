@@ -32,7 +32,8 @@ std::vector<Option> scoring_input(ScoringConfig& c, std::string domain_help) {
           required(path("tokens", "FILE", FileUse::file, c.tokens, "token file of expunge tokenize")),
           required(text("domain", "NAME", c.domain, std::move(domain_help))),
           whole("max-eval-samples", c.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
-          config_option()};
+          config_option(),
+          print_config_option()};
 }
 
 std::vector<Option> scoring_output(ScoringConfig& c) {
@@ -63,6 +64,17 @@ Option config_option() {
           .use = FileUse::file};
 }
 
+Option print_config_option() {
+  return {.key = "print-config",
+          .value_name = "true|false",
+          .expected = "true or false",
+          .help = "print the options as `key = value` lines, as --config and the command line give them, and do nothing else",
+          .set = [](const std::vector<std::string>& given) { return parse_bool(given.back()).has_value(); },
+          .get = [] { return std::vector<std::string>(); },
+          .kind = Option::Kind::toggle,
+          .resolved = false};
+}
+
 std::vector<Option> shared_compute_options(ComputeConfig& c) {
   // Another spelling of --dtype, settled by check_compute() when it is known which came last.
   const Option bf16{.key = "bf16",
@@ -73,16 +85,18 @@ std::vector<Option> shared_compute_options(ComputeConfig& c) {
                     .get = [] { return std::vector<std::string>(); },
                     .kind = Option::Kind::toggle,
                     .resolved = false};
+  Option dtype = choice<DType>(
+      "dtype", c.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
+      "element type of weights and activations; bfloat16 accumulates in float32, and is the default on GPUs and where all "
+      "ranks' processors multiply it");
+  dtype.get = [&c, chosen = dtype.get] { return c.dtype_by_device ? std::vector<std::string>() : chosen(); };
   return {
       choice<std::string>("device", c.device, {{"auto", "auto"}, {"cpu", "cpu"}, {"cuda", "cuda"}}, "where to compute"),
       choice<CommPolicy>(
           "comm", c.comm, {{"nccl", CommPolicy::nccl}, {"staged", CommPolicy::staged}, {"auto", CommPolicy::automatic}},
           "what ranks on GPUs talk over: NCCL, one rank a GPU; staged: MPI through host memory, so that ranks may "
           "share a GPU, for tests"),
-      choice<DType>(
-          "dtype", c.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
-          "element type of weights and activations; bfloat16 accumulates in float32, and is the default on GPUs and where all "
-          "ranks' processors multiply it"),
+      std::move(dtype),
       bf16,
       flag("tf32", c.tf32, "float32 products through TensorFloat-32; with --device cuda only"),
       choice<GatherPolicy>("gather", c.gather,
@@ -145,7 +159,7 @@ OptionTable tokenize_options(TokenizeOptions& c) {
                required(path("data", "DIR", FileUse::texts, c.data, "folder of texts: DOMAIN/SPLIT.jsonl, .jsonl.gz or .txt")),
                list("domain", "NAME", c.domains, "domain to read; without it, every folder of --data"),
                text("text-column", "NAME", c.text_column, "column of the documents; without it, text or else content"),
-               config_option()});
+               config_option(), print_config_option()});
   table.group("Output", {required(path("output", "FILE", FileUse::output, c.output, "token file to write (HDF5)")),
                          whole("max-length", c.max_length, 5, "most ids in a sequence; longer documents are cut into several"),
                          quiet_option(c.quiet)});
@@ -192,7 +206,7 @@ OptionTable export_options(ExportConfig& c) {
                                         "checkpoint folder")),
                           required(path("output-dir", "DIR", FileUse::output_folder, c.output_dir,
                                         "new model folder to write (Hugging Face layout)")),
-                          export_dtype_option(c.dtype), quiet_option(c.quiet), config_option()});
+                          export_dtype_option(c.dtype), quiet_option(c.quiet), config_option(), print_config_option()});
   return table;
 }
 
@@ -205,24 +219,24 @@ OptionTable report_options(ReportConfig& c) {
       path("output", "FILE", FileUse::output, c.output, "HTML page to write; NAME.md and NAME-figures/ are written beside it"));
   output.beside = files_beside_report;
   table.group("Arguments", {runs});
-  table.group(
-      "Options",
-      {naming(FileUse::file, list("before", "FILE", c.before,
-                                  "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as "
-                                  "RUN/eval-before.h5, mia-before.h5)")),
-       naming(FileUse::file, list("after", "FILE", c.after,
-                                  "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder")),
-       std::move(output), text("title", "TEXT", c.title, "title of the report"),
-       real("pretraining-tokens", c.pretraining_tokens, kCount,
-            "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
-       flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet), config_option()});
+  table.group("Options",
+              {naming(FileUse::file, list("before", "FILE", c.before,
+                                          "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as "
+                                          "RUN/eval-before.h5, mia-before.h5)")),
+               naming(FileUse::file, list("after", "FILE", c.after,
+                                          "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder")),
+               std::move(output), text("title", "TEXT", c.title, "title of the report"),
+               real("pretraining-tokens", c.pretraining_tokens, kCount,
+                    "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
+               flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet), config_option(),
+               print_config_option()});
   return table;
 }
 
 OptionTable inspect_options(InspectConfig& c) {
   OptionTable table("inspect");
   table.group("Argument", {positional(path("path", "FILE_OR_DIR", FileUse::model, c.path, "what to look at"))});
-  table.group("Options", {config_option()});
+  table.group("Options", {config_option(), print_config_option()});
   return table;
 }
 
@@ -230,7 +244,7 @@ OptionTable verify_options(InspectConfig& c) {
   OptionTable table("verify");
   table.group("Argument",
               {positional(path("folder", "DIR", FileUse::model, c.path, "run folder, or model folder of expunge export"))});
-  table.group("Options", {config_option()});
+  table.group("Options", {config_option(), print_config_option()});
   return table;
 }
 

@@ -33,7 +33,8 @@ std::vector<Option> run_options(PlanConfig& c) {
             "sequences in one optimizer step; 0: ranks x per-device batch x accumulation"),
       whole("max-steps", c.max_steps, {1, kMostSteps}, "optimizer steps, for the time limit of --sbatch"),
       whole("save-steps", c.save_steps, 0, "steps between checkpoints, which on the CPU take a copy of the shards; 0: none"),
-      config_option()};
+      config_option(),
+      print_config_option()};
 }
 
 std::vector<Option> machine_options(PlanConfig& c) {
@@ -57,6 +58,7 @@ void check_plan(PlanConfig& c, const OptionTable& given) {
   const bool cpu = c.compute.device == "cpu";
   if (c.compute.dtype_by_device && has_bf16_products(cpu ? DeviceType::cpu : DeviceType::cuda))
     c.compute.dtype = DType::bfloat16;
+  c.compute.dtype_by_device = false;
   const char* const needed = cpu ? "memory-per-rank" : "gpu-memory";
   if ((cpu ? c.memory_per_rank : c.gpu_memory) == 0)
     fail(ExitCode::usage, fmt::format("expunge plan needs --{} SIZE with --device {}, such as --{} {}", needed,

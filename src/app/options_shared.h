@@ -13,6 +13,8 @@ namespace expunge {
 Option quiet_option(bool& quiet);
 /// --config FILE, which the table itself reads.
 Option config_option();
+/// --print-config, which is answered in the place of the command.
+Option print_config_option();
 /// How a model is run: device, element type, sharding.
 std::vector<Option> shared_compute_options(ComputeConfig& config);
 /// The same and what only training has.

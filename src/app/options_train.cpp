@@ -84,9 +84,9 @@ std::vector<Option> run_options(TrainConfig& c) {
                              "not empty"))),
       whole("save-steps", c.save_steps, 0, "steps between checkpoints; 0: one after the last step"),
       whole("save-total-limit", c.save_total_limit, 0, "keep the newest N checkpoints; 0: all"),
-      duration(
-          "grace-seconds", c.grace_seconds, kTime,
-          "after USR1, TERM or INT, finish the optimizer step if it and its checkpoint end within this time, else drop it"),
+      duration("grace-seconds", c.grace_seconds, kTime,
+               "after USR1, TERM, INT or HUP, finish the optimizer step if it and its checkpoint end within this time, else "
+               "drop it"),
       duration("max-walltime", c.max_walltime, kTime,
                "end by itself, with a checkpoint, before the program has run this long; 0: no limit"),
       whole("logging-steps", c.logging_steps, 1, "steps between lines of a batch log"),
@@ -139,6 +139,7 @@ void check_train(TrainConfig& config, const OptionTable& given) {
 OptionTable training_table(TrainConfig& config, std::vector<OptionGroup> first) {
   OptionTable table(config.command);
   first.front().second.push_back(config_option());
+  first.front().second.push_back(print_config_option());
   for (OptionGroup& group : first) table.group(group.first, std::move(group.second));
   table.group("Run folder and log", run_options(config));
   table.group("Optimizer", optimizer_options(config));

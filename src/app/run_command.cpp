@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "app/options_values.h"
 #include "app/suggest.h"
 #include "app/version.h"
 #include "expunge/core/error.h"
+#include "expunge/core/standard_streams.h"
 
 namespace expunge {
 namespace {
@@ -48,11 +50,24 @@ KeyOwners key_owners(const std::vector<Command>& commands) {
   return owners;
 }
 
+/// What is the same for all ranks is said once.
+void print_page(Place place, const std::string& page) {
+  if (place.rank == 0) print_text(page);
+}
+
+bool asks_for_config(const OptionTable& options) {
+  return options.source("print-config") != Source::none && *parse_bool(options.value("print-config"));
+}
+
 /// Runs the command named first; the other arguments are its options.
 int dispatch(const std::vector<Command>& commands, const std::vector<std::string>& arguments, Place place) {
   const Command& chosen = find_command(commands, arguments.front());
   Job job = chosen.prepare();
   job.options.parse({arguments.begin() + 1, arguments.end()}, key_owners(commands));
+  if (asks_for_config(job.options)) {
+    print_page(place, job.options.given_text());
+    return static_cast<int>(ExitCode::done);
+  }
   if (chosen.ranks == Ranks::one && place.size > 1)
     fail(ExitCode::usage,
          fmt::format("expunge {} runs as one process and was launched as {}; start it without mpirun or srun -n", chosen.name,
@@ -63,26 +78,26 @@ int dispatch(const std::vector<Command>& commands, const std::vector<std::string
 }  // namespace
 
 int run_command(const std::vector<Command>& commands, const std::vector<std::string>& arguments) {
+  hold_standard_streams();
   const Place place = launched_place();
-  const auto print = [place](std::FILE* stream, const std::string& page) {
-    if (place.rank == 0) std::fputs(page.c_str(), stream);
-  };
   return guarded(place, [&] {
     if (arguments.empty()) {
-      print(stderr, overview(commands));
+      if (place.rank == 0) std::fputs(overview(commands).c_str(), stderr);
       return static_cast<int>(ExitCode::usage);
     }
     const std::string& first = arguments.front();
     const bool help = first == "help" || std::any_of(arguments.begin(), arguments.end(), asks_for_help);
+    int code = static_cast<int>(ExitCode::done);
     if (first == "--version")
-      print(stdout, version_text());
+      print_page(place, version_text());
     else if (!help)
-      return dispatch(commands, arguments, place);
+      code = dispatch(commands, arguments, place);
     else if (asks_for_help(first) || (first == "help" && (arguments.size() == 1 || asks_for_help(arguments[1]))))
-      print(stdout, overview(commands));
+      print_page(place, overview(commands));
     else
-      print(stdout, help_page(find_command(commands, first == "help" ? arguments[1] : first)));
-    return static_cast<int>(ExitCode::done);
+      print_page(place, help_page(find_command(commands, first == "help" ? arguments[1] : first)));
+    check_printed();
+    return code;
   });
 }
 

@@ -31,10 +31,11 @@ void watch_start(const std::stop_token& stop, double timeout_s) {
   const char* const rank = std::getenv("PMIX_RANK");  // of mpirun's and srun's
   // Launchers end a job at its first failed process: the others leave the first the time to speak.
   std::this_thread::sleep_for(std::chrono::milliseconds(50 * std::clamp(rank ? std::atoi(rank) : 0, 0, 20)));
-  fmt::print(stderr,
-             "expunge: error on rank {}: the ranks have not found each other in {:.0f} s: one did not start, or ended while it "
-             "started; see what the launcher says of it\n",
-             rank ? rank : "0", timeout_s);
+  std::fputs(fmt::format("expunge: error on rank {}: the ranks have not found each other in {:.0f} s: one did not start, or "
+                         "ended while it started; see what the launcher says of it\n",
+                         rank ? rank : "0", timeout_s)
+                 .c_str(),
+             stderr);
   std::fflush(stderr);
   std::_Exit(static_cast<int>(ExitCode::collective));
 }

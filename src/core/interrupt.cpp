@@ -19,7 +19,7 @@
 namespace expunge {
 namespace {
 
-constexpr std::array kSignals{SIGUSR1, SIGTERM, SIGINT};
+constexpr std::array kSignals{SIGUSR1, SIGTERM, SIGINT, SIGHUP};
 constexpr std::int64_t kSameRequest = 1'000'000'000;  // nanoseconds
 
 // Lock-free, so that a handler may touch them.
@@ -34,10 +34,22 @@ std::int64_t nanoseconds() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-void restore_defaults() {
+using Handler = void (*)(int);
+
+Handler handler_of(int number) {
+  struct sigaction now {};
+  sigaction(number, nullptr, &now);
+  return now.sa_handler;
+}
+
+/// nohup ignores SIGHUP, a shell SIGINT for what it starts in the background: neither is meant for the run then.
+bool stays_ignored(int number) { return (number == SIGHUP || number == SIGINT) && handler_of(number) == SIG_IGN; }
+
+void restore_defaults(Handler ours) {
   struct sigaction usual {};
   usual.sa_handler = SIG_DFL;
-  for (const int number : kSignals) sigaction(number, &usual, nullptr);
+  for (const int number : kSignals)
+    if (handler_of(number) == ours) sigaction(number, &usual, nullptr);
 }
 
 void note(int number) {
@@ -48,7 +60,7 @@ void note(int number) {
   } else if (nanoseconds() - noted_at >= kSameRequest) {
     constexpr std::string_view kWords = "expunge: a second signal came: ending at once\n";
     (void)!write(STDERR_FILENO, kWords.data(), kWords.size());
-    restore_defaults();
+    restore_defaults(note);
     raise(number);
   }
 }
@@ -74,6 +86,7 @@ InterruptSignals::InterruptSignals() {
   sigset_t blocked;
   sigemptyset(&blocked);
   for (const int number : kSignals) {
+    if (stays_ignored(number)) continue;
     sigaction(number, &action, nullptr);
     sigaddset(&blocked, number);
   }
@@ -85,7 +98,7 @@ InterruptSignals::~InterruptSignals() {
   sem_post(&news);
   receiver_.join();
   pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
-  if (noted == 0) restore_defaults();
+  if (noted == 0) restore_defaults(note);
 }
 
 void InterruptSignals::received_elsewhere() {
@@ -106,6 +119,8 @@ std::string signal_name(int number) {
       return "SIGTERM";
     case SIGINT:
       return "SIGINT";
+    case SIGHUP:
+      return "SIGHUP";
     default:
       return "signal " + std::to_string(number);
   }

@@ -26,6 +26,7 @@ spdlog::logger& logger() {
   static const auto instance = [] {
     auto made = spdlog::stderr_color_mt("expunge");
     made->set_pattern("%H:%M:%S %^%v%$");
+    made->set_error_handler([](const std::string&) {});
     return made;
   }();
   return *instance;
@@ -34,9 +35,15 @@ spdlog::logger& logger() {
 constexpr std::int64_t kFewestBarCells = 8, kMostBarCells = 24;
 std::atomic<bool> bar_drawn = false;  // the terminal's cursor stands behind a bar
 
+/// On a terminal that is gone or a full file nothing is shown: the log is no result, and the run goes on.
+void show(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+}
+
 /// A line of the log takes the place of the bar, which is drawn again below it.
 void make_room() {
-  if (bar_drawn.exchange(false)) fmt::print(stderr, "\r\033[K");
+  if (bar_drawn.exchange(false)) show("\r\033[K");
 }
 
 /// A line that is wider than the terminal would wrap, and only its last row would be drawn over.
@@ -84,8 +91,7 @@ void Progress::advance(std::string_view figures) {
     const std::int64_t cells = std::clamp(room, kFewestBarCells, kMostBarCells);
     const auto filled = static_cast<std::size_t>(cells * done_ / std::max<std::int64_t>(total_, 1));
     const std::string line = fmt::format("{} [{:-<{}}] {}", label_, std::string(filled, '#'), cells, text);
-    fmt::print(stderr, "\r\033[K{}", fit_figures(line, static_cast<std::size_t>(width - 1)));
-    std::fflush(stderr);
+    show(fmt::format("\r\033[K{}", fit_figures(line, static_cast<std::size_t>(width - 1))));
     bar_drawn = true;
   } else if (line_every_ > 0 && (done_ % line_every_ == 0 || done_ == total_)) {
     log_info(fmt::format("{} {}", label_, text));
@@ -93,7 +99,7 @@ void Progress::advance(std::string_view figures) {
 }
 
 void Progress::finish() {
-  if (bar_drawn.exchange(false)) fmt::print(stderr, "\n");
+  if (bar_drawn.exchange(false)) show("\n");
 }
 
 std::string format_duration(double seconds) {

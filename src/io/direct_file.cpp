@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "expunge/core/error.h"
@@ -26,7 +27,7 @@ constexpr std::size_t kDirectPiece = std::size_t{4} << 20;
 
 std::byte* aligned_buffer() {
   void* block = std::aligned_alloc(DirectFile::kBlock, kDirectPiece);
-  check(block != nullptr, "memory for a buffer of 4 MiB");
+  if (!block) throw std::bad_alloc();
   return static_cast<std::byte*>(block);
 }
 

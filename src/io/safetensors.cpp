@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <set>
 #include <utility>
 
@@ -163,6 +164,7 @@ void SafetensorsFile::open() {
   bytes_ = file_->size();
   if (bytes_ < kLengthBytes) bad(path_, fmt::format("it has {} bytes, a header alone has more", bytes_));
   void* const map = mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file_->descriptor(), 0);
+  if (map == MAP_FAILED && errno == ENOMEM) throw std::bad_alloc();  // a limit on address space
   if (map == MAP_FAILED)
     fail(ExitCode::bad_input, fmt::format("{}: cannot be mapped: {}", path_.string(), std::strerror(errno)));
   map_ = static_cast<const char*>(map);

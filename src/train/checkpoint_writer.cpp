@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <new>
 
 #include "expunge/core/error.h"
 
@@ -26,6 +27,8 @@ void CheckpointWriter<A>::in_background(std::function<void()> work) {
   io_.enqueue([this, work = std::move(work)] {
     try {
       work();
+    } catch (const std::bad_alloc&) {
+      failure_ = fmt::format("rank {}: out of memory", runtime_.comm.rank());
     } catch (const std::exception& error) {
       failure_ = fmt::format("rank {}: {}", runtime_.comm.rank(), error.what());
     }

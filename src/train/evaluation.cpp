@@ -3,6 +3,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/io/hdf5_seal.h"
 #include "expunge/train/commands.h"
 #include "train/scoring.h"
@@ -26,26 +27,26 @@ std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& conf
 }
 
 void print_table(const std::vector<SplitResult>& results) {
-  fmt::print("\n{:<24}{:>11}{:>12}{:>14}{:>14}{:>12}{:>13}\n", "split", "sequences", "tokens", "perplexity", "per token",
-             "accuracy", "extraction");
+  print_result("\n{:<24}{:>11}{:>12}{:>14}{:>14}{:>12}{:>13}\n", "split", "sequences", "tokens", "perplexity", "per token",
+               "accuracy", "extraction");
   for (const SplitResult& result : results) {
     const SplitFigures f = summarise_split(result.sequences);
-    fmt::print("{:<24}{:>11}{:>12}{:>14.4g}{:>14.4g}{:>10.2f} %{:>11.2f} %\n", result.split, f.sequences, f.tokens,
-               f.perplexity, f.token_perplexity, f.accuracy, 100 * f.extraction_strength);
+    print_result("{:<24}{:>11}{:>12}{:>14.4g}{:>14.4g}{:>10.2f} %{:>11.2f} %\n", result.split, f.sequences, f.tokens,
+                 f.perplexity, f.token_perplexity, f.accuracy, 100 * f.extraction_strength);
   }
 }
 
 void print_comparison(const std::vector<SplitResult>& results, const std::map<std::string, SplitFigures>& before) {
-  fmt::print("\n{:<24}{:>14}{:>14}{:>16}{:>12}\n{:<24}{:>14}{:>14}{:>16}{:>12}\n", "", "perplexity", "", "accuracy", "",
-             "split", "before", "after", "before", "after");
+  print_result("\n{:<24}{:>14}{:>14}{:>16}{:>12}\n{:<24}{:>14}{:>14}{:>16}{:>12}\n", "", "perplexity", "", "accuracy", "",
+               "split", "before", "after", "before", "after");
   for (const SplitResult& result : results) {
     const SplitFigures f = summarise_split(result.sequences);
     const auto old = before.find(result.split);
     if (old == before.end())
-      fmt::print("{:<24}{:>14}{:>14.4g}{:>16}{:>10.2f} %\n", result.split, "-", f.perplexity, "-", f.accuracy);
+      print_result("{:<24}{:>14}{:>14.4g}{:>16}{:>10.2f} %\n", result.split, "-", f.perplexity, "-", f.accuracy);
     else
-      fmt::print("{:<24}{:>14.4g}{:>14.4g}{:>14.2f} %{:>10.2f} %\n", result.split, old->second.perplexity, f.perplexity,
-                 old->second.accuracy, f.accuracy);
+      print_result("{:<24}{:>14.4g}{:>14.4g}{:>14.2f} %{:>10.2f} %\n", result.split, old->second.perplexity, f.perplexity,
+                   old->second.accuracy, f.accuracy);
   }
 }
 

@@ -87,14 +87,24 @@ std::string output_lines(const GenerateConfig& config, const std::vector<JsonObj
 }
 
 /// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
-void write_record(const GenerateConfig& config, const std::string& text, const std::string& model_hash,
-                  const std::string& prompts_hash) {
+std::string record_of(const GenerateConfig& config, const std::string& text, const std::string& model_hash,
+                      const std::string& prompts_hash) {
   nlohmann::ordered_json record = {
       {"output_sha256", sha256_text(text)},        {"model", whole_path(config.model)},
       {"prompts", whole_path(config.prompts)},     {"prompts_sha256", prompts_hash},
       {"dtype", dtype_name(config.compute.dtype)}, {"stop", config.stops}};  // a text of several lines fits no line of `config`
   record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
-  write_file_atomically(record_of_generation(config.output), record.dump(2) + "\n");
+  return record.dump(2) + "\n";
+}
+
+/// Both are written before either is there: where there is no room for one, nothing is left behind. The record is live first: a
+/// kill between the two leaves no output without it.
+void write_outputs(const std::filesystem::path& path, const std::string& text, const std::string& record, Existing existing) {
+  PendingFile output(path, existing), beside(record_of_generation(path), existing);
+  write_new_file(output.temporary(), text);
+  write_new_file(beside.temporary(), record);
+  beside.commit();
+  output.commit();
 }
 
 void log_completions(const std::vector<Completion>& completions, const std::filesystem::path& output) {
@@ -140,9 +150,7 @@ void run_generation(Session& session, const GenerateConfig& config) {
   const std::string model_hash = model_sha256(source, runtime, llama_units(source.config, session.world_size()));
   on_root(runtime, [&] {
     const std::string text = output_lines(config, lines, completions);
-    // First: a kill between the two leaves no output without its record.
-    write_record(config, text, model_hash, prompts_hash);
-    write_file_atomically(config.output, text, existing_of(config.overwrite));
+    write_outputs(config.output, text, record_of(config, text, model_hash, prompts_hash), existing_of(config.overwrite));
     log_completions(completions, config.output);
     return std::string();
   });

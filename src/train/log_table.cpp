@@ -53,7 +53,10 @@ Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>&
     fs::path aside = path;
     aside += ".damaged";
     log_warning(fmt::format("{}: damaged ({}); kept as {}, and begun anew", path.string(), damage, aside.string()));
-    fs::rename(path, aside);
+    std::error_code error;
+    fs::rename(path, aside, error);
+    if (error)
+      fail(ExitCode::output, fmt::format("{}: cannot be renamed to {}: {}", path.string(), aside.string(), error.message()));
   }
   return open(path, columns, last_step);
 }

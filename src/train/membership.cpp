@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/data/compressed_size.h"
 #include "expunge/data/tokenizer.h"
 #include "expunge/eval/attacks.h"
@@ -122,17 +123,17 @@ std::vector<AttackResult> summarise(const std::vector<std::string>& attacks, Sid
 }
 
 void print_table(const Sides& sides, const std::vector<AttackResult>& results) {
-  fmt::print("\n{} members of {}, {} non-members of {}\n", sides.members.sequences, sides.members.name,
-             sides.non_members.sequences, sides.non_members.name);
-  fmt::print("{:<22}{:>8}{:>18}{:>13}{:>13}{:>15}{:>15}\n", "attack", "AUC", "95 % interval", "TPR at 5 %", "TPR at 1 %",
-             "TPR at 0.1 %", "best accuracy");
+  print_result("\n{} members of {}, {} non-members of {}\n", sides.members.sequences, sides.members.name,
+               sides.non_members.sequences, sides.non_members.name);
+  print_result("{:<22}{:>8}{:>18}{:>13}{:>13}{:>15}{:>15}\n", "attack", "AUC", "95 % interval", "TPR at 5 %", "TPR at 1 %",
+               "TPR at 0.1 %", "best accuracy");
   for (const AttackResult& result : results) {
     const AttackFigures& f = result.figures;
-    fmt::print("{:<22}{:>8.3f}{:>18}{:>11.1f} %{:>11.1f} %{:>13.1f} %{:>13.1f} %{}\n", result.name, f.auc,
-               fmt::format("{:.3f} to {:.3f}", f.auc_low, f.auc_high), 100 * f.tpr_at_5, 100 * f.tpr_at_1, 100 * f.tpr_at_0_1,
-               100 * f.best_accuracy, f.left_out > 0 ? fmt::format("  ({} too short, left out)", f.left_out) : "");
+    print_result("{:<22}{:>8.3f}{:>18}{:>11.1f} %{:>11.1f} %{:>13.1f} %{:>13.1f} %{}\n", result.name, f.auc,
+                 fmt::format("{:.3f} to {:.3f}", f.auc_low, f.auc_high), 100 * f.tpr_at_5, 100 * f.tpr_at_1, 100 * f.tpr_at_0_1,
+                 100 * f.best_accuracy, f.left_out > 0 ? fmt::format("  ({} too short, left out)", f.left_out) : "");
   }
-  fmt::print("AUC 0.5: members look like non-members; above: remembered; below: less likely than text never seen.\n");
+  print_result("AUC 0.5: members look like non-members; above: remembered; below: less likely than text never seen.\n");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hdf5_seal.h"
@@ -233,31 +234,31 @@ int nodes_of(int world_size, const Rates& rates) { return (world_size + rates.ra
 std::string bytes(double n) { return format_bytes(n); }
 
 void print_memory(const Question& question, const Policies& policies) {
-  fmt::print("\nMemory of a rank, with gather {} and recompute {}\n", gather_name(policies.gather),
-             recompute_name(policies.recompute));
+  print_result("\nMemory of a rank, with gather {} and recompute {}\n", gather_name(policies.gather),
+               recompute_name(policies.recompute));
   for (const auto& [name, size] : policies.memory.parts())
-    if (size > 0) fmt::print("  {:<42}{:>12}\n", name, bytes(static_cast<double>(size)));
-  fmt::print("  {:<42}{:>12} of {}\n", "together", bytes(static_cast<double>(policies.memory.total())),
-             bytes(static_cast<double>(question.memory)));
+    if (size > 0) print_result("  {:<42}{:>12}\n", name, bytes(static_cast<double>(size)));
+  print_result("  {:<42}{:>12} of {}\n", "together", bytes(static_cast<double>(policies.memory.total())),
+               bytes(static_cast<double>(question.memory)));
 }
 
 void print_step(const Question& question, const Policies& policies, const StepCost& cost) {
   const StepShape& step = question.step;
-  fmt::print("\nAn optimizer step: {:.0f} sequences of {} tokens, {} micro-batch{} a rank\n", step.sequences,
-             step.sequence_length, cost.micro_batches, cost.micro_batches == 1 ? "" : "es");
-  fmt::print("  operations of a rank                      {:.4g} TFLOP ({:.4g} GFLOP a token", cost.model_flops / kTera,
-             token_flops(question.shape.model, step.sequence_length).training() / kGiga);
-  if (question.shape.frozen_model) fmt::print(", and {:.0f} % through the frozen model", 100 * step.frozen_share);
-  if (cost.hardware_flops > cost.model_flops) fmt::print("; {:.4g} TFLOP with recomputation", cost.hardware_flops / kTera);
-  fmt::print(")\n");
+  print_result("\nAn optimizer step: {:.0f} sequences of {} tokens, {} micro-batch{} a rank\n", step.sequences,
+               step.sequence_length, cost.micro_batches, cost.micro_batches == 1 ? "" : "es");
+  print_result("  operations of a rank                      {:.4g} TFLOP ({:.4g} GFLOP a token", cost.model_flops / kTera,
+               token_flops(question.shape.model, step.sequence_length).training() / kGiga);
+  if (question.shape.frozen_model) print_result(", and {:.0f} % through the frozen model", 100 * step.frozen_share);
+  if (cost.hardware_flops > cost.model_flops) print_result("; {:.4g} TFLOP with recomputation", cost.hardware_flops / kTera);
+  print_result(")\n");
   for (const GatherPolicy gather : {GatherPolicy::per_step, GatherPolicy::per_micro_step}) {
     Policies other = policies;
     other.gather = gather;
     const StepCost moved = step_cost(question.shape, other, step, question.rates);
-    fmt::print("  a rank receives, gather {:<18}{} of weights, {} of gradients{}\n", gather_name(gather), bytes(moved.gathered),
-               bytes(moved.reduced), gather == policies.gather ? " (chosen)" : "");
+    print_result("  a rank receives, gather {:<18}{} of weights, {} of gradients{}\n", gather_name(gather),
+                 bytes(moved.gathered), bytes(moved.reduced), gather == policies.gather ? " (chosen)" : "");
   }
-  fmt::print(
+  print_result(
       "  time                                      {:.4g} s = {:.4g} computing + {:.4g} waiting for the network + {:.4g} "
       "AdamW; {:.0f} tokens/s\n",
       cost.seconds(), cost.compute, cost.exposed, cost.optimizer, cost.tokens / cost.seconds());
@@ -265,7 +266,7 @@ void print_step(const Question& question, const Policies& policies, const StepCo
 
 void print_rates(const Question& question) {
   const Rates& r = question.rates;
-  fmt::print(
+  print_result(
       "\nRates: {:.4g} TFLOP/s a rank ({}), memory {:.4g} GB/s; a rank receives {:.4g} Gbit/s within a node of {} ranks and "
       "{:.4g} Gbit/s between nodes, {:.3g} us a message\n",
       r.flops / kTera, question.rate_source, r.memory_bandwidth / kGiga, r.node_bandwidth / kGbps, r.ranks_per_node,
@@ -274,36 +275,36 @@ void print_rates(const Question& question) {
 
 /// The same run on 1, 2, 4, ... ranks.
 void print_worlds(const PlanConfig& config, Question question) {
-  fmt::print("\n{:>6}{:>7}{:>14} {:<16}{:<11}{:>14}{:>10}{:>12}{:>12}\n", "ranks", "nodes", "memory a rank", " gather",
-             "recompute", "received", "s a step", "tokens/s", "computing");
+  print_result("\n{:>6}{:>7}{:>14} {:<16}{:<11}{:>14}{:>10}{:>12}{:>12}\n", "ranks", "nodes", "memory a rank", " gather",
+               "recompute", "received", "s a step", "tokens/s", "computing");
   for (int world = 1; world <= kLargestWorld; world *= 2) {
     question.shape.world_size = world;
     const auto sequences = config.global_batch_size > 0
                                ? config.global_batch_size
                                : sequences_of_step(world, config.per_device_train_batch_size, accumulation(config));
     if (!sequences) {
-      fmt::print("{:>6}{:>7} more than {} sequences a step\n", world, nodes_of(world, question.rates), kLargestGlobalBatch);
+      print_result("{:>6}{:>7} more than {} sequences a step\n", world, nodes_of(world, question.rates), kLargestGlobalBatch);
       break;
     }
     question.step.sequences = static_cast<double>(*sequences);
     const Policies policies = choose_policies(question.shape, config.compute.gather, config.compute.recompute, question.memory);
-    fmt::print("{:>6}{:>7}{:>14} ", world, nodes_of(world, question.rates),
-               bytes(static_cast<double>(policies.memory.total())));
+    print_result("{:>6}{:>7}{:>14} ", world, nodes_of(world, question.rates),
+                 bytes(static_cast<double>(policies.memory.total())));
     if (!policies.fits) {
-      fmt::print(" does not fit\n");
+      print_result(" does not fit\n");
       continue;
     }
     const StepCost cost = step_cost(question.shape, policies, question.step, question.rates);
-    fmt::print(" {:<15}{:<11}{:>14}{:>10.4g}{:>12.0f}{:>10.1f} %\n", gather_name(policies.gather),
-               recompute_name(policies.recompute), bytes(cost.gathered + cost.reduced), cost.seconds(),
-               cost.tokens / cost.seconds(), 100 * cost.compute / cost.seconds());
+    print_result(" {:<15}{:<11}{:>14}{:>10.4g}{:>12.0f}{:>10.1f} %\n", gather_name(policies.gather),
+                 recompute_name(policies.recompute), bytes(cost.gathered + cost.reduced), cost.seconds(),
+                 cost.tokens / cost.seconds(), 100 * cost.compute / cost.seconds());
   }
 }
 
 void write_script(const PlanConfig& config, const Question& question, const Policies& policies, double seconds) {
   check_output(config.sbatch, config.overwrite);
   write_file_atomically(config.sbatch, batch_script(config, question.shape, policies, seconds), existing_of(config.overwrite));
-  fmt::print("\nwritten: {}\n", config.sbatch.string());
+  print_result("\nwritten: {}\n", config.sbatch.string());
 }
 
 }  // namespace
@@ -312,9 +313,9 @@ void run_plan(const PlanConfig& config) {
   const Question question = ask(config);
   const RunShape& shape = question.shape;
   const int nodes = nodes_of(shape.world_size, question.rates);
-  fmt::print("{}: {:.2f} M parameters, {}, {} | {} {} rank{} on {} node{}\n", config.model.string(),
-             static_cast<double>(shape.model.parameter_count()) / 1e6, dtype_name(shape.dtype), config.method, shape.world_size,
-             config.compute.device, shape.world_size == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
+  print_result("{}: {:.2f} M parameters, {}, {} | {} {} rank{} on {} node{}\n", config.model.string(),
+               static_cast<double>(shape.model.parameter_count()) / 1e6, dtype_name(shape.dtype), config.method,
+               shape.world_size, config.compute.device, shape.world_size == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
   const Policies policies = choose_policies(shape, config.compute.gather, config.compute.recompute, question.memory);
   const StepCost cost = step_cost(shape, policies, question.step, question.rates);
   print_memory(question, policies);

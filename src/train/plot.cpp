@@ -8,6 +8,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <cstdio>
 
 #include "expunge/core/error.h"
 #include "train/clean_text.h"
@@ -167,9 +168,14 @@ std::string page_svg(const std::string& svg, const Plot& plot) {
 std::optional<std::string> draw(const Plot& plot) {
   const std::optional<Finished> run = run_program({"gnuplot", "-d"}, gnuplot_script(plot));
   if (!run) return std::nullopt;
-  if (run->status != 0 || run->output.find("</svg>") == std::string::npos)
+  if (run->status != 0)
     fail(ExitCode::internal,
          fmt::format("gnuplot could not draw {} (exit status {}): {}", plot.name, run->status, run->errors));
+  if (run->output.find("</svg>") == std::string::npos)
+    fail(ExitCode::output,
+         fmt::format("gnuplot's drawing of {} is not whole: make room for temporary files in {}, or raise the "
+                     "limit on file sizes (ulimit -f)",
+                     plot.name, P_tmpdir));
   return page_svg(run->output, plot);
 }
 

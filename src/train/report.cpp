@@ -5,6 +5,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/io/files.h"
 #include "expunge/train/commands.h"
 #include "train/report_content.h"
@@ -118,7 +119,7 @@ void run_report(const ReportConfig& config) {
   // The first table is the comparison of the runs.
   for (const Block& block : document.blocks)
     if (const Table* const table = std::get_if<Table>(&block); table && !config.quiet) {
-      fmt::print("{}", render_text(*table));
+      print_result("{}", render_text(*table));
       break;
     }
   log_info(fmt::format("report: {} and {}", to.page.string(), to.markdown.string()));

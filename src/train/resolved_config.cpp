@@ -14,6 +14,7 @@ namespace expunge {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\v\f";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // editors on Windows begin UTF-8 with it
 
 // A run's batch is compared as global-batch-size; how that is cut into micro-batches is free.
 constexpr std::array<std::string_view, 21> kFreeKeys = {"config",
@@ -78,6 +79,7 @@ std::string value_of(const Values& values, const std::string& key) {
 
 std::vector<ConfigEntry> read_config_text(std::string_view text, const std::string& origin) {
   std::vector<ConfigEntry> entries;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   for (int number = 1; !text.empty(); ++number) {
     const auto end = text.find('\n');
     const std::string_view line = trim(without_comment(text.substr(0, end)));

@@ -25,7 +25,7 @@ using TemporaryFile = std::unique_ptr<std::FILE, Close>;
 TemporaryFile temporary_file(const std::string& content) {
   TemporaryFile file(std::tmpfile());
   if (!file || std::fwrite(content.data(), 1, content.size(), file.get()) != content.size() || std::fflush(file.get()) != 0)
-    fail(ExitCode::output, fmt::format("cannot write a temporary file: {}", std::strerror(errno)));
+    fail(ExitCode::output, fmt::format("cannot write a temporary file in {}: {}", P_tmpdir, std::strerror(errno)));
   std::rewind(file.get());
   return file;
 }

@@ -5,6 +5,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/train/commands.h"
 #include "train/continuations.h"
 #include "train/generation.h"
@@ -112,14 +113,14 @@ std::string percent(const std::vector<std::uint8_t>& hits) {
 }
 
 void print_table(const std::vector<TaskResult>& results) {
-  fmt::print("\n{:<36}{:>8}{:>20}{:>24}{:>20}\n", "task", "items", "accuracy", "normalised by length", "exact match");
+  print_result("\n{:<36}{:>8}{:>20}{:>24}{:>20}\n", "task", "items", "accuracy", "normalised by length", "exact match");
   TaskResult all;
   std::size_t tasks = 0;
   const auto row = [](const TaskResult& r) {
     if (r.multiple_choice())
-      fmt::print("{:<36}{:>8}{:>20}{:>24}\n", r.task, r.item.size(), percent(r.hit), percent(r.hit_normalised));
+      print_result("{:<36}{:>8}{:>20}{:>24}\n", r.task, r.item.size(), percent(r.hit), percent(r.hit_normalised));
     else
-      fmt::print("{:<36}{:>8}{:>64}\n", r.task, r.item.size(), percent(r.match));
+      print_result("{:<36}{:>8}{:>64}\n", r.task, r.item.size(), percent(r.match));
   };
   for (const TaskResult& result : results) {
     row(result);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "expunge/core/error.h"
+#include "expunge/core/standard_streams.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
@@ -49,13 +50,14 @@ class Findings {
     compare(path.string(), named, now);
   }
   ExitCode conclude() const {
-    fmt::print("{} fine, {} missing, {} that do not match\n", fine_, missing_, mismatches_);
+    print_result("{} fine, {} missing, {} that do not match\n", fine_, missing_, mismatches_);
     return mismatches_ > 0 ? ExitCode::mismatch : ExitCode::done;
   }
 
  private:
   static void add(const char* kind, int& count, const std::string& what) {
-    fmt::print("{:<9} {}\n", kind, what);
+    print_result("{:<9} {}\n", kind, what);
+    check_printed();  // a line that nobody can keep proves nothing
     ++count;
   }
   int fine_ = 0, missing_ = 0, mismatches_ = 0;
@@ -112,7 +114,14 @@ class RunCheck {
     }
     for (const fs::path& file : list_folder(run_.root))
       if (file.extension() == ".h5") check_output(file);
-    return findings_.conclude();
+    const ExitCode code = findings_.conclude();
+    if (code == ExitCode::done && !newest_)
+      fail(
+          ExitCode::bad_input,
+          fmt::format("{}: the run has no good checkpoint, so nothing says what its model, options and inputs should be; start "
+                      "its command again, which makes one",
+                      run_.root.string()));
+    return code;
   }
 
  private:

@@ -32,6 +32,49 @@ TEST(ConfigFile, IsReadAndTheCommandLineWins) {
   EXPECT_EQ(c.compute.dtype, DType::bfloat16);
 }
 
+/// As an editor on Windows may write it: a byte order mark, its line ends, tabs.
+TEST(ConfigFile, IsReadWithTheMarksOfWindows) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("a.cfg",
+                                        "\xef\xbb\xbf"
+                                        "domain\t=\tbooks \r\n\r\n# a comment\r\nseed =\t7\t# more\r\n");
+  TrainConfig c;
+  parse_into(c, unlearn_options, words("--model m --tokens t --method gradient_ascent --config " + file));
+  EXPECT_EQ(c.domain, "books");
+  EXPECT_EQ(c.seed, 7u);
+  EXPECT_THAT(refusal([&] { unlearn_with(folder.write("b.cfg", "seed: 7\n")); }), HasSubstr(":1: expected `key = value`"));
+}
+
+/// What scripts are told: as given, before ranks are known; what the program would decide is left open.
+TEST(GivenConfig, ReadsBackAsItself) {
+  const TemporaryFolder folder;
+  for (const char* more : {"", "--bf16", "--gradient-accumulation-steps 3 --overwrite-output-dir --resume-from-checkpoint none",
+                           "--dtype float64 --sample-order o.txt"}) {
+    TrainConfig first, second;
+    OptionTable table = unlearn_options(first), again = unlearn_options(second);
+    table.parse(words(kUnlearn + more));
+    again.parse({"--config", folder.write("config", table.given_text())});
+    EXPECT_EQ(table.given_text(), again.given_text());
+    EXPECT_EQ(second.compute.dtype_by_device, first.compute.dtype_by_device);
+    EXPECT_EQ(second.gradient_accumulation_steps, first.gradient_accumulation_steps);
+    EXPECT_EQ(second.overwrite_output_dir, first.overwrite_output_dir);
+    resolve(first, 3);
+    resolve(second, 3);
+    EXPECT_EQ(first.resolved, second.resolved);
+  }
+}
+
+TEST(GivenConfig, NamesWhatIsKnown) {
+  TrainConfig c;
+  OptionTable table = unlearn_options(c);
+  table.parse(words("--model m --tokens t.h5 --domain books --method gradient_ascent"));
+  const std::string text = table.given_text();
+  for (const char* line : {"\ndomain = books\n", "\nmethod = gradient_ascent\n", "\noutput-dir =\n", "\ndtype =\n",
+                           "\nglobal-batch-size = 0\n", "\ngradient-accumulation-steps = 0\n"})
+    EXPECT_THAT(text, HasSubstr(line));
+  for (const char* other : {"config", "bf16"}) EXPECT_THAT(text, Not(HasSubstr(std::string("\n") + other + " =")));
+}
+
 TEST(ConfigFile, LaterSourceWinsAmongOptionsThatExcludeEachOther) {
   const TemporaryFolder folder;
   const std::string bf16 = folder.write("bf16.cfg", "bf16 = true\n");
@@ -121,6 +164,7 @@ TEST(ConfigFile, ErrorsNameFileAndLine) {
   EXPECT_THAT(message("[section]\n"), HasSubstr(":1: expected `key = value`"));
   EXPECT_THAT(message("= 3\n"), HasSubstr(":1: expected `key = value`"));
   EXPECT_THAT(message("config = b.cfg\n"), HasSubstr(":1: config: a config file cannot name another"));
+  EXPECT_THAT(message("print-config = true\n"), HasSubstr(":1: print-config: give it on the command line"));
 }
 
 TEST(ConfigFile, ContradictionWithinAFileIsRefused) {

@@ -1,16 +1,25 @@
 // A program with commands that fail in chosen ways, for tests of messages and exit codes.
+#include <fcntl.h>
+
 #include <chrono>
+#include <filesystem>
 #include <functional>
+#include <limits>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "app/options_shared.h"
 #include "app/options_values.h"
 #include "app/run_command.h"
 #include "expunge/comm/mpi_environment.h"
 #include "expunge/core/error.h"
+#include "expunge/core/standard_streams.h"
+#include "expunge/io/files.h"
+#include "support/folder.h"
 
 namespace {
 
@@ -23,7 +32,8 @@ struct ProbeConfig {
 
 OptionTable probe_options(ProbeConfig& config) {
   OptionTable table("probe");
-  table.group("Options", {required(whole("code", config.code, 0, "exit code")), whole("rank", config.rank, 0, "who fails")});
+  table.group("Options", {required(whole("code", config.code, 0, "exit code")), whole("rank", config.rank, 0, "who fails"),
+                          print_config_option()});
   return table;
 }
 
@@ -52,6 +62,31 @@ int fail_on_one(ProbeConfig& config) {
 
 int throw_foreign(ProbeConfig&) { throw std::logic_error("not ours"); }
 int run_out_of_memory(ProbeConfig&) { throw std::bad_alloc(); }
+int ask_for_too_much(ProbeConfig&) {
+  std::vector<char>().resize(std::numeric_limits<std::size_t>::max());
+  return 0;
+}
+int run_out_of_threads(ProbeConfig&) {
+  throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+}
+int look_at_a_long_name(ProbeConfig&) { return std::filesystem::exists(std::string(300, 'x')); }
+int fail_to_look(std::errc reason) {
+  throw std::filesystem::filesystem_error("cannot look", "some/file", std::make_error_code(reason));
+}
+int fill_up(ProbeConfig&) { return fail_to_look(std::errc::no_space_on_device); }
+int be_denied(ProbeConfig&) { return fail_to_look(std::errc::permission_denied); }
+int make_absolute(ProbeConfig&) { return std::filesystem::absolute("some/file").empty(); }
+int print_line(ProbeConfig& config) {
+  print_result("{}\n", "printed");
+  return config.code;
+}
+/// In a folder of its own.
+int write_file(ProbeConfig&) {
+  const TemporaryFolder folder;
+  write_new_file(folder / "large", std::string(100'000, 'x'));
+  return 0;
+}
+int return_number_of_file(ProbeConfig&) { return ::open("/dev/null", O_WRONLY); }
 int return_code(ProbeConfig& config) { return config.code; }
 
 Command probe(std::string name, Ranks ranks, int (*run)(ProbeConfig&)) {
@@ -63,10 +98,22 @@ Command probe(std::string name, Ranks ranks, int (*run)(ProbeConfig&)) {
 
 int main(int argc, char** argv) {
   const std::vector<Command> commands = {
-      probe("early", Ranks::any, fail_early),      probe("everywhere", Ranks::any, fail_everywhere),
-      probe("one", Ranks::any, fail_on_one),       probe("single", Ranks::one, return_code),
-      probe("foreign", Ranks::any, throw_foreign), probe("memory", Ranks::any, run_out_of_memory),
+      probe("early", Ranks::any, fail_early),
+      probe("everywhere", Ranks::any, fail_everywhere),
+      probe("one", Ranks::any, fail_on_one),
+      probe("single", Ranks::one, return_code),
+      probe("foreign", Ranks::any, throw_foreign),
+      probe("memory", Ranks::any, run_out_of_memory),
       probe("return", Ranks::any, return_code),
+      probe("length", Ranks::any, ask_for_too_much),
+      probe("thread", Ranks::any, run_out_of_threads),
+      probe("long-name", Ranks::any, look_at_a_long_name),
+      probe("full", Ranks::any, fill_up),
+      probe("denied", Ranks::any, be_denied),
+      probe("relative", Ranks::any, make_absolute),
+      probe("print", Ranks::any, print_line),
+      probe("write", Ranks::any, write_file),
+      probe("number", Ranks::any, return_number_of_file),
   };
   return run_command(commands, {argv + 1, argv + argc});
 }

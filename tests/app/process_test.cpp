@@ -92,10 +92,76 @@ TEST(Process, ExitCodesAndMessages) {
   const Result foreign = shell(kProbe + " foreign --code 3");
   EXPECT_EQ(foreign.code, 1);
   EXPECT_EQ(foreign.text, "expunge: error: not ours\n");
-  const Result memory = shell(kProbe + " memory --code 3");
-  EXPECT_EQ(memory.code, 1);
-  EXPECT_EQ(memory.text, "expunge: error: out of memory: give fewer or shorter sequences at a time, or more ranks\n");
   EXPECT_EQ(shell(kProbe + " return --code 75").code, 75);
+}
+
+/// What the machine has no room for is no bug, and the message says what to do.
+TEST(Process, LimitsAreNoInternalErrors) {
+  const std::pair<const char*, std::pair<int, const char*>> kCases[] = {
+      {" memory", {2, "expunge: error: out of memory: allow more (ulimit -v, --mem of Slurm), start more ranks"}},
+      {" length", {3, "expunge: error: an input names a size that no memory holds (vector::"}},
+      {" thread", {2, "expunge: error: no further thread can be started: allow more threads or memory (ulimit -u"}},
+      {" long-name", {3, "...: File name too long: a name may have 255 bytes and a path 4095; give a shorter one\n"}},
+      {" full", {4, "expunge: error: some/file: No space left on device\n"}},
+      {" denied", {3, "expunge: error: some/file: Permission denied\n"}},
+  };
+  for (const auto& [command, expected] : kCases) {
+    const Result r = shell(kProbe + command + " --code 0");
+    EXPECT_EQ(r.code, expected.first) << command;
+    EXPECT_THAT(r.text, HasSubstr(expected.second));
+    EXPECT_LT(r.text.size(), 400u);
+  }
+  const Result gone = shell("mkdir -p gone && cd gone && rmdir ../gone && " + kProbe + " relative --code 0");
+  EXPECT_EQ(gone.code, 2);
+  EXPECT_THAT(gone.text, HasSubstr("expunge: error: some/file: a relative path, and the working folder is gone (No such file"));
+}
+
+TEST(Process, PrintingOnAFullOrClosedStandardOutputIsAFailure) {
+  for (const char* line : {" --help", " --version", " help early", " print --code 0"}) {
+    const Result full = shell(kProbe + line + " 2>&1 >/dev/full");
+    EXPECT_EQ(full.code, 4) << line;
+    EXPECT_THAT(full.text,
+                HasSubstr("expunge: error: standard output: what was printed is not whole: No space left on device;"));
+    const Result closed = shell(kProbe + line + " 2>&1 >&-");
+    EXPECT_EQ(closed.code, 4) << line;
+    EXPECT_THAT(closed.text, HasSubstr("what was printed is not whole: it is closed;"));
+  }
+  EXPECT_EQ(shell(kProbe + " print --code 7").code, 7);
+  EXPECT_EQ(shell(kProbe + " print --code 7").text, "printed\n");
+  EXPECT_EQ(shell(kProbe + " return --code 0 >&-").code, 0);  // nothing was printed
+}
+
+TEST(Process, AnErrorOnAClosedStandardErrorKeepsItsExitCode) {
+  for (const char* where : {" 2>&-", " 2>/dev/full", " <&- >&- 2>&-"})
+    EXPECT_EQ(shell(kProbe + " early --code 5" + where).code, 5) << where;
+}
+
+/// A limit on file sizes and a reader that is gone would kill the process, and leave its temporary files.
+TEST(Process, WritesFailWhereTheyWouldKill) {
+  const Result large = shell("ulimit -f 1; " + kProbe + " write --code 0");
+  EXPECT_EQ(large.code, 4);
+  EXPECT_THAT(large.text, HasSubstr("File too large"));
+  EXPECT_EQ(
+      shell("( sleep 0.2; " + kProbe + " print --code 0; echo code $? >&2 ) | true").text,
+      "expunge: error: standard output: what was printed is not whole: Broken pipe; give it a file with room, or a reader "
+      "that takes all of it\ncode 4\n");
+}
+
+/// With closed streams, the first file that is opened must not become the standard output.
+TEST(Process, AFileDoesNotTakeTheNumberOfAClosedStream) {
+  const Result r = shell(kProbe + " number --code 0 <&- >&-; echo code $?");
+  EXPECT_EQ(r.text, "code 3\n");
+}
+
+TEST(Process, PrintConfigPrintsTheOptionsAndDoesNothing) {
+  const Result r = shell(kProbe + " early --code 3 --print-config");
+  EXPECT_EQ(r.code, 0);
+  EXPECT_THAT(r.text, HasSubstr("# Options of `expunge probe`, as given; --config reads them back.\n"));
+  EXPECT_THAT(r.text, HasSubstr("\ncode = 3\nrank = 0\n"));
+  EXPECT_THAT(r.text, Not(HasSubstr("print-config")));
+  EXPECT_EQ(shell(kProbe + " early --code 3 --print-config false").code, 3);
+  EXPECT_EQ(shell(kProbe + " early --print-config").code, 2);
+  EXPECT_EQ(count(on_ranks(2, "early --code 3 --print-config").text, "code = 3"), 1);
 }
 
 TEST(Process, OneRankOfMany) {

@@ -43,6 +43,15 @@ expect_exit 0 "^[0-9]+ fine, 0 missing, 0 that do not match" "$expunge" verify r
 grep -q "eval.h5: made of step-000002" out.txt || die "eval.h5 is not tied to its checkpoint"
 expect_exit 0 " 0 that do not match" "$expunge" verify exported
 expect_exit 3 "neither a run folder nor" "$expunge" verify texts
+# A run that was killed before its first checkpoint: nothing to hold files against is not "fine".
+mkdir -p early/checkpoints && cp run/config early/
+expect_exit 3 "early: the run has no good checkpoint" "$expunge" verify early
+cp run/eval.h5 early/
+expect_exit 3 "early: the run has no good checkpoint" "$expunge" verify early
+grep -q "^ok .*early/eval.h5" out.txt || die "the rest of a run without a checkpoint is not looked at"
+cp -r run/checkpoints/step-000001 early/checkpoints/ && rm early/checkpoints/step-000001/shard-*
+expect_exit 7 "MISMATCH .*shard-00000-of-00001.h5 is missing" "$expunge" verify early
+rm -r early
 
 # flipped FILE PATTERN FOLDER: one byte changed is found, and put right again.
 flipped() {

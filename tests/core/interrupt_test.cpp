@@ -2,6 +2,7 @@
 #include "expunge/core/interrupt.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -43,6 +44,36 @@ TEST(InterruptSignalsDeathTest, ADeliveryAfterTheEndThatAnotherProcessWasAskedFo
         std::exit(kInterrupted);
       },
       testing::ExitedWithCode(kInterrupted), "");
+}
+
+TEST(InterruptSignalsDeathTest, AHangUpIsARequest) {
+  EXPECT_EXIT(
+      {
+        const InterruptSignals signals;
+        kill(getpid(), SIGHUP);  // not to this thread, which blocks it
+        for (int i = 0; i < 1000 && InterruptSignals::received() == 0; ++i)
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::exit(signal_name(InterruptSignals::received()) == "SIGHUP" ? kInterrupted : 1);
+      },
+      testing::ExitedWithCode(kInterrupted), "");
+}
+
+/// nohup, and a shell that starts a job in the background, ignore a signal for what they start.
+TEST(InterruptSignalsDeathTest, WhatWasIgnoredAtTheStartStaysIgnored) {
+  for (const int number : {SIGHUP, SIGINT})
+    EXPECT_EXIT(
+        {
+          std::signal(number, SIG_IGN);
+          {
+            const InterruptSignals signals;
+            kill(getpid(), number);
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            if (InterruptSignals::received() != 0) std::exit(1);
+          }
+          raise(number);  // nor does the end of the run bring a default back
+          std::exit(kInterrupted);
+        },
+        testing::ExitedWithCode(kInterrupted), "");
 }
 
 TEST(InterruptSignalsDeathTest, WithoutARequestTheDefaultsComeBack) {

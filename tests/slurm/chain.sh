@@ -20,11 +20,20 @@ elapsed "undisturbed run"
 last=$(ls whole/checkpoints)
 rm tokens.h5
 
-"$root/slurm/submit.sh" --model model --data texts --tokens tokens.h5 --max-length "$max_length" --config study.cfg \
-  --eval-config measure.cfg --output-dir runs/study >jobs.txt
+study=(--model model --data texts --tokens tokens.h5 --max-length "$max_length" --config study.cfg --eval-config measure.cfg)
+id() { awk -v stage="$1" '$1 == stage { print $2 }' "${2:-jobs.txt}"; }
+# Held, so that no job ends before another study is submitted, which takes tokens and figures from these jobs.
+echo 'every_job=(--hold)' >>env
+"$root/slurm/submit.sh" "${study[@]}" --output-dir runs/study >jobs.txt
 cat jobs.txt
 [[ $(awk '{ print $1 }' jobs.txt | xargs) == "tokenize evaluate-before mia-before unlearn evaluate mia report" ]] || die "stages"
-id() { awk -v stage="$1" '$1 == stage { print $2 }' jobs.txt; }
+"$root/slurm/submit.sh" "${study[@]}" --output-dir runs/other >other.txt
+for stage in tokenize mia-before; do
+  [[ $(id $stage other.txt) == "$(id $stage)" ]] || { cat other.txt >&2; die "$stage is done twice"; }
+done
+scancel "$(id unlearn other.txt)" "$(id evaluate other.txt)" "$(id mia other.txt)" "$(id report other.txt)"
+sed -i '/^every_job=/d' env
+scontrol release "$(awk '{ print $2 }' jobs.txt | xargs | tr ' ' ,)"
 unlearn=$(id unlearn)
 log=$PWD/runs/logs/expunge-unlearn-$unlearn.log
 

@@ -52,7 +52,7 @@ expect_exit 2 "--learning-rates 1e-5,: an empty name" "${submit[@]}" "${yi[@]}" 
 # The chain: each job waits for the success of the one before; names with spaces stay whole.
 config=$root/configs/yi-6b-arxiv-gradient_ascent.cfg
 expect_exit 0 "^sbatch" "${submit[@]}" "${yi[@]}" --config "$config" -- --seed 7
-jobs=$(sed -nE 's/.*--job-name=expunge-([a-z-]+).*/\1/p' out.txt | xargs)
+jobs=$(sed -nE 's/.*--job-name=expunge-([a-z-]+)-[0-9a-f]{12} .*/\1/p' out.txt | xargs)
 [[ $jobs == "tokenize evaluate-before mia-before unlearn evaluate mia report" ]] || die "jobs are $jobs"
 waits=$(sed -nE 's/.*--dependency=([a-z:,\\-]+).*/\1/p' out.txt | tr -d '\\' | xargs)
 [[ $waits == "afterok:tokenize afterok:evaluate-before afterok:tokenize afterok:unlearn afterok:evaluate afterok:mia-before,afterok:mia" ]] ||
@@ -72,8 +72,8 @@ before="runs/before-Yi-arxiv"
 measured() { "${submit[@]}" "${yi[@]}" --config "$config" "$@" | grep -cE "name=expunge-(evaluate|mia)-before" | xargs; }
 mkdir runs
 echo tokens >tokens.h5
-echo config >eval.cfg
-echo "$work/the models/Yi $work/tokens.h5 " >$before.made-of
+echo "micro-batch-tokens = 512" >eval.cfg
+printf '%s\n' "$work/the models/Yi" "" "$work/tokens.h5" >$before.made-of
 touch $before-eval.h5 $before-mia.h5
 [[ $(measured) == 0 ]] || die "measured again"
 [[ $(measured --eval-config eval.cfg) == 2 ]] || die "figures of other options are kept"
@@ -89,7 +89,8 @@ rm -r runs tokens.h5
 # Where sbatch refuses the first job, nothing is left; a folder that was there stays.
 mkdir refusing
 printf '#!/bin/sh\necho "sbatch: error: invalid account" >&2\nexit 1\n' >refusing/sbatch
-chmod +x refusing/sbatch
+printf '#!/bin/sh\n' >refusing/squeue
+chmod +x refusing/sbatch refusing/squeue
 expect_exit 1 "invalid account" env PATH="$PWD/refusing:$PATH" "$slurm/submit.sh" "${yi[@]}" --config "$config"
 [[ ! -e runs ]] || die "a refused chain left folders behind"
 mkdir runs

@@ -11,9 +11,9 @@ namespace expunge {
 enum class ExitCode : int {
   done = 0,
   internal = 1,     ///< a bug in expunge
-  usage = 2,        ///< command line or configuration
+  usage = 2,        ///< command line or configuration, also one that takes more memory or threads than there are
   bad_input = 3,    ///< a file that was read is malformed or does not fit
-  output = 4,       ///< a file could not be written (permissions, disk full, already there)
+  output = 4,       ///< a file or standard output could not be written (permissions, disk full, already there, closed)
   collapse = 5,     ///< NaN, infinity or the collapse guard
   collective = 6,   ///< a collective timed out or a rank was lost
   mismatch = 7,     ///< verification found a difference

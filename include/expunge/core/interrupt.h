@@ -1,4 +1,4 @@
-// Signals that ask a run to end early: SIGUSR1, SIGTERM, SIGINT.
+// Signals that ask a run to end early: SIGUSR1, SIGTERM, SIGINT, SIGHUP.
 #pragma once
 
 #include <csignal>
@@ -11,6 +11,7 @@ namespace expunge {
 /// one ends the process at once; one that comes within a second of the first is the same request, which launchers that pass
 /// signals on and batch systems that reach every process deliver twice. That stays so after the object's end, or a small run
 /// that has left its checkpoint would die of the second delivery on its way out, and pass for a failure. One at a time.
+/// SIGHUP and SIGINT stay ignored where the process began with them ignored: under nohup, in the background of a shell.
 ///
 /// Signals reach a thread of the object's own: the thread that makes it, and those which that one starts later, block them. A
 /// handler's frame lies below the stack pointer, and products of oneDNN on AVX2 let that point into their work space on the
@@ -36,7 +37,7 @@ class InterruptSignals {
   sigset_t mask_before_;
 };
 
-/// "SIGTERM"; the number for others than the three.
+/// "SIGTERM"; the number for others than the four.
 std::string signal_name(int number);
 
 }  // namespace expunge

@@ -29,7 +29,8 @@ void run_task(Session& session, const TaskConfig& config);
 void run_export(Session& session, const std::filesystem::path& checkpoint, const std::filesystem::path& output,
                 std::optional<DType> dtype);
 /// `expunge verify`: prints for every hash that a run folder, or a folder of run_export, names whether it still holds.
-/// ExitCode::mismatch when one does not; what is missing is said, and is no mismatch.
+/// ExitCode::mismatch when one does not; what is missing is said, and is no mismatch. Throws Error(bad_input) at the end for a
+/// run without a good checkpoint, and Error(output) at a line that could not be printed.
 ExitCode run_verify(Session& session, const std::filesystem::path& path);
 /// `expunge plan`: prints what a run would take. Throws Error(usage) with the reason where it does not fit. Without MPI.
 void run_plan(const PlanConfig& config);
