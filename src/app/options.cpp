@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <system_error>
@@ -27,6 +27,7 @@ namespace po = boost::program_options;
 
 constexpr unsigned kHelpWidth = 110;
 constexpr unsigned kDescriptionWidth = 64;
+constexpr std::uintmax_t kConfigLimit = std::uintmax_t{1} << 20;  // bytes, as of the config that a run keeps
 
 [[noreturn]] void refuse(const std::string& message) { fail(ExitCode::usage, message); }
 
@@ -168,7 +169,12 @@ std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string&
   std::ifstream file;
   if (std::error_code ignored; !std::filesystem::is_directory(path, ignored)) file.open(path);
   if (!file.is_open()) refuse(fmt::format("--config {}: cannot be read", path));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  // One byte more tells a file that is too long, without holding it.
+  std::string text(kConfigLimit + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kConfigLimit)
+    refuse(fmt::format("--config {}: it has more than {} bytes; expected a file of `key = value` lines", path, kConfigLimit));
   std::vector<Given> given;
   for (const ConfigEntry& entry : read_config_text(text, path)) {
     const std::string place = fmt::format("{}:{}: ", path, entry.line);
@@ -190,9 +196,11 @@ void OptionTable::apply(const std::vector<Given>& given, Source source) {
     if (!repeats(*option) && values[option].size() > 1)
       refuse(fmt::format("{}: given twice (\"{}\" and \"{}\")", shown, excerpt(values[option].front()), excerpt(value)));
     origins_[option->key] = {source, value};
-    if (!option->set(values[option]))
-      refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, excerpt(value)));
+    if (!option->set({value})) refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, excerpt(value)));
   }
+  // Once a list: after each of its values the time would grow as the square of their number.
+  for (const auto& [option, all] : values)
+    if (repeats(*option)) option->set(all);
 }
 
 void OptionTable::require() const {
