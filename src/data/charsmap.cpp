@@ -3,26 +3,34 @@
 
 #include <cstdint>
 #include <cstring>
-#include <string>
 
 namespace expunge {
 namespace {
 
-constexpr std::size_t kLongest = 256;  // bytes that a rule replaces
-
-/// The trie of the darts-clone library, which sentencepiece stores: units of 32 bits, children at offset XOR byte.
-class Trie {
+/// The trie of the darts-clone library, in which sentencepiece stores rules: units of 32 bits, children at offset XOR byte.
+/// Ends of texts may be shared, so that a few units can hold very many texts; each place is left but once.
+class RuleTrie {
  public:
-  explicit Trie(std::string_view bytes) : bytes_(bytes) {}
+  RuleTrie(std::string_view bytes, RuleCharacters& characters)
+      : bytes_(bytes), characters_(characters), left_(bytes.size() / sizeof(std::uint32_t)) {}
 
-  /// False where a path has no end or units are shared: then it is no trie.
-  bool visit(const std::function<void(std::string_view)>& key_found) {
-    std::string key;
-    return size() > 0 && walk(offset(unit(0)), key, key_found);
+  void read() {
+    if (left_.empty()) {
+      characters_.complete = false;
+      return;
+    }
+    // The first characters of texts, then those behind them.
+    read_character(offset(unit(0)), 0, 0, true);
+    while (!open_.empty() && characters_.complete) {
+      const std::size_t place = open_.back();
+      open_.pop_back();
+      read_character(place, 0, 0, false);
+    }
   }
 
  private:
-  std::size_t size() const { return bytes_.size() / sizeof(std::uint32_t); }
+  static constexpr std::size_t kMostSteps = std::size_t{1} << 20;
+
   std::uint32_t unit(std::size_t i) const {
     std::uint32_t value;
     std::memcpy(&value, bytes_.data() + i * sizeof(value), sizeof(value));  // little-endian, as every machine this builds on
@@ -30,33 +38,53 @@ class Trie {
   }
   static std::size_t offset(std::uint32_t unit) { return std::size_t{unit >> 10} << ((unit & (1u << 9)) >> 6); }
 
-  bool walk(std::size_t place, std::string& key, const std::function<void(std::string_view)>& key_found) {
-    if (key.size() == kLongest) return false;
+  /// Takes in every character that leads on from `place`, of which `so_far` is read and `missing` bytes are to come.
+  void read_character(std::size_t place, Character so_far, std::size_t missing, bool first) {
     for (unsigned byte = 1; byte < 256; ++byte) {
       const std::size_t child = place ^ byte;
-      if (child >= size() || (unit(child) & (1u << 31 | 0xffu)) != byte) continue;
-      if (++visited_ > size()) return false;
-      key.push_back(static_cast<char>(byte));
-      constexpr std::uint32_t kIsKey = 1u << 8;
-      if (unit(child) & kIsKey) key_found(key);
-      if (!walk(child ^ offset(unit(child)), key, key_found)) return false;
-      key.pop_back();
+      if (child >= left_.size() || (unit(child) & (1u << 31 | 0xffu)) != byte) continue;
+      const bool continues = byte >= 0x80 && byte < 0xc0;
+      if (++steps_ > kMostSteps || continues != (missing > 0)) characters_.complete = false;
+      if (!characters_.complete) return;
+      take(child, so_far << 8 | byte, continues ? missing - 1 : character_size(static_cast<unsigned char>(byte)) - 1, first);
     }
-    return true;
+  }
+
+  void take(std::size_t child, Character character, std::size_t missing, bool first) {
+    constexpr std::uint32_t kEndsText = 1u << 8;
+    const std::size_t next = child ^ offset(unit(child));
+    const bool ends = (unit(child) & kEndsText) != 0;
+    if (missing > 0) {
+      if (ends) characters_.complete = false;
+      return read_character(next, character, missing, first);
+    }
+    characters_.all.push_back(character);
+    if (!first || ends) characters_.ends.push_back(character);
+    if (left_[child]) return;
+    left_[child] = true;
+    open_.push_back(next);
   }
 
   std::string_view bytes_;
-  std::size_t visited_ = 0;
+  RuleCharacters& characters_;
+  std::vector<bool> left_;         // by unit: whether what follows it is read or waits for it
+  std::vector<std::size_t> open_;  // places that wait
+  std::size_t steps_ = 0;
 };
 
 }  // namespace
 
-bool for_each_rule(std::string_view charsmap, const std::function<void(std::string_view replaced)>& visit) {
+RuleCharacters read_rule_characters(std::string_view charsmap) {
+  RuleCharacters characters;
+  if (charsmap.empty()) return characters;
   std::uint32_t trie_bytes = 0;  // then the trie, then what the rules put in
-  if (charsmap.size() <= sizeof(trie_bytes)) return false;
+  characters.complete = charsmap.size() > sizeof(trie_bytes);
+  if (!characters.complete) return characters;
   std::memcpy(&trie_bytes, charsmap.data(), sizeof(trie_bytes));
   charsmap.remove_prefix(sizeof(trie_bytes));
-  return trie_bytes < charsmap.size() && Trie(charsmap.substr(0, trie_bytes)).visit(visit);
+  characters.complete = trie_bytes < charsmap.size();
+  if (characters.complete) RuleTrie(charsmap.substr(0, trie_bytes), characters).read();
+  return characters;
 }
 
 }  // namespace expunge

@@ -182,6 +182,8 @@ bool CorpusReader::next(std::string& text) {
   }
 }
 
+std::string CorpusReader::where() const { return impl_->lines->where(); }
+
 std::string CorpusReader::source_sha256() const { return impl_->hash.hex(); }
 
 }  // namespace expunge

@@ -13,8 +13,6 @@ namespace expunge {
 namespace {
 
 constexpr std::size_t kMostPieces = std::size_t{1} << 22;
-/// A unigram model needs a search of our own beyond that, which is slower than the library's.
-constexpr std::size_t kLongestUnigram = std::size_t{64} << 10;
 
 std::string_view last_character(std::string_view text) {
   std::size_t begin = text.size() - 1;
@@ -40,37 +38,45 @@ PieceEncoder::PieceEncoder(std::string bytes, const std::string& file)
     fail(ExitCode::bad_input, fmt::format("{} is not a sentencepiece model: {}", file, status.message()));
 }
 
-void PieceEncoder::allow_cuts(std::size_t longest_name) {
+void PieceEncoder::allow_cuts(std::size_t longest_name, std::size_t stretch) {
   longest_name_ = longest_name;
+  stretch_ = stretch;
   for (const PieceModel::Piece& piece : spec_.pieces) longest_name_ = std::max(longest_name_, piece.text.size());
   cuts_.emplace(spec_, longest_name_);
   if (spec_.kind == PieceModel::Kind::unigram) path_.emplace(spec_);
 }
 
+std::unique_lock<std::mutex> PieceEncoder::wait_with_long_text(std::string_view text) const {
+  std::unique_lock alone(long_text_, std::defer_lock);
+  if (text.size() > 4 * kStretch) alone.lock();
+  return alone;
+}
+
 template <typename T>
 std::vector<T> PieceEncoder::run(std::string_view text) const {
-  std::unique_lock alone(long_stretch_, std::defer_lock);
-  if (text.size() > kLongestUnigram) alone.lock();
+  const auto alone = wait_with_long_text(text);
   std::vector<T> result;
   if (const auto status = model_.Encode(text, &result); !status.ok())
     fail(ExitCode::internal, fmt::format("sentencepiece cannot encode a text: {}", status.ToString()));
   return result;
 }
 
-std::size_t PieceEncoder::end_of_stretch(std::string_view text, std::size_t begin) const {
-  if (text.size() - begin <= kStretch) return text.size();
+std::size_t PieceEncoder::end_of_stretch(std::string_view text, std::size_t begin, const std::string& where) const {
+  if (text.size() - begin <= stretch_) return text.size();
   const std::size_t until = std::min(text.size(), begin + kLongestStretch);
-  if (const auto cut = cuts_->find(text, begin + kStretch, until)) return *cut;
+  if (const auto cut = cuts_->find(text, begin + stretch_, until)) return *cut;
   if (until == text.size()) return until;
-  fail(ExitCode::bad_input, fmt::format("more than {} bytes in which the tokenizer's model allows no cut, from '{}' on; break "
-                                        "them up, by line breaks for example, or leave the document out",
-                                        kLongestStretch, excerpt(text.substr(begin))));
+  fail(ExitCode::bad_input,
+       fmt::format("{}: more than {} bytes in which the tokenizer's model allows no cut, from '{}' on; break "
+                   "them up, by line breaks for example, or leave the document out",
+                   where, kLongestStretch, excerpt(text.substr(begin))));
 }
 
-void PieceEncoder::encode(std::string_view before, std::size_t skip, std::string_view text, const Take& take) const {
-  if (path_ && text.size() > kLongestUnigram) return encode_along_path(before, skip, text, take);
+void PieceEncoder::encode(std::string_view before, std::size_t skip, std::string_view text, const std::string& where,
+                          const Take& take) const {
+  if (path_ && text.size() > stretch_) return encode_along_path(before, skip, text, where, take);
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = path_ ? text.size() : end_of_stretch(text, begin);
+    const std::size_t end = end_of_stretch(text, begin, where);
     encode_stretch(std::string(before).append(text.substr(begin, end - begin)), skip, take);
     begin = end;
     if (begin == text.size()) break;
@@ -90,6 +96,7 @@ void PieceEncoder::encode_stretch(const std::string& text, std::size_t skip, con
 
 /// What the model makes of a text before it looks for pieces.
 std::string PieceEncoder::normalised(std::string_view text) const {
+  const auto alone = wait_with_long_text(text);
   std::string result;
   const auto encoded = model_.EncodeAsImmutableProto(text);
   for (const auto& piece : encoded.pieces()) {
@@ -101,7 +108,8 @@ std::string PieceEncoder::normalised(std::string_view text) const {
   return result;
 }
 
-void PieceEncoder::encode_along_path(std::string_view before, std::size_t skip, std::string_view text, const Take& take) const {
+void PieceEncoder::encode_along_path(std::string_view before, std::size_t skip, std::string_view text, const std::string& where,
+                                     const Take& take) const {
   float sum = 0;
   std::string unknown;  // the text of a run of unknown pieces, which are one; no name is longer than what is kept of it
   const auto give = [&](int id, const std::string& unknown_text) {
@@ -115,7 +123,7 @@ void PieceEncoder::encode_along_path(std::string_view before, std::size_t skip, 
     unknown.clear();
   };
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = end_of_stretch(text, begin);
+    const std::size_t end = end_of_stretch(text, begin, where);
     const std::string whole = normalised(std::string(before).append(text.substr(begin, end - begin)));
     const std::size_t known = begin == 0 ? 0 : normalised(before).size();
     for (const auto& [piece, id] : path_->find(std::string_view(whole).substr(known), sum)) {

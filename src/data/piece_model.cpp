@@ -127,9 +127,7 @@ PieceModel read_piece_model(std::string_view bytes) {
 }
 
 std::size_t character_size(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const std::size_t size = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  return std::min(size, text.size());
+  return std::min(character_size(static_cast<unsigned char>(text.front())), text.size());
 }
 
 Character first_character(std::string_view text) {

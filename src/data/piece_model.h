@@ -37,7 +37,9 @@ PieceModel read_piece_model(std::string_view bytes);
 /// The bytes of a character of valid UTF-8 as one number: enough to tell characters apart.
 using Character = std::uint32_t;
 Character first_character(std::string_view text);
-/// Bytes of the first character of valid UTF-8, which must not be empty.
+/// Bytes of a character of valid UTF-8 that begins with this one.
+constexpr std::size_t character_size(unsigned char lead) { return lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4; }
+/// Bytes of the first character of a text that is not empty.
 std::size_t character_size(std::string_view text);
 
 }  // namespace expunge

@@ -2,6 +2,7 @@
 #include "data/safe_cuts.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "data/charsmap.h"
 #include "expunge/core/text.h"
@@ -33,16 +34,10 @@ SafeCuts::SafeCuts(const PieceModel& model, std::size_t longest_name)
       byte_fallback_(model.byte_fallback),
       longest_name_(longest_name) {
   read_pieces(model);
-  const auto read_rule = [&](std::string_view replaced) {
-    possible_ = possible_ && is_utf8(replaced);
-    const bool alone = possible_ && character_size(replaced) == replaced.size();
-    for (bool first = true; possible_ && !replaced.empty(); first = false) {
-      in_rules_.push_back(first_character(replaced));
-      if (alone || !first) ends_rules_.push_back(in_rules_.back());
-      replaced.remove_prefix(character_size(replaced));
-    }
-  };
-  if (!model.charsmap.empty() && !for_each_rule(model.charsmap, read_rule)) possible_ = false;
+  RuleCharacters rules = read_rule_characters(model.charsmap);
+  possible_ = possible_ && rules.complete;
+  in_rules_ = std::move(rules.all);
+  ends_rules_ = std::move(rules.ends);
   sort_once(in_rules_);
   sort_once(ends_rules_);
 }
@@ -58,19 +53,29 @@ void SafeCuts::read_pieces(const PieceModel& model) {
     Character before = first_character(piece.text);
     std::string_view rest = piece.text.substr(character_size(piece.text));
     if (rest.empty() && !unused) known_.push_back(before);
+    in_pieces_.push_back(before);
     // BPE takes an unused piece apart as it was merged last, wherever in the text that was.
     if (!rest.empty() && unused && model.kind == PieceModel::Kind::bpe) possible_ = false;
     for (; !rest.empty(); rest.remove_prefix(character_size(rest))) {
       const Character after = first_character(rest);
       pairs_.push_back(pair(before, after));
+      in_pieces_.push_back(after);
       before = after;
     }
   }
   sort_once(pairs_);
   sort_once(known_);
+  sort_once(in_pieces_);
 }
 
-bool SafeCuts::is_unknown(Character character) const { return !byte_fallback_ && !holds(known_, character); }
+bool SafeCuts::is_unknown(Character character) const {
+  return !byte_fallback_ && !holds(known_, character == kSpace ? kUnderline : character);
+}
+
+/// Whether a character is one unknown piece wherever it stands.
+bool SafeCuts::is_strange(Character character) const {
+  return is_unknown(character) && !holds(in_pieces_, character) && !holds(in_rules_, character);
+}
 
 bool SafeCuts::separates(Character before, Character after) const {
   if (before == kSpace || before == kUnderline || holds(ends_rules_, before) || holds(in_rules_, after)) return false;
@@ -81,12 +86,11 @@ std::optional<std::size_t> SafeCuts::find(std::string_view text, std::size_t fro
   if (!possible_) return std::nullopt;
   std::size_t begin = from - 1;  // of the character before the cut
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0u) == 0x80u) --begin;
-  std::size_t unknown = 0;  // bytes of the run of unknown characters that ends with it
+  std::size_t run = 0;  // bytes of strange characters that end there
   for (std::size_t at = begin + character_size(text.substr(begin)); at < until; at += character_size(text.substr(at))) {
     const Character before = first_character(text.substr(begin)), after = first_character(text.substr(at));
-    const bool after_unknown = is_unknown(after == kSpace ? kUnderline : after);
-    unknown = is_unknown(before) ? unknown + (at - begin) : 0;
-    if (separates(before, after) && (unknown == 0 || !after_unknown || unknown > longest_name_)) return at;
+    run = is_strange(before) ? run + (at - begin) : 0;
+    if (separates(before, after) && (run > longest_name_ || !is_unknown(before) || !is_unknown(after))) return at;
     begin = at;
   }
   return std::nullopt;

@@ -29,6 +29,7 @@ class SafeCuts {
  private:
   void read_pieces(const PieceModel& model);
   bool is_unknown(Character character) const;
+  bool is_strange(Character character) const;
   bool separates(Character before, Character after) const;
 
   bool possible_;  ///< whether the model is one whose cuts are understood
@@ -37,6 +38,7 @@ class SafeCuts {
   // Sorted.
   std::vector<std::uint64_t> pairs_;   ///< characters side by side in a piece
   std::vector<Character> known_;       ///< that are pieces
+  std::vector<Character> in_pieces_;   ///< alone or with others
   std::vector<Character> in_rules_;    ///< in what a rule of normalisation replaces
   std::vector<Character> ends_rules_;  ///< of these, those which a rule replaces alone or behind others
 };

@@ -72,7 +72,7 @@ struct Tokenizer::Impl {
   explicit Impl(const fs::path& folder);
   void give_ids_to_special_tokens(const fs::path& folder);
   void find_added_tokens(const fs::path& folder);
-  void encode_part(const std::string& part, const std::function<void(std::int32_t)>& take) const;
+  void encode_part(const std::string& part, const std::string& where, const std::function<void(std::int32_t)>& take) const;
   std::optional<std::int32_t> find(const std::string& piece) const;
   std::string piece(std::int32_t id) const;
 };
@@ -163,7 +163,8 @@ std::string Tokenizer::Impl::piece(std::int32_t id) const {
 }
 
 /// Gives the ids of a stretch of text without added tokens.
-void Tokenizer::Impl::encode_part(const std::string& part, const std::function<void(std::int32_t)>& take) const {
+void Tokenizer::Impl::encode_part(const std::string& part, const std::string& where,
+                                  const std::function<void(std::int32_t)>& take) const {
   // Without its dummy prefix sentencepiece would drop a leading space; behind a spelled-out unk it keeps it.
   const bool behind_unk = !settings.legacy && (part.starts_with(' ') || part.starts_with(kUnderline));
   const auto take_piece = [&](int id, const std::string& unknown_text) {
@@ -172,20 +173,21 @@ void Tokenizer::Impl::encode_part(const std::string& part, const std::function<v
     const auto found = renumbered.find(id);
     take(found == renumbered.end() ? id : found->second);
   };
-  encoder.encode(behind_unk ? *settings.unk : "", behind_unk ? unk_length : 0, part, take_piece);
+  encoder.encode(behind_unk ? *settings.unk : "", behind_unk ? unk_length : 0, part, where, take_piece);
 }
 
 Tokenizer::Tokenizer(const fs::path& folder) : impl_(std::make_unique<Impl>(folder)) {}
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const std::string& where) const {
   std::vector<std::int32_t> ids;
-  encode(text, [&](std::span<const std::int32_t> next) { ids.insert(ids.end(), next.begin(), next.end()); });
+  encode(text, where, [&](std::span<const std::int32_t> next) { ids.insert(ids.end(), next.begin(), next.end()); });
   return ids;
 }
 
-void Tokenizer::encode(std::string_view text, const std::function<void(std::span<const std::int32_t>)>& take) const {
+void Tokenizer::encode(std::string_view text, const std::string& where,
+                       const std::function<void(std::span<const std::int32_t>)>& take) const {
   const TokenizerSettings& settings = impl_->settings;
   std::string prepared;
   if (!settings.legacy && !text.empty()) {
@@ -217,7 +219,7 @@ void Tokenizer::encode(std::string_view text, const std::function<void(std::span
       second_is_added |= ids.size() == first + 1;
       add(found->second);
     } else {
-      impl_->encode_part(part, add);
+      impl_->encode_part(part, where, add);
     }
   }
   if (settings.add_eos) ids.push_back(*eos_id());

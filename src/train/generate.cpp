@@ -47,7 +47,7 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
                        line.where(),
                        config.prompt_column.empty() && i == 0 ? "'prompt' or 'text'" : fmt::format("column '{}'", column),
                        excerpt_list(line.keys())));
-    std::vector<std::int32_t> ids = prompt_ids(tokenizer, line.string(column));
+    std::vector<std::int32_t> ids = prompt_ids(tokenizer, line.string(column), line.where());
     check_prompt(line.where(), ids, model);
     for (std::uint64_t sample = 0; sample < static_cast<std::uint64_t>(config.num_samples); ++sample)
       prompts.push_back({ids, random_bits(random_stream("generate"), i, sample)});
