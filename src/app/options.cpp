@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -205,9 +206,11 @@ void OptionTable::apply(const std::vector<Given>& given, Source source) {
     if (!repeats(*option) && values[option].size() > 1)
       refuse(fmt::format("{}: given twice (\"{}\" and \"{}\")", shown, excerpt(values[option].front()), excerpt(value)));
     origins_[option->key] = {source, value};
-    if (!option->set(values[option]))
-      refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, excerpt(value)));
+    if (!option->set({value})) refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, excerpt(value)));
   }
+  // Once a list: after each of its values the time would grow as the square of their number.
+  for (const auto& [option, all] : values)
+    if (repeats(*option)) option->set(all);
 }
 
 void OptionTable::require() const {

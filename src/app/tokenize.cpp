@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
@@ -19,13 +20,19 @@
 namespace expunge {
 namespace {
 
-constexpr std::size_t kBatchBytes = 4 << 20;  // enough work for every thread, little memory
+constexpr std::size_t kBatchBytes = 4 << 20;    // enough work for every thread, little memory
+constexpr std::size_t kDocumentBytes = 1 << 8;  // about what a document takes beside its text
 
 using Ids = std::vector<std::int32_t>;
 
-std::vector<Ids> encode_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
-  std::vector<Ids> ids(texts.size());
-  parallel_tasks(texts.size(), [&](std::size_t i, int) { ids[i] = tokenizer.encode(texts[i]); });
+struct Document {
+  std::string text, where;
+};
+
+std::vector<Ids> encode_all(const Tokenizer& tokenizer, const std::vector<Document>& documents) {
+  std::vector<Ids> ids(documents.size());
+  parallel_tasks(documents.size(),
+                 [&](std::size_t i, int) { ids[i] = tokenizer.encode(documents[i].text, documents[i].where); });
   return ids;
 }
 
@@ -48,14 +55,23 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
   writer.begin_split(source.domain, source.split);
   std::uint64_t bytes = 0;
   for (bool more = true; more;) {
-    std::vector<std::string> texts;
-    std::size_t batch = 0;
-    for (std::string text; batch < kBatchBytes && (more = reader.next(text));) {
-      batch += text.size();
-      texts.push_back(std::move(text));
+    std::vector<Document> batch;
+    std::string long_text;
+    for (std::size_t size = 0; size < kBatchBytes && long_text.empty();) {
+      std::string text;
+      if (!(more = reader.next(text))) break;
+      bytes += text.size();
+      size += text.size() + kDocumentBytes;
+      if (text.size() > kBatchBytes)
+        long_text = std::move(text);
+      else
+        batch.push_back({std::move(text), reader.where()});
     }
-    for (const Ids& ids : encode_all(tokenizer, texts)) writer.add_document(ids);
-    bytes += batch;
+    for (const Ids& ids : encode_all(tokenizer, batch)) writer.add_document(ids);
+    if (long_text.empty()) continue;
+    // Ids of a long document are written as they come: they may take several times the memory of its text.
+    tokenizer.encode(long_text, reader.where(), [&](std::span<const std::int32_t> ids) { writer.add_ids(ids); });
+    writer.end_document();
   }
   const SplitCounts counts = writer.end_split(file_names(source), reader.source_sha256());
   if (counts.sequences == 0) {

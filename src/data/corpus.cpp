@@ -146,13 +146,16 @@ std::string CorpusReader::Impl::document(std::string line) {
     fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", where, good + 1));
   }
   if (!is_json) return line;
-  const JsonObject object(parse_json(line, where), where);
   const bool undecided = column.empty();
+  // Other columns may be many and large, and are not needed.
+  const JsonRules rules{.wanted = undecided ? std::vector<std::string>{"text", "content"} : std::vector{column}};
+  const JsonObject object(parse_json(line, where, rules), where);
   if (undecided) column = object.has("text") ? "text" : "content";
   if (!object.has(column))
     fail(ExitCode::bad_input,
          fmt::format("{}: there is no text in {} (its columns: {}); name the column of the texts with --text-column", where,
-                     undecided ? "'text' or 'content'" : fmt::format("column '{}'", column), excerpt_list(object.keys())));
+                     undecided ? "'text' or 'content'" : fmt::format("column '{}'", column),
+                     excerpt_list(JsonObject(parse_json(line, where), where).keys())));
   return object.string(column);
 }
 
@@ -178,6 +181,8 @@ bool CorpusReader::next(std::string& text) {
     impl_->lines.emplace(path, kMaxLine, impl_->hash);
   }
 }
+
+std::string CorpusReader::where() const { return impl_->lines->where(); }
 
 std::string CorpusReader::source_sha256() const { return impl_->hash.hex(); }
 

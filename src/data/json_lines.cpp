@@ -14,7 +14,12 @@ JsonLines read_json_lines(const std::filesystem::path& path) {
   Sha256 hash;
   LineReader reader(path, CorpusReader::kMaxLine, hash);
   JsonLines result;
+  std::uint64_t bytes = 0;
   for (std::string line; reader.next(line);) {
+    // What a gzip stream holds is not known before.
+    if (bytes += line.size() + 1; bytes > kJsonLinesLimit)
+      fail(ExitCode::bad_input, fmt::format("{}: the file holds more than {} bytes, which are kept in memory; split it",
+                                            reader.where(), kJsonLinesLimit));
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
     if (const std::size_t good = valid_utf8_length(line); good != line.size())
       fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", reader.where(), good + 1));

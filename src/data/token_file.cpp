@@ -53,19 +53,34 @@ void TokenFileWriter::begin_split(const std::string& domain, const std::string& 
 }
 
 void TokenFileWriter::add_document(std::span<const std::int32_t> ids) {
-  ++counts_.documents;
+  add_ids(ids);
+  end_document();
+}
+
+void TokenFileWriter::add_ids(std::span<const std::int32_t> ids) {
   while (!ids.empty()) {
-    const auto chunk = ids.first(std::min<std::size_t>(ids.size(), info_.max_length));
-    ids = ids.subspan(chunk.size());
-    if (chunk.size() < kShortest) {
-      ++counts_.dropped;
-      continue;
-    }
-    ids_.insert(ids_.end(), chunk.begin(), chunk.end());
+    const auto next = ids.first(std::min<std::size_t>(ids.size(), info_.max_length - sequence_.size()));
+    ids = ids.subspan(next.size());
+    sequence_.insert(sequence_.end(), next.begin(), next.end());
+    if (sequence_.size() == info_.max_length) end_sequence();
+  }
+}
+
+void TokenFileWriter::end_document() {
+  ++counts_.documents;
+  if (!sequence_.empty()) end_sequence();
+}
+
+void TokenFileWriter::end_sequence() {
+  if (sequence_.size() < kShortest) {
+    ++counts_.dropped;
+  } else {
+    ids_.insert(ids_.end(), sequence_.begin(), sequence_.end());
     ++counts_.sequences;
-    counts_.tokens += chunk.size();
+    counts_.tokens += sequence_.size();
     offsets_.push_back(counts_.tokens);
   }
+  sequence_.clear();
   if (ids_.size() + offsets_.size() > kBuffered) flush();
 }
 

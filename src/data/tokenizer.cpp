@@ -2,15 +2,14 @@
 #include "expunge/data/tokenizer.h"
 
 #include <fmt/format.h>
-#include <sentencepiece_processor.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <unordered_set>
 
-#include "data/model_pieces.h"
+#include "data/added_tokens.h"
+#include "data/piece_encoder.h"
 #include "data/tokenizer_settings.h"
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
@@ -22,7 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxModel = 256 << 20;
+constexpr std::uint64_t kMaxModel = 32 << 20;  // several times the largest that is published
+constexpr std::size_t kIdsAtOnce = 1 << 14;
 constexpr std::string_view kUnderline = "\u2581";  // what sentencepiece writes for a space
 
 std::string read_model(const fs::path& folder) {
@@ -32,28 +32,6 @@ std::string read_model(const fs::path& folder) {
   fail(ExitCode::bad_input,
        fmt::format("{} has no tokenizer.model{}: a sentencepiece model is needed; copy the one the model was published with",
                    folder.string(), fast ? " (only a tokenizer.json, which is another format)" : ""));
-}
-
-/// White space as Python's str.strip() sees it, in UTF-8.
-constexpr std::array<std::string_view, 29> kSpaces = {
-    " ",      "\t",     "\n",     "\v",     "\f",     "\r",     "\x1c",   "\x1d",   "\x1e",   "\x1f",
-    "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",
-    "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
-
-void strip_left(std::string& text) {
-  std::size_t begin = 0;
-  const auto is_prefix = [&](std::string_view space) { return std::string_view(text).substr(begin).starts_with(space); };
-  for (auto it = kSpaces.begin(); (it = std::find_if(kSpaces.begin(), kSpaces.end(), is_prefix)) != kSpaces.end();) {
-    begin += it->size();
-  }
-  text.erase(0, begin);
-}
-
-void strip_right(std::string& text) {
-  const auto is_suffix = [&](std::string_view space) { return text.ends_with(space); };
-  for (auto it = kSpaces.begin(); (it = std::find_if(kSpaces.begin(), kSpaces.end(), is_suffix)) != kSpaces.end();) {
-    text.resize(text.size() - it->size());
-  }
 }
 
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
@@ -67,59 +45,49 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   }
 }
 
+/// The model as it is used; `digest` takes in the file.
+std::string model_bytes(const fs::path& folder, bool legacy, Sha256& digest) {
+  std::string bytes = read_model(folder);
+  digest.update(bytes);
+  // As a protocol buffer, a second normalizer_spec at the end is merged into the first: here {add_dummy_prefix: false}.
+  if (!legacy) bytes += std::string_view("\x1a\x02\x18\x00", 4);
+  return bytes;
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
   TokenizerSettings settings;
-  sentencepiece::SentencePieceProcessor model;
-  std::unordered_map<std::string, std::int32_t> added_ids;        // content -> id
-  std::array<std::vector<const AddedToken*>, 256> added_by_byte;  // first byte -> tokens, longest first
-  std::unordered_map<std::int32_t, std::int32_t> renumbered;      // piece -> the id that an added token gives it
-  std::unordered_set<std::string> special;                        // contents of special tokens
-  int unk_length = 0;                                             // tokens that the spelled-out unk takes
+  Sha256 digest;
+  PieceEncoder encoder;
+  const sentencepiece::SentencePieceProcessor& model;
+  std::unordered_map<std::string, std::int32_t> added_ids;  // content -> id
+  AddedTokens added;
+  std::unordered_map<std::int32_t, std::int32_t> renumbered;  // piece -> the id that an added token gives it
+  std::unordered_set<std::string> special;                    // contents of special tokens
+  std::size_t unk_length = 0;                                 // tokens that the spelled-out unk takes
   int size = 0;
   std::string hash;
 
   explicit Impl(const fs::path& folder);
   void give_ids_to_special_tokens(const fs::path& folder);
-  std::vector<std::string> cut(const std::string& text) const;
-  void strip_around_added(std::vector<std::string>& parts) const;
-  template <typename T>
-  std::vector<T> run_model(std::string_view text) const;
-  void encode_part(const std::string& part, std::vector<std::int32_t>& ids) const;
+  void find_added_tokens(const fs::path& folder);
+  void encode_part(const std::string& part, const std::string& where, const std::function<void(std::int32_t)>& take) const;
   std::optional<std::int32_t> find(const std::string& piece) const;
   std::string piece(std::int32_t id) const;
 };
 
-Tokenizer::Impl::Impl(const fs::path& folder) : settings(read_tokenizer_settings(folder)) {
-  std::string bytes = read_model(folder);
-  Sha256 digest;
-  digest.update(bytes);
-  // As a protocol buffer, a second normalizer_spec at the end is merged into the first: here {add_dummy_prefix: false}.
-  if (!settings.legacy) bytes += std::string_view("\x1a\x02\x18\x00", 4);
-  const std::string file = (folder / "tokenizer.model").string();
-  if (has_piece_with_zero_byte(bytes)) fail(ExitCode::bad_input, file + ": a piece holds a zero byte; the file is damaged");
-  if (const auto status = model.LoadFromSerializedProto(bytes); !status.ok())
-    fail(ExitCode::bad_input, fmt::format("{} is not a sentencepiece model: {}", file, status.message()));
+Tokenizer::Impl::Impl(const fs::path& folder)
+    : settings(read_tokenizer_settings(folder)),
+      encoder(model_bytes(folder, settings.legacy, digest), (folder / "tokenizer.model").string()),
+      model(encoder.model()) {
   for (const auto& [id, token] : settings.added) {
     if (added_ids.emplace(token.content, id).second) continue;
     fail(ExitCode::bad_input, fmt::format("{}: the added token '{}' has the ids {} and {}", folder.string(),
                                           excerpt(token.content), added_ids[token.content], id));
   }
   give_ids_to_special_tokens(folder);
-  size = model.GetPieceSize();
-  for (const auto& [id, token] : settings.added) {
-    size = std::max(size, id + 1);
-    if (token.content.empty()) continue;
-    added_by_byte[static_cast<unsigned char>(token.content[0])].push_back(&token);
-  }
-  for (const auto& [content, id] : added_ids) {
-    const int base = model.PieceToId(content);
-    if (base != id && model.IdToPiece(base) == content) renumbered[base] = id;
-  }
-  for (auto& tokens : added_by_byte) {
-    std::sort(tokens.begin(), tokens.end(), [](const auto* a, const auto* b) { return a->content.size() > b->content.size(); });
-  }
+  find_added_tokens(folder);
   // An empty one is no token.
   if (settings.add_bos && !(settings.bos && find(*settings.bos)))
     fail(ExitCode::bad_input, folder.string() + ": add_bos_token without a bos_token");
@@ -127,7 +95,7 @@ Tokenizer::Impl::Impl(const fs::path& folder) : settings(read_tokenizer_settings
     fail(ExitCode::bad_input, folder.string() + ": add_eos_token without an eos_token");
   if (!settings.legacy) {
     if (!settings.unk) fail(ExitCode::bad_input, folder.string() + ": legacy is false, which needs an unk_token");
-    unk_length = static_cast<int>(run_model<int>(*settings.unk).size());
+    unk_length = encoder.count(*settings.unk);
   }
 
   nlohmann::json rule = {settings.legacy,
@@ -166,6 +134,22 @@ void Tokenizer::Impl::give_ids_to_special_tokens(const fs::path& folder) {
   }
 }
 
+void Tokenizer::Impl::find_added_tokens(const fs::path& folder) {
+  size = model.GetPieceSize();
+  for (const auto& [id, token] : settings.added) {
+    size = std::max(size, id + 1);
+    if (token.content.size() > kLongestAddedToken)
+      fail(ExitCode::bad_input, fmt::format("{}: the added token '{}' has {} bytes; expected at most {}", folder.string(),
+                                            excerpt(token.content), token.content.size(), kLongestAddedToken));
+  }
+  for (const auto& [content, id] : added_ids) {
+    const int base = model.PieceToId(content);
+    if (base != id && model.IdToPiece(base) == content) renumbered[base] = id;
+  }
+  added = AddedTokens(settings.added);
+  encoder.allow_cuts(added.longest());
+}
+
 std::optional<std::int32_t> Tokenizer::Impl::find(const std::string& content) const {
   if (const auto found = added_ids.find(content); found != added_ids.end()) return found->second;
   const int id = model.PieceToId(content);
@@ -178,110 +162,68 @@ std::string Tokenizer::Impl::piece(std::int32_t id) const {
   return id >= 0 && id < model.GetPieceSize() ? model.IdToPiece(id) : "";
 }
 
-/// Cuts a text into added tokens and what lies between them: at each place the longest token that begins there.
-std::vector<std::string> Tokenizer::Impl::cut(const std::string& text) const {
-  std::vector<std::string> parts;
-  const std::string_view view = text;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; !settings.split_special_tokens && i < view.size();) {
-    const auto& tokens = added_by_byte[static_cast<unsigned char>(view[i])];
-    const auto found = std::find_if(tokens.begin(), tokens.end(),
-                                    [&](const auto* token) { return view.substr(i).starts_with(token->content); });
-    if (found == tokens.end()) {
-      ++i;
-      continue;
-    }
-    if (begin < i) parts.emplace_back(view.substr(begin, i - begin));
-    parts.push_back((*found)->content);
-    begin = i += (*found)->content.size();
-  }
-  if (begin < view.size()) parts.emplace_back(view.substr(begin));
-  return parts;
-}
-
-/// lstrip, rstrip and single_word, part by part from the left; later parts see what earlier ones have changed.
-void Tokenizer::Impl::strip_around_added(std::vector<std::string>& parts) const {
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const auto found = added_ids.find(parts[i]);
-    if (found == added_ids.end()) continue;
-    const AddedToken& token = settings.added.at(found->second);
-    std::string none;
-    std::string& left = i > 0 ? parts[i - 1] : none;
-    std::string& right = i + 1 < parts.size() ? parts[i + 1] : none;
-    const bool beside_left = !left.empty() && left.back() != ' ', beside_right = !right.empty() && right.front() != ' ';
-    if (token.rstrip) strip_left(right);
-    if (token.lstrip) strip_right(left);
-    if (token.single_word && beside_left) {
-      left += parts[i];
-      parts[i].clear();
-    } else if (token.single_word && beside_right) {
-      right.insert(0, parts[i]);
-      parts[i].clear();
-    }
-  }
-}
-
-template <typename T>
-std::vector<T> Tokenizer::Impl::run_model(std::string_view text) const {
-  std::vector<T> result;
-  if (const auto status = model.Encode(text, &result); !status.ok()) {
-    fail(ExitCode::internal, fmt::format("sentencepiece cannot encode a text: {}", status.ToString()));
-  }
-  return result;
-}
-
-/// Appends the ids of a stretch of text without added tokens.
-void Tokenizer::Impl::encode_part(const std::string& part, std::vector<std::int32_t>& ids) const {
+/// Gives the ids of a stretch of text without added tokens.
+void Tokenizer::Impl::encode_part(const std::string& part, const std::string& where,
+                                  const std::function<void(std::int32_t)>& take) const {
   // Without its dummy prefix sentencepiece would drop a leading space; behind a spelled-out unk it keeps it.
   const bool behind_unk = !settings.legacy && (part.starts_with(' ') || part.starts_with(kUnderline));
-  const std::string text = behind_unk ? *settings.unk + part : part;
-  std::vector<int> pieces = run_model<int>(text);
-  if (std::find(pieces.begin(), pieces.end(), model.unk_id()) != pieces.end()) {
+  const auto take_piece = [&](int id, const std::string& unknown_text) {
     // transformers looks pieces up by name, and the name of an unknown piece, its text, may be that of an added token.
-    const std::vector<std::string> names = run_model<std::string>(text);
-    for (std::size_t i = 0; i < names.size(); ++i) pieces[i] = find(names[i]).value_or(model.unk_id());
-  }
-  const std::size_t skip = behind_unk && pieces.size() >= static_cast<std::size_t>(unk_length) ? std::size_t(unk_length) : 0;
-  for (std::size_t i = skip; i < pieces.size(); ++i) {
-    const auto found = renumbered.find(pieces[i]);
-    ids.push_back(found == renumbered.end() ? pieces[i] : found->second);
-  }
+    if (!unknown_text.empty()) id = find(unknown_text).value_or(id);
+    const auto found = renumbered.find(id);
+    take(found == renumbered.end() ? id : found->second);
+  };
+  encoder.encode(behind_unk ? *settings.unk : "", behind_unk ? unk_length : 0, part, where, take_piece);
 }
 
 Tokenizer::Tokenizer(const fs::path& folder) : impl_(std::make_unique<Impl>(folder)) {}
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const std::string& where) const {
+  std::vector<std::int32_t> ids;
+  encode(text, where, [&](std::span<const std::int32_t> next) { ids.insert(ids.end(), next.begin(), next.end()); });
+  return ids;
+}
+
+void Tokenizer::encode(std::string_view text, const std::string& where,
+                       const std::function<void(std::span<const std::int32_t>)>& take) const {
   const TokenizerSettings& settings = impl_->settings;
-  std::string prepared(text);
+  std::string prepared;
   if (!settings.legacy && !text.empty()) {
     prepared = replace_all(text, kUnderline, " ");
     if (settings.add_prefix_space) prepared.insert(0, kUnderline);
+    text = prepared;
   }
-  std::vector<std::string> parts = impl_->cut(prepared);
-  impl_->strip_around_added(parts);
-
   std::vector<std::int32_t> ids;
   if (settings.add_bos) ids.push_back(*bos_id());
   const std::size_t first = ids.size();
-  bool second_is_added = false;
-  for (const std::string& part : parts) {
+  bool second_is_added = false, began = false;
+  const auto give = [&] {
+    // A prefix space that stands alone before a special token is taken back. An unknown piece has unk's id, but is not unk.
+    if (!began && !settings.legacy && ids.size() >= first + 2 && impl_->piece(ids[first]) == kUnderline &&
+        (second_is_added || ids[first + 1] != impl_->model.unk_id()) && impl_->special.contains(impl_->piece(ids[first + 1])))
+      ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(first));
+    began = true;
+    take(ids);
+    ids.clear();
+  };
+  const auto add = [&](std::int32_t id) {
+    ids.push_back(id);
+    if (ids.size() == kIdsAtOnce) give();
+  };
+  TextParts parts(impl_->added, text, settings.split_special_tokens);
+  for (std::string part; parts.next(part);) {
     if (part.empty()) continue;
     if (const auto found = impl_->added_ids.find(part); found != impl_->added_ids.end()) {
       second_is_added |= ids.size() == first + 1;
-      ids.push_back(found->second);
+      add(found->second);
     } else {
-      impl_->encode_part(part, ids);
+      impl_->encode_part(part, where, add);
     }
   }
-  // A prefix space that stands alone before a special token is taken back. An unknown piece has unk's id, but is not unk.
-  if (!settings.legacy && ids.size() >= first + 2 && impl_->piece(ids[first]) == kUnderline &&
-      (second_is_added || ids[first + 1] != impl_->model.unk_id()) && impl_->special.contains(impl_->piece(ids[first + 1]))) {
-    ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(first));
-  }
   if (settings.add_eos) ids.push_back(*eos_id());
-  return ids;
+  give();
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {

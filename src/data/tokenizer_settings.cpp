@@ -20,9 +20,9 @@ using nlohmann::json;
 constexpr std::uint64_t kMaxJson = 256 << 20;
 constexpr std::int64_t kMaxId = 1 << 24;  // far above any vocabulary; ids become rows of an embedding
 
-JsonObject read_object(const fs::path& path) {
+JsonObject read_object(const fs::path& path, const JsonRules& rules = {}) {
   if (!fs::exists(path)) return {json::object(), path.string()};
-  return {parse_json_file(path, kMaxJson), path.string()};
+  return {parse_json_file(path, kMaxJson, rules), path.string()};
 }
 
 AddedToken added_token(const json& value, const std::string& where) {
@@ -84,7 +84,7 @@ std::map<std::string, AddedToken> read_older_files(const fs::path& folder, json&
     put(added, token_id(id, list.where(), content), {content}, list.where());
 
   std::map<std::string, AddedToken> final_flags;
-  const JsonObject fast = read_object(folder / "tokenizer.json");
+  const JsonObject fast = read_object(folder / "tokenizer.json", {.wanted = {"added_tokens"}});
   if (!fast.has("added_tokens")) return final_flags;
   if (!fast.at("added_tokens").is_array()) fast.wrong("added_tokens", "a list");
   for (const json& value : fast.at("added_tokens")) {

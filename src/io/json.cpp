@@ -6,25 +6,27 @@
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
 #include "expunge/io/files.h"
+#include "io/json_builder.h"
 
 namespace expunge {
 
 using nlohmann::json;
 
-json parse_json(std::string_view text, const std::string& where) {
-  // Copying and printing a value recurse: a thousand brackets would overflow the stack of a thread, a million that of a
-  // process.
-  constexpr int kDeepest = 64;
-  const auto watch = [&](int depth, json::parse_event_t event, const json&) {
-    const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-    if (opens && depth >= kDeepest) fail(ExitCode::bad_input, fmt::format("{}: nested more than {} deep", where, kDeepest));
-    return true;
-  };
-  try {
-    return json::parse(text, watch);
-  } catch (const json::exception& error) {
-    fail(ExitCode::bad_input, fmt::format("{}: not valid JSON: {}", where, describe_json_error(error, text)));
-  }
+json parse_json(std::string_view text, const std::string& where, const JsonRules& rules) {
+  JsonBuilder<json> builder(text, where, rules);
+  json::sax_parse(text, &builder);
+  return builder.take();
+}
+
+nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::string& where) {
+  const JsonRules rules;
+  JsonBuilder<nlohmann::ordered_json> builder(text, where, rules);
+  nlohmann::ordered_json::sax_parse(text, &builder);
+  return builder.take();
+}
+
+void append_member(nlohmann::ordered_json& object, std::string key, nlohmann::ordered_json value) {
+  object.get_ref<nlohmann::ordered_json::object_t&>().emplace_back(std::move(key), std::move(value));
 }
 
 std::string describe_json_error(const json::exception& error, std::string_view text) {
@@ -39,8 +41,8 @@ std::string describe_json_error(const json::exception& error, std::string_view t
   return fmt::format("{}, near '{}'", what.substr(0, what.find("; last read: ")), excerpt(text, syntax->byte));
 }
 
-json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
-  return parse_json(read_file(path, max_bytes), path.string());
+json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes, const JsonRules& rules) {
+  return parse_json(read_file(path, max_bytes), path.string(), rules);
 }
 
 std::string json_excerpt(const json& value) {

@@ -154,11 +154,11 @@ void ModelFolderWriter::write_side_file(const std::string& name, std::string_vie
 }
 
 void ModelFolderWriter::write_index() const {
-  nlohmann::ordered_json map;
+  nlohmann::ordered_json map = nlohmann::ordered_json::object();
   std::uint64_t bytes = 0;
   for (std::size_t part = 0; part < parts_.size(); ++part) {
     for (const SafetensorsWriter::Tensor& tensor : parts_[part]) {
-      map[tensor.name] = file_name(part);
+      append_member(map, tensor.name, file_name(part));
       bytes += tensor.elements() * static_cast<std::uint64_t>(dtype_size(dtype_));
     }
   }

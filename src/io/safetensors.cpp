@@ -13,7 +13,6 @@
 #include <cstring>
 #include <limits>
 #include <new>
-#include <set>
 #include <utility>
 
 #include "expunge/core/error.h"
@@ -25,7 +24,7 @@ namespace {
 
 constexpr std::uint64_t kHeaderLimit = 100'000'000;          // as the reference implementation
 constexpr std::uint64_t kLengthBytes = 8;                    // the header's length, little-endian
-constexpr std::size_t kDeepest = 8;                          // nesting of the header's JSON; the format needs 3
+constexpr int kDeepest = 8;                                  // nesting of the header's JSON; the format needs 3
 constexpr std::uint64_t kWindow = std::uint64_t{128} << 10;  // the least read-ahead window in use, a multiple of the page
 constexpr std::uint64_t kPiece = std::uint64_t{16} << 20;    // bytes mapped at a time: a multiple of every element size
 
@@ -49,25 +48,6 @@ std::uint64_t dtype_bits(const std::string& dtype) {
       {"BOOL", 8},    {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"F4", 4}};
   const auto found = kBits.find(dtype);
   return found == kBits.end() ? 0 : found->second;
-}
-
-/// Parses the header. A key that comes twice is an error: readers differ on which one counts.
-nlohmann::json parse(const std::filesystem::path& path, std::string_view text) {
-  using nlohmann::json;
-  std::vector<std::set<std::string>> keys;  // of each object that is open
-  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (static_cast<std::size_t>(depth) > kDeepest) bad(path, "its header is nested too deeply");
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      bad(path, fmt::format("its header has {} twice", shown(parsed.get<std::string>())));
-    return true;
-  };
-  try {
-    return json::parse(text, watch);
-  } catch (const json::exception& error) {
-    bad(path, fmt::format("its header is not JSON: {}", describe_json_error(error, text)));
-  }
 }
 
 std::uint64_t offset(const JsonObject& tensor, const nlohmann::json& value) {
@@ -182,7 +162,10 @@ void SafetensorsFile::parse_header() {
     bad(path_, fmt::format("its header claims {} bytes, the file has {} in all; it may be truncated", length, bytes_));
   header_bytes_ = kLengthBytes + length;
   fetch(0, header_bytes_);
-  const JsonObject header(parse(path_, std::string_view(map_ + kLengthBytes, length)), not_valid(path_));
+  // A key that comes twice is an error: readers differ on which one counts.
+  const JsonObject header(parse_json(std::string_view(map_ + kLengthBytes, length), not_valid(path_) + ": its header",
+                                     {.deepest = kDeepest, .refuse_repeated_keys = true}),
+                          not_valid(path_));
   release(0, header_bytes_);
   for (const auto& [name, value] : header.value().items()) {
     if (name == "__metadata__") continue;

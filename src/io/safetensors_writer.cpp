@@ -54,7 +54,7 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, DType dt
   std::uint64_t at = 0;
   for (const Tensor& tensor : tensors) {
     const std::uint64_t end = at + tensor.elements() * static_cast<std::uint64_t>(dtype_size(dtype));
-    header[tensor.name] = {{"dtype", stored_name(dtype)}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
+    append_member(header, tensor.name, {{"dtype", stored_name(dtype)}, {"shape", tensor.shape}, {"data_offsets", {at, end}}});
     at = end;
     left_ += tensor.elements();
   }

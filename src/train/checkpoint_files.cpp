@@ -10,6 +10,7 @@
 #include <cctype>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
@@ -162,11 +163,15 @@ std::vector<ManifestFile> read_manifest(const fs::path& folder) {
   const nlohmann::json& list = manifest.at("files");
   if (!list.is_array()) fail(ExitCode::bad_input, fmt::format("{}: key 'files': expected a list", path.string()));
   std::vector<ManifestFile> files;
+  std::set<std::string> names;
   for (const nlohmann::json& entry : list) {
     const JsonObject file(entry, path.string());
     const std::string name = file.string("name"), crc = file.string("crc32c");
     if (name.find('/') != std::string::npos || name == "..")
       fail(ExitCode::bad_input, fmt::format("{}: file name '{}' leads out of the checkpoint", path.string(), excerpt(name)));
+    // Each file is read as often as it is listed.
+    if (!names.insert(name).second)
+      fail(ExitCode::bad_input, fmt::format("{}: file '{}' is listed twice; expected it once", path.string(), excerpt(name)));
     if (crc.size() != 8 || crc.find_first_not_of("0123456789abcdef") != std::string::npos)
       file.wrong("crc32c", "8 hexadecimal digits");
     files.push_back(

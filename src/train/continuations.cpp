@@ -18,7 +18,7 @@ Continuation encode_pair(const Tokenizer& tokenizer, std::string context, std::s
   const std::size_t text_end = context.find_last_not_of(" \t\n\r") + 1;  // 0 where there is none
   continuation.insert(0, context, text_end);
   context.resize(text_end);
-  Continuation result{prompt_ids(tokenizer, context + continuation), prompt_ids(tokenizer, context).size()};
+  Continuation result{prompt_ids(tokenizer, context + continuation, where), prompt_ids(tokenizer, context, where).size()};
   // Without a text before it and without the tokenizer's rule, BOS is what the first id is predicted from.
   if (context.empty() && result.first == 1 && result.ids.front() != tokenizer.bos_id())
     result.ids.insert(result.ids.begin(), *tokenizer.bos_id());

@@ -61,7 +61,7 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
                        line.where(),
                        config.prompt_column.empty() && i == 0 ? "'prompt' or 'text'" : fmt::format("column '{}'", column),
                        excerpt_list(line.keys())));
-    encoded.push_back(prompt_ids(tokenizer, line.string(column)));
+    encoded.push_back(prompt_ids(tokenizer, line.string(column), line.where()));
     check_prompt(line.where(), encoded.back(), model);
     longest = std::max(longest, encoded.back().size());
   }

@@ -140,8 +140,8 @@ std::vector<std::vector<std::size_t>> round_of(const StepPlan& deal, std::size_t
 
 }  // namespace
 
-std::vector<std::int32_t> prompt_ids(const Tokenizer& tokenizer, const std::string& text) {
-  std::vector<std::int32_t> ids = tokenizer.encode(text);
+std::vector<std::int32_t> prompt_ids(const Tokenizer& tokenizer, const std::string& text, const std::string& where) {
+  std::vector<std::int32_t> ids = tokenizer.encode(text, where);
   if (tokenizer.adds_eos()) ids.pop_back();
   if (ids.empty() && tokenizer.bos_id()) ids.push_back(*tokenizer.bos_id());
   return ids;

@@ -14,8 +14,8 @@
 namespace expunge {
 
 /// Ids of a text that is to be continued: with BOS as the folder's rule says, without the EOS that it may add. Of an empty
-/// text, BOS alone where the tokenizer has one, else nothing.
-std::vector<std::int32_t> prompt_ids(const Tokenizer& tokenizer, const std::string& text);
+/// text, BOS alone where the tokenizer has one, else nothing. Throws Error(bad_input), beginning with `where`.
+std::vector<std::int32_t> prompt_ids(const Tokenizer& tokenizer, const std::string& text, const std::string& where);
 
 /// Throws Error(bad_input), beginning with `where`, for a prompt that a model cannot continue.
 void check_prompt(const std::string& where, const std::vector<std::int32_t>& ids, const LlamaConfig& model);

@@ -34,7 +34,7 @@ Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const 
     if (room < 1)
       fail(ExitCode::usage, fmt::format("--max-new-tokens {} leaves none of the model's {} positions for the question",
                                         config.max_new_tokens, model.max_position_embeddings));
-    std::vector<std::int32_t> ids = prompt_ids(tokenizer, item.prompt);
+    std::vector<std::int32_t> ids = prompt_ids(tokenizer, item.prompt, item.where);
     const auto surplus = static_cast<std::int64_t>(ids.size()) - room;
     if (surplus > 0) ids.erase(ids.begin(), ids.begin() + surplus);
     shortened += surplus > 0;

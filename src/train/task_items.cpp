@@ -104,9 +104,10 @@ std::string replace_all(const std::string& text, std::string_view from, std::str
 std::string without_markers(const std::string& text) {
   const std::string titled = replace_all(strip(text), " [title]", ". ");
   std::string result;
+  std::size_t end = 0;  // the first "]" or line end from i on, looked for again once it is passed
   for (std::size_t i = 0; i < titled.size(); ++i) {
-    const std::size_t end = titled[i] == '[' ? titled.find_first_of("]\n", i) : std::string::npos;
-    if (end != std::string::npos && titled[end] == ']')
+    if (titled[i] == '[' && end <= i) end = std::min(titled.find_first_of("]\n", i), titled.size());
+    if (titled[i] == '[' && end < titled.size() && titled[end] == ']')
       i = end;
     else
       result += titled[i];
@@ -199,6 +200,7 @@ TaskItems read_task_items(const TaskConfig& config) {
     result.fewshot_sha256 = others.sha256;
     return Examples(read_questions(others), n);
   }();
+  std::uint64_t bytes = 0;
   for (Question& q : questions) {
     if (own && left_out[q.item.task] < n) {
       ++left_out[q.item.task];
@@ -210,6 +212,13 @@ TaskItems read_task_items(const TaskConfig& config) {
            fmt::format("{}: --num-fewshot {}, and {} has {} of the task {}", q.item.where, n, config.fewshot_file.string(),
                        found == examples.of_task.end() ? 0 : found->second.first, excerpt(q.item.task)));
     q.item.prompt = q.description + (n > 0 ? found->second.second : "") + q.text;
+    // Each item has the examples in its prompt.
+    if (bytes += q.item.prompt.size(); bytes > kJsonLinesLimit)
+      fail(ExitCode::bad_input,
+           fmt::format(
+               "{}: the prompts up to this item have more than {} bytes, which are kept in memory; give fewer or shorter "
+               "examples, or split the file",
+               q.item.where, kJsonLinesLimit));
     result.items.push_back(std::move(q.item));
   }
   if (result.items.empty())

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "command_lines.h"
+#include "support/growth.h"
 #include "train/resolved_config.h"
 
 namespace expunge {
@@ -140,11 +141,32 @@ TEST(ConfigFile, EveryCommandReadsOne) {
 
 TEST(ConfigFile, ErrorsStayShort) {
   const TemporaryFolder folder;
-  const std::string endless(10 << 20, 'x');
+  const std::string endless(1 << 19, 'x');
   for (const std::string& line : {endless, endless + " = 1", "seed = " + endless, "seed = 1\nseed = " + endless}) {
     const std::string file = folder.write("bad.cfg", line);
     EXPECT_LT(refusal([&] { unlearn_with(file); }).size(), 400u);
   }
+}
+
+TEST(ConfigFile, IsReadInLinearTime) {
+  const TemporaryFolder folder;
+  const auto make = [&](std::size_t size) {
+    std::string text;
+    for (std::size_t i = 0; i < size; ++i) text += "run = r" + std::to_string(i) + "\n";
+    return folder.write(std::to_string(size) + ".cfg", text + "output = o\n").string();
+  };
+  expect_linear_time(12'000, make, [](const std::string& file) {
+    ReportConfig config;
+    parse_into(config, report_options, {"--config", file});
+  });
+}
+
+TEST(ConfigFile, IsNotLongerThanItsLimit) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("long.cfg", std::string((1 << 20) + 1, '\n'));
+  EXPECT_THAT(refusal([&] { unlearn_with(file); }), HasSubstr("long.cfg: it has more than 1048576 bytes"));
+  EXPECT_NO_THROW(unlearn_with(folder.write("short.cfg", std::string(1 << 20, '\n')),
+                               "--model m --tokens t --domain d --method gradient_ascent --output-dir r"));
 }
 
 TEST(ConfigFile, ErrorsNameFileAndLine) {

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "support/growth.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -73,6 +74,115 @@ TEST(Json, DeepNestingIsRefused) {
   EXPECT_NO_THROW(parse_json(nested(64), "a.json"));
   for (const std::size_t depth : {std::size_t{65}, std::size_t{10'000'000}})
     EXPECT_EQ(error_of(ExitCode::bad_input, [&] { parse_json(nested(depth), "a.json"); }), "a.json: nested more than 64 deep");
+}
+
+/// `count` times the text that `part` gives for 0, 1, ..., between brackets.
+template <typename Part>
+std::string series(const char* begin, std::size_t count, const Part& part, const char* end) {
+  std::string text = begin;
+  for (std::size_t i = 0; i < count; ++i) text += (i > 0 ? "," : "") + part(i);
+  return text + end;
+}
+
+std::string number(std::size_t i) { return std::to_string(i); }
+
+TEST(Json, ParsingTakesLinearTime) {
+  const auto parse = [](const std::string& text) { parse_json(text, "a.json"); };
+  using Make = std::string (*)(std::size_t);
+  const Make shapes[] = {
+      [](std::size_t n) {
+        return series(
+            "{", n, [](auto i) { return "\"t" + number(i) + "\":{\"a\":[0,{}]}"; }, "}");
+      },
+      [](std::size_t n) {
+        return series(
+            "[", n, [](auto) { return std::string("{}"); }, "]");
+      },
+      [](std::size_t n) {
+        return series(
+            "{\"a\":{\"b\":[", n, [](auto i) { return "{\"k\":" + number(i) + "}"; }, "]}}");
+      },
+      [](std::size_t n) {
+        return series(
+            "{", n, [](auto) { return std::string("\"same\":{}"); }, "}");
+      },
+      [](std::size_t n) { return "[\"" + std::string(40 * n, 'x') + "\"]"; },
+      [](std::size_t n) {
+        return series(
+            "[\"", 4 * n, [](auto) { return std::string("\\u00e9\\n"); }, "\"]");
+      },
+      [](std::size_t n) { return "[0." + std::string(40 * n, '7') + "]"; },
+      [](std::size_t n) {
+        return series(
+            "[", n, [](auto) { return std::string(60, '[') + std::string(60, ']'); }, "]");
+      },
+  };
+  for (const Make make : shapes) expect_linear_time(10'000, make, parse);
+}
+
+TEST(Json, OrderedParsingTakesLinearTime) {
+  const auto make = [](std::size_t n) {
+    return series(
+        "{", n, [](auto i) { return "\"key" + number(i) + "\":{\"a\":" + number(i) + "}"; }, "}");
+  };
+  expect_linear_time(5'000, make, [](const std::string& text) { parse_ordered_json(text, "a.json"); });
+}
+
+TEST(Json, OrderedParsingKeepsTheOrder) {
+  const auto ordered = parse_ordered_json(R"({"z": 1, "a": {"y": [{"x": 2, "b": null}]}, "z": 3, "c": true})", "a.json");
+  EXPECT_EQ(ordered.dump(), R"({"z":3,"a":{"y":[{"x":2,"b":null}]},"c":true})");
+  EXPECT_EQ(error_of(ExitCode::bad_input, [&] { parse_ordered_json("[1,", "a.json"); }).find("a.json: not valid JSON"), 0u);
+  nlohmann::ordered_json object = nlohmann::ordered_json::object();
+  append_member(object, "b", 1);
+  append_member(object, "a", {2, 3});
+  EXPECT_EQ(object.dump(), R"({"b":1,"a":[2,3]})");
+}
+
+TEST(Json, AppendingMembersTakesLinearTime) {
+  const auto make = [](std::size_t n) { return n; };
+  expect_linear_time(5'000, make, [](std::size_t n) {
+    nlohmann::ordered_json object = nlohmann::ordered_json::object();
+    for (std::size_t i = 0; i < n; ++i) append_member(object, "model.layers.weight" + number(i), i);
+  });
+}
+
+TEST(Json, TheLibraryAgrees) {
+  for (const char* text :
+       {"null", "true", "-1", "18446744073709551615", "1.5e3", "\"a\\u00e9\"", "[]", "{}", "[[],{},[{}],\"\",{\"a\":[]}]",
+        R"({"a": {"b": {"c": [1, 2, {"d": null}], "e": {}}, "f": 1}, "a": 2, "g": {"h": [true, false]}})"}) {
+    EXPECT_EQ(parse_json(text, "a.json"), nlohmann::json::parse(text)) << text;
+    EXPECT_EQ(parse_ordered_json(text, "a.json").dump(), nlohmann::ordered_json::parse(text).dump()) << text;
+  }
+}
+
+TEST(Json, KeepsWantedMembersAlone) {
+  const JsonRules rules{.wanted = {"a", "n"}};
+  EXPECT_EQ(parse_json(R"({"b": [{"a": 1}], "a": {"b": [2]}, "c": 3, "n": null, "d": {}})", "x", rules),
+            parse_json(R"({"a": {"b": [2]}, "n": null})", "x"));
+  EXPECT_EQ(parse_json(R"({"a": 1, "b": 0, "a": 2})", "x", rules), parse_json(R"({"a": 2})", "x"));
+  EXPECT_EQ(parse_json(R"([{"b": 1}, {"a": 2}])", "x", rules), parse_json(R"([{"b": 1}, {"a": 2}])", "x"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { parse_json(R"({"b": [[}], "a": 1})", "x", rules); }),
+              HasSubstr("x: not valid JSON"));
+}
+
+TEST(Json, RepeatedKeysAreRefusedWhereAsked) {
+  const JsonRules rules{.refuse_repeated_keys = true};
+  EXPECT_NO_THROW(parse_json(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]})", "x", rules));
+  for (const char* text : {R"({"a": 1, "a": 1})", R"([{"b": {"a": {}, "a": {}}}])"})
+    EXPECT_EQ(error_of(ExitCode::bad_input, [&] { parse_json(text, "x", rules); }), "x: has \"a\" twice");
+}
+
+TEST(Json, HoldsALimitedNumberOfValues) {
+  const auto zeros = [](std::size_t n) {
+    return series(
+        "[", n, [](auto) { return std::string("0"); }, "]");
+  };
+  EXPECT_NO_THROW(parse_json(zeros(kJsonValues - 1), "a.json"));
+  EXPECT_EQ(error_of(ExitCode::bad_input, [&] { parse_json(zeros(kJsonValues), "a.json"); }),
+            "a.json: holds more than 4194304 values");
+  EXPECT_THAT(
+      error_of(ExitCode::bad_input, [&] { parse_json("{\"b\": " + zeros(kJsonValues) + "}", "a.json", {.wanted = {"a"}}); }),
+      HasSubstr("holds more than"));
 }
 
 }  // namespace

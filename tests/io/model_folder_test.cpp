@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "support/growth.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_disk.h"
 
@@ -62,6 +63,25 @@ TEST(ModelFolder, ReadsSeveralFilesByTheirIndex) {
   EXPECT_THAT(read(model, "b"), ElementsAre(1, 2));
   ASSERT_EQ(model.files().size(), 2u);
   EXPECT_EQ(model.files()[1].path().filename(), "model-00002-of-00002.safetensors");
+}
+
+TEST(ModelFolder, ReadsAndWritesAnIndexInLinearTime) {
+  const TemporaryFolder folder;
+  const auto make = [&](std::size_t count) {
+    std::vector<SafetensorsWriter::Tensor> tensors = {{"last", {1}}};
+    for (std::size_t i = 0; i < count; ++i) tensors.push_back({"model.layers." + std::to_string(i) + ".weight", {0}});
+    tensors.push_back({"first", {1}});
+    return tensors;
+  };
+  const auto path = [&](const auto& tensors) { return folder / std::to_string(tensors.size()); };
+  expect_linear_time(3'000, make, [&](const auto& tensors) {
+    std::filesystem::remove_all(path(tensors));
+    ModelFolderWriter writer(path(tensors), DType::float32, tensors, 4);
+    const double value = 1;
+    for (const auto& tensor : tensors) writer.append(&value, tensor.elements());
+    writer.finish();
+  });
+  expect_linear_time(3'000, make, [&](const auto& tensors) { const ModelFolder model(path(tensors)); });
 }
 
 TEST(ModelFolder, RefusesFoldersWithoutSafetensors) {

@@ -44,8 +44,8 @@ TEST_F(ContinuationsTest, PromptsBeginWithBosAndNeverEndWithEos) {
       const Tokenizer rule = tokenizer(bos, eos);
       auto expected = plain;
       if (bos) expected.insert(expected.begin(), rule.bos_id().value());
-      EXPECT_EQ(prompt_ids(rule, "a text"), expected);
-      EXPECT_THAT(prompt_ids(rule, ""), testing::ElementsAre(rule.bos_id().value()));
+      EXPECT_EQ(prompt_ids(rule, "a text", "a"), expected);
+      EXPECT_THAT(prompt_ids(rule, "", "a"), testing::ElementsAre(rule.bos_id().value()));
     }
 }
 

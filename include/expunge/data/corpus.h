@@ -34,6 +34,8 @@ class CorpusReader {
 
   /// The next document; false at the end.
   bool next(std::string& text);
+  /// "FILE, line N" of the last document.
+  std::string where() const;
   /// After the end: SHA-256 of the files' bytes as stored, one behind the other (what `cat FILES | sha256sum` prints).
   std::string source_sha256() const;
 

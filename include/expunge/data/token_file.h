@@ -43,11 +43,15 @@ class TokenFileWriter {
   void begin_split(const std::string& domain, const std::string& split);
   /// Cuts a document into sequences of max_length ids; the last is short, and dropped if it has fewer than kShortest.
   void add_document(std::span<const std::int32_t> ids);
+  /// The same for a document that comes in parts.
+  void add_ids(std::span<const std::int32_t> ids);
+  void end_document();
   SplitCounts end_split(const std::string& source, const std::string& source_sha256);
   /// `annotate` adds to the file before it appears.
   void finish(const std::function<void(Hdf5File&)>& annotate = {});
 
  private:
+  void end_sequence();
   void flush();
 
   PendingFile pending_;
@@ -55,7 +59,8 @@ class TokenFileWriter {
   Hdf5File file_;
   std::string group_;
   SplitCounts counts_;
-  std::vector<std::uint32_t> ids_;
+  std::vector<std::uint32_t> sequence_;  // that has not ended
+  std::vector<std::uint32_t> ids_;       // of sequences that are not written yet
   std::vector<std::uint64_t> offsets_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,9 +25,13 @@ class Tokenizer {
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
 
-  /// Ids of a text, BOS and EOS included where the folder's rule adds them. `text` must be valid UTF-8. Safe to call from
-  /// several threads at once.
-  std::vector<std::int32_t> encode(std::string_view text) const;
+  /// Ids of a text, BOS and EOS included where the folder's rule adds them. `text` must be valid UTF-8; `where` names it in
+  /// errors. Safe to call from several threads at once. Throws Error(bad_input) for a text in which the model allows no cut for
+  /// more than a mebibyte.
+  std::vector<std::int32_t> encode(std::string_view text, const std::string& where = "the text") const;
+  /// The same, given in order, some at a time: beside copies of the text, the memory does not grow with it.
+  void encode(std::string_view text, const std::string& where,
+              const std::function<void(std::span<const std::int32_t>)>& take) const;
   /// Text for people; added tokens are spelled out. Throws Error(usage) for an id outside the vocabulary.
   std::string decode(std::span<const std::int32_t> ids) const;
 

@@ -11,9 +11,25 @@
 
 namespace expunge {
 
-/// Parses `text`; `where` (a file, or file and line) begins the message of the Error(bad_input).
-nlohmann::json parse_json(std::string_view text, const std::string& where);
-nlohmann::json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes);
+/// Limits of one JSON text. They bound the memory of its values: at most 200 bytes each beside the text's own.
+inline constexpr int kJsonDepth = 64;
+inline constexpr std::size_t kJsonValues = std::size_t{1} << 22;
+
+/// What a text may hold, and what is kept of it.
+struct JsonRules {
+  int deepest = kJsonDepth;
+  bool refuse_repeated_keys = false;     ///< otherwise the last value of a key counts
+  std::vector<std::string> wanted = {};  ///< members of the outermost object that are kept; all where empty
+};
+
+/// Parses `text` in time and memory that grow with its size. `where` (a file, or file and line) begins the message of the
+/// Error(bad_input) for a text that is not JSON, has a key twice against the rules, or exceeds a limit.
+nlohmann::json parse_json(std::string_view text, const std::string& where, const JsonRules& rules = {});
+nlohmann::json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes, const JsonRules& rules = {});
+/// The same with keys in the order of the text: the library's own parser searches them all for each key.
+nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::string& where);
+/// Adds a member whose key `object` does not have yet. The library's own operator searches all keys.
+void append_member(nlohmann::ordered_json& object, std::string key, nlohmann::ordered_json value);
 /// What is wrong with `text`, and an excerpt of the place.
 std::string describe_json_error(const nlohmann::json::exception& error, std::string_view text);
 
