@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "support/growth.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -44,6 +45,30 @@ TEST(CheckpointFiles, WhatIsSetAsideCountsNoMore) {
   set_aside(folder.path() / "step-000009");
   EXPECT_THAT(names(folder.path()), testing::ElementsAre("step-000002"));
   EXPECT_TRUE(fs::exists(folder.path() / "damaged-step-000009"));
+}
+
+std::string manifest(std::size_t files, const std::string& last) {
+  std::string text = R"({"format_version": 1, "files": [)";
+  for (std::size_t i = 0; i < files; ++i)
+    text += R"({"name": "shard-)" + std::to_string(i) + R"(", "bytes": 1, "crc32c": "01234567"},)";
+  return text + R"({"name": ")" + last + R"(", "bytes": 1, "crc32c": "01234567"}]})";
+}
+
+TEST(CheckpointFiles, AManifestIsReadInLinearTime) {
+  const TemporaryFolder folder;
+  const auto make = [&](std::size_t files) {
+    folder.write(std::to_string(files) + "/manifest.json", manifest(files, "last"));
+    return folder / std::to_string(files);
+  };
+  expect_linear_time(4'000, make, [](const fs::path& checkpoint) { EXPECT_FALSE(read_manifest(checkpoint).empty()); });
+}
+
+/// Each would be read as often as it is listed.
+TEST(CheckpointFiles, AManifestListsAFileOnce) {
+  const TemporaryFolder folder;
+  folder.write("manifest.json", manifest(3, "shard-1"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { (void)read_manifest(folder.path()); }),
+              testing::HasSubstr("manifest.json: file 'shard-1' is listed twice; expected it once"));
 }
 
 }  // namespace
