@@ -165,8 +165,7 @@ TEST(ConfigFile, IsNotLongerThanItsLimit) {
   const TemporaryFolder folder;
   const std::string file = folder.write("long.cfg", std::string((1 << 20) + 1, '\n'));
   EXPECT_THAT(refusal([&] { unlearn_with(file); }), HasSubstr("long.cfg: it has more than 1048576 bytes"));
-  EXPECT_NO_THROW(unlearn_with(folder.write("short.cfg", std::string(1 << 20, '\n')),
-                               "--model m --tokens t --domain d --method gradient_ascent --output-dir r"));
+  EXPECT_NO_THROW(unlearn_with(folder.write("short.cfg", std::string(1 << 20, '\n'))));
 }
 
 TEST(ConfigFile, ErrorsNameFileAndLine) {

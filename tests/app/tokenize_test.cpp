@@ -7,6 +7,7 @@
 #include "expunge/data/token_file.h"
 #include "expunge/data/tokenizer.h"
 #include "expunge/io/hash.h"
+#include "support/memory.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_disk.h"
 
@@ -77,6 +78,31 @@ TEST_F(Tokenize, WholeFolder) {
   options_.domains = {"code"};
   tokenize(options_);
   EXPECT_THAT(TokenFile(options_.output).domains(), ElementsAre("code"));
+}
+
+TEST_F(Tokenize, TakesAFewTimesTheMemoryOfTheLongestDocument) {
+  std::string text;
+  while (text.size() < 4'300'000) text += "The old printer painted seven letters before the rain came. 1907 lanterns ";
+  const std::string good = "{\"id\": 1, \"text\": \"" + text + "\"}\n";
+  folder_.write("data/books/forget.jsonl", good);
+  folder_.write("data/books/retain.txt", text + "\n");
+  EXPECT_LT(peak_memory_of([&] { ASSERT_EQ(tokenize(options_), 0); }), 10e6 + 7 * static_cast<double>(text.size()));
+}
+
+TEST_F(Tokenize, TakesNoMoreMemoryForMoreDocuments) {
+  std::string lines = "{\"text\": \"The old printer painted seven letters\"}\n";
+  for (int i = 0; i < 300'000; ++i) lines += "{\"text\":\"\"}\n";
+  folder_.write("data/books/forget.jsonl", lines);
+  EXPECT_LT(peak_memory_of([&] { ASSERT_EQ(tokenize(options_), 0); }), 20e6);
+}
+
+TEST_F(Tokenize, NamesTheLineOfATextThatCannotBeCut) {
+  std::string endless;
+  while (endless.size() <= std::size_t{1} << 20) endless += "re";
+  folder_.write("data/books/forget.jsonl", "{\"text\": \"The old printer\"}\n\n{\"text\": \"" + endless + "\"}\n");
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }),
+              HasSubstr("forget.jsonl, line 3: more than 1048576 bytes in which the tokenizer's model allows no cut"));
+  EXPECT_FALSE(std::filesystem::exists(options_.output));
 }
 
 TEST_F(Tokenize, LeavesNothingBehindAnError) {

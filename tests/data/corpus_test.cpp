@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <zlib.h>
 
+#include "expunge/data/json_lines.h"
 #include "expunge/io/hash.h"
+#include "support/growth.h"
+#include "support/memory.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -121,6 +124,37 @@ TEST_F(Corpus, RefusesEndlessLines) {
   // The line is read from a compressed file: a few hundred kilobytes that would grow without bound.
   EXPECT_THAT(error("a.txt.gz", gzip(std::string(CorpusReader::kMaxLine + 1, 'x'))),
               HasSubstr("line 1: the line is longer than"));
+}
+
+TEST_F(Corpus, ReadsLinesInLinearTime) {
+  const auto path = [&](std::size_t size, const std::string& text) {
+    return folder_.write(std::to_string(size) + "-" + std::to_string(text.size()) + ".jsonl", text);
+  };
+  const auto read = [](const std::filesystem::path& file) { documents({file}); };
+  const auto read_objects = [](const std::filesystem::path& file) { EXPECT_FALSE(read_json_lines(file).objects.empty()); };
+  // One line of many objects, and many short lines.
+  const auto one_line = [&](std::size_t size) {
+    std::string text = "{\"text\": \"x\", \"annotations\": [{}";
+    for (std::size_t i = 0; i < size; ++i) text += ", {\"id\": " + std::to_string(i) + "}";
+    return path(size, text + "]}\n");
+  };
+  const auto many_lines = [&](std::size_t size) {
+    std::string text;
+    for (std::size_t i = 0; i < size; ++i) text += "{\"text\": \"\"}\n";
+    return path(size, text);
+  };
+  expect_linear_time(10'000, one_line, read);
+  expect_linear_time(10'000, one_line, read_objects);
+  expect_linear_time(10'000, many_lines, read);
+}
+
+TEST_F(Corpus, PassesOverOtherColumns) {
+  std::string other = "{\"b\": [{\"text\": \"no\"}], \"values\": [[]";
+  for (int i = 0; i < 1'000'000; ++i) other += ",[]";
+  const auto file = folder_.write("a.jsonl", other + "], \"text\": \"yes\"}\n");
+  std::vector<std::string> found;
+  EXPECT_LT(peak_memory_of([&] { found = documents({file}); }), 25e6);
+  EXPECT_THAT(found, ElementsAre("yes"));
 }
 
 TEST_F(Corpus, FindsSplits) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "expunge/io/files.h"
+#include "support/growth.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -76,6 +77,30 @@ TEST(CheckpointFiles, FilesOfOthersStay) {
   for (const char* file :
        {"step-000001/notes.txt", "step-000007/pytorch_model.bin", ".writing-step-000008/notes.txt", "checkpoint-500/weights"})
     EXPECT_EQ(slurp(folder / file), "theirs");
+}
+
+std::string manifest(std::size_t files, const std::string& last) {
+  std::string text = R"({"format_version": 1, "files": [)";
+  for (std::size_t i = 0; i < files; ++i)
+    text += R"({"name": "shard-)" + std::to_string(i) + R"(", "bytes": 1, "crc32c": "01234567"},)";
+  return text + R"({"name": ")" + last + R"(", "bytes": 1, "crc32c": "01234567"}]})";
+}
+
+TEST(CheckpointFiles, AManifestIsReadInLinearTime) {
+  const TemporaryFolder folder;
+  const auto make = [&](std::size_t files) {
+    folder.write(std::to_string(files) + "/manifest.json", manifest(files, "last"));
+    return folder / std::to_string(files);
+  };
+  expect_linear_time(4'000, make, [](const fs::path& checkpoint) { EXPECT_FALSE(read_manifest(checkpoint).empty()); });
+}
+
+/// Each would be read as often as it is listed.
+TEST(CheckpointFiles, AManifestListsAFileOnce) {
+  const TemporaryFolder folder;
+  folder.write("manifest.json", manifest(3, "shard-1"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { (void)read_manifest(folder.path()); }),
+              testing::HasSubstr("manifest.json: file 'shard-1' is listed twice; expected it once"));
 }
 
 }  // namespace

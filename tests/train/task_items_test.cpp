@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "expunge/core/error.h"
+#include "support/growth.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {
@@ -124,6 +125,29 @@ TEST_F(TaskItemsTest, RefusesByLine) {
   EXPECT_THAT(refusal(kMmlu, 2), HasSubstr("leaves none to score"));
   EXPECT_THAT(refusal(R"({"question": "a", "answer": "#### 7"})", 2, kMmlu),
               HasSubstr("examples.jsonl has 0 of the task gsm8k"));
+}
+
+TEST_F(TaskItemsTest, MarkersAreRemovedInLinearTime) {
+  const auto make = [](std::size_t size) {
+    return R"({"ctx": ")" + std::string(size, '[') + R"(", "endings": ["a", "b"], "label": 0})" + "\n";
+  };
+  expect_linear_time(50'000, make, [&](const std::string& line) { EXPECT_EQ(read(line).size(), 1u); });
+  const auto prompt = [&](const std::string& text) {
+    return read(R"({"ctx": ")" + text + R"(", "endings": ["a", "b"], "label": 0})" + "\n")[0].prompt;
+  };
+  EXPECT_EQ(prompt("a [[x] b [y\\n] c [z"), "a b [y\n] c [z");
+  EXPECT_EQ(prompt("[[[]]]"), "]]");
+}
+
+TEST_F(TaskItemsTest, PromptsTogetherHaveALimit) {
+  std::string lines;
+  for (int i = 0; i < 300; ++i)
+    lines += R"({"question": "Red?", "choices": ["no", "yes"], "answer": 1})"
+             "\n";
+  const std::string example =
+      R"({"question": ")" + std::string(1 << 20, 'x') + R"(", "choices": ["no", "yes"], "answer": 1})" + "\n";
+  EXPECT_THAT(refusal(lines, 1, example),
+              testing::HasSubstr("line 256: the prompts up to this item have more than 268435456 bytes"));
 }
 
 }  // namespace
