@@ -9,6 +9,7 @@
 #include <set>
 
 #include "expunge/core/error.h"
+#include "expunge/train/checkpoint.h"
 #include "expunge/train/run_folder.h"
 
 namespace expunge {
@@ -50,7 +51,9 @@ std::optional<fs::path> place_below(const fs::path& path, const fs::path& folder
 
 bool is_run_folder(const fs::path& path) {
   const RunFolder run{path};
-  return fs::exists(run.mark()) || (fs::is_regular_file(run.config()) && fs::is_directory(run.checkpoints()));
+  std::error_code unknown;
+  return fs::exists(run.mark(), unknown) ||
+         (fs::is_regular_file(run.config(), unknown) && fs::is_directory(run.checkpoints(), unknown));
 }
 
 /// Whether a run keeps a file or folder of its own at this place of its folder.
@@ -113,6 +116,15 @@ void check_folder(const Named& folder, const Named& input, bool overwritten) {
     refuse(folder, fmt::format("holds {}, which --{} reads", input.path.string(), input.key));
 }
 
+/// A run keeps its files under fixed names: nothing else is put there, whichever run it is.
+void check_place_in_run(const Named& output) {
+  std::error_code unknown;
+  const fs::path whole = fs::weakly_canonical(output.path, unknown);
+  for (fs::path above = whole.parent_path(); above != above.parent_path(); above = above.parent_path())
+    if (is_run_folder(above) && belongs_to_run(whole.lexically_relative(above)))
+      refuse(output, fmt::format("is a place that the run in {} keeps for itself", above.string()));
+}
+
 bool is_output(const Named& file) {
   return file.use == FileUse::output || file.use == FileUse::output_folder || file.use == FileUse::log;
 }
@@ -122,15 +134,28 @@ bool is_keyword(const Option& option, const std::string& value) {
   return ("|" + option.value_name + "|").find("|" + value + "|") != std::string::npos;
 }
 
+/// The folders that a run, or the run of a checkpoint, consists of, which may be links to elsewhere.
+void add_parts(const std::string& key, const fs::path& path, std::vector<Named>& files) {
+  std::error_code unknown;
+  const fs::path whole = fs::weakly_canonical(path, unknown);
+  for (const fs::path& root : {path, whole.parent_path().parent_path()})
+    if (is_run_folder(root) && (root == path || fs::exists(path / kManifest, unknown)))
+      for (const fs::path& folder : {RunFolder{root}.checkpoints(), RunFolder{root}.model()})
+        files.push_back({key, FileUse::model, folder});
+}
+
 std::vector<Named> named_files(const OptionTable& options) {
   std::vector<Named> files;
   for (const Option& option : options.options()) {
     if (option.use == FileUse::none) continue;
-    std::vector<std::string> paths = option.get();
-    if (paths.empty()) paths.push_back(options.value(option.key));
+    // As it was given: the resolved text drops "..", which is another place behind a link.
+    const bool single = option.kind == Option::Kind::value || option.kind == Option::Kind::positional;
+    const std::string given = options.value(option.key);
+    const std::vector<std::string> paths = single && !given.empty() ? std::vector{given} : option.get();
     for (const std::string& path : paths) {
       if (path.empty() || is_keyword(option, path)) continue;
       files.push_back({option.key, option.use, path});
+      if (option.use == FileUse::model || option.use == FileUse::run) add_parts(option.key, path, files);
       if (option.beside)
         for (const fs::path& other : option.beside(path)) files.push_back({option.key, option.use, other});
     }
@@ -148,10 +173,12 @@ bool is_set(const OptionTable& options, std::string_view key) {
 
 void check_file_uses(const OptionTable& options) {
   const std::vector<Named> files = named_files(options);
+  std::error_code unknown;
   const bool overwritten = is_set(options, "overwrite-output-dir");
   for (std::size_t o = 0; o < files.size(); ++o) {
     const Named& output = files[o];
     if (!is_output(output)) continue;
+    check_place_in_run(output);
     for (std::size_t i = 0; i < files.size(); ++i) {
       const Named& other = files[i];
       if (!is_output(other)) {
@@ -160,7 +187,7 @@ void check_file_uses(const OptionTable& options) {
       } else if (other.use == FileUse::output_folder && i != o) {
         if (const auto place = place_below(output.path, other.path); place && belongs_to_run(*place))
           refuse(output, fmt::format("is a name that --{} needs", other.key));
-      } else if (i < o && fs::weakly_canonical(output.path) == fs::weakly_canonical(other.path)) {
+      } else if (i < o && fs::weakly_canonical(output.path, unknown) == fs::weakly_canonical(other.path, unknown)) {
         refuse(output, fmt::format("is what --{} writes, too", other.key));
       }
     }

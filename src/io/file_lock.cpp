@@ -79,12 +79,12 @@ bool FileLock::try_lock() {
   };
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
   if (file_ < 0) refuse(errno == ELOOP ? "it is a symbolic link" : system_reason(errno));
-  let_group_lock(file_, path_);
   // Somebody else may have put it there for us to write to.
   if (const std::string why = why_not_ours(file_, path_); !why.empty() || !holds_our_text(file_)) {
     ::close(file_);
     refuse(why.empty() ? "expunge did not write it" : why);
   }
+  let_group_lock(file_, path_);
   const LockResult result = lock_file(file_);
   if (result == LockResult::taken) {
     if (is_still_there(file_, path_)) return true;

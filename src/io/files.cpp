@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -163,6 +164,12 @@ void sync_to_disk(const fs::path& path) {
   fail(ExitCode::output, fmt::format("cannot flush {} to disk: {}", path.string(), system_reason(errno)));
 }
 
+fs::path free_name(const fs::path& path) {
+  fs::path name = path;
+  for (int number = 2; fs::exists(fs::symlink_status(name)); ++number) name = fmt::format("{}-{}", path.string(), number);
+  return name;
+}
+
 void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
@@ -244,6 +251,14 @@ std::string why_not_ours(int file, const fs::path& path) {
   if (status.st_uid == ::geteuid()) return {};
   if (::stat(folder_of(path).c_str(), &folder) == 0 && folder.st_uid == status.st_uid) return {};
   return "it belongs neither to this user nor to the owner of its folder";
+}
+
+FolderTurn::FolderTurn(const fs::path& output)
+    : folder_(::open(folder_of(output).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (folder_ >= 0) (void)::flock(folder_, LOCK_EX);
+}
+FolderTurn::~FolderTurn() {
+  if (folder_ >= 0) ::close(folder_);
 }
 
 AppendFile::AppendFile(fs::path path) : path_(std::move(path)), file_(open_log(path_)) {}

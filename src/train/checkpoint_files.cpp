@@ -81,6 +81,12 @@ bool is_checkpoint_file(const std::string& name) {
          is_number(name.substr(of + 4, name.size() - of - 7));
 }
 
+bool is_hdf5(const fs::path& path) {
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+  char start[kSignature.size()];
+  return InputFile(path).read(start) == kSignature.size() && std::string_view(start, kSignature.size()) == kSignature;
+}
+
 /// The entries of a checkpoint's folder, and the first that no checkpoint has, if there is one.
 struct Contents {
   std::vector<fs::path> own;
@@ -89,7 +95,8 @@ struct Contents {
 Contents contents_of(const fs::path& checkpoint) {
   Contents contents;
   for (const fs::path& entry : list_folder(checkpoint))
-    if (fs::is_regular_file(fs::symlink_status(entry)) && is_checkpoint_file(entry.filename().string()))
+    if (is_checkpoint_file(entry.filename().string()) && fs::is_regular_file(fs::symlink_status(entry)) &&
+        (entry.extension() != ".h5" || is_hdf5(entry)))
       contents.own.push_back(entry);
     else if (!contents.foreign)
       contents.foreign = entry;
@@ -101,15 +108,20 @@ bool is_real_folder(const fs::path& path) {
   return fs::is_directory(fs::symlink_status(path, unknown));
 }
 
-/// A folder that holds a file of ours; somebody else may number folders in the same way.
-bool is_checkpoint(const fs::path& path) {
-  return is_step_name(path.filename().string()) && is_real_folder(path) && !contents_of(path).own.empty();
+/// Whether a folder holds weights of ours: others may name folders, manifests and metrics in the same way.
+bool holds_weights(const fs::path& path) {
+  return is_real_folder(path) && std::ranges::any_of(contents_of(path).own, [](const fs::path& file) {
+           const std::string name = file.filename().string();
+           return name == "checkpoint.h5" || name.starts_with("shard-");
+         });
 }
+
+bool is_checkpoint(const fs::path& path) { return is_step_name(path.filename().string()) && holds_weights(path); }
 
 /// damaged-step-NNNNNN, with -2, -3, ... where there are several.
 bool is_set_aside(const fs::path& path) {
   const std::string name = path.filename().string();
-  if (!name.starts_with(kDamaged) || !is_real_folder(path)) return false;
+  if (!name.starts_with(kDamaged) || !holds_weights(path)) return false;
   const std::string step = name.substr(kDamaged.size());
   return is_step_name(step.substr(0, step.find('-', step.find('-') + 1)));
 }
@@ -128,13 +140,6 @@ void swap_in(const fs::path& made, const fs::path& live, const fs::path& staging
   // Not every file system can exchange two names. A kill between the two renames is mended by sweep_checkpoints().
   rename_folder(live, staging / kReplaced);
   rename_folder(made, live);
-}
-
-/// The first of NAME, NAME-2, NAME-3, ... that is free.
-fs::path free_name(const fs::path& path) {
-  fs::path name = path;
-  for (int number = 2; fs::exists(fs::symlink_status(name)); ++number) name = fmt::format("{}-{}", path.string(), number);
-  return name;
 }
 
 /// A folder that an earlier version left, unless it holds what no checkpoint does.

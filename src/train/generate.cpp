@@ -21,6 +21,7 @@
 namespace expunge {
 namespace {
 
+constexpr std::uint64_t kRecordLimit = std::uint64_t{64} << 20;
 constexpr std::array<const char*, 3> kReasons = {"stop", "length", "eos"};
 constexpr std::array<const char*, 3> kFields = {"completion", "completion_tokens", "finish_reason"};
 
@@ -97,12 +98,23 @@ std::string record_of(const GenerateConfig& config, const std::string& text, con
   return record.dump(2) + "\n";
 }
 
+/// A record that lies there is replaced with its output, or was left by a start that was killed before its output was there.
+void check_record(const std::filesystem::path& record) {
+  check_writable(record);
+  if (!std::filesystem::exists(record)) return;
+  const nlohmann::json found = nlohmann::json::parse(read_file(record, kRecordLimit), nullptr, false);
+  if (!found.is_object() || !found.contains("output_sha256"))
+    fail(ExitCode::output, fmt::format("{}: is in the place of the record of --output, and is none; move it", record.string()));
+}
+
 /// Both are written before either is there: where there is no room for one, nothing is left behind. The record is live first: a
 /// kill between the two leaves no output without it.
 void write_outputs(const std::filesystem::path& path, const std::string& text, const std::string& record, Existing existing) {
-  PendingFile output(path, existing), beside(record_of_generation(path), existing);
+  PendingFile output(path, existing), beside(record_of_generation(path));
   write_new_file(output.temporary(), text);
   write_new_file(beside.temporary(), record);
+  const FolderTurn turn(path);
+  if (existing == Existing::keep && std::filesystem::exists(path)) return output.commit();  // which refuses
   beside.commit();
   output.commit();
 }
@@ -129,7 +141,10 @@ std::filesystem::path record_of_generation(const std::filesystem::path& output) 
 void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
-  check_output(runtime, record_of_generation(config.output), config.overwrite);
+  on_root(runtime, [&] {
+    check_record(record_of_generation(config.output));
+    return std::string();
+  });
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const auto [lines, prompts_hash] = read_json_lines(config.prompts);

@@ -47,6 +47,7 @@ nlohmann::ordered_json number_or_null(double value) {
 
 JsonlLog::JsonlLog(const std::filesystem::path& path, std::int64_t last_step) : path_(path) {
   if (path.has_parent_path()) make_folder(path.parent_path());
+  file_.emplace(path);  // refuses what is not ours to write, before it is replaced
   if (std::filesystem::is_regular_file(std::filesystem::symlink_status(path)))
     write_file_atomically(path, keep_until(path, last_step));
   file_.emplace(path);

@@ -48,10 +48,10 @@ Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>&
     if (there || own)
       log_warning(fmt::format("{}: {}; put back from {}", path.string(),
                               there ? fmt::format("damaged ({})", damage) : "missing", copy.string()));
-    write_file_atomically(path, read_file(copy, kLimit));
+    if (there) fs::rename(path, free_name(path.string() + ".damaged"));
+    write_file_atomically(path, read_file(copy, kLimit), Existing::keep);
   } else {
-    fs::path aside = path;
-    aside += ".damaged";
+    const fs::path aside = free_name(path.string() + ".damaged");
     log_warning(fmt::format("{}: damaged ({}); kept as {}, and begun anew", path.string(), damage, aside.string()));
     std::error_code error;
     fs::rename(path, aside, error);

@@ -1,7 +1,7 @@
 // `expunge report`: reads the runs, says what they did, writes HTML, Markdown and figures.
 #include <fmt/format.h>
 
-#include <system_error>
+#include <unistd.h>
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
@@ -9,6 +9,7 @@
 #include "expunge/io/files.h"
 #include "expunge/train/commands.h"
 #include "train/report_content.h"
+#include "train/scoring.h"
 
 namespace expunge {
 namespace {
@@ -32,32 +33,39 @@ Outputs outputs(const fs::path& page) {
   return {page, page.parent_path() / (stem + ".md"), page.parent_path() / (stem + "-figures")};
 }
 
-/// Whether a report made a file beside a page. Earlier versions left no mark, but the page's title, or SVG as gnuplot draws
+/// Whether a report made a file beside a page. Earlier versions marked none; their figures are told by SVG as gnuplot draws
 /// none.
-bool is_own(const fs::path& path, const fs::path& page) {
+bool is_own(const fs::path& path) {
   if (!fs::is_regular_file(fs::symlink_status(path))) return false;
   const std::string text = read_file(path, kFileLimit);
-  if (text.ends_with(kMark)) return true;
-  if (path.extension() == ".svg")
-    return text.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=") &&
-           text.find("role=\"img\">\n<title>") != std::string::npos;
-  if (!text.starts_with("# ") || !fs::exists(page)) return false;
-  const std::string title = fmt::format("<title>{}</title>", text.substr(2, text.find('\n') - 2));
-  return read_file(page, kFileLimit).find(title) != std::string::npos;
+  return text.ends_with(kMark) ||
+         (path.extension() == ".svg" && text.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=") &&
+          text.find("role=\"img\">\n<title>") != std::string::npos);
 }
 
-void check_place(const Outputs& outputs, bool overwrite) {
-  check_writable(outputs.page);
+std::vector<fs::path> own_figures(const Outputs& to) {
+  std::vector<fs::path> own;
+  if (fs::is_directory(to.figures))
+    for (const fs::path& path : list_folder(to.figures))
+      if (path.extension() == ".svg" && is_own(path)) own.push_back(path);
+  return own;
+}
+
+/// What a report left that was killed before its page was there is replaced without being asked.
+void check_place(const Outputs& to, bool overwrite) {
+  check_writable(to.page);
   const auto refuse = [](const fs::path& path, const char* why) {
     fail(ExitCode::output, fmt::format("{}: {}", path.string(), why));
   };
-  for (const fs::path& path : {outputs.page, outputs.markdown, outputs.figures})
-    if (!overwrite && fs::exists(fs::symlink_status(path)))
-      refuse(path, "exists already; remove it, give another --output or --overwrite");
-  if (fs::exists(fs::symlink_status(outputs.markdown)) && !is_own(outputs.markdown, outputs.page))
-    refuse(outputs.markdown, "is in the place of the report's Markdown, and no report wrote it; give another --output");
-  if (const fs::file_status status = fs::symlink_status(outputs.figures); fs::exists(status) && !fs::is_directory(status))
-    refuse(outputs.figures, "is in the place of the report's folder of figures; give another --output");
+  if (!overwrite && fs::exists(to.page)) refuse(to.page, "exists already; remove it, give another --output or --overwrite");
+  if (fs::exists(fs::symlink_status(to.markdown)) && !is_own(to.markdown))
+    refuse(to.markdown, "is in the place of the report's Markdown, and no report wrote it; give another --output or remove it");
+  const fs::file_status status = fs::symlink_status(to.figures);
+  if (!fs::exists(status)) return;
+  if (!fs::is_directory(status)) refuse(to.figures, "is in the place of the report's folder of figures; give another --output");
+  remove_stale_staging(to.figures);
+  if (!overwrite && !fs::is_empty(to.figures) && own_figures(to).empty())
+    refuse(to.figures, "exists already; remove it, give another --output or --overwrite");
 }
 
 std::vector<Figure> figures_of(const Document& document) {
@@ -68,39 +76,31 @@ std::vector<Figure> figures_of(const Document& document) {
   return figures;
 }
 
-/// Removes the figures that a report made, and their folder unless it holds other files.
-void remove_figures(const Outputs& to) {
-  if (!fs::is_directory(to.figures)) return;
-  std::error_code ignored;
-  for (const fs::path& old : list_folder(to.figures))
-    if (old.extension() == ".svg" && is_own(old, to.page)) fs::remove(old, ignored);
-  fs::remove(to.figures, ignored);
-}
-
-void write_figures(const Outputs& to, const Document& document) {
-  remove_figures(to);
+/// Writes all of a report, then makes it live, the page last. One that cannot be written leaves nothing.
+void write_whole(const Outputs& to, const Document& document, bool overwrite) {
   const std::vector<Figure> figures = figures_of(document);
   if (!figures.empty()) make_folder(to.figures);
-  for (const Figure& figure : figures)  // as a file of its own an SVG names its language
-    write_file_atomically(to.figures / (figure.name + ".svg"),
-                          fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" {}{}",
-                                      figure.svg.substr(std::string_view("<svg ").size()), kMark),
-                          Existing::keep);
-}
-
-/// Writes all of a report. One that cannot be finished leaves nothing where nothing was.
-void write_whole(const Outputs& to, const Document& document) {
-  const bool had_figures = fs::exists(to.figures), had_markdown = fs::exists(to.markdown);
+  std::vector<PendingFile> files;
+  const auto write = [&](const fs::path& path, const std::string& content, Existing existing) {
+    files.emplace_back(path, existing);
+    write_new_file(files.back().temporary(), content);
+  };
   try {
-    write_figures(to, document);
-    write_file_atomically(to.markdown, fmt::format("{}{}", render_markdown(document, to.figures.filename().string()), kMark));
-    write_file_atomically(to.page, render_html(document));
-  } catch (const Error&) {
-    if (!had_figures) remove_figures(to);
-    std::error_code ignored;
-    if (!had_markdown) fs::remove(to.markdown, ignored);
+    for (const Figure& figure : figures)  // as a file of its own an SVG names its language
+      write(to.figures / (figure.name + ".svg"),
+            fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" {}{}", figure.svg.substr(std::string_view("<svg ").size()),
+                        kMark),
+            Existing::keep);
+    write(to.markdown, fmt::format("{}{}", render_markdown(document, to.figures.filename().string()), kMark),
+          fs::exists(to.markdown) ? Existing::replace : Existing::keep);
+    write(to.page, render_html(document), existing_of(overwrite));
+  } catch (...) {
+    files.clear();
+    ::rmdir(to.figures.c_str());
     throw;
   }
+  for (const fs::path& old : own_figures(to)) fs::remove(old);
+  for (PendingFile& file : files) file.commit();
 }
 
 }  // namespace
@@ -115,7 +115,7 @@ void run_report(const ReportConfig& config) {
   check_place(to, config.overwrite);
   Plotter plotter;
   const Document document = describe_report(read_report_runs(config), config, plotter);
-  write_whole(to, document);
+  write_whole(to, document, config.overwrite);
   // The first table is the comparison of the runs.
   for (const Block& block : document.blocks)
     if (const Table* const table = std::get_if<Table>(&block); table && !config.quiet) {

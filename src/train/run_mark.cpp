@@ -29,18 +29,24 @@ constexpr int kMarkVersion = 1;
 constexpr std::uint64_t kMarkLimit = std::uint64_t{1} << 20;
 constexpr const char* kVersionKey = "expunge_run";
 
-/// The mark, where there is one that this user or the owner of the folder wrote.
+/// Whether a run writes a file once at this place of its folder. A mark is a file from outside: it names no other.
+bool is_place_of_run(const RunFolder& run, const fs::path& place) {
+  if (place == run.config().filename() || place == run.labels().filename()) return true;
+  const std::string name = place.filename().string();
+  return place == run.model().filename() / name && !name.empty() && name != "." && name != "..";
+}
+
+/// The mark, where there is one. Whoever forged it loses by it at most what lies in the folder.
 std::optional<RunMark> read_mark(const RunFolder& run) {
   std::error_code unknown;
   if (!fs::is_regular_file(fs::symlink_status(run.mark(), unknown))) return std::nullopt;
-  const InputFile file(run.mark(), kMarkLimit);
-  if (!why_not_ours(file.descriptor(), run.mark()).empty()) return std::nullopt;
   try {
     const JsonObject mark(parse_json_file(run.mark(), kMarkLimit), run.mark().string());
     (void)mark.integer(kVersionKey, kMarkVersion, kMarkVersion);
     const JsonObject files(mark.at("files"), mark.where());
     RunMark result;
-    for (const auto& [name, unused] : files.value().items()) result.files[name] = files.string(name);
+    for (const auto& [name, unused] : files.value().items())
+      if (is_place_of_run(run, name)) result.files[name] = files.string(name);
     mark.at("logs").get_to(result.logs);
     return result;
   } catch (const std::exception&) {  // ours are whole: they are written by one rename

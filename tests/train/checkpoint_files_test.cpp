@@ -24,6 +24,7 @@ void publish(const fs::path& checkpoints, std::int64_t step, std::int64_t keep, 
   const Staging staging(checkpoints, step_name(step));
   make_folder(staging.folder() / step_name(step));
   write_new_file(staging.folder() / step_name(step) / kManifest, std::to_string(step));
+  write_new_file(staging.folder() / step_name(step) / "checkpoint.h5", "\x89HDF\r\n\x1a\n");
   publish_checkpoint(staging, checkpoints / step_name(step), keep, preferred);
 }
 
@@ -66,16 +67,18 @@ TEST(CheckpointFiles, FilesOfOthersStay) {
   folder.write("step-000001/notes.txt", "theirs");
   folder.write("step-000007/pytorch_model.bin", "theirs");
   folder.write(".writing-step-000008/notes.txt", "theirs");
-  folder.write(".writing-step-000009/checkpoint.h5", "of an earlier version");
+  folder.write(".writing-step-000009/checkpoint.h5", "\x89HDF\r\n\x1a\n of an earlier version");
+  folder.write("step-000008/manifest.json", "{}");
+  folder.write("damaged-step-000009/metrics.h5", "theirs");
   folder.write("checkpoint-500/weights", "theirs");
   EXPECT_THAT(names(folder.path()), testing::ElementsAre("step-000002", "step-000001"));
   EXPECT_THAT(error_of(ExitCode::output, [&] { publish(folder.path(), 7, 0); }), testing::HasSubstr("pytorch_model.bin"));
   publish(folder.path(), 3, 1);
   remove_checkpoints(folder.path());
-  EXPECT_THAT(folder.names(),
-              testing::UnorderedElementsAre("step-000001", "step-000007", ".writing-step-000008", "checkpoint-500"));
-  for (const char* file :
-       {"step-000001/notes.txt", "step-000007/pytorch_model.bin", ".writing-step-000008/notes.txt", "checkpoint-500/weights"})
+  EXPECT_THAT(folder.names(), testing::UnorderedElementsAre("step-000001", "step-000007", ".writing-step-000008",
+                                                            "checkpoint-500", "step-000008", "damaged-step-000009"));
+  for (const char* file : {"damaged-step-000009/metrics.h5", "step-000001/notes.txt", "step-000007/pytorch_model.bin",
+                           ".writing-step-000008/notes.txt", "checkpoint-500/weights"})
     EXPECT_EQ(slurp(folder / file), "theirs");
 }
 

@@ -49,6 +49,9 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
 /// The entries of a folder, sorted by name. Throws Error(bad_input).
 std::vector<std::filesystem::path> list_folder(const std::filesystem::path& folder);
 
+/// The first of NAME, NAME-2, NAME-3, ... that is free.
+std::filesystem::path free_name(const std::filesystem::path& path);
+
 /// Makes a folder, and those above it that are missing. Throws Error(output), also where a link stands in its place.
 void make_folder(const std::filesystem::path& folder);
 
@@ -88,6 +91,18 @@ class PendingFile {
 void check_writable(const std::filesystem::path& path);
 /// The same for a folder that would be made at `folder`, with those above it that are missing.
 void check_folder_writable(const std::filesystem::path& folder);
+
+/// Held while several files of one output become live, so that two writers do not mix theirs: a flock() of the output's folder.
+/// Where the file system has none, nothing is held.
+class FolderTurn {
+ public:
+  explicit FolderTurn(const std::filesystem::path& output);
+  ~FolderTurn();
+  FolderTurn(const FolderTurn&) = delete;
+
+ private:
+  int folder_;
+};
 
 /// A file that is not there yet, such as the temporary of a PendingFile. Throws Error(output).
 void write_new_file(const std::filesystem::path& path, std::string_view content);
