@@ -186,6 +186,7 @@ void ModelFolderWriter::finish() {
   finish_weights();
   sync_to_disk(writing_);
   rename_into_place(writing_, folder_, Existing::keep);
+  staging_.reset();
 }
 
 }  // namespace expunge

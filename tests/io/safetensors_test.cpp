@@ -187,9 +187,9 @@ TEST(Safetensors, RefusesWhatIsNoFile) {
     return error_of(ExitCode::bad_input, [&] { const SafetensorsFile file(folder / name); });
   };
   EXPECT_THAT(message("none"), HasSubstr("No such file"));
-  EXPECT_THAT(message("."), HasSubstr("not a regular file"));
+  EXPECT_THAT(message("."), HasSubstr("expected a plain file"));
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  EXPECT_THAT(message("pipe"), HasSubstr("not a regular file"));
+  EXPECT_THAT(message("pipe"), HasSubstr("expected a plain file"));
 }
 
 TEST(Safetensors, AFileThatShrinksIsAnError) {
