@@ -187,7 +187,8 @@ void check_file_uses(const OptionTable& options) {
       } else if (other.use == FileUse::output_folder && i != o) {
         if (const auto place = place_below(output.path, other.path); place && belongs_to_run(*place))
           refuse(output, fmt::format("is a name that --{} needs", other.key));
-      } else if (i < o && fs::weakly_canonical(output.path, unknown) == fs::weakly_canonical(other.path, unknown)) {
+      } else if (const fs::path whole = fs::weakly_canonical(output.path, unknown);
+                 i < o && !whole.empty() && whole == fs::weakly_canonical(other.path, unknown)) {
         refuse(output, fmt::format("is what --{} writes, too", other.key));
       }
     }

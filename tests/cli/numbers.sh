@@ -83,7 +83,7 @@ done
 expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001
 expect_exit 2 "matches no parameter" timeout 60 "${run[@]}" --max-steps 1 --trainable '(.*)*(.*)*(.*)*x'
 expect_exit 2 "takes [0-9.]+ TiB of memory, which is not there: lower the option --per-device-train-batch-size" "${run[@]}" \
-  --per-device-train-batch-size 16777216 --global-batch-size 16777216 --max-steps 1 --overwrite-output-dir && rm -r x
+  --per-device-train-batch-size 16777216 --max-steps 1 --overwrite-output-dir && rm -r x
 [[ ! -e x ]] || die "a refused run left a folder"
 # The most steps that a run takes begin as soon as a few do.
 for more in "--learning-rate 0" "--variant released" "--warmup-steps 1000000000"; do

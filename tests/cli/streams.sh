@@ -70,7 +70,7 @@ too_large 0 "out.jsonl" generate --model model --prompts prompts.jsonl --max-new
 too_large 1 "out.jsonl.expunge.json" generate --model model --prompts prompts.jsonl --max-new-tokens 3 --output out.jsonl
 too_large 0 "plan.sh" plan --model model --world 2 --device cpu --memory-per-rank 4GB --sbatch plan.sh
 too_large 8 "exported.*safetensors" export --checkpoint run --output-dir exported
-for blocks in 0 4; do too_large $blocks "/tmp" report run --output report.html; done
+for blocks in 0 4; do too_large $blocks "(report|/tmp)" report run --output report.html; done
 too_large 40 "report" report run --output report.html
 cd ..
 # A run keeps its checkpoints; what lies outside of it is named, too.
