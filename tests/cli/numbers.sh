@@ -82,8 +82,8 @@ for more in "" "--learning-rate 0" "--variant released"; do
 done
 expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001
 expect_exit 2 "matches no parameter" timeout 60 "${run[@]}" --max-steps 1 --trainable '(.*)*(.*)*(.*)*x'
-expect_exit 2 "takes [0-9.]+ TiB of memory, which is not there: lower the option --per-device-train-batch-size" "${run[@]}" \
-  --per-device-train-batch-size 16777216 --max-steps 1 --overwrite-output-dir && rm -r x
+expect_exit 2 "takes [0-9.]+ TiB of memory, which is not there: lower the option --per-device-train-batch-size" "${run[@]/--global-batch-size/--max-train-samples}" \
+  --per-device-train-batch-size 16777216 --global-batch-size 16777216 --max-steps 1 --overwrite-output-dir && rm -r x
 [[ ! -e x ]] || die "a refused run left a folder"
 # The most steps that a run takes begin as soon as a few do.
 for more in "--learning-rate 0" "--variant released" "--warmup-steps 1000000000"; do
@@ -93,10 +93,11 @@ for more in "--learning-rate 0" "--variant released" "--warmup-steps 1000000000"
 done
 expect_exit 2 "so many sequences after each of .* a run holds at most 100000000" "$expunge" unlearn --model model \
   --tokens tokens.h5 --domain papers --method ascent_plus_descent --retain-repeat --positive-ratio 1000000000 --output-dir y
-expect_exit 0 "1 prompts a round" "$expunge" generate --model model --prompts <(head -n 1 prompts.jsonl) --output long.jsonl \
+head -n 1 prompts.jsonl >one.jsonl
+expect_exit 0 "1 prompts a round" "$expunge" generate --model model --prompts one.jsonl --output long.jsonl \
   --max-new-tokens 1000000000 --per-device-eval-batch-size 1000000000
 expect_exit 2 "--num-samples 1000000000: 2 prompts of up to [0-9]+ tokens make 2000000000 completions; at most 16777216" \
-  "$expunge" generate --model model --prompts prompts.jsonl --output x --max-new-tokens 1 --num-samples 1000000000 --temperature 1
+  "$expunge" generate --model model --prompts prompts.jsonl --output never.jsonl --max-new-tokens 1 --num-samples 1000000000 --temperature 1
 plan=("$expunge" plan --model model --world 8 --gpu-memory 80GB)
 expect_exit 2 "--max-steps 1000000000 would take a time limit of .* minutes, and Slurm's are of at most 2147483647" \
   "${plan[@]}" --max-steps 1000000000 --tflops 1e-6 --sbatch never.sbatch
