@@ -142,7 +142,9 @@ TEST(Process, WritesFailWhereTheyWouldKill) {
   EXPECT_EQ(large.code, 4);
   EXPECT_THAT(large.text, HasSubstr("File too large"));
   EXPECT_EQ(
-      shell("( sleep 0.2; " + kProbe + " print --code 0; echo code $? >&2 ) | true").text,
+      shell("d=$(mktemp -d); mkfifo $d/p; true <$d/p & exec 3>$d/p; wait; rm -r $d; " + kProbe +
+            " print --code 0 >&3; echo code $?")
+          .text,
       "expunge: error: standard output: what was printed is not whole: Broken pipe; give it a file with room, or a reader "
       "that takes all of it\ncode 4\n");
 }
