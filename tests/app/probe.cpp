@@ -1,5 +1,6 @@
 // A program with commands that fail in chosen ways, for tests of messages and exit codes.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -86,7 +87,7 @@ int write_file(ProbeConfig&) {
   write_new_file(folder / "large", std::string(100'000, 'x'));
   return 0;
 }
-int return_number_of_file(ProbeConfig&) { return ::open("/dev/null", O_WRONLY); }
+int take_a_stream(ProbeConfig&) { return ::open("/dev/null", O_WRONLY) <= STDERR_FILENO; }
 int return_code(ProbeConfig& config) { return config.code; }
 
 Command probe(std::string name, Ranks ranks, int (*run)(ProbeConfig&)) {
@@ -113,7 +114,7 @@ int main(int argc, char** argv) {
       probe("relative", Ranks::any, make_absolute),
       probe("print", Ranks::any, print_line),
       probe("write", Ranks::any, write_file),
-      probe("number", Ranks::any, return_number_of_file),
+      probe("number", Ranks::any, take_a_stream),
   };
   return run_command(commands, {argv + 1, argv + argc});
 }
