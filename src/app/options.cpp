@@ -27,6 +27,7 @@ namespace po = boost::program_options;
 
 constexpr unsigned kHelpWidth = 110;
 constexpr unsigned kDescriptionWidth = 64;
+constexpr std::size_t kMostArguments = 10'000;  // the parsing library's time grows as the square of their number
 constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;  // bytes of a config file
 
 [[noreturn]] void refuse(const std::string& message) { fail(ExitCode::usage, message); }
@@ -121,6 +122,9 @@ std::string OptionTable::refuse_unknown(const std::string& key, const std::strin
 
 std::vector<OptionTable::Given> OptionTable::read_command_line(const std::vector<std::string>& arguments,
                                                                const KeyOwners& owners) const {
+  if (arguments.size() > kMostArguments)
+    refuse(fmt::format("the command line has {} arguments, expected at most {}; write lists into a --config file",
+                       arguments.size(), kMostArguments));
   po::options_description known;
   std::set<std::string> toggles;
   const Option* positional = nullptr;

@@ -33,7 +33,7 @@ void copy_tensor(const CheckpointReader& reader, const ParameterView& view, Mode
 
 /// config.json as it was, but for the element type of the weights.
 std::string exported_config(const fs::path& config_json, DType dtype) {
-  nlohmann::ordered_json config = nlohmann::ordered_json::parse(read_file(config_json, kModelConfigLimit));
+  nlohmann::ordered_json config = parse_ordered_json(read_file(config_json, kModelConfigLimit), config_json.string());
   config[config.contains("dtype") ? "dtype" : "torch_dtype"] = dtype_name(dtype);
   return config.dump(2) + "\n";
 }

@@ -309,5 +309,16 @@ TEST(CommandLine, HelpNamesEveryOptionWithItsDefault) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 111u) << line;
 }
 
+TEST(CommandLine, HasALimitedNumberOfArguments) {
+  Arguments arguments = words("--output o");
+  while (arguments.size() < 10'000) arguments.push_back("run");
+  ReportConfig config;
+  parse_into(config, report_options, arguments);
+  EXPECT_EQ(config.runs.size(), 9'998u);
+  arguments.push_back("run");
+  EXPECT_EQ(refusal([&] { parse_into(config, report_options, arguments); }),
+            "the command line has 10001 arguments, expected at most 10000; write lists into a --config file");
+}
+
 }  // namespace
 }  // namespace expunge

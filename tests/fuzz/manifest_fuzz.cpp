@@ -5,6 +5,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   static const expunge::LoneRank rank;
   folder().write("step-000001/shard.h5", "123456789");  // CRC-32C e3069283
   folder().write("step-000001/manifest.json", text(data, size));

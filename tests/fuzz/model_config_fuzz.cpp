@@ -20,6 +20,7 @@ void check(const LlamaConfig& c) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   const auto path = folder().write("config.json", text(data, size));
   accepts("config.json", [&] { check(expunge::read_llama_config(path)); });
   return 0;

@@ -36,6 +36,7 @@ void check(const ModelFolder& opened) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   model().write("model.safetensors.index.json", text(data, size));
   accepts(folder().path().string(), [] { check(expunge::ModelFolder(folder().path())); });
   return 0;

@@ -42,6 +42,7 @@ std::vector<std::string> lines(const std::string& text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge;
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   if (size == 0) return 0;
   const std::vector<std::string> both = parts(text(data + 1, size - 1), 2);
   const std::vector<std::string> arguments = lines(both[0]);

@@ -1,11 +1,12 @@
-// How the ordinary build runs a fuzz target: once on each file of a folder, then for some seconds on random changes of them,
-// the same ones each time. Usage: TARGET FOLDER SECONDS
+// How the ordinary build runs a fuzz target: once on each file of a folder and on some of GROWN bytes that are made of it, then
+// for some seconds on random changes of them, the same ones each time. Usage: TARGET FOLDER SECONDS GROWN
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <random>
 #include <string>
 
+#include "grow.h"
 #include "target.h"
 
 namespace expunge::fuzz {
@@ -48,7 +49,7 @@ void run(const std::string& input) {
 int main(int argc, char** argv) {
   using namespace expunge::fuzz;
   using Clock = std::chrono::steady_clock;
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(argv[1])) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
@@ -58,8 +59,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", file.c_str());
     run(inputs.emplace_back(expunge::slurp(file)));
   }
-  std::signal(SIGABRT, show_current);
   std::mt19937 random(1);
+  constexpr int kGrownOfEach = 4;
+  for (const std::string& input : inputs)
+    for (int i = 0; i < kGrownOfEach; ++i) run(grow(input, std::stoul(argv[3]), random));
+  std::signal(SIGABRT, show_current);
   std::size_t runs = 0;
   for (const auto end = Clock::now() + std::chrono::seconds(std::stoi(argv[2])); Clock::now() < end; ++runs) {
     std::string input = inputs[random() % inputs.size()];

@@ -25,6 +25,7 @@ const TokenFile& tokens() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge;
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   TrainConfig config;
   config.sample_order = folder().write("order.txt", text(data, size));
   accepts("order.txt", [&] {

@@ -5,6 +5,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge;
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   const std::string_view input = text(data, size);
   const auto path = folder().write("log.jsonl", input);
   try {

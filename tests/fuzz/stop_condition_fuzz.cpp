@@ -6,6 +6,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   const std::string input(text(data, size));
   accepts("--stop-at", [&] {
     const expunge::StopCondition condition = expunge::parse_stop_condition(input);

@@ -14,6 +14,7 @@
 
 #include "expunge/core/error.h"
 #include "support/folder.h"
+#include "support/processor_time.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -27,6 +28,28 @@ inline void require(bool holds, std::string_view promise) {
   std::fprintf(stderr, "broken promise: %.*s\n", static_cast<int>(promise.size()), promise.data());
   std::abort();
 }
+
+/// Ends the process where what follows takes more time than a reader may need for an input of so many bytes: a second, and a
+/// microsecond a byte. Time that grows as the square of the size shows in an input of a mebibyte, to which grow() takes it.
+class TimeBudget {
+ public:
+  explicit TimeBudget(std::size_t bytes) : bytes_(bytes), began_(processor_seconds()) {}
+  TimeBudget(const TimeBudget&) = delete;
+  ~TimeBudget() {
+    const double taken = processor_seconds() - began_, allowed = kSlow * (1 + 1e-6 * static_cast<double>(bytes_));
+    if (taken > allowed) std::fprintf(stderr, "%zu bytes took %.1f s, %.1f s are allowed\n", bytes_, taken, allowed);
+    require(taken <= allowed, "the time of an input grows with its size");
+  }
+
+ private:
+#ifdef EXPUNGE_LIBFUZZER
+  static constexpr double kSlow = 10;  // what sanitizers cost
+#else
+  static constexpr double kSlow = 1;
+#endif
+  std::size_t bytes_;
+  double began_;
+};
 
 /// A folder for all inputs of this process.
 inline const TemporaryFolder& folder() {

@@ -19,6 +19,7 @@ void check(const TaskItems& items) {
 /// The first byte says how many examples are asked for, and whether the second half of the input is a file of them.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   if (size == 0) return 0;
   const std::vector<std::string> files = parts(text(data + 1, size - 1), 2);
   expunge::TaskConfig config;

@@ -5,6 +5,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge::fuzz;
+  const TimeBudget budget(size);
   constexpr std::array kFiles = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.json"};
   static const std::string model = expunge::slurp(EXPUNGE_FIXTURES "/tokenizer/unknowns.model");
   folder().write("tokenizer.model", model);

@@ -2,18 +2,12 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <time.h>
 
 #include <algorithm>
 
-namespace expunge {
+#include "support/processor_time.h"
 
-/// Seconds of processor that this process has used: what else the machine does counts little.
-inline double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
+namespace expunge {
 
 /// The least of three runs.
 template <typename Action>
