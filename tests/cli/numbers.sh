@@ -82,8 +82,9 @@ for more in "" "--learning-rate 0" "--variant released"; do
 done
 expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001
 expect_exit 2 "matches no parameter" timeout 60 "${run[@]}" --max-steps 1 --trainable '(.*)*(.*)*(.*)*x'
-expect_exit 2 "takes [0-9.]+ TiB of memory, which is not there: lower the option --per-device-train-batch-size" "${run[@]/--global-batch-size/--max-train-samples}" \
-  --per-device-train-batch-size 16777216 --global-batch-size 16777216 --max-steps 1 --overwrite-output-dir && rm -r x
+expect_exit 2 "takes [0-9.]+ TiB of memory, which is not there: lower the option --per-device-train-batch-size" \
+  "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --output-dir x \
+  --per-device-train-batch-size 16777216 --global-batch-size 16777216 --max-steps 1 && rm -r x
 [[ ! -e x ]] || die "a refused run left a folder"
 # The most steps that a run takes begin as soon as a few do.
 for more in "--learning-rate 0" "--variant released" "--warmup-steps 1000000000"; do
@@ -102,7 +103,7 @@ plan=("$expunge" plan --model model --world 8 --gpu-memory 80GB)
 expect_exit 2 "--max-steps 1000000000 would take a time limit of .* minutes, and Slurm's are of at most 2147483647" \
   "${plan[@]}" --max-steps 1000000000 --tflops 1e-6 --sbatch never.sbatch
 expect_exit 2 "65536 ranks x .* is more than the 16777216 sequences" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
-expect_exit 0 "more than 16777216 sequences a step" "${plan[@]}" --per-device-train-batch-size 100000
+expect_exit 2 "does not fit" "${plan[@]}" --per-device-train-batch-size 100000
 [[ ! -e never.sbatch ]] || die "a refused script was written"
 # The options of a timed run are those of a file, which may say anything.
 cp -r base edited

@@ -80,10 +80,14 @@ cd ..
 run=("$expunge" "${train[@]}" --save-steps 1 --max-steps 3)
 expect_exit 4 "checkpoint of step 1 was not written: .*shard.*File too large" limited 400 "${run[@]}" --output-dir small
 [[ -z $(ls -A small/checkpoints) ]] || die "left behind: $(ls -A small/checkpoints)"
-for ((i = 0; i < 12000; ++i)); do echo '{"step": 0, "note": "these lines fill the file up to the limit on its size, nearly"}'; done >long.jsonl
+logged=("$expunge" "${train[@]}" --max-steps 20 --save-steps 1 --logging-steps 1 --log-jsonl long.jsonl --output-dir logged)
+"${logged[@]}" --quiet
+rm -r logged/checkpoints/step-0000{02..20} # the run goes on after step 1, with a log that nearly fills its limit
+head -n 1 long.jsonl >filled.jsonl
+for ((i = 0; i < 12000; ++i)); do echo '{"step": 1, "note": "these lines fill the file up to the limit on its size, nearly"}'; done >>filled.jsonl
+cat filled.jsonl >long.jsonl
 blocks=$((($(stat -c %s long.jsonl) + 1023) / 1024))
-expect_exit 4 "--log-jsonl long.jsonl: cannot write: File too large" limited $blocks "$expunge" "${train[@]}" \
-  --max-steps 20 --log-jsonl long.jsonl --output-dir logged
+expect_exit 4 "cannot write long.jsonl: File too large" limited $blocks "${logged[@]}"
 # On ranks, of which one alone has the limit: its failure ends all.
 expect_exit 4 "rank 0 of 2: .*eval.h5.*File too large" ranks 2 bash -c \
   '[[ $OMPI_COMM_WORLD_RANK != 0 ]] || ulimit -f 8; exec "$@"' bash "$expunge" eval "${scored[@]}" --output results/eval.h5
