@@ -7,12 +7,14 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <ctime>
 #include <stop_token>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "expunge/core/log.h"
 
@@ -65,21 +67,12 @@ void note(int number) {
   }
 }
 
-/// What the receiver does: it blocks no signal, and says at once that one came, which the run heeds only after its step.
-void receive(const std::stop_token& stop) {
-  while (sem_wait(&news) != 0) {
-  }
-  if (stop.stop_requested()) return;
-  log_info(
-      fmt::format("{} came: the run is to end where it can go on later; another signal ends it at once", signal_name(noted)));
-}
-
 }  // namespace
 
-InterruptSignals::InterruptSignals() {
+InterruptSignals::InterruptSignals(Unheeded unheeded) : unheeded_(std::move(unheeded)) {
   noted = 0;
   sem_init(&news, 0, 0);
-  receiver_ = std::jthread(receive);
+  receiver_ = std::jthread([this](const std::stop_token& stop) { receive(stop); });
   struct sigaction action {};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;  // a write to disk that is under way goes on
@@ -99,6 +92,25 @@ InterruptSignals::~InterruptSignals() {
   receiver_.join();
   pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
   if (noted == 0) restore_defaults(note);
+}
+
+/// What the receiver does: it blocks no signal, and says at once that one came, which the run heeds only after its step.
+void InterruptSignals::receive(const std::stop_token& stop) {
+  while (sem_wait(&news) != 0) {
+  }
+  if (stop.stop_requested()) return;
+  const std::string signal = signal_name(noted);
+  log_info(fmt::format("{} came: the run is to end where it can go on later; another signal ends it at once", signal));
+  if (!unheeded_.end) return;
+  std::unique_lock lock(mutex_);
+  const bool heeded = change_.wait_for(lock, stop, std::chrono::duration<double>(unheeded_.seconds), [&] { return heeded_; });
+  if (!heeded && !stop.stop_requested()) unheeded_.end(signal);
+}
+
+void InterruptSignals::heed() {
+  const std::lock_guard lock(mutex_);
+  heeded_ = true;
+  change_.notify_all();
 }
 
 void InterruptSignals::received_elsewhere() {

@@ -2,7 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
 
+#include "expunge/comm/mpi_environment.h"
 #include "expunge/core/error.h"
 #include "expunge/core/interrupt.h"
 #include "expunge/core/log.h"
@@ -176,8 +181,18 @@ ExitCode end_before_the_first_step(const Runtime& runtime, double urgency) {
   return ExitCode::interrupted;
 }
 
+/// Nothing of this start is needed to go on. Every rank may have had the signal: the first that is there speaks for all.
+void end_the_start(const Session& session, const std::string& signal) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(50 * std::min(session.rank(), 20)));
+  log_warning(fmt::format(
+      "{} came: the run ends before its first step, while it reads its inputs; the same command starts it again", signal));
+  std::fflush(stderr);
+  if (session.world_size() == 1) std::_Exit(static_cast<int>(ExitCode::interrupted));
+  MpiEnvironment::abort(static_cast<int>(ExitCode::interrupted));
+}
+
 template <Element T>
-ExitCode train_as(Session& session, const TrainConfig& config) {
+ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals& signals) {
   const Runtime& runtime = session.runtime();
   const ModelSource source =
       config.init_config.empty() ? locate_model(runtime, config.model) : initial_model(config.init_config);
@@ -257,6 +272,7 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
   if (before)
     if (const std::string now = labels_hash(); !now.empty())
       refuse_changed("the file of labels", labels_file(config, run), before->labels_sha256, now);
+  signals.heed();
   double urgency = 0;
   const FirstStart first{!before, provenance, [&, end = EndInTime(config, 0)] {
                            urgency = all_reduce(runtime, end.within_step(0), Reduce::max);
@@ -281,14 +297,14 @@ ExitCode train_as(Session& session, const TrainConfig& config) {
 }  // namespace
 
 ExitCode run_training(Session& session, const TrainConfig& config) {
-  const InterruptSignals signals;
+  InterruptSignals signals({config.grace_seconds, [&](const std::string& signal) { end_the_start(session, signal); }});
   switch (config.compute.dtype) {
     case DType::float32:
-      return train_as<float>(session, config);
+      return train_as<float>(session, config, signals);
     case DType::bfloat16:
-      return train_as<bf16>(session, config);
+      return train_as<bf16>(session, config, signals);
     case DType::float64:
-      return train_as<double>(session, config);
+      return train_as<double>(session, config, signals);
     case DType::float16:
       break;
   }

@@ -116,6 +116,30 @@ for method in "npo --retain-repeat" "random_label --top-k 1 --rm-groundtruth"; d
   rm -r early
 done
 
+# Nor while the inputs are read and hashed: a start that takes longer than the grace ends, and leaves nothing.
+cp tokens.h5 large.h5
+truncate -s 200G large.h5 # a hole, which takes a minute to hash
+slow=("$expunge" "${train[@]/tokens.h5/large.h5}" --max-steps 2 --grace-seconds 1 --output-dir slow)
+for launch in "" "mpirun -n 2 --oversubscribe --bind-to none"; do
+  # shellcheck disable=SC2086
+  $launch "${slow[@]}" 2>log.txt &
+  job=$!
+  for _ in $(seq 600); do
+    for rank in $job $(pgrep -P $job -x expunge); do
+      caught=$(awk '/^SigCgt/ { print $2 }' "/proc/$rank/status")
+      [[ $(cat /proc/$rank/comm) != expunge ]] || (((0x$caught >> 9 & 1) == 0)) || break 2 # SIGUSR1 is caught
+    done
+    sleep 0.05
+  done
+  kill -USR1 "$rank"
+  code=0
+  wait $job || code=$?
+  [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after a signal to a start: $launch"; }
+  grep -q "SIGUSR1 came: the run ends before its first step, while it reads its inputs" log.txt || { cat log.txt >&2; die "no word of it"; }
+  [[ ! -e slow ]] || die "a start that was ended left a folder"
+done
+rm large.h5
+
 # No room for a checkpoint: files are limited in size on both ranks, then on one only. SIGXFSZ is ignored, so a write fails.
 expect_exit 4 "checkpoint of step 2 was not written: .*earlier checkpoints are whole" ranks 2 bash -c \
   'trap "" XFSZ; ulimit -f 260; exec "$@"' bash "${run[@]:0:1}" "${train[@]}" --max-steps 2 --output-dir full

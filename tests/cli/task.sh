@@ -47,7 +47,7 @@ head -n 6 tasks.jsonl >two-tasks.jsonl
 "$expunge" task --model base --tasks two-tasks.jsonl --num-fewshot 2 --fewshot-file tasks.jsonl --max-new-tokens 24 --output few.h5 \
   --overwrite --quiet
 [[ $(attribute few.h5 /gsm8k items) == 3 ]] || die "not all are scored"
-"$expunge" inspect few.h5 | grep -qE 'gsm8k +3 items: exact match' || die "inspect"
+expect_exit 0 'gsm8k +3 items: exact match' "$expunge" inspect few.h5
 
 expect_exit 3 "line 7: --num-fewshot 2, and two-tasks.jsonl has 0 of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \
   --fewshot-file two-tasks.jsonl --output x.h5

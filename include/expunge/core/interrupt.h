@@ -1,7 +1,11 @@
 // Signals that ask a run to end early: SIGUSR1, SIGTERM, SIGINT, SIGHUP.
 #pragma once
 
+#include <condition_variable>
 #include <csignal>
+#include <functional>
+#include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -18,10 +22,20 @@ namespace expunge {
 /// heap: there the frame would fall on whatever lies before it.
 class InterruptSignals {
  public:
-  InterruptSignals();
+  /// For what a run does before it first asks whether a signal came: hashing a large model, say.
+  struct Unheeded {
+    double seconds = 0;                                  ///< after the signal
+    std::function<void(const std::string& signal)> end;  ///< ends the process, from another thread; none: it goes on
+  };
+
+  InterruptSignals() : InterruptSignals(Unheeded()) {}
+  explicit InterruptSignals(Unheeded);
   ~InterruptSignals();
   InterruptSignals(const InterruptSignals&) = delete;
   InterruptSignals& operator=(const InterruptSignals&) = delete;
+
+  /// From now on the run asks by itself.
+  void heed();
 
   /// For a run that ends in order because of another process's signal: this process's own delivery of it, which may be on its
   /// way still, is the same request.
@@ -33,6 +47,12 @@ class InterruptSignals {
   static double seconds_since();
 
  private:
+  void receive(const std::stop_token& stop);
+
+  Unheeded unheeded_;
+  std::mutex mutex_;
+  std::condition_variable_any change_;
+  bool heeded_ = false;
   std::jthread receiver_;
   sigset_t mask_before_;
 };
