@@ -60,7 +60,7 @@ void show_info(const CheckpointInfo& info) {
 
 void show_damage(const fs::path& checkpoint, const std::string& damage) {
   if (damage.empty()) return;
-  const fs::path run = fs::absolute(checkpoint).lexically_normal().parent_path().parent_path();
+  const fs::path run = whole_path(checkpoint).parent_path().parent_path();
   print_result("  DAMAGED: {}; a resume passes it over, `expunge verify {}` reads every file\n", damage, run.string());
 }
 

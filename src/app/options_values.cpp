@@ -9,6 +9,7 @@
 #include <system_error>
 #include <type_traits>
 
+#include "expunge/io/files.h"
 #include "train/resolved_config.h"
 
 namespace expunge {
@@ -206,7 +207,7 @@ Option path(std::string key, std::string value_name, FileUse use, std::filesyste
               },
           .get = [&variable]() -> std::vector<std::string> {
             if (variable.empty()) return {};
-            return {std::filesystem::absolute(variable).lexically_normal().string()};
+            return {whole_path(variable).string()};
           },
           .use = use};
 }

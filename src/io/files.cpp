@@ -164,6 +164,15 @@ void sync_to_disk(const fs::path& path) {
   fail(ExitCode::output, fmt::format("cannot flush {} to disk: {}", path.string(), system_reason(errno)));
 }
 
+fs::path whole_path(const fs::path& path) {
+  const fs::path whole = fs::absolute(path), plain = whole.lexically_normal();
+  if (plain == whole) return plain;
+  // Behind a link, ".." leads elsewhere than the text says.
+  std::error_code unknown;
+  const fs::path real = fs::weakly_canonical(whole, unknown);
+  return unknown || real == fs::weakly_canonical(plain, unknown) ? plain : real;
+}
+
 fs::path free_name(const fs::path& path) {
   fs::path name = path;
   for (int number = 2; fs::exists(fs::symlink_status(name)); ++number) name = fmt::format("{}-{}", path.string(), number);

@@ -39,7 +39,7 @@ std::string exported_config(const fs::path& config_json, DType dtype) {
 }
 
 void write_record(ModelFolderWriter& writer, const fs::path& checkpoint, const CheckpointInfo& info, DType dtype) {
-  nlohmann::ordered_json record = {{"checkpoint", fs::absolute(checkpoint).string()},
+  nlohmann::ordered_json record = {{"checkpoint", whole_path(checkpoint).string()},
                                    {"checkpoint_sha256", sha256_file(checkpoint / kManifest)},
                                    {"step", info.step},
                                    {"dtype", dtype_name(dtype)}};

@@ -90,10 +90,12 @@ std::string output_lines(const GenerateConfig& config, const std::vector<JsonObj
 /// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
 std::string record_of(const GenerateConfig& config, const std::string& text, const std::string& model_hash,
                       const std::string& prompts_hash) {
-  nlohmann::ordered_json record = {
-      {"output_sha256", sha256_text(text)},        {"model", whole_path(config.model)},
-      {"prompts", whole_path(config.prompts)},     {"prompts_sha256", prompts_hash},
-      {"dtype", dtype_name(config.compute.dtype)}, {"stop", config.stops}};  // a text of several lines fits no line of `config`
+  nlohmann::ordered_json record = {{"output_sha256", sha256_text(text)},
+                                   {"model", whole_path(config.model).string()},
+                                   {"prompts", whole_path(config.prompts).string()},
+                                   {"prompts_sha256", prompts_hash},
+                                   {"dtype", dtype_name(config.compute.dtype)},
+                                   {"stop", config.stops}};  // a text of several lines fits no line of `config`
   record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
   return record.dump(2) + "\n";
 }

@@ -11,6 +11,7 @@
 #include "expunge/data/compressed_size.h"
 #include "expunge/data/tokenizer.h"
 #include "expunge/eval/attacks.h"
+#include "expunge/io/files.h"
 #include "expunge/train/commands.h"
 #include "train/membership_file.h"
 #include "train/scoring.h"
@@ -158,7 +159,7 @@ void run_membership(Session& session, const MembershipConfig& config) {
   std::vector<std::string> attacks = attack_names();
   add_pass(session, config, source, attacks, {attacks.size(), Moments::include, attack_scores}, sides);
   if (reference) {
-    described.reference_model = whole_path(config.reference_model);
+    described.reference_model = whole_path(config.reference_model).string();
     described.reference_model_sha256 = model_sha256(*reference, runtime, llama_units(reference->config, session.world_size()));
     const auto mean = [](const TargetScores& scores) { return std::vector<double>{mean_log_prob(scores)}; };
     attacks.push_back("reference");

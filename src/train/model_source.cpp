@@ -10,6 +10,7 @@
 #include "expunge/core/parallel.h"
 #include "expunge/core/random.h"
 #include "expunge/data/tokenizer.h"
+#include "expunge/io/files.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
 
@@ -108,7 +109,7 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
 
 fs::path side_files_folder(const fs::path& path) {
   // <run>/checkpoints/step-NNNNNN beside <run>/model
-  if (fs::exists(path / "checkpoint.h5")) return fs::absolute(path).lexically_normal().parent_path().parent_path() / "model";
+  if (fs::exists(path / "checkpoint.h5")) return fs::canonical(path).parent_path().parent_path() / "model";
   return fs::is_directory(path / "checkpoints") ? path / "model" : path;
 }
 

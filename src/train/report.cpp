@@ -57,7 +57,8 @@ void check_place(const Outputs& to, bool overwrite) {
   const auto refuse = [](const fs::path& path, const char* why) {
     fail(ExitCode::output, fmt::format("{}: {}", path.string(), why));
   };
-  if (!overwrite && fs::exists(to.page)) refuse(to.page, "exists already; remove it, give another --output or --overwrite");
+  if (std::error_code unknown; !overwrite && fs::exists(to.page, unknown))
+    refuse(to.page, "exists already; remove it, give another --output or --overwrite");
   if (fs::exists(fs::symlink_status(to.markdown)) && !is_own(to.markdown))
     refuse(to.markdown, "is in the place of the report's Markdown, and no report wrote it; give another --output or remove it");
   const fs::file_status status = fs::symlink_status(to.figures);

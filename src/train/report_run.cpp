@@ -345,8 +345,8 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
   std::vector<ReportRun> runs;
   for (const std::string& folder : config.runs) {
     // "runs/a/" and "runs/a" are one folder.
-    const fs::path path = (fs::path(folder) / "").lexically_normal().parent_path();
-    runs.push_back(read_run(path.empty() ? fs::path(folder) : path, runs.size() + 1));
+    const fs::path path = folder;
+    runs.push_back(read_run(path.has_filename() ? path : path.parent_path(), runs.size() + 1));
   }
   for (const std::string& file : config.before) attach_before(file, runs);
   if (!config.after.empty() && runs.size() > 1)

@@ -74,7 +74,7 @@ bool may_resume(const RunFolder& run, const TrainConfig& config, const RunConten
 /// The log that steps are appended to, added to the logs of the run. One that the run did not begin belongs to somebody else.
 std::vector<std::string> own_logs(const TrainConfig& config, std::vector<std::string> logs) {
   if (config.log_jsonl.empty()) return logs;
-  const std::string log = fs::absolute(config.log_jsonl).lexically_normal().string();
+  const std::string log = whole_path(config.log_jsonl).string();
   if (std::ranges::find(logs, log) != logs.end()) return logs;
   if (std::error_code unknown; fs::is_regular_file(log, unknown) && !fs::is_empty(log, unknown))
     fail(ExitCode::output,

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "expunge/io/files.h"
+
 namespace expunge {
 namespace {
 
@@ -24,7 +26,7 @@ std::string domain_name(const TrainConfig& config) {
 
 /// The last folder of a path, "models/Yi-6B/" or "./Yi-6B" alike.
 std::string last_folder(const fs::path& path) {
-  const fs::path whole = fs::absolute(path).lexically_normal();
+  const fs::path whole = whole_path(path);
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
 }
 

@@ -14,7 +14,8 @@ EvaluationBatching batching_of(const ScoringConfig& config) {
 }
 
 void check_output(const std::filesystem::path& output, bool overwrite) {
-  if (!overwrite && std::filesystem::exists(std::filesystem::symlink_status(output)))
+  std::error_code unknown;  // of what cannot be looked at, check_writable says why
+  if (!overwrite && std::filesystem::exists(std::filesystem::symlink_status(output, unknown)))
     fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another name or --overwrite", output.string()));
   check_writable(output);
 }
@@ -28,9 +29,9 @@ void check_output(const Runtime& runtime, const std::filesystem::path& output, b
 
 EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source) {
   const Runtime& runtime = session.runtime();
-  return {whole_path(config.model),
+  return {whole_path(config.model).string(),
           model_sha256(source, runtime, llama_units(source.config, session.world_size())),
-          whole_path(config.tokens),
+          whole_path(config.tokens).string(),
           on_root(runtime, [&] { return sha256_file(config.tokens); }),
           std::string(dtype_name(config.compute.dtype)),
           config.resolved,

@@ -49,10 +49,6 @@ auto in_element_type(DType dtype, Work work) {
   fail(ExitCode::usage, "--dtype: use float32, bfloat16 or float64");
 }
 
-/// A path as outputs name it: whatever folder a reader works in.
-inline std::string whole_path(const std::filesystem::path& path) {
-  return std::filesystem::absolute(path).lexically_normal().string();
-}
 EvaluationBatching batching_of(const ScoringConfig& config);
 inline Existing existing_of(bool overwrite) { return overwrite ? Existing::replace : Existing::keep; }
 /// Throws Error(output) where the output exists and is not to be replaced, or cannot be written.

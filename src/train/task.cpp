@@ -6,6 +6,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/core/standard_streams.h"
+#include "expunge/io/files.h"
 #include "expunge/train/commands.h"
 #include "train/continuations.h"
 #include "train/generation.h"
@@ -145,11 +146,11 @@ void run_task(Session& session, const TaskConfig& config) {
   const Work work = encode(config, tasks.items, source.config, tokenizer);
   log_info(fmt::format("{} items: {} choices to score, {} answers to generate", tasks.items.size(), work.choices.size(),
                        work.prompts.size()));
-  const TaskSource described{whole_path(config.model),
+  const TaskSource described{whole_path(config.model).string(),
                              model_sha256(source, runtime, llama_units(source.config, session.world_size())),
-                             whole_path(config.tasks),
+                             whole_path(config.tasks).string(),
                              tasks.sha256,
-                             config.fewshot_file.empty() ? "" : whole_path(config.fewshot_file),
+                             config.fewshot_file.empty() ? "" : whole_path(config.fewshot_file).string(),
                              tasks.fewshot_sha256,
                              std::string(dtype_name(config.compute.dtype)),
                              config.num_fewshot,

@@ -26,6 +26,18 @@ TEST(Files, ReadsWholeFilesUpToTheLimit) {
               HasSubstr("it is a folder; expected a plain file"));
 }
 
+TEST(Files, AWholePathLeadsWhereThePathLeads) {
+  namespace fs = std::filesystem;
+  const TemporaryFolder folder;
+  const fs::path here = fs::canonical(folder.path());
+  fs::create_directories(here / "a" / "b");
+  fs::create_directory_symlink(here / "a" / "b", here / "link");
+  EXPECT_EQ(whole_path(here / "." / "x" / ".." / "new"), here / "new");
+  EXPECT_EQ(whole_path(here / "a" / "b" / ".." / "new"), here / "a" / "new");
+  EXPECT_EQ(whole_path(here / "link" / ".." / "new"), here / "a" / "new");
+  EXPECT_EQ(whole_path(here / "link" / "new"), here / "link" / "new");  // links keep their names
+}
+
 TEST(Files, ListsAFolderByName) {
   const TemporaryFolder folder;
   folder.write("b", "");

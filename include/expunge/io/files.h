@@ -49,6 +49,9 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
 /// The entries of a folder, sorted by name. Throws Error(bad_input).
 std::vector<std::filesystem::path> list_folder(const std::filesystem::path& folder);
 
+/// The absolute path, without "." and "..": what outputs and recorded options name, whatever folder a reader works in.
+std::filesystem::path whole_path(const std::filesystem::path& path);
+
 /// The first of NAME, NAME-2, NAME-3, ... that is free.
 std::filesystem::path free_name(const std::filesystem::path& path);
 

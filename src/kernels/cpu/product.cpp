@@ -6,6 +6,7 @@
 #include <compare>
 #include <dnnl.hpp>
 #include <map>
+#include <new>
 
 #include "expunge/core/error.h"
 
@@ -137,11 +138,16 @@ void multiply_bf16(Write write, Out* c, int c_stride, Operand<bf16> a, Operand<b
     return dnnl::memory(shape, engine(), const_cast<void*>(data));
   };
   dnnl::stream stream(engine());
-  primitive(key).execute(
-      stream, {{DNNL_ARG_SRC, memory(matrix(DataType::bf16, size.rows, size.depth, a.stride, a.transposed), a.data)},
-               {DNNL_ARG_WEIGHTS, memory(matrix(DataType::bf16, size.depth, size.columns, b.stride, b.transposed), b.data)},
-               {DNNL_ARG_DST, memory(matrix(kOut, size.rows, size.columns, c_stride, false), c)}});
-  stream.wait();
+  try {
+    primitive(key).execute(
+        stream, {{DNNL_ARG_SRC, memory(matrix(DataType::bf16, size.rows, size.depth, a.stride, a.transposed), a.data)},
+                 {DNNL_ARG_WEIGHTS, memory(matrix(DataType::bf16, size.depth, size.columns, b.stride, b.transposed), b.data)},
+                 {DNNL_ARG_DST, memory(matrix(kOut, size.rows, size.columns, c_stride, false), c)}});
+    stream.wait();
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
+    throw;
+  }
 }
 
 template <typename Out>
@@ -160,6 +166,7 @@ void product(Write write, float* c, int c_stride, Operand<float> a, Operand<floa
         dnnl::sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', tile.rows, tile.columns, size.depth, 1.0f,
                     rows_from(a, tile.row).data, a.stride, columns_from(b, tile.column).data, b.stride,
                     write == Write::add ? 1.0f : 0.0f, c + Index(tile.row) * Index(c_stride) + tile.column, c_stride);
+    if (status == dnnl::status::out_of_memory) throw std::bad_alloc();
     check(status == dnnl::status::success, "oneDNN rejected a float product");
   });
 }
