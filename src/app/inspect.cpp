@@ -12,6 +12,7 @@
 #include "expunge/core/standard_streams.h"
 #include "expunge/data/token_file.h"
 #include "expunge/io/files.h"
+#include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/model/llama_config.h"
@@ -58,6 +59,11 @@ void show_info(const CheckpointInfo& info) {
   print_result("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
 }
 
+/// What `expunge verify` holds every file of the checkpoint against.
+void show_hash(const fs::path& checkpoint) {
+  if (fs::exists(checkpoint / kManifest)) print_result("  sha256        {}\n", sha256_file(checkpoint / kManifest));
+}
+
 void show_damage(const fs::path& checkpoint, const std::string& damage) {
   if (damage.empty()) return;
   const fs::path run = whole_path(checkpoint).parent_path().parent_path();
@@ -73,6 +79,7 @@ void show_checkpoint(const fs::path& folder) {
   const CheckpointReader reader(folder);
   print_result("checkpoint\n");
   show_info(reader.info());
+  show_hash(folder);
   show_damage(folder, visible_damage(folder));
   const Hdf5File file = Hdf5File::open_index(folder / "checkpoint.h5");
   for (const char* group : {"/parameters", "/exp_avg", "/exp_avg_sq"}) show_objects(file, group);
@@ -101,6 +108,7 @@ void show_run(const fs::path& folder) {
     std::string damage = visible_damage(path);
     try {
       show_info(CheckpointReader(path).info());
+      show_hash(path);
     } catch (const Error& error) {
       if (damage.empty()) damage = error.what();
     }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <type_traits>
 
 #include "expunge/core/dtype.h"
@@ -26,15 +27,29 @@ std::string wrong_size(const fs::path& folder, const ManifestFile& file) {
   return {};
 }
 
+/// What a whole checkpoint has and the manifest does not name; empty for nothing.
+std::string unnamed_part(const std::vector<ManifestFile>& files) {
+  std::set<std::string> names;
+  for (const ManifestFile& file : files) names.insert(file.name);
+  const auto shards = std::ranges::count_if(names, [](const std::string& name) { return name.starts_with("shard-"); });
+  std::vector<std::string> needed{"checkpoint.h5"};
+  for (std::int64_t rank = 0; rank < std::max<std::int64_t>(shards, 1); ++rank)
+    needed.push_back(shard_name(rank, std::max<std::int64_t>(shards, 1)));
+  for (const std::string& name : needed)
+    if (!names.contains(name)) return fmt::format("{} does not name {}", kManifest, name);
+  return {};
+}
+
 /// Empty when this rank's part of the files is as the manifest says, else what is wrong.
 std::string find_damage(const Runtime& runtime, const fs::path& folder) {
   try {
     const std::vector<ManifestFile> files = read_manifest(folder);
+    if (std::string unnamed = unnamed_part(files); !unnamed.empty()) return unnamed;
     for (std::size_t i = static_cast<std::size_t>(runtime.comm.rank()); i < files.size();
          i += static_cast<std::size_t>(runtime.comm.size())) {
       if (std::string wrong = wrong_size(folder, files[i]); !wrong.empty()) return wrong;
-      if (crc32c_file(folder / files[i].name) != files[i].crc)
-        return fmt::format("{} does not match its CRC-32C", files[i].name);
+      if (checksum_now(folder, files[i]) != files[i].checksum)
+        return fmt::format("{} does not match its {}", files[i].name, files[i].has_sha256() ? "SHA-256" : "CRC-32C");
     }
   } catch (const Error& error) {
     return error.what();
@@ -46,8 +61,10 @@ std::string find_damage(const Runtime& runtime, const fs::path& folder) {
 
 std::string visible_damage(const fs::path& checkpoint) {
   try {
-    for (const ManifestFile& file : read_manifest(checkpoint))
+    const std::vector<ManifestFile> files = read_manifest(checkpoint);
+    for (const ManifestFile& file : files)
       if (std::string wrong = wrong_size(checkpoint, file); !wrong.empty()) return wrong;
+    return unnamed_part(files);
   } catch (const Error& error) {
     return error.what();
   }
@@ -56,7 +73,7 @@ std::string visible_damage(const fs::path& checkpoint) {
 
 bool index_is_whole(const fs::path& checkpoint) {
   return std::ranges::any_of(read_manifest(checkpoint), [&](const ManifestFile& file) {
-    return file.name == "checkpoint.h5" && crc32c_file(checkpoint / file.name) == file.crc;
+    return file.name == "checkpoint.h5" && checksum_now(checkpoint, file) == file.checksum;
   });
 }
 
@@ -92,6 +109,9 @@ CheckpointReader::CheckpointReader(const fs::path& checkpoint) : file_(Hdf5File:
                        "resume or export it with the build that wrote it, or start the run afresh",
                        file_.path().string(), file_.read_attribute<std::string>("/", "version"), name, EXPUNGE_VERSION));
     value = file_.read_attribute<V>("/", name);
+  });
+  for_each_later_attribute(info_, [&]<typename V>(const char* name, V& value) {
+    if (file_.has_attribute("/", name)) value = file_.read_attribute<V>("/", name);
   });
 }
 

@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kManifestVersion = 1;
+constexpr int kManifestVersion = 2, kManifestVersionOfCrc = 1;
 constexpr std::uint64_t kManifestLimit = std::uint64_t{64} << 20, kLogLimit = std::uint64_t{1} << 30;
 constexpr std::string_view kDamaged = "damaged-";
 // In a staging folder: a checkpoint whose place another one of the same step is taking.
@@ -34,16 +34,12 @@ constexpr std::string_view kReplaced = "replaced";
 // What earlier versions called folders in the making, on the way out and about to be replaced.
 constexpr std::string_view kFormerPrefixes[] = {".writing-", ".removed-", ".replaced-"};
 
-bool is_step_name(const std::string& name) {
-  constexpr std::size_t kDigits = 18;  // that a 64-bit number holds in any case
-  return name.starts_with("step-") && name.size() > 5 && name.size() <= 5 + kDigits &&
-         std::all_of(name.begin() + 5, name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
-}
-
 template <typename A>
 void write_index(const fs::path& path, const CheckpointInfo& info, const StateShards<A>& state) {
   Hdf5File file = Hdf5File::create(path);
-  for_each_attribute(info, [&](const char* name, const auto& value) { file.write_attribute("/", name, value); });
+  const auto write = [&](const char* name, const auto& value) { file.write_attribute("/", name, value); };
+  for_each_attribute(info, write);
+  for_each_later_attribute(info, write);
   for (const auto& [group, shards] : checkpoint_groups(state)) {
     for (const UnitLayout& unit : state.units) {
       std::vector<std::vector<VirtualRange>> ranges(unit.views().size());
@@ -65,7 +61,7 @@ void write_manifest(const fs::path& folder, std::int64_t step, const std::vector
   nlohmann::ordered_json manifest = {
       {"format_version", kManifestVersion}, {"step", step}, {"files", nlohmann::ordered_json::array()}};
   for (const ManifestFile& file : files)
-    manifest["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"crc32c", fmt::format("{:08x}", file.crc)}});
+    manifest["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.checksum}});
   write_file_atomically(folder / kManifest, manifest.dump(1) + "\n");
 }
 
@@ -156,31 +152,43 @@ void sweep_former(const fs::path& entry, const fs::path& checkpoints) {
 
 }  // namespace
 
+bool is_step_name(const std::string& name) {
+  constexpr std::size_t kDigits = 18;  // that a 64-bit number holds in any case
+  return name.starts_with("step-") && name.size() > 5 && name.size() <= 5 + kDigits &&
+         std::all_of(name.begin() + 5, name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
 std::string step_name(std::int64_t step) { return fmt::format("step-{:06}", step); }
 std::string shard_name(std::int64_t rank, std::int64_t world) { return fmt::format("shard-{:05}-of-{:05}.h5", rank, world); }
 
-ManifestFile describe_file(const fs::path& path) { return {path.filename().string(), fs::file_size(path), crc32c_file(path)}; }
+ManifestFile describe_file(const fs::path& path) { return {path.filename().string(), fs::file_size(path), sha256_file(path)}; }
+
+std::string checksum_now(const fs::path& folder, const ManifestFile& file) {
+  const fs::path path = folder / file.name;
+  return file.has_sha256() ? sha256_file(path) : fmt::format("{:08x}", crc32c_file(path));
+}
 
 std::vector<ManifestFile> read_manifest(const fs::path& folder) {
   const fs::path path = folder / kManifest;
   const JsonObject manifest(parse_json_file(path, kManifestLimit), path.string());
-  (void)manifest.integer("format_version", kManifestVersion, kManifestVersion);
+  const bool of_crc = manifest.integer("format_version", kManifestVersionOfCrc, kManifestVersion) == kManifestVersionOfCrc;
+  const char* const key = of_crc ? "crc32c" : "sha256";
+  const std::size_t digits = of_crc ? 8 : 64;
   const nlohmann::json& list = manifest.at("files");
   if (!list.is_array()) fail(ExitCode::bad_input, fmt::format("{}: key 'files': expected a list", path.string()));
   std::vector<ManifestFile> files;
   std::set<std::string> names;
   for (const nlohmann::json& entry : list) {
     const JsonObject file(entry, path.string());
-    const std::string name = file.string("name"), crc = file.string("crc32c");
+    const std::string name = file.string("name"), checksum = file.string(key);
     if (name.find('/') != std::string::npos || name == "..")
       fail(ExitCode::bad_input, fmt::format("{}: file name '{}' leads out of the checkpoint", path.string(), excerpt(name)));
     // Each file is read as often as it is listed.
     if (!names.insert(name).second)
       fail(ExitCode::bad_input, fmt::format("{}: file '{}' is listed twice; expected it once", path.string(), excerpt(name)));
-    if (crc.size() != 8 || crc.find_first_not_of("0123456789abcdef") != std::string::npos)
-      file.wrong("crc32c", "8 hexadecimal digits");
-    files.push_back(
-        {name, static_cast<std::uint64_t>(file.integer("bytes", 0)), static_cast<std::uint32_t>(std::stoul(crc, nullptr, 16))});
+    if (checksum.size() != digits || checksum.find_first_not_of("0123456789abcdef") != std::string::npos)
+      file.wrong(key, fmt::format("{} hexadecimal digits", digits));
+    files.push_back({name, static_cast<std::uint64_t>(file.integer("bytes", 0)), checksum});
   }
   return files;
 }
@@ -199,12 +207,13 @@ ManifestFile write_shards(const fs::path& path, const StateShards<A>& state, con
   // The checksum is of the memory, not of what can be read back: what goes wrong on the way to the disk does not pass for
   // right.
   DirectFile direct(path);
-  ManifestFile result{path.filename().string(), direct.size(), 0};
+  ManifestFile result{path.filename().string(), direct.size(), {}};
+  Sha256 hash;
   std::uint64_t at = 0;
   const auto library_wrote_until = [&](std::uint64_t end) {
     std::vector<std::byte> bytes(end - at);
     direct.read(at, bytes);
-    result.crc = crc32c(bytes, result.crc);
+    hash.update(bytes);
     at = end;
   };
   for (auto& [offset, bytes] : places) {
@@ -213,13 +222,14 @@ ManifestFile write_shards(const fs::path& path, const StateShards<A>& state, con
       if (give_up()) return result;
       const std::span<const std::byte> piece = bytes.first(std::min(bytes.size(), kPiece));
       direct.write(at, piece);
-      result.crc = crc32c(piece, result.crc);
+      hash.update(piece);
       at += piece.size();
       bytes = bytes.subspan(piece.size());
     }
   }
   library_wrote_until(result.bytes);
   direct.sync();
+  result.checksum = hash.hex();
   return result;
 }
 

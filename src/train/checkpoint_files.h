@@ -16,15 +16,19 @@ namespace expunge {
 struct ManifestFile {
   std::string name;
   std::uint64_t bytes;
-  std::uint32_t crc;
+  std::string checksum;  ///< SHA-256; in a manifest of the first format CRC-32C, which shows accidents alone; hexadecimal
+  bool has_sha256() const { return checksum.size() == 64; }
 };
 
 std::string step_name(std::int64_t step);
+bool is_step_name(const std::string& name);
 std::string shard_name(std::int64_t rank, std::int64_t world);
 /// What the manifest says of a file as it lies on disk.
 ManifestFile describe_file(const std::filesystem::path& path);
 /// Throws Error(bad_input).
 std::vector<ManifestFile> read_manifest(const std::filesystem::path& folder);
+/// A file's checksum of the kind that its line of the manifest has. Throws Error(bad_input) where it cannot be read.
+std::string checksum_now(const std::filesystem::path& folder, const ManifestFile& file);
 
 /// Visits what CheckpointInfo holds with the names of the root's attributes.
 template <typename Info, typename Visit>
@@ -51,6 +55,13 @@ void for_each_attribute(Info& info, Visit visit) {
   visit("job_id", info.job_id);
   visit("restarts", info.restarts);
   visit("labels_sha256", info.labels_sha256);
+}
+/// The same of what checkpoints of earlier versions lack.
+template <typename Info, typename Visit>
+void for_each_later_attribute(Info& info, Visit visit) {
+  visit("reference_sha256", info.reference_sha256);
+  visit("sample_order_sha256", info.sample_order_sha256);
+  visit("history", info.history);
 }
 
 /// The three groups of a checkpoint and the shards that fill them.

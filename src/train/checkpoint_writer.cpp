@@ -106,16 +106,24 @@ void CheckpointWriter<A>::advance(double busiest) {
 template <typename A>
 void CheckpointWriter<A>::begin_publishing() {
   const auto world = static_cast<std::size_t>(runtime_.comm.size()), rank = static_cast<std::size_t>(runtime_.comm.rank());
-  std::vector<double> bytes_and_crc(2 * world);
-  bytes_and_crc[2 * rank] = static_cast<double>(written_.bytes);
-  bytes_and_crc[2 * rank + 1] = written_.crc;
-  all_reduce(runtime_, bytes_and_crc, Reduce::sum);
+  // Numbers that a double holds: the size, then the hash in words of 32 bits.
+  constexpr std::size_t kWords = 8, kDigits = 8, kNumbers = 1 + kWords;
+  std::vector<double> numbers(kNumbers * world);
+  numbers[kNumbers * rank] = static_cast<double>(written_.bytes);
+  for (std::size_t word = 0; word < kWords; ++word)
+    numbers[kNumbers * rank + 1 + word] =
+        static_cast<double>(std::stoul(written_.checksum.substr(kDigits * word, kDigits), nullptr, 16));
+  all_reduce(runtime_, numbers, Reduce::sum);
   phase_ = Phase::publishing;
   if (rank != 0) return;
   std::vector<ManifestFile> shards;
-  for (std::size_t r = 0; r < world; ++r)
-    shards.push_back({shard_name(static_cast<std::int64_t>(r), info_.world_size),
-                      static_cast<std::uint64_t>(bytes_and_crc[2 * r]), static_cast<std::uint32_t>(bytes_and_crc[2 * r + 1])});
+  for (std::size_t r = 0; r < world; ++r) {
+    ManifestFile shard{
+        shard_name(static_cast<std::int64_t>(r), info_.world_size), static_cast<std::uint64_t>(numbers[kNumbers * r]), {}};
+    for (std::size_t word = 0; word < kWords; ++word)
+      shard.checksum += fmt::format("{:08x}", static_cast<std::uint32_t>(numbers[kNumbers * r + 1 + word]));
+    shards.push_back(std::move(shard));
+  }
   in_background([this, shards = std::move(shards)] {
     std::vector<fs::path> logs;
     for (const fs::path& log : logs_)

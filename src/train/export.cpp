@@ -44,6 +44,7 @@ void write_record(ModelFolderWriter& writer, const fs::path& checkpoint, const C
                                    {"step", info.step},
                                    {"dtype", dtype_name(dtype)}};
   record.update(describe({info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts}));
+  if (!info.history.empty()) record["history"] = parse_json(info.history, checkpoint.string());
   record["files"] = writer.hashes();
   writer.write_side_file(kExportRecord, record.dump(2) + "\n");
 }

@@ -144,8 +144,8 @@ fs::path labels_file(const TrainConfig& config, const RunFolder& run) {
   return config.labels.given.empty() ? run.labels() : config.labels.given;
 }
 
-std::string hash_labels(const Runtime& runtime, const RunFolder& run) {
-  return on_root(runtime, [&] { return fs::exists(run.labels()) ? sha256_file(run.labels()) : std::string(); });
+std::string hash_if_there(const Runtime& runtime, const fs::path& path) {
+  return on_root(runtime, [&] { return fs::exists(path) ? sha256_file(path) : std::string(); });
 }
 
 template <Element T>
@@ -170,7 +170,15 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
       return std::string();
     });
   }
-  nll = Hdf5File::open(run.reference()).read_all<double>(dataset);
+  const Hdf5File file = Hdf5File::open(run.reference());
+  for (const auto& [name, expected] :
+       {std::pair{"model_sha256", first.provenance.model_sha256}, {"tokens_sha256", first.provenance.tokens_sha256}})
+    if (const auto found = file.read_attribute<std::string>("/", name); found != expected)
+      fail(ExitCode::bad_input,
+           fmt::format("{}: of another original model or token file ({} {}, the run's is {}); put back the "
+                       "run's own, or start afresh with --overwrite-output-dir",
+                       run.reference().string(), name, found, expected));
+  nll = file.read_all<double>(dataset);
   if (nll.size() != data.split(forget).sequences())
     fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} sequences, found {}", run.reference().string(), dataset,
                                           data.split(forget).sequences(), nll.size()));

@@ -57,7 +57,7 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
 
 /// The file of labels that the run trains on, where it has one.
 std::filesystem::path labels_file(const TrainConfig& config, const RunFolder& run);
-/// The SHA-256 of the labels that the run drew; empty where it drew none. Collective.
-std::string hash_labels(const Runtime& runtime, const RunFolder& run);
+/// The SHA-256 of a file; empty where there is none. Collective.
+std::string hash_if_there(const Runtime& runtime, const std::filesystem::path& path);
 
 }  // namespace expunge

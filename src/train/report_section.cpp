@@ -6,7 +6,10 @@
 #include <set>
 
 #include "expunge/core/log.h"
+#include "expunge/io/hash.h"
+#include "expunge/train/checkpoint.h"
 #include "expunge/unlearn/objective.h"
+#include "train/history.h"
 #include "train/report_content.h"
 
 namespace expunge {
@@ -32,6 +35,20 @@ std::string forgotten(const ReportRun& run) {
                             number(run.forget_taken->tokens));
 }
 
+/// A row for each run that this one began from, oldest first.
+void add_history(const ReportRun& run, std::vector<Fact>& rows) {
+  std::int64_t done = 0;  // steps that count
+  for (const FormerRun& former : parse_history(run.checkpoint->history, run.checkpoint_folder.string())) {
+    const bool counts = former.how == FormerRun::kState;
+    const std::string steps =
+        counts ? fmt::format("steps {} to {}", done + 1, former.step) : fmt::format("{} steps", former.step);
+    rows.push_back({"Before", fmt::format("{} by {}, learning rate {}, in {} (SHA-256 {})", steps, method_of(former.config),
+                                          config_value(former.config, "learning-rate"), former.from, former.sha256)});
+    done = counts ? former.step : 0;
+  }
+  if (done > 0) rows.push_back({"Steps of this run", fmt::format("{} to {}", done + 1, run.checkpoint->step)});
+}
+
 Table identity(const ReportRun& run) {
   Table table;
   std::vector<Fact>& rows = table.rows;
@@ -46,9 +63,11 @@ Table identity(const ReportRun& run) {
     const CheckpointInfo& info = *run.checkpoint;
     rows.push_back({"model_sha256", info.model_sha256});
     rows.push_back({"tokens_sha256", info.tokens_sha256});
+    add_history(run, rows);
     rows.push_back({"Steps", fmt::format("{} of {}, {} sequences a step, {} sequences in all", info.step, info.total_steps,
                                          info.global_batch, info.samples)});
     rows.push_back({"Checkpoint", run.checkpoint_folder.filename().string()});
+    rows.push_back({"Its SHA-256", sha256_file(run.checkpoint_folder / kManifest)});
     rows.push_back(
         {"Written", fmt::format("{} on {}, {} rank{}, {}, gather {}, expunge {}", info.written, info.host, info.world_size,
                                 info.world_size == 1 ? "" : "s", info.dtype, info.gather, info.version)});

@@ -39,6 +39,9 @@ constexpr std::array<std::string_view, 21> kFreeKeys = {"config",
                                                         "per-device-train-batch-size",
                                                         "gradient-accumulation-steps"};
 
+// Compared by the hashes that checkpoints hold: a file may be named in another way, or lie elsewhere.
+constexpr std::array<std::string_view, 5> kHashedKeys = {"model", "init-config", "tokens", "labels", "sample-order"};
+
 std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(kBlank);
   if (first == std::string_view::npos) return {};
@@ -100,7 +103,9 @@ bool fits_config_text(std::string_view value) {
   return value.find('\n') == std::string_view::npos && trim(value) == value && without_comment(line) == line;
 }
 
-bool decides_result(std::string_view key) { return std::find(kFreeKeys.begin(), kFreeKeys.end(), key) == kFreeKeys.end(); }
+bool decides_result(std::string_view key) {
+  return std::ranges::find(kFreeKeys, key) == kFreeKeys.end() && std::ranges::find(kHashedKeys, key) == kHashedKeys.end();
+}
 
 std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text) {
   const Values before = collect(old_text, "the old config");

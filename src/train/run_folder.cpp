@@ -113,7 +113,7 @@ std::optional<fs::path> asked_checkpoint(const TrainConfig& config) {
 }
 
 /// It is looked at before anything is made or removed.
-void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
+void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config, std::int64_t steps) {
   const std::optional<fs::path> asked = asked_checkpoint(config);
   if (!asked) return;
   if (!fs::exists(*asked / kManifest))
@@ -122,6 +122,12 @@ void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config) {
                      "RUN/checkpoints/step-000100",
                      asked->string()));
   verify_checkpoint(runtime, *asked);
+  if (is_of_run(RunFolder{config.output_dir}, *asked)) return;
+  if (const std::int64_t made = CheckpointReader(*asked).info().step; made >= steps)
+    fail(ExitCode::usage,
+         fmt::format("--resume-from-checkpoint {}: has made {} optimizer steps already, and this run is to end "
+                     "after {}; give a larger --max-steps",
+                     asked->string(), made, steps));
 }
 
 /// Those that newest_good_checkpoint() passed over: one that stayed would count as the newest, and --save-total-limit would
@@ -142,8 +148,12 @@ std::string RunFolder::read_config() const {
   return read_file(config(), kLimit);
 }
 
-std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config) {
-  check_asked_checkpoint(runtime, config);
+bool is_of_run(const RunFolder& run, const fs::path& checkpoint) {
+  return fs::weakly_canonical(checkpoint).parent_path() == fs::weakly_canonical(run.checkpoints());
+}
+
+std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config, std::int64_t steps) {
+  check_asked_checkpoint(runtime, config, steps);
   std::unique_ptr<FileLock> lock;
   on_root(runtime, [&] {
     const RunFolder run{config.output_dir};

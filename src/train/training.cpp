@@ -21,6 +21,7 @@
 #include "expunge/train/run_folder.h"
 #include "expunge/train/schedule.h"
 #include "train/end_in_time.h"
+#include "train/history.h"
 #include "train/method_setup.h"
 #include "train/side_files.h"
 #include "train/training_loop.h"
@@ -46,10 +47,54 @@ void refuse_changed(const char* what, const fs::path& path, const std::string& w
                                           path.string(), what, now, was));
 }
 
-/// What every checkpoint of the run says of it. Throws Error(bad_input) on a resume when an input is not what it was.
+/// The checkpoint that a start goes on from, if there is one.
+struct Beginning {
+  std::optional<fs::path> checkpoint;
+  std::optional<CheckpointInfo> before;
+  bool own = false;  ///< of this run, which is resumed; else of another run, which this one begins from
+};
+
+/// A file that says in which order sequences are taken is compared by its hash; by its name where that is not recorded.
+void check_sample_order(const TrainConfig& config, const CheckpointInfo& before, const std::string& sha256) {
+  const std::string was = config_value(before.config, "sample-order");
+  const std::string is = config.sample_order.empty() ? "" : whole_path(config.sample_order).string();
+  const bool recorded = !before.sample_order_sha256.empty();
+  if (was.empty() != is.empty() || (!recorded && was != is))
+    fail(ExitCode::usage, fmt::format("--sample-order: this run was started with {}, now {}; give the same to resume",
+                                      was.empty() ? "none" : was, is.empty() ? "none" : is));
+  if (recorded) refuse_changed("the file of --sample-order", config.sample_order, before.sample_order_sha256, sha256);
+}
+
+/// Throws Error(bad_input) when what a run is resumed with, or begins from, is not what it was.
+void compare_inputs(const TrainConfig& config, const ModelSource& source, const Beginning& beginning,
+                    const CheckpointInfo& info) {
+  const CheckpointInfo& before = *beginning.before;
+  if (!beginning.own) {
+    if (before.model_sha256 != info.model_sha256)
+      fail(ExitCode::bad_input,
+           fmt::format("--resume-from-checkpoint {}: its run began from another original model (SHA-256 {}) than {} ({}); give "
+                       "that one as --model, or the checkpoint itself, whose weights the run then begins from",
+                       beginning.checkpoint->string(), before.model_sha256, source.weights.string(), info.model_sha256));
+    return;
+  }
+  const fs::path own = RunFolder{config.output_dir}.model();
+  refuse_changed_side_files(before.model_files, source.side_files, side_files(source));
+  refuse_changed_side_files(before.model_files, own, side_files(own));
+  refuse_changed("the token file", config.tokens, before.tokens_sha256, info.tokens_sha256);
+  refuse_changed("the original model", source.weights, before.model_sha256, info.model_sha256);
+  check_sample_order(config, before, info.sample_order_sha256);
+}
+
+std::string history_of(const ModelSource& source, const Beginning& beginning, const std::string& model_sha256) {
+  if (beginning.own) return beginning.before->history;
+  return history_text(beginning.checkpoint ? history_of_checkpoint(*beginning.checkpoint, FormerRun::kState)
+                                           : history_of_model(source, model_sha256));
+}
+
+/// What every checkpoint of the run says of it. Throws as compare_inputs() does.
 CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const ModelSource& source,
                             const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
-                            const std::optional<CheckpointInfo>& before) {
+                            const Beginning& beginning) {
   const Runtime& runtime = session.runtime();
   CheckpointInfo info;
   info.global_batch = config.global_batch_size;
@@ -64,20 +109,17 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.host = host_name();
   info.job_id = job_id();
   // A job that was killed before its first checkpoint was restarted, too, although nothing was resumed.
-  info.restarts = std::max(before ? before->restarts + 1 : 0, job_restarts());
+  info.restarts = std::max(beginning.own ? beginning.before->restarts + 1 : 0, job_restarts());
   info.model_sha256 = model_sha256(source, runtime, units);
   info.tokens_sha256 = tokens_sha256;
-  info.model_files = on_root(runtime, [&] {
-    if (!before) return hash_side_files(side_files(source));
-    const fs::path own = RunFolder{config.output_dir}.model();
-    refuse_changed_side_files(before->model_files, source.side_files, side_files(source));
-    refuse_changed_side_files(before->model_files, own, side_files(own));
-    return before->model_files;
+  info.sample_order_sha256 = hash_if_there(runtime, config.sample_order);
+  on_root(runtime, [&] {
+    if (beginning.before) compare_inputs(config, source, beginning, info);
+    return std::string();
   });
-  if (before) {
-    refuse_changed("the token file", config.tokens, before->tokens_sha256, info.tokens_sha256);
-    refuse_changed("the original model", source.weights, before->model_sha256, info.model_sha256);
-  }
+  info.model_files =
+      on_root(runtime, [&] { return beginning.own ? beginning.before->model_files : hash_side_files(side_files(source)); });
+  info.history = on_root(runtime, [&] { return history_of(source, beginning, info.model_sha256); });
   return info;
 }
 
@@ -217,22 +259,25 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
     check_other_outputs(config, run);
     return std::string();
   });
-  const std::unique_ptr<FileLock> lock = hold_run_folder(runtime, config);
-  const std::optional<fs::path> checkpoint = prepare_run_folder(runtime, config, source);
+  const std::unique_ptr<FileLock> lock = hold_run_folder(runtime, config, length.steps);
+  Beginning beginning{prepare_run_folder(runtime, config, source), {}};
+  const std::optional<CheckpointInfo>& before = beginning.before;
   std::optional<CheckpointReader> reader;
-  std::optional<CheckpointInfo> before;
-  if (checkpoint) before = reader.emplace(*checkpoint).info();
-  const fs::path resumed = checkpoint.value_or(fs::path());
+  if (beginning.checkpoint) {
+    beginning.before = reader.emplace(*beginning.checkpoint).info();
+    beginning.own = is_of_run(run, *beginning.checkpoint);
+  }
+  const fs::path resumed = beginning.checkpoint.value_or(fs::path());
   IoThread io;
   std::optional<Monitor> monitor;
   if (monitored) monitor.emplace(runtime, config, std::move(*monitored), before ? before->step : 0, resumed, io);
   const bool evaluated = !monitor || !before || monitor->recorded() >= before->step;
-  if (before && evaluated && before->step >= std::min(length.steps, before->total_steps)) {
+  if (beginning.own && evaluated && before->step >= std::min(length.steps, before->total_steps)) {
     log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), before->step));
     return ExitCode::done;
   }
-  CheckpointInfo info = describe_run(session, config, source, units, tokens_sha256, before);
-  info.total_steps = before ? std::min(length.steps, before->total_steps) : length.steps;
+  CheckpointInfo info = describe_run(session, config, source, units, tokens_sha256, beginning);
+  info.total_steps = beginning.own ? std::min(length.steps, before->total_steps) : length.steps;
 
   const int tokens_at_once = std::max(largest_batch, monitor ? monitor->longest() : 0);
   const bool copies = config.save_steps > 0 || !config.stop_at.empty();
@@ -244,18 +289,22 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
                        config.compute.reduce_in_bf16,
                        copies,
                        runtime.device.type};
-  const Policies policies = decide_policies(session, config, shape, before);
+  const Policies policies =
+      decide_policies(session, config, shape, beginning.own ? beginning.before : std::optional<CheckpointInfo>());
   info.gather = gather_name(policies.gather);
   info.recompute = recompute_name(policies.recompute);
   TrainedModel<T> trained(runtime, config, source, units, policies.gather, policies.recompute);
-  if (before) {
+  const auto go_on = [&] {
     read_state(*reader, session.rank(), trained.state, runtime.compute);
     trained.optimizer.steps = before->step;
+    trained.params.weights_changed();
     reader.reset();  // the folder may be removed while the run goes on
-    log_info(fmt::format("resuming after step {} from {}", before->step, checkpoint->string()));
-  } else {
+    log_info(fmt::format("{} after step {} from {}", beginning.own ? "resuming" : "going on", before->step, resumed.string()));
+  };
+  if (beginning.own)
+    go_on();
+  else
     load_weights(source, config.seed, config.bf16_master_weights, trained.params);
-  }
   log_start(session, config, source, data, length.steps, policies);
   if (session.rank() == 0) warn(config, source.config, data, length);
   trained.model.reserve(tokens_at_once, true);
@@ -268,13 +317,16 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
   }
   const Provenance provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts};
   // Hashed before anything reads it: on damaged metadata the HDF5 library may crash.
-  const auto labels_hash = [&] { return config.labels.given.empty() ? hash_labels(runtime, run) : given_labels; };
-  if (before)
-    if (const std::string now = labels_hash(); !now.empty())
+  const auto labels_hash = [&] { return config.labels.given.empty() ? hash_if_there(runtime, run.labels()) : given_labels; };
+  if (beginning.own) {
+    if (const std::string now = labels_hash(); !now.empty() || !before->labels_sha256.empty())
       refuse_changed("the file of labels", labels_file(config, run), before->labels_sha256, now);
+    if (const std::string& was = before->reference_sha256; !was.empty())
+      refuse_changed("what the run keeps of the original model", run.reference(), was, hash_if_there(runtime, run.reference()));
+  }
   signals.heed();
   double urgency = 0;
-  const FirstStart first{!before, provenance, [&, end = EndInTime(config, 0)] {
+  const FirstStart first{!beginning.own, provenance, [&, end = EndInTime(config, 0)] {
                            urgency = all_reduce(runtime, end.within_step(0), Reduce::max);
                            return EndInTime::at_once(urgency);
                          }};
@@ -282,6 +334,8 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
       (objective->uses_reference_nll() && !prepare_reference_nll(config, run, trained.model, data, first, task.reference_nll)))
     return end_before_the_first_step(runtime, urgency);
   info.labels_sha256 = labels_hash();
+  if (objective->uses_reference_nll()) info.reference_sha256 = hash_if_there(runtime, run.reference());
+  if (before && !beginning.own) go_on();  // what asks the original model is done
   if (monitor) monitor->begin(provenance);
   TrainingLoop<T> loop(config, length, trained, std::move(task), monitor ? &*monitor : nullptr, info, resumed,
                        policies.memory.state(), io);

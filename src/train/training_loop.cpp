@@ -9,6 +9,7 @@
 
 #include "expunge/core/interrupt.h"
 #include "expunge/core/process.h"
+#include "expunge/io/hash.h"
 #include "expunge/train/run_folder.h"
 #include "train/checkpoint_files.h"
 
@@ -240,6 +241,9 @@ void TrainingLoop<T>::finish_writing() {
   if (config_.save_steps > 0 && checkpoints_ > 0)
     log_info(fmt::format("{} checkpoints; training waited for them {:.2f} s, {:.2f} % of its time, and {:.2f} s for the last",
                          checkpoints_, within, 100 * within / all, seconds_since(began)));
+  if (!log_ || checkpoints_ == 0) return;
+  const std::filesystem::path checkpoint = RunFolder{config_.output_dir}.checkpoints() / step_name(saved_);
+  log_info(fmt::format("{}: SHA-256 {}", checkpoint.string(), sha256_file(checkpoint / kManifest)));
 }
 
 template <Element T>

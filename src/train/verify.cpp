@@ -1,11 +1,14 @@
 // `expunge verify`: the hashes that a run or an exported model names, held against what lies on disk.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 
 #include "expunge/core/error.h"
 #include "expunge/core/standard_streams.h"
@@ -18,6 +21,8 @@
 #include "expunge/train/commands.h"
 #include "expunge/train/model_source.h"
 #include "expunge/train/run_folder.h"
+#include "train/checkpoint_files.h"
+#include "train/history.h"
 #include "train/provenance.h"
 #include "train/resolved_config.h"
 #include "train/side_files.h"
@@ -49,7 +54,9 @@ class Findings {
     if (now.empty()) return mismatch(fmt::format("{}: gone (SHA-256 was {})", path.string(), named));
     compare(path.string(), named, now);
   }
-  ExitCode conclude() const {
+  /// `not_covered`: what lies beside what was verified.
+  ExitCode conclude(const std::vector<std::string>& not_covered) const {
+    if (!not_covered.empty()) print_result("not covered: {}\n", fmt::join(not_covered, ", "));
     print_result("{} fine, {} missing, {} that do not match\n", fine_, missing_, mismatches_);
     return mismatches_ > 0 ? ExitCode::mismatch : ExitCode::done;
   }
@@ -93,10 +100,28 @@ class Hashes {
   std::map<std::string, std::string> known_;
 };
 
-std::string config_value(const std::string& config, const std::string& key) {
-  for (const ConfigEntry& entry : read_config_text(config, "config"))
-    if (entry.key == key) return entry.value;
-  return {};
+/// The numbers of a column, as they are stored.
+std::vector<std::byte> column_bytes(const Hdf5File& file, const std::string& object) {
+  const auto bytes = [](const auto& values) {
+    const auto view = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(view.begin(), view.end());
+  };
+  try {
+    return bytes(file.read_all<double>(object));
+  } catch (const Error&) {
+    return bytes(file.read_all<std::int64_t>(object));
+  }
+}
+
+/// Whether a table of figures begins with all rows of the copy that a checkpoint took.
+bool begins_with(const Hdf5File& table, const Hdf5File& copy, const std::string& group) {
+  return std::ranges::all_of(copy.children(group), [&](const std::string& name) {
+    const std::string object = (group == "/" ? "" : group) + "/" + name;
+    if (!table.exists(object) || table.is_group(object) != copy.is_group(object)) return false;
+    if (copy.is_group(object)) return begins_with(table, copy, object);
+    const std::vector<std::byte> before = column_bytes(copy, object), now = column_bytes(table, object);
+    return now.size() >= before.size() && std::equal(before.begin(), before.end(), now.begin());
+  });
 }
 
 class RunCheck {
@@ -109,19 +134,19 @@ class RunCheck {
       check_config();
       check_inputs();
       check_side_files();
+      for (const fs::path& table : {run_.metrics(), run_.evaluations()}) check_table(table);
+      if (!newest_->reference_sha256.empty())
+        findings_.compare_own(run_.reference(), newest_->reference_sha256, hashes_.of_file(run_.reference()));
+      check_history(parse_history(newest_->history, newest_path_.string()));
     } else {
-      findings_.missing(fmt::format("{}: no good checkpoint", run_.checkpoints().string()));
+      findings_.mismatch(
+          fmt::format("{}: no good checkpoint, so nothing says what the run's model, options and inputs should be; start its "
+                      "command again, which makes one",
+                      run_.checkpoints().string()));
     }
     for (const fs::path& file : list_folder(run_.root))
       if (file.extension() == ".h5") check_output(file);
-    const ExitCode code = findings_.conclude();
-    if (code == ExitCode::done && !newest_)
-      fail(
-          ExitCode::bad_input,
-          fmt::format("{}: the run has no good checkpoint, so nothing says what its model, options and inputs should be; start "
-                      "its command again, which makes one",
-                      run_.root.string()));
-    return code;
+    return findings_.conclude(not_covered());
   }
 
  private:
@@ -129,15 +154,76 @@ class RunCheck {
     try {
       verify_checkpoint(runtime_, checkpoint);
       const CheckpointInfo info = CheckpointReader(checkpoint).info();
-      manifests_[hashes_.of_file(checkpoint / kManifest)] = checkpoint.filename().string();
-      findings_.fine(fmt::format("{}: every file matches its CRC-32C", checkpoint.string()));
-      if (!newest_) newest_ = info;
+      const std::vector<ManifestFile> files = read_manifest(checkpoint);
+      const std::string& root = hashes_.of_file(checkpoint / kManifest);
+      manifests_[root] = checkpoint.filename().string();
+      const bool bound = std::ranges::all_of(files, &ManifestFile::has_sha256);
+      findings_.fine(fmt::format("{}: {} of {}{}", checkpoint.string(),
+                                 bound ? "SHA-256 " + root : "every file matches the CRC-32C", kManifest,
+                                 bound ? ", and every file that it names matches" : ", which shows accidents alone"));
+      if (!newest_) newest_ = info, newest_path_ = checkpoint;
+      check_nothing_else(checkpoint, files);
       if (info.model_sha256 != newest_->model_sha256 || info.tokens_sha256 != newest_->tokens_sha256)
         findings_.mismatch(
             fmt::format("{}: its model and tokens are not those of step {}", checkpoint.string(), newest_->step));
     } catch (const Error& error) {
       findings_.mismatch(error.what());
     }
+  }
+
+  void check_nothing_else(const fs::path& checkpoint, const std::vector<ManifestFile>& files) {
+    for (const fs::path& entry : list_folder(checkpoint)) {
+      const std::string name = entry.filename().string();
+      if (name != kManifest && std::ranges::find(files, name, &ManifestFile::name) == files.end())
+        findings_.mismatch(fmt::format("{}: {} does not name it", entry.string(), kManifest));
+    }
+  }
+
+  /// Rows that the newest checkpoint has a copy of.
+  void check_table(const fs::path& path) {
+    const fs::path copy = newest_path_ / path.filename();
+    if (!fs::exists(copy)) return;
+    if (!fs::exists(path)) return findings_.mismatch(fmt::format("{}: gone; {} has a copy", path.string(), copy.string()));
+    try {
+      if (read_seal(path).state == Seal::State::broken) return;  // check_output() says so
+      if (begins_with(Hdf5File::open(path), Hdf5File::open(copy), "/"))
+        findings_.fine(fmt::format("{}: begins with the rows of {}", path.string(), copy.string()));
+      else
+        findings_.mismatch(fmt::format("{}: its rows are not those of {}", path.string(), copy.string()));
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  /// The runs before this one, oldest first, back to the original model.
+  void check_history(const std::vector<FormerRun>& history) {
+    for (const FormerRun& run : history) {
+      const bool exported = run.how == FormerRun::kExport;
+      const fs::path record = fs::path(run.from) / (exported ? kExportRecord : kManifest);
+      findings_.compare(fmt::format("began from {}, step {} of {}", run.from, run.step, method_of(run.config)), run.sha256,
+                        hashes_.of_file(record));
+      if (exported || !fs::exists(record)) continue;
+      if (const std::string damage = damage_of(runtime_, run.from); !damage.empty())
+        findings_.mismatch(fmt::format("{}: {}", run.from, damage));
+    }
+    if (history.empty()) return;
+    const FormerRun& first = history.front();
+    std::string model = config_value(first.config, "model");
+    if (model.empty()) model = config_value(first.config, "init-config");
+    findings_.compare("the original model of all, " + model, first.model_sha256, hashes_.of_model(model));
+  }
+
+  /// What lies in the folder and is not looked at.
+  std::vector<std::string> not_covered() const {
+    std::vector<std::string> names;
+    for (const fs::path& entry : list_folder(run_.root)) {
+      const bool covered = entry == run_.config() || entry == run_.model() || entry == run_.checkpoints() ||
+                           entry == run_.mark() || entry == run_.lock() || entry.extension() == ".h5";
+      if (!covered) names.push_back(entry.filename().string());
+    }
+    for (const fs::path& entry : list_folder(run_.checkpoints()))
+      if (!is_step_name(entry.filename().string())) names.push_back("checkpoints/" + entry.filename().string());
+    return names;
   }
 
   /// Options that leave the result alone may change from start to start.
@@ -231,6 +317,11 @@ class RunCheck {
     // Results may be of an earlier checkpoint of the run.
     if (const auto known = manifests_.find(named); known != manifests_.end())
       return findings_.fine(fmt::format("{}: made of {}", output, known->second));
+    // These are taken for the run's own results.
+    static const std::set<std::string> kOwn = {"eval.h5", "mia.h5", "task.h5"};
+    if (newest_ && kOwn.contains(output))
+      return findings_.mismatch(
+          fmt::format("{}: made of {} (SHA-256 {}), which is none of the run's good checkpoints", output, model, named));
     findings_.compare(fmt::format("{}: made of {}", output, model), named, hashes_.of_model(model));
   }
 
@@ -240,19 +331,29 @@ class RunCheck {
   Findings findings_;
   std::map<std::string, std::string> manifests_;  // of good checkpoints: SHA-256 to name
   std::optional<CheckpointInfo> newest_;          // of the newest good one
+  fs::path newest_path_;
 };
 
 ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
-  const JsonObject made(parse_json_file(folder / kExportRecord, kJsonLimit), (folder / kExportRecord).string());
+  const fs::path record = folder / kExportRecord;
+  const JsonObject made(parse_json_file(record, kJsonLimit), record.string());
   Hashes hashes(runtime);
   Findings findings;
+  findings.fine(fmt::format("{}: SHA-256 {}", record.string(), hashes.of_file(record)));
   const JsonObject files(made.at("files"), made.where());
   for (const auto& [name, unused] : files.value().items())
     findings.compare_own(folder / name, files.string(name), hashes.of_file(folder / name));
-  const std::string checkpoint = made.string("checkpoint");
-  findings.compare("the checkpoint, " + checkpoint, made.string("checkpoint_sha256"),
-                   hashes.of_file(fs::path(checkpoint) / kManifest));
-  return findings.conclude();
+  for (const fs::path& entry : list_folder(folder))
+    if (entry != record && !files.value().contains(entry.filename().string()))
+      findings.mismatch(fmt::format("{}: {} does not name it", entry.string(), kExportRecord));
+  if (files.value().empty()) findings.mismatch(fmt::format("{}: names no files", record.string()));
+  const fs::path checkpoint = made.string("checkpoint");
+  findings.compare("the checkpoint, " + checkpoint.string(), made.string("checkpoint_sha256"),
+                   hashes.of_file(checkpoint / kManifest));
+  if (fs::exists(checkpoint / kManifest))
+    if (const std::string damage = damage_of(runtime, checkpoint); !damage.empty())
+      findings.mismatch(fmt::format("{}: {}", checkpoint.string(), damage));
+  return findings.conclude({});
 }
 
 }  // namespace

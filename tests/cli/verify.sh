@@ -45,9 +45,9 @@ expect_exit 0 " 0 that do not match" "$expunge" verify exported
 expect_exit 3 "neither a run folder nor" "$expunge" verify texts
 # A run that was killed before its first checkpoint: nothing to hold files against is not "fine".
 mkdir -p early/checkpoints && cp run/config early/
-expect_exit 3 "early: the run has no good checkpoint" "$expunge" verify early
+expect_exit 7 "MISMATCH +early/checkpoints: no good checkpoint" "$expunge" verify early
 cp run/eval.h5 early/
-expect_exit 3 "early: the run has no good checkpoint" "$expunge" verify early
+expect_exit 7 "MISMATCH +early/checkpoints: no good checkpoint" "$expunge" verify early
 grep -q "^ok .*early/eval.h5" out.txt || die "the rest of a run without a checkpoint is not looked at"
 cp -r run/checkpoints/step-000001 early/checkpoints/ && rm early/checkpoints/step-000001/shard-*
 expect_exit 7 "MISMATCH .*shard-00000-of-00001.h5 is missing" "$expunge" verify early
@@ -101,7 +101,7 @@ npo=("${npo[@]/random_label/npo}" --retain-repeat)
 rm -r preference/checkpoints/step-000002
 flipped preference/reference.h5 "MISMATCH +preference/reference.h5: damaged" preference
 printf x | dd of=preference/reference.h5 bs=1 seek=900 conv=notrunc status=none
-expect_exit 3 "preference/reference.h5: damaged.*only the original model could make it again" "${npo[@]}"
+expect_exit 3 "preference/reference.h5: what the run keeps of the original model changed since the run began" "${npo[@]}"
 rm -r preference
 # The seal can be checked without the program.
 seal=$(text run/eval.h5 file_sha256)

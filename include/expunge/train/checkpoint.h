@@ -19,7 +19,8 @@ namespace expunge {
 //   checkpoint.h5            /parameters/<HF name>, /exp_avg/<HF name>, /exp_avg_sq/<HF name> in their true shapes, as virtual
 //                            datasets over the shard files; what CheckpointInfo holds as attributes of the root
 //   metrics.h5, evaluations.h5  copies of the run's, where it has them, to replace damaged ones
-//   manifest.json            name, bytes and CRC-32C of each file above
+//   manifest.json            name, bytes and SHA-256 of each file above: its own SHA-256 is the checkpoint's, from which all
+//                            follow. That of an earlier version names CRC-32C, which shows accidents alone.
 // The folder is written in a staging folder, flushed to disk, and made live by one rename.
 
 inline constexpr const char* kManifest = "manifest.json";
@@ -45,6 +46,10 @@ struct CheckpointInfo {
   std::string job_id;                  ///< the batch system's, empty outside of one
   std::int64_t restarts = 0;           ///< how often the run was resumed before
   std::string labels_sha256;           ///< of the file of labels that the run trains on; empty without one
+  // Empty, too, in checkpoints of versions that did not record them.
+  std::string reference_sha256;     ///< of reference.h5, what the run keeps of the original model
+  std::string sample_order_sha256;  ///< of the file of --sample-order
+  std::string history;              ///< the earlier runs that the run began from, as history_text() writes them
 };
 
 /// This rank's shards of parameters and moments, unit by unit. A is float or double.

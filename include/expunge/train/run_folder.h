@@ -38,9 +38,14 @@ struct RunFolder {
 };
 
 /// Makes sure that no other job works on the run's folder while the lock lives, which rank 0 has. Collective. Throws
-///   Error(usage)     when one does (names its host, process, job and start),
+///   Error(usage)     when one does (names its host, process, job and start), or when the checkpoint that the run is to begin
+///                    from has made the run's `steps` already,
 ///   Error(output)    when the folder holds something else, of which nothing is touched.
-std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config);
+std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config, std::int64_t steps);
+
+/// Whether a checkpoint is one of this run's folder, which it resumes; another run's, by --resume-from-checkpoint, is what a
+/// run begins from.
+bool is_of_run(const RunFolder& run, const std::filesystem::path& checkpoint);
 
 /// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. The model's
 /// side files are copied, so that a checkpoint can be exported after the model is gone. Collective. Throws
