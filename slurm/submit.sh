@@ -66,6 +66,19 @@ wait_for() {
   $dry_run || printf '%-16s %s (queued already)\n' "$1" "$job"
 }
 
+# yield_to_earlier STAGE DEPENDENCY: takes `job` back where another call queued the same tokenizing at the same moment, and
+# leaves the making of the file to that job; false where none did.
+yield_to_earlier() {
+  local earlier
+  [[ $1 == tokenize && -z $2 ]] || return 1
+  read_queue
+  earlier=$(awk -v name="$job_name" -v own="$job" '$2 == name && $1 < own && (!least || $1 < least) { least = $1 } END { print least }' <<<"$queue")
+  [[ -n $earlier ]] || return 1
+  scancel "$job"
+  job=$earlier
+  printf '%-16s %s (queued already)\n' "$1" "$job"
+}
+
 # submit STAGE FILE DEPENDENCY [OPTIONS OF sbatch] SCRIPT OPTIONS...: a job that makes FILE; its id, in a dry run the stage's
 # name, in `job`. Where another job makes that file by other options, it waits for that one to end.
 submit() {
@@ -80,6 +93,7 @@ submit() {
   else
     job=$("${line[@]}")
     job=${job%%;*} # id;cluster where there are several
+    yield_to_earlier "$stage" "$dependency" && return
     submitted+=("$job")
     printf '%-16s %s\n' "$stage" "$job"
   fi
@@ -97,7 +111,12 @@ take_back() {
 }
 trap take_back EXIT
 
-absolute() { [[ -z $1 ]] || realpath --canonicalize-missing --no-symlinks -- "$1"; }
+# Behind a link, ".." leads elsewhere than the text says.
+absolute() {
+  local links=--no-symlinks
+  [[ /$1/ != */../* ]] || links=--physical
+  [[ -z $1 ]] || realpath --canonicalize-missing "$links" -- "$1"
+}
 
 check_options() {
   local option path

@@ -40,11 +40,10 @@ struct Named {
 /// Where `path` lies below `folder`; nothing where it does not, and "." for the folder itself. `path` need not exist.
 std::optional<fs::path> place_below(const fs::path& path, const fs::path& folder) {
   const std::optional<Identity> sought = identity(folder);
-  if (!sought) return std::nullopt;
   std::error_code unknown;
-  const fs::path whole = fs::weakly_canonical(path, unknown);
+  const fs::path whole = fs::weakly_canonical(path, unknown), named = fs::weakly_canonical(folder, unknown);
   for (fs::path above = whole;; above = above.parent_path()) {
-    if (identity(above) == sought) return whole.lexically_relative(above);
+    if (sought ? identity(above) == sought : above == named) return whole.lexically_relative(above);
     if (above == above.parent_path()) return std::nullopt;
   }
 }
@@ -119,10 +118,14 @@ void check_folder(const Named& folder, const Named& input, bool overwritten) {
 /// A run keeps its files under fixed names: nothing else is put there, whichever run it is.
 void check_place_in_run(const Named& output) {
   std::error_code unknown;
-  const fs::path whole = fs::weakly_canonical(output.path, unknown);
-  for (fs::path above = whole.parent_path(); above != above.parent_path(); above = above.parent_path())
-    if (is_run_folder(above) && belongs_to_run(whole.lexically_relative(above)))
-      refuse(output, fmt::format("is a place that the run in {} keeps for itself", above.string()));
+  // The run may hold a link to where its checkpoints lie, so the path is climbed as it was given, too.
+  for (const fs::path& whole : {fs::weakly_canonical(output.path, unknown), whole_path(output.path)})
+    for (fs::path above = whole.parent_path(); above != above.parent_path(); above = above.parent_path()) {
+      if (is_run_folder(above) && belongs_to_run(whole.lexically_relative(above)))
+        refuse(output, fmt::format("is a place that the run in {} keeps for itself", above.string()));
+      if (fs::exists(above / kManifest, unknown) && fs::exists(above / "checkpoint.h5", unknown))
+        refuse(output, fmt::format("lies in the checkpoint {}", above.string()));
+    }
 }
 
 bool is_output(const Named& file) {
@@ -173,7 +176,14 @@ bool is_set(const OptionTable& options, std::string_view key) {
 
 void check_file_uses(const OptionTable& options) {
   const std::vector<Named> files = named_files(options);
-  std::error_code unknown;
+  std::error_code unknown, gone;
+  (void)fs::current_path(gone);
+  for (const Named& file : files)
+    if (gone && file.path.is_relative())
+      fail(ExitCode::usage,
+           fmt::format("{}: a relative path, and the working folder is gone ({}); go to a folder that is there, "
+                       "or give absolute paths",
+                       file.path.string(), gone.message()));
   const bool overwritten = is_set(options, "overwrite-output-dir");
   for (std::size_t o = 0; o < files.size(); ++o) {
     const Named& output = files[o];

@@ -245,7 +245,7 @@ bool has_hdf5_signature(const fs::path& path) {
 }
 
 Show way_to_show(const fs::path& path) {
-  if (!fs::exists(path)) fail(ExitCode::bad_input, fmt::format("{}: does not exist", path.string()));
+  if (!fs::exists(path)) fail(ExitCode::bad_input, fmt::format("{}: does not exist", whole_path(path).string()));
   if (fs::exists(path / "checkpoint.h5")) return show_checkpoint;
   if (fs::exists(path / "config") && fs::exists(path / "checkpoints")) return show_run;
   if (fs::exists(path / "config.json")) return show_model;

@@ -190,7 +190,12 @@ void resolve(TrainConfig& config, int world_size) {
   check_global_batch(config.global_batch_size);
   if (config.output_dir.empty()) config.output_dir = run_name(config, world_size);
   config.libraries = version_text();
-  config.resolved = (config.command == "train" ? train_options(config) : unlearn_options(config)).text();
+  const auto text = [&](TrainConfig& of) {
+    return (config.command == "train" ? train_options(of) : unlearn_options(of)).text();
+  };
+  TrainConfig none;
+  config.defaults = text(none);
+  config.resolved = text(config);
 }
 
 }  // namespace expunge

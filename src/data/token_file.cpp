@@ -36,7 +36,7 @@ std::string full_split_name(const std::string& domain, const std::string& split)
 }
 
 TokenFileWriter::TokenFileWriter(const fs::path& path, const TokenFileInfo& info)
-    : pending_(free_place(path)), info_(info), file_(Hdf5File::create(pending_.temporary())) {
+    : pending_(free_place(path), Existing::keep), info_(info), file_(Hdf5File::create(pending_.temporary())) {
   file_.write_attribute("/", "format_version", kFormatVersion);
   file_.write_attribute("/", "version", std::string(EXPUNGE_VERSION));
   file_.write_attribute("/", "tokenizer_sha256", info.tokenizer_sha256);

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <regex>
+#include <string>
 #include <string_view>
 
 #include "expunge/core/error.h"
@@ -39,10 +41,11 @@ void let_group_lock(int file, const std::filesystem::path& path) {
 
 /// What describe_process() gives, or nothing yet.
 bool holds_our_text(int file) {
-  constexpr std::string_view kBegin = "process ";
-  char text[kBegin.size()];
-  const ssize_t got = ::pread(file, text, kBegin.size(), 0);
-  return got == 0 || std::string_view(text, static_cast<std::size_t>(std::max<ssize_t>(got, 0))) == kBegin;
+  std::string text(4096, '\0');
+  const ssize_t got = ::pread(file, text.data(), text.size(), 0);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  static const std::regex kForm("process [0-9]+ on host [^\\n]*, since [^\\n]*");
+  return got == 0 || std::regex_match(text, kForm);
 }
 
 }  // namespace

@@ -10,12 +10,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "expunge/core/error.h"
 #include "io/descriptor.h"
+#include "io/lock.h"
 
 namespace expunge {
 
@@ -242,8 +245,8 @@ void write_file_atomically(const fs::path& path, std::string_view content, Exist
   pending.commit();
 }
 
-void copy_file_atomically(const fs::path& from, const fs::path& to) {
-  PendingFile pending(to);
+void copy_file_atomically(const fs::path& from, const fs::path& to, Existing existing) {
+  PendingFile pending(to, existing);
   InputFile source(from);
   Descriptor copy(pending.temporary(), O_WRONLY | O_CREAT | O_EXCL, ExitCode::output);
   std::string block(1 << 20, '\0');
@@ -264,13 +267,27 @@ std::string why_not_ours(int file, const fs::path& path) {
 
 FolderTurn::FolderTurn(const fs::path& output)
     : folder_(::open(folder_of(output).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (folder_ >= 0) (void)::flock(folder_, LOCK_EX);
+  // Anybody who may read the folder could hold it for ever: this is only waited for so long.
+  constexpr int kTurns = 200;
+  constexpr std::chrono::milliseconds kTurn{50};
+  for (int turn = 0; folder_ >= 0 && turn < kTurns && ::flock(folder_, LOCK_EX | LOCK_NB) != 0; ++turn)
+    std::this_thread::sleep_for(kTurn);
 }
 FolderTurn::~FolderTurn() {
   if (folder_ >= 0) ::close(folder_);
 }
 
-AppendFile::AppendFile(fs::path path) : path_(std::move(path)), file_(open_log(path_)) {}
+AppendFile::AppendFile(fs::path path) : path_(std::move(path)), file_(open_log(path_)) {
+  struct stat status {};
+  if (::fstat(file_->get(), &status) == 0 && S_ISREG(status.st_mode) && lock_file(file_->get()) == LockResult::busy)
+    fail(ExitCode::output, fmt::format("{}: another process appends to it; give another name", path_.string()));
+}
+
+void AppendFile::shorten(std::uint64_t size) {
+  if (::ftruncate(file_->get(), static_cast<off_t>(size)) != 0)
+    fail(ExitCode::output, fmt::format("cannot shorten {}: {}", path_.string(), system_reason(errno)));
+}
+
 AppendFile::~AppendFile() = default;
 
 void AppendFile::write(std::string_view text) { write_whole(*file_, path_, text); }

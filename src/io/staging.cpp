@@ -112,8 +112,8 @@ void remove_if_stale(const fs::path& folder, const std::function<void(const fs::
 /// Makes the folder and takes its lock; nothing where a sweep came between.
 std::optional<int> try_to_make(const fs::path& folder, const fs::path& output) {
   const auto refuse = [&](int error) {
-    fail(ExitCode::output, fmt::format("{}: cannot be written: in {}: {}", output.string(), folder.parent_path().string(),
-                                       system_reason(error)));
+    fail(ExitCode::output,
+         fmt::format("{}: cannot be written: in {}: {}", output.string(), folder.parent_path().string(), system_reason(error)));
   };
   if (::mkdir(folder.c_str(), 0777) != 0) {
     if (errno == EEXIST) return std::nullopt;

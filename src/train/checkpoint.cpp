@@ -2,14 +2,17 @@
 #include "expunge/train/checkpoint.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 #include <type_traits>
 
 #include "expunge/core/dtype.h"
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "train/checkpoint_files.h"
 
@@ -84,7 +87,13 @@ std::string damage_of(const Runtime& runtime, const fs::path& checkpoint) {
 std::optional<fs::path> newest_good_checkpoint(const Runtime& runtime, const fs::path& checkpoints) {
   const std::string names = on_root(runtime, [&] {
     std::string lines;
-    for (const fs::path& path : list_checkpoints(checkpoints)) lines += path.filename().string() + "\n";
+    for (const fs::path& path : list_checkpoints(checkpoints)) {
+      lines += path.filename().string() + "\n";
+      // What another user keeps to himself is not damaged.
+      const fs::path manifest = path / kManifest;
+      if (::access(manifest.c_str(), R_OK) != 0 && errno == EACCES)
+        fail(ExitCode::bad_input, fmt::format("{}: cannot be read: {}", manifest.string(), system_reason(errno)));
+    }
     return lines;
   });
   for (std::size_t begin = 0, end = 0; (end = names.find('\n', begin)) != std::string::npos; begin = end + 1) {

@@ -18,6 +18,7 @@
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5.h"
+#include "expunge/io/hdf5_seal.h"
 #include "expunge/io/json.h"
 #include "io/direct_file.h"
 
@@ -77,22 +78,44 @@ bool is_checkpoint_file(const std::string& name) {
          is_number(name.substr(of + 4, name.size() - of - 7));
 }
 
-bool is_hdf5(const fs::path& path) {
-  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
-  char start[kSignature.size()];
-  return InputFile(path).read(start) == kSignature.size() && std::string_view(start, kSignature.size()) == kSignature;
+/// Whether an HDF5 file names a group of ours among its first objects: others have files of HDF5, too, under any name.
+bool holds_moments(const fs::path& path) {
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n", kGroup = "exp_avg_sq";
+  std::vector<char> start(std::size_t{1} << 16);
+  InputFile file(path);
+  std::size_t size = 0;
+  while (const std::size_t got = file.read(std::span(start).subspan(size))) size += got;
+  const std::string_view text(start.data(), size);
+  return text.starts_with(kSignature) && text.find(kGroup) != std::string_view::npos;
 }
 
-/// The entries of a checkpoint's folder, and the first that no checkpoint has, if there is one.
+std::optional<std::vector<ManifestFile>> manifest_of_ours(const fs::path& checkpoint) {
+  try {
+    std::vector<ManifestFile> files = read_manifest(checkpoint);
+    return files.empty() ? std::nullopt : std::optional(std::move(files));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// The entries of a checkpoint's folder, and the first that is not of the checkpoint, if there is one: what the manifest does
+/// not name; without a manifest, what does not look like a file of a checkpoint.
 struct Contents {
   std::vector<fs::path> own;
   std::optional<fs::path> foreign;
 };
 Contents contents_of(const fs::path& checkpoint) {
   Contents contents;
+  const std::optional<std::vector<ManifestFile>> manifest = manifest_of_ours(checkpoint);
+  const auto is_own = [&](const fs::path& entry) {
+    const std::string name = entry.filename().string();
+    if (!is_checkpoint_file(name) || !fs::is_regular_file(fs::symlink_status(entry))) return false;
+    if (manifest) return name == kManifest || std::ranges::find(*manifest, name, &ManifestFile::name) != manifest->end();
+    if (name == "metrics.h5" || name == "evaluations.h5") return read_seal(entry).state == Seal::State::whole;
+    return name != kManifest && holds_moments(entry);
+  };
   for (const fs::path& entry : list_folder(checkpoint))
-    if (is_checkpoint_file(entry.filename().string()) && fs::is_regular_file(fs::symlink_status(entry)) &&
-        (entry.extension() != ".h5" || is_hdf5(entry)))
+    if (is_own(entry))
       contents.own.push_back(entry);
     else if (!contents.foreign)
       contents.foreign = entry;
@@ -145,6 +168,7 @@ void sweep_former(const fs::path& entry, const fs::path& checkpoints) {
     if (!name.starts_with(prefix) || !is_step_name(name.substr(prefix.size())) || !is_real_folder(entry)) continue;
     const fs::path live = checkpoints / name.substr(prefix.size());
     // Killed between two renames: what was to be replaced is still the checkpoint of that step.
+    if (::rmdir(entry.c_str()) == 0 || !holds_weights(entry) || contents_of(entry).foreign) return;
     if (prefix == ".replaced-" && !fs::exists(live)) return rename_folder(entry, live);
     return remove_checkpoint(entry);
   }
@@ -253,10 +277,10 @@ void publish_checkpoint(const Staging& staging, const fs::path& live, std::int64
   if (!fs::exists(fs::symlink_status(live))) {
     rename_folder(made, live);
   } else {
-    if (is_real_folder(live))
-      if (const auto foreign = contents_of(live).foreign)
-        fail(ExitCode::output,
-             fmt::format("{}: in the way of this checkpoint, and not a part of one; move it", foreign->string()));
+    const auto foreign = foreign_in_checkpoint(live);
+    if (foreign)
+      fail(ExitCode::output,
+           fmt::format("{}: in the way of this checkpoint, and not a part of one; move it", foreign->string()));
     swap_in(made, live, staging.folder());
   }
   sync_to_disk(checkpoints);
@@ -291,6 +315,10 @@ void remove_checkpoint(const fs::path& checkpoint) {
 void remove_checkpoints_between(const fs::path& checkpoints, std::int64_t first, std::int64_t last) {
   for (const fs::path& checkpoint : list_checkpoints(checkpoints))
     if (step_of(checkpoint) > first && step_of(checkpoint) <= last) remove_checkpoint(checkpoint);
+}
+
+std::optional<fs::path> foreign_in_checkpoint(const fs::path& checkpoint) {
+  return is_real_folder(checkpoint) ? contents_of(checkpoint).foreign : checkpoint;
 }
 
 std::optional<fs::path> foreign_in_checkpoints(const fs::path& checkpoints) {

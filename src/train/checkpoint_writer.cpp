@@ -14,6 +14,10 @@ namespace expunge {
 
 namespace fs = std::filesystem;
 
+namespace {
+constexpr std::string_view kOutOfMemory = ": out of memory";
+}
+
 template <typename A>
 CheckpointWriter<A>::CheckpointWriter(const Runtime& runtime, fs::path checkpoints, std::int64_t keep,
                                       std::vector<fs::path> logs, IoThread& io)
@@ -28,7 +32,7 @@ void CheckpointWriter<A>::in_background(std::function<void()> work) {
     try {
       work();
     } catch (const std::bad_alloc&) {
-      failure_ = fmt::format("rank {}: out of memory", runtime_.comm.rank());
+      failure_ = fmt::format("rank {}{}", runtime_.comm.rank(), kOutOfMemory);
     } catch (const std::exception& error) {
       failure_ = fmt::format("rank {}: {}", runtime_.comm.rank(), error.what());
     }
@@ -155,9 +159,12 @@ template <typename A>
 void CheckpointWriter<A>::give_up(const std::string& reason) {
   phase_ = Phase::idle;
   staging_.reset();
-  fail(ExitCode::output, fmt::format("checkpoint of step {} was not written: {}; earlier checkpoints are whole: make space and "
-                                     "start again to resume from the newest",
-                                     info_.step, reason));
+  if (reason.ends_with(kOutOfMemory)) throw std::bad_alloc();
+  const bool earlier = !list_checkpoints(checkpoints_).empty();
+  fail(ExitCode::output,
+       fmt::format("checkpoint of step {} was not written: {}; {}", info_.step, reason,
+                   earlier ? "earlier checkpoints are whole: the same command resumes from the newest once that is mended"
+                           : "there is no earlier one: the same command begins the run again once that is mended"));
 }
 
 template class CheckpointWriter<float>;

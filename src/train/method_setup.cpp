@@ -54,6 +54,15 @@ void require(const fs::path& path, bool sealed) {
                      path.string(), wrong));
 }
 
+/// A start that died after writing both files is followed by one that writes them again.
+bool is_copy(const fs::path& file, const fs::path& labels) {
+  return fs::exists(file) && fs::exists(labels) && sha256_file(file) == sha256_file(labels);
+}
+
+void save_labels(const RunFolder& run, const fs::path& file) {
+  if (!is_copy(file, run.labels())) copy_file_atomically(run.labels(), file, Existing::keep);
+}
+
 }  // namespace
 
 std::string give_labels(const Runtime& runtime, const fs::path& path, const std::string& tokens_sha256,
@@ -87,9 +96,7 @@ std::string give_labels(const Runtime& runtime, const fs::path& path, const std:
 void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
   const fs::path& file = config.labels.save;
   if (file.empty()) return;
-  // A start that died after writing both files is followed by one that writes them again.
-  const bool own = fs::exists(file) && fs::exists(run.labels()) && sha256_file(file) == sha256_file(run.labels());
-  if (fs::exists(file) && !own)
+  if (fs::exists(file) && !is_copy(file, run.labels()))
     fail(ExitCode::output, fmt::format("--save-labels {}: exists already; remove it or give another name", file.string()));
   check_writable(file);
 }
@@ -130,7 +137,7 @@ bool prepare_labels(const TrainConfig& config, const ModelSource& source, const 
                    [&](Hdf5File& file) { write_provenance(file, first.provenance); });
       mark_file(run, run.labels().filename(), sha256_file(pending.temporary()));
       pending.commit();
-      if (!config.labels.save.empty()) copy_file_atomically(run.labels(), config.labels.save);
+      if (!config.labels.save.empty()) save_labels(run, config.labels.save);
       return std::string();
     });
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),

@@ -7,6 +7,7 @@
 #include "expunge/core/log.h"
 #include "expunge/core/standard_streams.h"
 #include "expunge/io/files.h"
+#include "expunge/io/hash.h"
 #include "expunge/train/commands.h"
 #include "train/report_content.h"
 #include "train/scoring.h"
@@ -20,8 +21,15 @@ struct Outputs {
   fs::path page, markdown, figures;
 };
 
-// At the end of each file beside a page, to tell it from other people's.
-constexpr std::string_view kMark = "<!-- Written by expunge report. -->\n";
+/// At the end of each file beside a page, to tell it from other people's and from one that was changed by hand.
+std::string mark_of(std::string_view content) {
+  return fmt::format("<!-- Written by expunge report: {} -->\n", sha256_text(content));
+}
+std::string marked(std::string_view content) { return fmt::format("{}{}", content, mark_of(content)); }
+bool is_marked(std::string_view text) {
+  const std::size_t mark = text.rfind("<!-- Written by");
+  return mark != std::string_view::npos && text.substr(mark) == mark_of(text.substr(0, mark));
+}
 constexpr std::uint64_t kFileLimit = std::uint64_t{1} << 30;
 
 Outputs outputs(const fs::path& page) {
@@ -38,7 +46,7 @@ Outputs outputs(const fs::path& page) {
 bool is_own(const fs::path& path) {
   if (!fs::is_regular_file(fs::symlink_status(path))) return false;
   const std::string text = read_file(path, kFileLimit);
-  return text.ends_with(kMark) ||
+  return is_marked(text) ||
          (path.extension() == ".svg" && text.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=") &&
           text.find("role=\"img\">\n<title>") != std::string::npos);
 }
@@ -89,10 +97,10 @@ void write_whole(const Outputs& to, const Document& document, bool overwrite) {
   try {
     for (const Figure& figure : figures)  // as a file of its own an SVG names its language
       write(to.figures / (figure.name + ".svg"),
-            fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" {}{}", figure.svg.substr(std::string_view("<svg ").size()),
-                        kMark),
+            marked(fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" {}\n",
+                               figure.svg.substr(std::string_view("<svg ").size()))),
             Existing::keep);
-    write(to.markdown, fmt::format("{}{}", render_markdown(document, to.figures.filename().string()), kMark),
+    write(to.markdown, marked(render_markdown(document, to.figures.filename().string())),
           fs::exists(to.markdown) ? Existing::replace : Existing::keep);
     write(to.page, render_html(document), existing_of(overwrite));
   } catch (...) {

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
+#include <set>
 
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
@@ -58,12 +60,15 @@ std::string_view without_comment(std::string_view line) {
 struct Values {
   std::vector<std::string> order;
   std::map<std::string, std::string, std::less<>> text;
+  std::set<std::string, std::less<>> named;  // with a value or without
 };
 
 Values collect(std::string_view config, const std::string& origin) {
   Values values;
   for (const ConfigEntry& entry : read_config_text(config, origin)) {
-    if (entry.value.empty() || !decides_result(entry.key)) continue;
+    if (!decides_result(entry.key)) continue;
+    values.named.insert(entry.key);
+    if (entry.value.empty()) continue;
     const auto [place, added] = values.text.try_emplace(entry.key, entry.value);
     if (added)
       values.order.push_back(entry.key);
@@ -107,13 +112,23 @@ bool decides_result(std::string_view key) {
   return std::ranges::find(kFreeKeys, key) == kFreeKeys.end() && std::ranges::find(kHashedKeys, key) == kHashedKeys.end();
 }
 
-std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text) {
-  const Values before = collect(old_text, "the old config");
-  const Values after = collect(new_text, "the new config");
+std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text, std::string_view defaults) {
+  const Values before = collect(old_text, "the old config"), after = collect(new_text, "the new config");
+  const Values former = collect(defaults, "the defaults");
   for (const auto* keys : {&after.order, &before.order})
-    for (const std::string& key : *keys)
-      if (value_of(before, key) != value_of(after, key)) return Difference{key, value_of(before, key), value_of(after, key)};
+    for (const std::string& key : *keys) {
+      const std::string was = value_of(before.named.contains(key) ? before : former, key), now = value_of(after, key);
+      if (was != now) return Difference{key, was, now};
+    }
   return std::nullopt;
+}
+
+std::vector<std::string> later_keys(std::string_view old_text, std::string_view new_text) {
+  const Values before = collect(old_text, "the old config"), after = collect(new_text, "the new config");
+  std::vector<std::string> keys;
+  std::ranges::copy_if(after.order, std::back_inserter(keys),
+                       [&](const std::string& key) { return !before.named.contains(key); });
+  return keys;
 }
 
 }  // namespace expunge

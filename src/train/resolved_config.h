@@ -30,8 +30,12 @@ struct Difference {
   std::string before, after;  ///< "(not set)" where the key is absent or empty; a list's values joined by ", "
 };
 
-/// The first key, in the order of `new_text`, that decides the result and has another value in `old_text`.
-/// Throws Error(usage) when either is not config text.
-std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text);
+/// The first key, in the order of `new_text`, that decides the result and has another value in `old_text`. A key that
+/// `old_text` lacks, as an earlier version wrote it, has the value that it has in `defaults`.
+/// Throws Error(usage) when one of them is not config text.
+std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text,
+                                           std::string_view defaults = {});
+/// Those keys.
+std::vector<std::string> later_keys(std::string_view old_text, std::string_view new_text);
 
 }  // namespace expunge

@@ -2,6 +2,7 @@
 #include "expunge/train/run_folder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -11,6 +12,8 @@
 #include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
 #include "train/checkpoint_files.h"
+#include "train/history.h"
+#include "train/jsonl_log.h"
 #include "train/resolved_config.h"
 #include "train/run_mark.h"
 #include "train/side_files.h"
@@ -32,8 +35,17 @@ RunContent own_content(const RunFolder& run) {
 
 void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
   const std::string old = run.read_config();
-  const auto difference = first_difference(old, config.resolved);
-  if (!difference) return;
+  const auto difference = first_difference(old, config.resolved, config.defaults);
+  if (!difference) {
+    if (const std::vector<std::string> later = later_keys(old, config.resolved); !later.empty())
+      log_info(
+          fmt::format("{}: of a version without {}; the run goes on as it did", run.config().string(), fmt::join(later, ", ")));
+    return;
+  }
+  const bool unlearns = !config_value(old, "method").empty();
+  if (unlearns != (config.command == "unlearn"))
+    fail(ExitCode::usage, fmt::format("{}: is a run of `expunge {}`; give another --output-dir", run.root.string(),
+                                      unlearns ? "unlearn" : "train"));
   const auto& [key, before, after] = *difference;
   std::string hint;
   if (key == "global-batch-size")
@@ -60,7 +72,8 @@ bool may_resume(const RunFolder& run, const TrainConfig& config, const RunConten
                      "afresh",
                      run.root.string()));
   if (list_checkpoints(run.checkpoints()).empty()) {  // nothing to go on from, and nothing to lose
-    const auto difference = fs::exists(run.config()) ? first_difference(run.read_config(), config.resolved) : std::nullopt;
+    const auto difference =
+        fs::exists(run.config()) ? first_difference(run.read_config(), config.resolved, config.defaults) : std::nullopt;
     if (difference)
       log_warning(fmt::format("{}: a run with {} = {}, now {}, left no checkpoint in it; it is begun afresh", run.root.string(),
                               difference->key, difference->before, difference->after));
@@ -71,23 +84,23 @@ bool may_resume(const RunFolder& run, const TrainConfig& config, const RunConten
   return true;
 }
 
-/// The log that steps are appended to, added to the logs of the run. One that the run did not begin belongs to somebody else.
-std::vector<std::string> own_logs(const TrainConfig& config, std::vector<std::string> logs) {
-  if (config.log_jsonl.empty()) return logs;
+/// Adds the log that steps are appended to. One that the run did not begin, or with other lines, belongs to somebody else.
+void add_log(const TrainConfig& config, RunMark& mark) {
+  if (mark.logs.empty() && mark.id.empty()) mark.id = new_run_id();
+  if (config.log_jsonl.empty()) return;
   const std::string log = whole_path(config.log_jsonl).string();
-  if (std::ranges::find(logs, log) != logs.end()) return logs;
-  if (std::error_code unknown; fs::is_regular_file(log, unknown) && !fs::is_empty(log, unknown))
+  if (std::ranges::find(mark.logs, log) != mark.logs.end()) return JsonlLog::check(log, mark.id);
+  if (std::error_code unknown; fs::is_regular_file(fs::symlink_status(log, unknown)) && !fs::is_empty(log, unknown))
     fail(ExitCode::output,
          fmt::format("--log-jsonl {}: exists already, and this run did not begin it; give another name or remove it", log));
-  logs.push_back(log);
-  return logs;
+  mark.logs.push_back(log);
 }
 
 /// Writes what a run begins with; the mark first, so that what a killed start leaves is known to be ours.
-void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelSource& source, std::vector<std::string> logs) {
+void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelSource& source, const RunMark& begun) {
   std::map<fs::path, std::string> files = {{run.config(), config.resolved}};
   for (const auto& [name, path] : side_files(source)) files[run.model() / name] = read_file(path, kSideFileLimit);
-  RunMark mark{{}, std::move(logs)};
+  RunMark mark{{}, begun.logs, begun.id};
   for (const auto& [path, content] : files) {
     if (fs::exists(fs::symlink_status(path)))
       fail(ExitCode::output,
@@ -130,6 +143,19 @@ void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config, s
                      asked->string(), made, steps));
 }
 
+/// Where checkpoints are to go, after the one that a run goes on from, nothing of somebody else may lie.
+void refuse_foreign_after(const RunFolder& run, const std::optional<fs::path>& good) {
+  const std::string last = good ? fs::weakly_canonical(*good).filename().string() : step_name(0);
+  if (!fs::is_directory(run.checkpoints())) return;
+  for (const fs::path& entry : list_folder(run.checkpoints())) {
+    const std::string name = entry.filename().string();
+    if (!is_step_name(name) || std::pair(name.size(), name) <= std::pair(last.size(), last)) continue;
+    if (const auto foreign = foreign_in_checkpoint(entry))
+      fail(ExitCode::output, fmt::format("{}: lies where the run makes a checkpoint, and is no part of one; move it to go on",
+                                         foreign->string()));
+  }
+}
+
 /// Those that newest_good_checkpoint() passed over: one that stayed would count as the newest, and --save-total-limit would
 /// remove good ones for it.
 void set_aside_damaged(const RunFolder& run, const std::optional<fs::path>& good) {
@@ -170,21 +196,28 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainCo
   const RunFolder run{config.output_dir};
   const bool resume = on_root(runtime, [&] {
                         RunContent content = own_content(run);
-                        content.mark.logs = own_logs(config, content.mark.logs);
+                        add_log(config, content.mark);
                         const bool found = may_resume(run, config, content);
                         if (found) {
                           sweep_checkpoints(run.checkpoints());
                           write_mark(run, content.mark);
                         } else {
-                          write_new_run(run, config, source, content.mark.logs);
+                          write_new_run(run, config, source, content.mark);
                         }
                         return std::string(found ? "resume" : "");
                       }) == "resume";
-  if (auto asked = asked_checkpoint(config)) return asked;
+  if (auto asked = asked_checkpoint(config)) {
+    on_root(runtime, [&] {
+      refuse_foreign_after(run, is_of_run(run, *asked) ? asked : std::nullopt);
+      return std::string();
+    });
+    return asked;
+  }
   if (!resume) return std::nullopt;
   const std::optional<fs::path> good = newest_good_checkpoint(runtime, run.checkpoints());
   on_root(runtime, [&] {
     set_aside_damaged(run, good);
+    refuse_foreign_after(run, good);
     return std::string();
   });
   return good;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <random>
 #include <vector>
 
 #include "expunge/core/error.h"
@@ -48,6 +49,7 @@ std::optional<RunMark> read_mark(const RunFolder& run) {
     for (const auto& [name, unused] : files.value().items())
       if (is_place_of_run(run, name)) result.files[name] = files.string(name);
     mark.at("logs").get_to(result.logs);
+    if (mark.value().contains("id")) result.id = mark.string("id");
     return result;
   } catch (const std::exception&) {  // ours are whole: they are written by one rename
     return std::nullopt;
@@ -79,7 +81,7 @@ bool is_of_a_start(const RunFolder& run, const fs::path& entry) {
   return is_staging(entry) || (entry == run.lock() && fs::is_regular_file(fs::symlink_status(entry)) && is_lock_file(entry));
 }
 
-bool is_sealed(const fs::path& path) { return read_seal(path).state != Seal::State::none; }
+bool is_sealed(const fs::path& path) { return read_seal(path).state == Seal::State::whole; }
 
 /// The run's files but those of its checkpoints. `refuse` is called with what has a name of ours and is not.
 std::vector<fs::path> own_files(const RunFolder& run, const RunMark& mark, const auto& refuse) {
@@ -104,10 +106,18 @@ std::vector<fs::path> own_files(const RunFolder& run, const RunMark& mark, const
 }  // namespace
 
 void write_mark(const RunFolder& run, const RunMark& mark) {
-  const nlohmann::ordered_json text = {
+  nlohmann::ordered_json text = {
       {kVersionKey, kMarkVersion}, {"version", EXPUNGE_VERSION}, {"files", mark.files}, {"logs", mark.logs}};
+  if (!mark.id.empty()) text["id"] = mark.id;
   write_file_atomically(run.mark(), text.dump(1) + "\n");
 }
+
+std::string new_run_id() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+std::string run_id(const RunFolder& run) { return read_mark(run).value_or(RunMark()).id; }
 
 void mark_file(const RunFolder& run, const std::string& name, const std::string& sha256) {
   RunMark mark = read_mark(run).value_or(RunMark());

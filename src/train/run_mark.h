@@ -15,7 +15,12 @@ namespace expunge {
 struct RunMark {
   std::map<std::string, std::string> files;  ///< path in the folder to SHA-256, of what is written once
   std::vector<std::string> logs;             ///< files of --log-jsonl, anywhere, that the run began
+  std::string id;                            ///< by which the run knows its lines in them; empty in former runs
 };
+/// A name that no other run has.
+std::string new_run_id();
+/// The name that a run's mark says.
+std::string run_id(const RunFolder& run);
 
 /// Writes it anew. Throws Error(output).
 void write_mark(const RunFolder& run, const RunMark& mark);

@@ -14,10 +14,10 @@ EvaluationBatching batching_of(const ScoringConfig& config) {
 }
 
 void check_output(const std::filesystem::path& output, bool overwrite) {
-  std::error_code unknown;  // of what cannot be looked at, check_writable says why
+  check_writable(output);
+  std::error_code unknown;
   if (!overwrite && std::filesystem::exists(std::filesystem::symlink_status(output, unknown)))
     fail(ExitCode::output, fmt::format("{}: exists already; remove it, give another name or --overwrite", output.string()));
-  check_writable(output);
 }
 
 void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite) {

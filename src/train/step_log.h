@@ -12,6 +12,7 @@
 #include "expunge/train/run_folder.h"
 #include "train/jsonl_log.h"
 #include "train/provenance.h"
+#include "train/run_mark.h"
 #include "train/tensorboard_file.h"
 
 namespace expunge {
@@ -23,7 +24,7 @@ class StepLog {
           const Provenance& provenance)
       : metrics_(RunFolder{config.output_dir}.metrics(), last_step, checkpoint) {
     metrics_.annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
-    if (!config.log_jsonl.empty()) jsonl_.emplace(config.log_jsonl, last_step);
+    if (!config.log_jsonl.empty()) jsonl_.emplace(config.log_jsonl, last_step, run_id(RunFolder{config.output_dir}));
     if (config.tensorboard) tensorboard_.emplace(RunFolder{config.output_dir}.tensorboard(), last_step);
   }
   /// Takes a step, to be written by one of the next two, which may run in another thread.

@@ -206,7 +206,9 @@ void check_other_outputs(const TrainConfig& config, const RunFolder& run) {
   check_saved_labels(config, run);
   const fs::path &log = config.log_jsonl, folder = log.parent_path();
   if (log.empty()) return;
-  if (folder.empty() || fs::exists(folder))
+  if (fs::exists(fs::symlink_status(log)))
+    (void)AppendFile(log);
+  else if (folder.empty() || fs::exists(folder))
     check_writable(log);
   else
     check_folder_writable(folder);

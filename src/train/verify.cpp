@@ -282,9 +282,9 @@ class RunCheck {
         return findings_.compare(fmt::format("{}: the tokens that it names", name), text("tokens_sha256"),
                                  newest_->tokens_sha256);
       }
-      check_model(name, text("model"), model);
+      check_model(name, text("model"), model, true);
       if (const std::string other = text("reference_model"); !other.empty())
-        check_model(name, other, text("reference_model_sha256"));
+        check_model(name, other, text("reference_model_sha256"), false);
       for (const auto& [input, hash] :
            {std::pair{"tokens", "tokens_sha256"}, {"tasks", "tasks_sha256"}, {"fewshot_file", "fewshot_sha256"}})
         if (const std::string other = text(input); !other.empty())
@@ -313,13 +313,14 @@ class RunCheck {
     return !damaged;
   }
 
-  void check_model(const std::string& output, const std::string& model, const std::string& named) {
+  /// `own`: the model that the results are of, which for some names must be one of the run's.
+  void check_model(const std::string& output, const std::string& model, const std::string& named, bool own) {
     // Results may be of an earlier checkpoint of the run.
     if (const auto known = manifests_.find(named); known != manifests_.end())
       return findings_.fine(fmt::format("{}: made of {}", output, known->second));
     // These are taken for the run's own results.
     static const std::set<std::string> kOwn = {"eval.h5", "mia.h5", "task.h5"};
-    if (newest_ && kOwn.contains(output))
+    if (own && newest_ && kOwn.contains(output))
       return findings_.mismatch(
           fmt::format("{}: made of {} (SHA-256 {}), which is none of the run's good checkpoints", output, model, named));
     findings_.compare(fmt::format("{}: made of {}", output, model), named, hashes_.of_model(model));
@@ -362,7 +363,9 @@ ExitCode run_verify(Session& session, const fs::path& path) {
   const RunFolder run{path};
   if (fs::exists(path / kExportRecord)) return verify_export(session.runtime(), path);
   if (fs::exists(run.config()) && fs::is_directory(run.checkpoints())) return RunCheck(session.runtime(), path).verify();
-  fail(ExitCode::bad_input, fmt::format("{}: neither a run folder nor a model folder of expunge export", path.string()));
+  fail(ExitCode::bad_input,
+       fmt::format("{}: {}", whole_path(path).string(),
+                   fs::exists(path) ? "neither a run folder nor a model folder of expunge export" : "does not exist"));
 }
 
 }  // namespace expunge

@@ -77,7 +77,7 @@ grep -q "no step of this start fitted into --max-walltime" out.txt || { cat out.
 ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --overwrite-output-dir --save-total-limit 1
 [[ $(ls whole/checkpoints) == step-000006 ]] || die "save-total-limit"
 # From a checkpoint named by its path, into another folder, which takes the metrics until then along.
-expect_exit 0 "resuming after step 2" ranks 2 "${run[@]}" "${rate[@]}" --output-dir other \
+expect_exit 0 "going on after step 2" ranks 2 "${run[@]}" "${rate[@]}" --output-dir other \
   --resume-from-checkpoint stopped/checkpoints/step-000002
 ! grep warning out.txt || die "a warning where nothing is wrong"
 h5diff whole/metrics.h5 other/metrics.h5 /train/step || die "steps are lost"

@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view input = text(data, size);
   const auto path = folder().write("log.jsonl", input);
   try {
-    JsonlLog log(path, 3);
+    JsonlLog log(path, 3, "");
     require(input.starts_with(slurp(path)), "what is left is the beginning of what was there");
   } catch (const Error& error) {
     // A file that cannot be appended to is a place where nothing can be written.

@@ -98,31 +98,44 @@ TEST(MetricsFile, WithAValueChangedByHandIsBegunAnew) {
 
 TEST(JsonlLog, HasTheColumnsOfMetrics) {
   const TemporaryFolder folder;
-  JsonlLog(folder / "logs/run.jsonl", 0).append(metrics(1));
-  EXPECT_EQ(slurp(folder / "logs/run.jsonl"),
-            "{\"step\":1,\"loss\":-0.5,\"loss_forget\":0.25,\"loss_retain\":null,\"learning_rate\":2e-05,\"grad_norm\":1.5,"
-            "\"tokens\":4096,\"tokens_per_second\":1000.0,\"memory_bytes\":1048576,\"model_state_bytes\":1024}\n");
+  JsonlLog(folder / "logs/run.jsonl", 0, "r1").append(metrics(1));
+  EXPECT_EQ(
+      slurp(folder / "logs/run.jsonl"),
+      "{\"step\":1,\"loss\":-0.5,\"loss_forget\":0.25,\"loss_retain\":null,\"learning_rate\":2e-05,\"grad_norm\":1.5,"
+      "\"tokens\":4096,\"tokens_per_second\":1000.0,\"memory_bytes\":1048576,\"model_state_bytes\":1024,\"run\":\"r1\"}\n");
 }
 
 TEST(JsonlLog, AResumeDropsTheStepsItRepeatsAndATornLine) {
   const TemporaryFolder folder;
   const auto path = folder / "run.jsonl";
   {
-    JsonlLog log(path, 0);
+    JsonlLog log(path, 0, "r1");
     for (int step = 1; step <= 5; ++step) log.append(metrics(step));
   }
   folder.write("run.jsonl", slurp(path) + "{\"step\": 6, \"lo");
-  JsonlLog resumed(path, 3);
+  JsonlLog resumed(path, 3, "r1");
   EXPECT_EQ(steps(path), (std::vector<std::int64_t>{1, 2, 3}));
   resumed.append(metrics(4));
   EXPECT_EQ(steps(path), (std::vector<std::int64_t>{1, 2, 3, 4}));
+}
+
+TEST(JsonlLog, KnowsItsRunsLines) {
+  const TemporaryFolder folder;
+  const auto path = folder / "run.jsonl";
+  JsonlLog(path, 0, "r1").append(metrics(1));
+  const std::string before = slurp(path);
+  for (const char* other : {"r2", ""})
+    EXPECT_THAT(error_of(ExitCode::output, [&] { JsonlLog(path, 0, other); }), testing::HasSubstr("line 1 is of another run"));
+  EXPECT_EQ(slurp(path), before);
+  folder.write("run.jsonl", before + "somebody's line\n");
+  EXPECT_THAT(error_of(ExitCode::output, [&] { JsonlLog::check(path, "r1"); }), testing::HasSubstr("line 2 is not a step"));
 }
 
 TEST(JsonlLog, LeavesFilesThatAreNoLogAlone) {
   const TemporaryFolder folder;
   for (const char* text : {"{\"text\": \"a document\"}\n", "not JSON\n", "[1]\n{\"step\": 1}\n"}) {
     const auto path = folder.write("data.jsonl", text);
-    EXPECT_THAT(error_of(ExitCode::output, [&] { JsonlLog(path, 0); }), testing::HasSubstr("line 1"));
+    EXPECT_THAT(error_of(ExitCode::output, [&] { JsonlLog(path, 0, "r1"); }), testing::HasSubstr("line 1"));
     EXPECT_EQ(slurp(path), text);
   }
 }

@@ -113,16 +113,18 @@ void write_new_file(const std::filesystem::path& path, std::string_view content)
 void write_file_atomically(const std::filesystem::path& path, std::string_view content, Existing existing = Existing::replace);
 
 /// The same with the bytes of another file. Throws Error(bad_input) where that cannot be read.
-void copy_file_atomically(const std::filesystem::path& from, const std::filesystem::path& to);
+void copy_file_atomically(const std::filesystem::path& from, const std::filesystem::path& to, Existing existing);
 
 /// A log, to which lines are appended as they come. No link is followed but those of /dev: an existing log is a plain file of
 /// one name that belongs to this user or to the owner of its folder; /dev/null, /dev/stdout, /dev/stderr and terminals will do
 /// too.
 class AppendFile {
  public:
-  /// Throws Error(output).
+  /// Throws Error(output), also while another process has the file open so.
   explicit AppendFile(std::filesystem::path path);
   ~AppendFile();
+  /// Drops what is behind the first `size` bytes of a plain file. Throws Error(output).
+  void shorten(std::uint64_t size);
   /// Throws Error(output) unless all of it was written.
   void write(std::string_view text);
 

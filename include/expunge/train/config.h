@@ -100,6 +100,8 @@ struct TrainConfig {
 
   /// The resolved options as `key = value` lines; what the run folder's `config` holds and --config reads.
   std::string resolved;
+  /// The same of a run for which no option was given: what versions did that lacked an option. A new one begins so.
+  std::string defaults;
   /// Versions of the program's libraries; what checkpoints say.
   std::string libraries;
 };
