@@ -11,7 +11,9 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -51,6 +53,51 @@ void start_alone() {
   setenv("OMPI_MCA_orte_create_session_dirs", "false", 0);
 }
 
+struct Launcher {
+  const char *size, *rank;  // variables: of the job, and of this process in it
+  const char* name;
+  const char* further = nullptr;  // set, too, where the others alone may mean something else
+};
+constexpr Launcher kLaunchers[] = {
+    {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "Open MPI's mpirun"},
+    {"PMI_SIZE", "PMI_RANK", "the mpiexec of MPICH, Intel MPI or another with PMI"},
+    {"PMIX_SIZE", "PMIX_RANK", "a launcher with PMIx"},
+    {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "MVAPICH's mpirun"},
+    {"MPI_LOCALNRANKS", "MPI_LOCALRANKID", "the mpiexec of MPICH or Intel MPI"},
+    {"FLUX_JOB_SIZE", "FLUX_TASK_RANK", "flux run"},
+    {"PALS_SIZE", "PALS_RANKID", "PALS's mpiexec"},
+    {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID", "PALS's mpiexec"},
+    {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun"},
+    {"WORLD_SIZE", "RANK", "torchrun", "LOCAL_RANK"},
+};
+
+std::optional<int> whole_number(const char* variable) {
+  const char* const text = std::getenv(variable);
+  if (!text || *text == '\0') return std::nullopt;
+  char* end = nullptr;
+  const long number = std::strtol(text, &end, 10);
+  return *end == '\0' && number >= 0 && number < std::numeric_limits<int>::max() ? std::optional(static_cast<int>(number))
+                                                                                 : std::nullopt;
+}
+
+/// A launcher of another MPI starts processes of which each would take itself for the whole job.
+void refuse_other_launcher(int found) {
+  const Launcher* other = nullptr;
+  for (const Launcher& launcher : kLaunchers) {
+    const auto size = whole_number(launcher.size), rank = whole_number(launcher.rank);
+    if (!size || !rank || (launcher.further && !std::getenv(launcher.further))) continue;
+    // An inner launcher says what counts: Slurm's variables stay around its mpirun.
+    if (*size == found && (found > 1 || &launcher == kLaunchers)) return;
+    if (!other && *size > found && *rank < *size) other = &launcher;
+  }
+  if (!other) return;
+  fail(ExitCode::usage,
+       fmt::format("{} started this process as number {} of {} ({}={}), and MPI found {} of them: that launcher is not of the "
+                   "Open MPI that this program uses; start it with that one's mpirun, or with srun --mpi=pmix",
+                   other->name, *whole_number(other->rank), *whole_number(other->size), other->size, *whole_number(other->size),
+                   found));
+}
+
 }  // namespace
 
 MpiEnvironment::MpiEnvironment(double timeout_s) {
@@ -64,6 +111,7 @@ MpiEnvironment::MpiEnvironment(double timeout_s) {
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  refuse_other_launcher(size_);
   MPI_Comm host = MPI_COMM_NULL;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host);
   MPI_Comm_rank(host, &local_rank_);

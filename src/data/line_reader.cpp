@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
+#include "expunge/io/content_kind.h"
 
 namespace expunge {
 namespace {
@@ -75,9 +77,17 @@ std::size_t LineReader::decompress() {
   return text_.size() - zlib_.avail_out;
 }
 
+void LineReader::refuse_mistaken_begin(std::string_view begin) const {
+  constexpr std::size_t kCutCharacter = 3;  // bytes of a character whose rest is in the next block
+  const bool text = valid_utf8_length(begin) + kCutCharacter >= begin.size() && begin.find('\0') == std::string_view::npos;
+  if (const std::string what = text ? mistaken_text(begin) : mistaken_content(begin); !what.empty())
+    fail(ExitCode::bad_input, fmt::format("{}: {}", path_.string(), what));
+}
+
 bool LineReader::fill() {
   begin_ = 0;
   end_ = compressed_ ? decompress() : read_stored();
+  if (std::exchange(unseen_, false)) refuse_mistaken_begin(std::string_view(text_.data(), std::min<std::size_t>(end_, 512)));
   return end_ > 0;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "expunge/io/files.h"
@@ -29,6 +30,7 @@ class LineReader {
   std::string where() const;
 
  private:
+  void refuse_mistaken_begin(std::string_view begin) const;
   bool fill();
   std::size_t read_stored();
   std::size_t decompress();
@@ -43,6 +45,7 @@ class LineReader {
   bool compressed_, in_member_ = false;
   z_stream zlib_{};
   std::uint64_t line_ = 0;
+  bool unseen_ = true;  // nothing was read yet
 };
 
 }  // namespace expunge

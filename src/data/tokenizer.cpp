@@ -13,6 +13,7 @@
 #include "data/tokenizer_settings.h"
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
+#include "expunge/io/content_kind.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 
@@ -27,7 +28,12 @@ constexpr std::string_view kUnderline = "\u2581";  // what sentencepiece writes 
 
 std::string read_model(const fs::path& folder) {
   const fs::path path = folder / "tokenizer.model";
-  if (fs::exists(path)) return read_file(path, kMaxModel);
+  if (fs::exists(path)) {
+    std::string model = read_file(path, kMaxModel);
+    if (const std::string what = mistaken_content(std::string_view(model).substr(0, 512)); !what.empty())
+      fail(ExitCode::bad_input, fmt::format("{}: {}", path.string(), what));
+    return model;
+  }
   const bool fast = fs::exists(folder / "tokenizer.json");
   fail(ExitCode::bad_input,
        fmt::format("{} has no tokenizer.model{}: a sentencepiece model is needed; copy the one the model was published with",

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "expunge/core/error.h"
+#include "expunge/io/content_kind.h"
 #include "expunge/io/files.h"
 #include "io/hdf5_handle.h"
 
@@ -125,7 +126,10 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode, std::uint6
                    : fresh       ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get())
                                  : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
   if (id < 0) {
-    const std::string why = kind.empty() ? library_reason().text : fmt::format("it is {}", kind);
+    std::string why = kind.empty() ? library_reason().text : fmt::format("it is {}", kind);
+    if (!fresh && kind.empty()) refuse_mistaken(path);
+    if (why.find("unable to lock file") != std::string::npos)
+      why = "another program has it open for writing; let that one close it";
     fail(reads ? ExitCode::bad_input : ExitCode::output,
          fmt::format("cannot {} {} as an HDF5 file: {}", fresh ? "create" : "open", path.string(), why));
   }

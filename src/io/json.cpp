@@ -5,6 +5,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
+#include "expunge/io/content_kind.h"
 #include "expunge/io/files.h"
 #include "io/json_builder.h"
 
@@ -42,7 +43,13 @@ std::string describe_json_error(const json::exception& error, std::string_view t
 }
 
 json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes, const JsonRules& rules) {
-  return parse_json(read_file(path, max_bytes), path.string(), rules);
+  const std::string text = read_file(path, max_bytes);
+  try {
+    return parse_json(text, path.string(), rules);
+  } catch (const Error&) {
+    refuse_mistaken(path);
+    throw;
+  }
 }
 
 std::string json_excerpt(const json& value) {

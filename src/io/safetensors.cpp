@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "expunge/core/error.h"
+#include "expunge/io/content_kind.h"
 #include "expunge/io/json.h"
 #include "float16.h"
 
@@ -156,6 +157,7 @@ void SafetensorsFile::parse_header() {
   std::uint64_t length = 0;
   fetch(0, kLengthBytes);
   std::memcpy(&length, map_, kLengthBytes);  // little-endian, as every machine this builds on
+  if (length > kHeaderLimit || length > bytes_ - kLengthBytes) refuse_mistaken(path_);
   if (length > kHeaderLimit)
     bad(path_, fmt::format("its header claims {} bytes, more than the {} allowed", length, kHeaderLimit));
   if (length > bytes_ - kLengthBytes)

@@ -58,17 +58,12 @@ void refuse_other_models(const JsonObject& json) {
   if (json.number_or("partial_rotary_factor", 1) != 1) refuse(json, "partial_rotary_factor", "only 1");
 }
 
-/// `absent`: the window where config.json does not mention one; null there means none.
-void check_window(const JsonObject& json, std::optional<std::int64_t> absent, std::int64_t positions) {
+/// `absent`: the window where config.json does not mention one; null there means none. 0 for none, or one of all positions.
+int read_window(const JsonObject& json, std::optional<std::int64_t> absent, std::int64_t positions) {
   const bool mentioned = json.value().contains("sliding_window");
-  if (mentioned ? !json.has("sliding_window") : !absent) return;
-  const std::int64_t window = json.integer_or("sliding_window", absent.value_or(0), 0);
-  if (window < positions)
-    fail(
-        ExitCode::bad_input,
-        fmt::format("{}: key 'sliding_window' is {}{}, max_position_embeddings {}: not supported; only null, or a window of at "
-                    "least all positions",
-                    json.where(), mentioned ? "" : "absent, which for this model_type means ", window, positions));
+  if (mentioned ? !json.has("sliding_window") : !absent) return 0;
+  const std::int64_t window = json.integer_or("sliding_window", absent.value_or(0), 1, kMostPositions);
+  return window < positions ? static_cast<int>(window) : 0;
 }
 
 /// rope_theta and rope_scaling of transformers 4, or rope_parameters of transformers 5, which prefers them in this order.
@@ -157,7 +152,8 @@ LlamaConfig read_llama_config(const std::filesystem::path& config_json) {
   config.vocab_size = size(json, "vocab_size", kLargestVocabulary);
   config.max_position_embeddings =
       static_cast<int>(json.integer_or("max_position_embeddings", mistral ? 4096 * 32 : 2048, 1, kMostPositions));
-  check_window(json, mistral ? std::optional<std::int64_t>(4096) : std::nullopt, config.max_position_embeddings);
+  config.sliding_window =
+      read_window(json, mistral ? std::optional<std::int64_t>(4096) : std::nullopt, config.max_position_embeddings);
   config.rms_norm_eps = json.number_or("rms_norm_eps", 1e-6);
   if (!(config.rms_norm_eps > 0)) json.wrong("rms_norm_eps", "a positive number");
   config.rope_theta = read_rope_theta(json);

@@ -26,7 +26,7 @@ Continuation encode_pair(const Tokenizer& tokenizer, std::string context, std::s
   if (result.first == 0) fail(ExitCode::bad_input, fmt::format("{}: the context is empty, and the model has no BOS", where));
   if (result.first >= result.ids.size())
     fail(ExitCode::bad_input, fmt::format("{}: '{}' has no tokens of its own behind its context", where, shown));
-  const auto most = static_cast<std::size_t>(model.max_position_embeddings) + 1;
+  const auto most = static_cast<std::size_t>(model.longest_sequence()) + 1;
   if (const std::size_t surplus = result.ids.size() - std::min(result.ids.size(), most); surplus > 0) {
     if (surplus >= result.first)
       fail(ExitCode::bad_input, fmt::format("{}: '{}' is longer than the model's {} positions", where, shown, most - 1));

@@ -18,6 +18,7 @@ std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& conf
     std::vector<SplitResult> results;
     for (const std::string& name : splits) {
       const TokenSplit split = tokens.split(name, source.config.vocab_size);
+      check_window(source.config, name, split, static_cast<std::size_t>(config.max_eval_samples));
       results.push_back({name, evaluate_split(model.llama, split, batching_of(config))});
       check_finite(config.model.string(), name, results.back().sequences);
       log_info(fmt::format("{}: {} sequences", name, results.back().sequences.size()));

@@ -38,7 +38,7 @@ class Plan {
  public:
   Plan(const LlamaConfig& config, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts,
        const GenerationOptions& options)
-      : tokenizer_(tokenizer), prompts_(prompts), options_(options), positions_(config.max_position_embeddings) {}
+      : tokenizer_(tokenizer), prompts_(prompts), options_(options), positions_(config.longest_sequence()) {}
 
   const Prompt& prompt(std::size_t i) const { return prompts_[i]; }
   /// Most tokens of a prompt and its completion together.
@@ -150,10 +150,10 @@ std::vector<std::int32_t> prompt_ids(const Tokenizer& tokenizer, const std::stri
 void check_prompt(const std::string& where, const std::vector<std::int32_t>& ids, const LlamaConfig& model) {
   if (ids.empty())
     fail(ExitCode::bad_input, fmt::format("{}: the prompt is empty, and the model has no BOS to begin with", where));
-  if (ids.size() >= static_cast<std::size_t>(model.max_position_embeddings))
+  if (ids.size() >= static_cast<std::size_t>(model.longest_sequence()))
     fail(ExitCode::bad_input, fmt::format("{}: the prompt has {} tokens; the model has {} positions, of which one at least "
                                           "is for the completion",
-                                          where, ids.size(), model.max_position_embeddings));
+                                          where, ids.size(), model.longest_sequence()));
   if (const std::int32_t largest = *std::ranges::max_element(ids); largest >= model.vocab_size)
     fail(ExitCode::bad_input,
          fmt::format("{}: the tokenizer makes id {}; the model's vocabulary has {}", where, largest, model.vocab_size));

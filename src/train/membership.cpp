@@ -153,6 +153,9 @@ void run_membership(Session& session, const MembershipConfig& config) {
   if (!config.reference_model.empty()) reference = find(config.reference_model);
   const int vocabulary = std::min(source.config.vocab_size, reference.value_or(source).config.vocab_size);
   Sides sides = choose_sides(session, config, tokens, vocabulary);
+  for (const Side* side : sides.both())
+    for (const ModelSource& model : {source, reference.value_or(source)})
+      check_window(model.config, side->name, side->split, side->sequences);
   MembershipSource described{
       describe(session, config, source), sides.members.name, sides.non_members.name, "", "", config.seed};
 

@@ -130,6 +130,16 @@ void check_tokenizer(const Runtime& runtime, const ModelSource& source, const To
   });
 }
 
+void check_window(const LlamaConfig& config, const std::string& name, const TokenSplit& split, std::size_t most) {
+  if (config.sliding_window == 0) return;
+  for (std::size_t s = 0; s < (most > 0 ? std::min(most, split.sequences()) : split.sequences()); ++s)
+    if (split.length(s) > static_cast<std::size_t>(config.sliding_window))
+      fail(ExitCode::bad_input,
+           fmt::format("{} sequence {} has {} tokens, and the model's sliding window {}: longer sequences are not computed; "
+                       "tokenize with --max-length {}",
+                       name, s, split.length(s), config.sliding_window, config.sliding_window));
+}
+
 template <Element T>
 void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
   read_weights(source, seed, round_to_bf16, params,

@@ -27,14 +27,14 @@ Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const 
             const Tokenizer& tokenizer) {
   Work work;
   std::size_t shortened = 0;
-  const auto room = static_cast<std::int64_t>(model.max_position_embeddings) - config.max_new_tokens;
+  const auto room = static_cast<std::int64_t>(model.longest_sequence()) - config.max_new_tokens;
   for (const TaskItem& item : items) {
     for (const std::string& choice : item.choices)
       work.choices.push_back(encode_pair(tokenizer, item.prompt, " " + choice, model, item.where));
     if (!item.choices.empty()) continue;
     if (room < 1)
       fail(ExitCode::usage, fmt::format("--max-new-tokens {} leaves none of the model's {} positions for the question",
-                                        config.max_new_tokens, model.max_position_embeddings));
+                                        config.max_new_tokens, model.longest_sequence()));
     std::vector<std::int32_t> ids = prompt_ids(tokenizer, item.prompt, item.where);
     const auto surplus = static_cast<std::int64_t>(ids.size()) - room;
     if (surplus > 0) ids.erase(ids.begin(), ids.begin() + surplus);
@@ -43,10 +43,10 @@ Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const 
     work.prompts.push_back({std::move(ids), 0});
   }
   for (const Continuation& choice : work.choices)
-    shortened += choice.ids.size() > static_cast<std::size_t>(model.max_position_embeddings);
+    shortened += choice.ids.size() > static_cast<std::size_t>(model.longest_sequence());
   if (shortened > 0)
     log_info(fmt::format("{} prompts fill the model's {} positions; their beginnings are left out", shortened,
-                         model.max_position_embeddings));
+                         model.longest_sequence()));
   return work;
 }
 

@@ -165,11 +165,11 @@ void warn(const TrainConfig& config, const LlamaConfig& model, const TrainingDat
     log_warning(
         fmt::format("--micro-batch-tokens {} is less than the longest sequence, {} tokens, which is a micro-batch by itself",
                     config.compute.micro_batch_tokens, longest));
-  if (longest > model.max_position_embeddings)
+  if (longest > model.longest_sequence())
     log_warning(
         fmt::format("the longest sequence has {} tokens, and the model was made for {} positions: --max-length of "
                     "expunge tokenize cuts sequences shorter",
-                    longest, model.max_position_embeddings));
+                    longest, model.longest_sequence()));
   const std::int64_t warmup = warmup_length(config, steps);
   if (config.learning_rate * largest_schedule_factor(config.schedule, warmup, steps) == 0)
     log_warning(
@@ -255,6 +255,9 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
       config.labels.given.empty() ? std::string() : give_labels(runtime, config.labels.given, tokens_sha256, source, data);
   std::optional<Monitored> monitored;
   if (config.eval_steps > 0) monitored.emplace(config, tokens, source.config.vocab_size);
+  for (std::size_t s = 0; s < data.sources(); ++s) check_window(source.config, data.source(s).split, data.split(s), 0);
+  for (std::size_t s = 0; monitored && s < monitored->splits.size(); ++s)
+    check_window(source.config, monitored->names[s], monitored->splits[s], static_cast<std::size_t>(config.max_eval_samples));
 
   const RunFolder run{config.output_dir};
   on_root(runtime, [&] {

@@ -113,9 +113,13 @@ TEST(LlamaConfig, AcceptsYiAndMistralWithoutShortWindow) {
   EXPECT_EQ(config_with(with({{"num_attention_heads", 16}})).num_key_value_heads, 8);  // absent
   EXPECT_EQ(config_with(with({{"num_attention_heads", 16}, {"num_key_value_heads", nullptr}})).num_key_value_heads, 16);
   EXPECT_EQ(config_with(with({{"sliding_window", 4096}, {"max_position_embeddings", 4096}})).max_position_embeddings, 4096);
-  EXPECT_THAT(error_with(with({{"sliding_window", 4095}, {"max_position_embeddings", 4096}})),
-              HasSubstr("'sliding_window' is 4095, max_position_embeddings 4096: not supported"));
-  EXPECT_THAT(error_with({{"model_type", "mistral"}}), HasSubstr("absent, which for this model_type means 4096"));
+  const auto longest = [&](json changes) { return config_with(with(std::move(changes))).longest_sequence(); };
+  EXPECT_EQ(longest({{"sliding_window", 4096}, {"max_position_embeddings", 4096}}), 4096);
+  EXPECT_EQ(longest({{"sliding_window", 5000}, {"max_position_embeddings", 4096}}), 4096);
+  EXPECT_EQ(longest({{"sliding_window", 4095}, {"max_position_embeddings", 4096}}), 4095);
+  EXPECT_EQ(config_with({{"model_type", "mistral"}, {"num_key_value_heads", nullptr}}).longest_sequence(),
+            4096);  // its default
+  EXPECT_THAT(error_with(with({{"sliding_window", 0}})), HasSubstr("'sliding_window'"));
   EXPECT_THAT(error_with(with({{"num_attention_heads", 4}})), HasSubstr("num_key_value_heads is 8 (where absent"));
 }
 

@@ -1,6 +1,7 @@
 // Which checkpoints are kept when one becomes live.
 #include "train/checkpoint_files.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,11 +21,19 @@ std::vector<std::string> names(const fs::path& checkpoints) {
   return found;
 }
 
+constexpr std::string_view kWeights = "\x89HDF\r\n\x1a\n with a group exp_avg_sq";
+
+std::string manifest_of(std::int64_t step) {
+  return fmt::format(
+      R"({{"format_version": 2, "step": {}, "files": [{{"name": "checkpoint.h5", "bytes": 1, "sha256": "{:064}"}}]}})", step,
+      0);
+}
+
 void publish(const fs::path& checkpoints, std::int64_t step, std::int64_t keep, std::int64_t preferred = -1) {
   const Staging staging(checkpoints, step_name(step));
   make_folder(staging.folder() / step_name(step));
-  write_new_file(staging.folder() / step_name(step) / kManifest, std::to_string(step));
-  write_new_file(staging.folder() / step_name(step) / "checkpoint.h5", "\x89HDF\r\n\x1a\n");
+  write_new_file(staging.folder() / step_name(step) / kManifest, manifest_of(step));
+  write_new_file(staging.folder() / step_name(step) / "checkpoint.h5", kWeights);
   publish_checkpoint(staging, checkpoints / step_name(step), keep, preferred);
 }
 
@@ -55,9 +64,9 @@ TEST(CheckpointFiles, WhatIsSetAsideCountsNoMore) {
 TEST(CheckpointFiles, OneTakesThePlaceOfAnother) {
   const TemporaryFolder folder;
   publish(folder.path(), 3, 0);
-  folder.write("step-000003/manifest.json", "of the start before");
+  folder.write("step-000003/checkpoint.h5", "of the start before");
   publish(folder.path(), 3, 0);
-  EXPECT_EQ(slurp(folder / "step-000003/manifest.json"), "3");
+  EXPECT_EQ(slurp(folder / "step-000003/checkpoint.h5"), kWeights);
   EXPECT_THAT(folder.names(), testing::ElementsAre("step-000003"));
 }
 
@@ -67,7 +76,8 @@ TEST(CheckpointFiles, FilesOfOthersStay) {
   folder.write("step-000001/notes.txt", "theirs");
   folder.write("step-000007/pytorch_model.bin", "theirs");
   folder.write(".writing-step-000008/notes.txt", "theirs");
-  folder.write(".writing-step-000009/checkpoint.h5", "\x89HDF\r\n\x1a\n of an earlier version");
+  folder.write(".writing-step-000009/checkpoint.h5", std::string(kWeights));
+  folder.write("step-000010/checkpoint.h5", "\x89HDF\r\n\x1a\n of another program");
   folder.write("step-000008/manifest.json", "{}");
   folder.write("damaged-step-000009/metrics.h5", "theirs");
   folder.write("checkpoint-500/weights", "theirs");
@@ -75,7 +85,7 @@ TEST(CheckpointFiles, FilesOfOthersStay) {
   EXPECT_THAT(error_of(ExitCode::output, [&] { publish(folder.path(), 7, 0); }), testing::HasSubstr("pytorch_model.bin"));
   publish(folder.path(), 3, 1);
   remove_checkpoints(folder.path());
-  EXPECT_THAT(folder.names(), testing::UnorderedElementsAre("step-000001", "step-000007", ".writing-step-000008",
+  EXPECT_THAT(folder.names(), testing::UnorderedElementsAre("step-000001", "step-000007", ".writing-step-000008", "step-000010",
                                                             "checkpoint-500", "step-000008", "damaged-step-000009"));
   for (const char* file : {"damaged-step-000009/metrics.h5", "step-000001/notes.txt", "step-000007/pytorch_model.bin",
                            ".writing-step-000008/notes.txt", "checkpoint-500/weights"})

@@ -31,6 +31,8 @@ ModelSource initial_model(const std::filesystem::path& config_json);
 
 /// Throws Error(bad_input) where the model has a tokenizer and the tokens were made with another. Collective.
 void check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens);
+/// Throws Error(bad_input) where one of the first `most` sequences (0: all) is longer than the model's sliding window.
+void check_window(const LlamaConfig& config, const std::string& name, const TokenSplit& split, std::size_t most);
 
 /// Fills this rank's shards, reading only its slices; `round_to_bf16` rounds them.
 template <Element T>
