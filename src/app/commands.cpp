@@ -41,18 +41,19 @@ void check_files(const Session& session, const OptionTable& given) {
   });
 }
 
-/// The same as in_session() for a command that runs a model as config.compute says.
+/// The same as in_session() for a command that runs a model as config.compute says; where that names no element type,
+/// `default_dtype` does.
 template <typename Config, typename Work>
-int with_model(Config& config, Work work) {
+int with_model(Config& config, DType (Session::*default_dtype)() const, Work work) {
   return in_session(config.compute, config.quiet, [&](Session& session) {
-    if (config.compute.dtype_by_device) config.compute.dtype = session.default_dtype();
+    if (config.compute.dtype_by_device) config.compute.dtype = (session.*default_dtype)();
     config.compute.dtype_by_device = false;  // the options that outputs name have it
     return work(session);
   });
 }
 
 int start_training(TrainConfig& config, const OptionTable& given) {
-  return with_model(config, [&](Session& session) {
+  return with_model(config, &Session::default_dtype, [&](Session& session) {
     resolve(config, session.world_size());
     check_files(session, given);
     return run_training(session, config);
@@ -76,7 +77,7 @@ int start_tokenizing(TokenizeOptions& config, const OptionTable& given) {
 template <typename Config>
 int start_inference(Config& config, const OptionTable& given, OptionTable (*options)(Config&),
                     void (*run)(Session&, const Config&)) {
-  return with_model(config, [&](Session& session) {
+  return with_model(config, &Session::evaluation_dtype, [&](Session& session) {
     note_options(config, options);
     check_files(session, given);
     run(session, config);

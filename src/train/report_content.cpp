@@ -27,9 +27,10 @@ RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
   s.forget_before = copy(find(run.before, run.domain() + "/forget"));
   s.forget_after = copy(find(run.after, run.domain() + "/forget"));
   s.approximate_before = copy(find(run.before, run.domain() + "/approximate"));
-  if (s.forget_before && s.forget_after && s.approximate_before)
+  const bool compared = run.computed_differently.empty();
+  if (compared && s.forget_before && s.forget_after && s.approximate_before)
     s.distance = distance_to_goal(*s.forget_before, *s.approximate_before, *s.forget_after);
-  if (run.before && run.after) s.retained = retained_splits(run.before->splits, run.after->splits, run.domain());
+  if (compared && run.before && run.after) s.retained = retained_splits(run.before->splits, run.after->splits, run.domain());
   if (!s.retained.empty()) s.growth = retained_growth(run.before->splits, run.after->splits, s.retained);
   if (run.trajectory && run.parameters > 0 && run.trajectory->tokens > 0) {
     const double tokens = run.trajectory->tokens;
@@ -42,8 +43,8 @@ RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
 /// What two runs must share for their figures to be comparable; empty for a run that cannot be compared.
 std::string comparison_key(const ReportRun& run, const RunSummary& s) {
   if (!s.distance || !s.growth) return {};
-  return fmt::format("{}\n{}\n{}\n{}", run.before->model_sha256, run.checkpoint ? run.checkpoint->tokens_sha256 : "",
-                     run.domain(), fmt::join(s.retained, "\n"));
+  return fmt::format("{}\n{}\n{}\n{}\n{}", run.before->model_sha256, run.after->dtype,
+                     run.checkpoint ? run.checkpoint->tokens_sha256 : "", run.domain(), fmt::join(s.retained, "\n"));
 }
 
 std::array<double, 2> front_point(const RunSummary& s) { return {std::abs(s.distance->log_ratio), *s.growth}; }

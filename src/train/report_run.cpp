@@ -155,6 +155,7 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
   }
   first.model_sha256 = run.checkpoint->model_sha256;
   first.tokens_sha256 = last.tokens_sha256 = run.checkpoint->tokens_sha256;
+  first.dtype = last.dtype = run.checkpoint->dtype;
   if (!run.before && steps.front() == 0) run.before = first;
   if (!run.after && kept < steps.size()) run.after = last;
 }
@@ -299,6 +300,11 @@ std::string difference(const ReportEvaluation& before, const ReportEvaluation& a
 void drop_incomparable(ReportRun& run) {
   if (!run.before || !run.after) return;
   const std::string why = difference(*run.before, *run.after);
+  if (why.empty() && run.before->dtype != run.after->dtype) {
+    run.computed_differently = fmt::format("before in {}, after in {}", run.before->dtype, run.after->dtype);
+    run.notes.push_back(fmt::format("{} and {} are shown and not compared: {}. Evaluate both models with one --dtype.",
+                                    run.before->path.string(), run.after->path.string(), run.computed_differently));
+  }
   if (why.empty()) return;
   run.notes.push_back(
       fmt::format("{} and {} are not compared, so there is no before and no distance: {}. Evaluate both models "

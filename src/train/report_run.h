@@ -56,6 +56,7 @@ struct ReportRun {
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file
   std::optional<ForgetTaken> forget_taken;   ///< absent, too, where the options do not tell
   std::optional<ReportEvaluation> before, after;
+  std::string computed_differently;  ///< why the two are shown beside one another, and not compared; empty where they are
   std::optional<ReportAttacks> attacks_before, attacks_after;
   std::optional<ReportTasks> tasks_before, tasks_after;
   std::vector<std::string> notes;

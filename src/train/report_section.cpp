@@ -99,9 +99,10 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
     const SplitFigures before = figures(run.before), after = figures(run.after);
     const auto sequences = static_cast<double>(std::max(before.sequences, after.sequences));
     table.rows.push_back({name, sequences > 0 ? count(sequences) : "–", number(before.perplexity), number(after.perplexity),
-                          number(after.perplexity / before.perplexity), number(before.token_perplexity),
-                          number(after.token_perplexity), percent(before.accuracy), percent(after.accuracy),
-                          percent(100 * before.extraction_strength), percent(100 * after.extraction_strength)});
+                          run.computed_differently.empty() ? number(after.perplexity / before.perplexity) : "not compared",
+                          number(before.token_perplexity), number(after.token_perplexity), percent(before.accuracy),
+                          percent(after.accuracy), percent(100 * before.extraction_strength),
+                          percent(100 * after.extraction_strength)});
     table.marked.push_back(name == run.domain() + "/forget");
   }
   blocks.push_back(std::move(table));

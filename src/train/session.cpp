@@ -120,6 +120,8 @@ DType Session::default_dtype() const {
   return all_reduce(runtime_, has_bf16_products(engine_.device.type), Reduce::min) > 0 ? DType::bfloat16 : DType::float32;
 }
 
+DType Session::evaluation_dtype() const { return engine_.device.type == DeviceType::cpu ? DType::float32 : default_dtype(); }
+
 std::size_t Session::available_memory() const {
   if (engine_.device.type == DeviceType::cuda)
     return cuda_device_info(engine_.device.index).free / static_cast<std::size_t>(engine_.sharers);

@@ -29,6 +29,8 @@ class Session {
   /// Element type of a job that names none: bfloat16 on GPUs, and where every rank's processor multiplies it; else float32.
   /// Collective.
   DType default_dtype() const;
+  /// The same of figures, which are not to differ from processor to processor: float32 on the CPU. Collective.
+  DType evaluation_dtype() const;
   /// Memory of the device that this rank may count on: of what is free, its share where ranks share the device, and of a host
   /// four fifths. Bytes.
   std::size_t available_memory() const;
