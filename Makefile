@@ -8,8 +8,7 @@ FUZZ_SECONDS := 60
 ONLY :=
 ROUNDS := 5
 BUILD_BUNDLE := build-bundle
-# What the bundle runs on: processors with AVX2 (oneDNN uses more where there is more), and these GPUs where nvcc is found.
-BUNDLE_PROCESSOR := x86-64-v3
+# The GPUs that the bundle runs on, where nvcc is found.
 BUNDLE_ARCH := 80-real;90
 # ON: with the tests and the benchmark for a GPU, and the tools that these call.
 BUNDLE_TESTS := OFF
@@ -37,7 +36,7 @@ all: ## Build the release executable, build/expunge
 	@cmake --build $(BUILD) --target expunge -j $(JOBS)
 
 bundle: ## Build build-bundle/expunge-bundle.tar.xz, which runs on Linux machines without these packages
-	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=$(BUNDLE_TESTS) -DEXPUNGE_PROCESSOR=$(BUNDLE_PROCESSOR) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
+	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=$(BUNDLE_TESTS) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
 	@cmake --build $(BUILD_BUNDLE) --target expunge $(if $(filter ON,$(BUNDLE_TESTS)),cuda_kernels_test cuda_shared_gpu_test expunge_bench) -j $(JOBS)
 	@.ci/bundle.sh $(BUILD_BUNDLE)/expunge-bundle $(bundled)
 
@@ -85,8 +84,8 @@ install-packages: ## Install the packages that are missing (apt-get; sudo only w
 	@.ci/install_packages.sh
 
 # In continuous integration only: on other machines the tests that need them say so and are skipped.
-install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE, shellcheck; strace
-	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace
+install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE, shellcheck; strace; qemu-user
+	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace qemu-user
 
 clean: ## Remove the builds and what the demo made
 	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) $$(test ! -f demo/.expunge-demo || echo demo)
