@@ -15,6 +15,8 @@ BUNDLE_TESTS := OFF
 bundled = $(BUILD_BUNDLE)/expunge $(if $(filter ON,$(BUNDLE_TESTS)),$(BUILD_BUNDLE)/tests/cuda/cuda_kernels_test $(BUILD_BUNDLE)/tests/cuda/cuda_shared_gpu_test \
 	$(BUILD_BUNDLE)/tests/bench/expunge_bench $$(which h5dump h5diff h5ls spm_train))
 JOBS := $(shell nproc)
+# Where `make install` puts the program, scripts and configs; DESTDIR stands before it where a package is made.
+PREFIX := /usr/local
 # Warnings are errors in continuous integration only: other compilers may warn about more.
 WERROR := $(if $(CI),ON,OFF)
 SOURCES = $(shell find include src tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
@@ -25,7 +27,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
+.PHONY: all install demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -34,6 +36,9 @@ configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/n
 all: ## Build the release executable, build/expunge
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) --target expunge -j $(JOBS)
+
+install: all ## Put the program, scripts, configs and a module file below PREFIX
+	@cmake --install $(BUILD) --prefix "$$(realpath --canonicalize-missing "$(PREFIX)")"
 
 bundle: ## Build build-bundle/expunge-bundle.tar.xz, which runs on Linux machines without these packages
 	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=$(BUNDLE_TESTS) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
