@@ -8,14 +8,15 @@ FUZZ_SECONDS := 60
 ONLY :=
 ROUNDS := 5
 BUILD_BUNDLE := build-bundle
-# What the bundle runs on: processors with AVX2 (oneDNN uses more where there is more), and these GPUs where nvcc is found.
-BUNDLE_PROCESSOR := x86-64-v3
+# The GPUs that the bundle runs on, where nvcc is found.
 BUNDLE_ARCH := 80-real;90
 # ON: with the tests and the benchmark for a GPU, and the tools that these call.
 BUNDLE_TESTS := OFF
 bundled = $(BUILD_BUNDLE)/expunge $(if $(filter ON,$(BUNDLE_TESTS)),$(BUILD_BUNDLE)/tests/cuda/cuda_kernels_test $(BUILD_BUNDLE)/tests/cuda/cuda_shared_gpu_test \
 	$(BUILD_BUNDLE)/tests/bench/expunge_bench $$(which h5dump h5diff h5ls spm_train))
 JOBS := $(shell nproc)
+# Where `make install` puts the program, scripts and configs; DESTDIR stands before it where a package is made.
+PREFIX := /usr/local
 # Warnings are errors in continuous integration only: other compilers may warn about more.
 WERROR := $(if $(CI),ON,OFF)
 SOURCES = $(shell find include src tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
@@ -26,7 +27,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
+.PHONY: all install demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -36,8 +37,11 @@ all: ## Build the release executable, build/expunge
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) --target expunge -j $(JOBS)
 
+install: all ## Put the program, scripts, configs and a module file below PREFIX
+	@cmake --install $(BUILD) --prefix "$$(realpath --canonicalize-missing "$(PREFIX)")"
+
 bundle: ## Build build-bundle/expunge-bundle.tar.xz, which runs on Linux machines without these packages
-	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=$(BUNDLE_TESTS) -DEXPUNGE_PROCESSOR=$(BUNDLE_PROCESSOR) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
+	@$(call configure,$(BUILD_BUNDLE),-DEXPUNGE_TESTS=$(BUNDLE_TESTS) "-DCMAKE_CUDA_ARCHITECTURES=$(BUNDLE_ARCH)")
 	@cmake --build $(BUILD_BUNDLE) --target expunge $(if $(filter ON,$(BUNDLE_TESTS)),cuda_kernels_test cuda_shared_gpu_test expunge_bench) -j $(JOBS)
 	@.ci/bundle.sh $(BUILD_BUNDLE)/expunge-bundle $(bundled)
 
@@ -85,8 +89,8 @@ install-packages: ## Install the packages that are missing (apt-get; sudo only w
 	@.ci/install_packages.sh
 
 # In continuous integration only: on other machines the tests that need them say so and are skipped.
-install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE, shellcheck; strace
-	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace
+install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE, shellcheck; strace; qemu-user
+	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace qemu-user
 
 clean: ## Remove the builds and what the demo made
 	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) $$(test ! -f demo/.expunge-demo || echo demo)

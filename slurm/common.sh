@@ -16,6 +16,15 @@ need() { # file|folder PATH OPTION
 # The comment at the top of a script, from its first line "# usage:" on.
 show_help() { sed -n '/^# usage:/,/^[^#]/ { /^#/ s/^# \{0,1\}//p }' "$1"; }
 
+# The executable that belongs to the scripts in FOLDER: bin/expunge of an installation, build/expunge of a clone, or PATH's.
+find_program() { # FOLDER
+  local file
+  for file in "$1/../../../bin/expunge" "$1/../build/expunge"; do
+    [[ ! -x $file ]] || { realpath --no-symlinks -- "$file"; return; }
+  done
+  command -v expunge || true
+}
+
 # Reads slurm/env, or the file that EXPUNGE_ENV names, into the variables that env.example explains.
 load_settings() { # FOLDER of the scripts
   local file=${EXPUNGE_ENV:-$1/env}
@@ -25,6 +34,7 @@ load_settings() { # FOLDER of the scripts
   prepare() { true; }
   # shellcheck source=env.example
   source "$file" || fail 2 "$file ended with an error"
+  [[ -n $expunge ]] || expunge=$(find_program "$1")
   export EXPUNGE_ENV=$file
   [[ $launcher == srun || $launcher == mpirun ]] || fail 2 "$file: launcher is '$launcher'; expected srun or mpirun"
   [[ $max_restarts =~ ^[0-9]+$ ]] || fail 2 "$file: max_restarts is '$max_restarts'; expected a number"

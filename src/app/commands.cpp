@@ -12,6 +12,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/core/standard_streams.h"
+#include "expunge/kernels/kernels.h"
 #include "expunge/train/commands.h"
 #include "expunge/train/session.h"
 
@@ -48,6 +49,7 @@ int with_model(Config& config, DType (Session::*default_dtype)() const, Work wor
   return in_session(config.compute, config.quiet, [&](Session& session) {
     if (config.compute.dtype_by_device) config.compute.dtype = (session.*default_dtype)();
     config.compute.dtype_by_device = false;  // the options that outputs name have it
+    config.libraries = version_text(session.kernels());
     return work(session);
   });
 }
@@ -60,16 +62,10 @@ int start_training(TrainConfig& config, const OptionTable& given) {
   });
 }
 
-/// What outputs say of the options, and of what they were made with.
-template <typename Config>
-void note_options(Config& config, OptionTable (*options)(Config&)) {
-  config.resolved = options(config).text();
-  config.libraries = version_text();
-}
-
 int start_tokenizing(TokenizeOptions& config, const OptionTable& given) {
   check_file_uses(given);
-  note_options(config, tokenize_options);
+  config.resolved = tokenize_options(config).text();
+  config.libraries = version_text(cpu_kernels());
   return tokenize(config);
 }
 
@@ -78,7 +74,7 @@ template <typename Config>
 int start_inference(Config& config, const OptionTable& given, OptionTable (*options)(Config&),
                     void (*run)(Session&, const Config&)) {
   return with_model(config, &Session::evaluation_dtype, [&](Session& session) {
-    note_options(config, options);
+    config.resolved = options(config).text();  // what outputs say of the options
     check_files(session, given);
     run(session, config);
   });

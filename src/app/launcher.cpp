@@ -92,6 +92,11 @@ Place launched_place() {
   return {rank, std::max(size, rank + 1)};
 }
 
+Place launched_place_on_node() {
+  const int rank = first_number({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
+  return {rank, std::max(first_number({"OMPI_COMM_WORLD_LOCAL_SIZE"}, 1), rank + 1)};
+}
+
 int guarded(Place place, const std::function<int()>& work) {
   try {
     return work();

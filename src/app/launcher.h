@@ -13,6 +13,8 @@ struct Place {
 
 /// From the environment of Open MPI, PMIx or Slurm; {0, 1} under no launcher.
 Place launched_place();
+/// The same among those of this node.
+Place launched_place_on_node();
 
 /// Runs `work`. An exception becomes a message on standard error and its exit code: of an Error its own, usage where memory,
 /// threads or the working folder are missing, bad_input or output for a path, internal for all others. While MPI is active,

@@ -7,7 +7,6 @@
 #include "app/options_shared.h"
 #include "app/options_train.h"
 #include "app/options_values.h"
-#include "app/version.h"
 #include "expunge/core/error.h"
 #include "expunge/train/run_length.h"
 #include "expunge/train/run_name.h"
@@ -189,7 +188,6 @@ void resolve(TrainConfig& config, int world_size) {
                      config.global_batch_size, ranks, batch, steps, product));
   check_global_batch(config.global_batch_size);
   if (config.output_dir.empty()) config.output_dir = run_name(config, world_size);
-  config.libraries = version_text();
   const auto text = [&](TrainConfig& of) {
     return (config.command == "train" ? train_options(of) : unlearn_options(of)).text();
   };

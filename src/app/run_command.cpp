@@ -10,7 +10,9 @@
 #include "app/suggest.h"
 #include "app/version.h"
 #include "expunge/core/error.h"
+#include "expunge/core/processor.h"
 #include "expunge/core/standard_streams.h"
+#include "expunge/kernels/kernels.h"
 
 namespace expunge {
 namespace {
@@ -79,6 +81,12 @@ int dispatch(const std::vector<Command>& commands, const std::vector<std::string
 
 int run_command(const std::vector<Command>& commands, const std::vector<std::string>& arguments) {
   hold_standard_streams();
+  // Nodes may have different processors: the first rank of each speaks for its own.
+  const int refused = guarded(launched_place_on_node(), [] {
+    check_processor();
+    return static_cast<int>(ExitCode::done);
+  });
+  if (refused != static_cast<int>(ExitCode::done)) return refused;
   const Place place = launched_place();
   return guarded(place, [&] {
     if (arguments.empty()) {
@@ -89,7 +97,7 @@ int run_command(const std::vector<Command>& commands, const std::vector<std::str
     const bool help = first == "help" || std::any_of(arguments.begin(), arguments.end(), asks_for_help);
     int code = static_cast<int>(ExitCode::done);
     if (first == "--version")
-      print_page(place, version_text());
+      print_page(place, version_text(cpu_kernels()));
     else if (!help)
       code = dispatch(commands, arguments, place);
     else if (asks_for_help(first) || (first == "help" && (arguments.size() == 1 || asks_for_help(arguments[1]))))

@@ -14,17 +14,6 @@
 namespace expunge {
 namespace {
 
-// What the compiler was allowed to use; oneDNN chooses for itself at run time.
-#if defined(__AVX512F__)
-constexpr std::string_view kInstructions = "AVX-512";
-#elif defined(__AVX2__)
-constexpr std::string_view kInstructions = "AVX2";
-#elif defined(__ARM_NEON)
-constexpr std::string_view kInstructions = "NEON";
-#else
-constexpr std::string_view kInstructions = "baseline";
-#endif
-
 std::string mpi_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
   int length = 0;
@@ -40,16 +29,16 @@ std::string devices() {
 
 }  // namespace
 
-std::string version_text() {
+std::string version_text(const std::string& kernels) {
   return fmt::format(
       "expunge {}\n"
-      "  processor  {}\n"
+      "  kernels    {}\n"
       "  compiler   {}\n"
       "  device     {}\n"
       "  oneDNN     {}.{}.{}\n"
       "  HDF5       {}.{}.{}\n"
       "  MPI        {}\n",
-      EXPUNGE_VERSION, kInstructions, __VERSION__, devices(), DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH,
+      EXPUNGE_VERSION, kernels, __VERSION__, devices(), DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH,
       H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE, mpi_version());
 }
 

@@ -4,7 +4,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED  // only the low-level interface lets the state out
 #include <fmt/format.h>
 #include <openssl/sha.h>
-#ifdef __SSE4_2__
+#ifdef __x86_64__
 #include <nmmintrin.h>
 #endif
 
@@ -26,8 +26,9 @@ SHA256_CTX load(const Sha256::State& state) {
   return context;
 }
 
-#ifdef __SSE4_2__
-std::uint32_t crc_bytes(const std::byte* data, std::size_t size, std::uint32_t crc) {
+#ifdef __x86_64__
+// check_processor() asks for more than SSE 4.2.
+[[gnu::target("sse4.2")]] std::uint32_t crc_bytes(const std::byte* data, std::size_t size, std::uint32_t crc) {
   std::uint64_t wide = crc;
   for (; size >= 8; data += 8, size -= 8) {
     std::uint64_t word;

@@ -3,7 +3,7 @@
 
 #include "expunge/core/error.h"
 #include "kernels/cpu/cpu_table.h"
-#include "kernels/cpu/product.h"
+#include "kernels/cpu/levels.h"
 #include "kernels/cuda/cuda_table.h"
 
 namespace expunge {
@@ -23,6 +23,7 @@ template const Kernels<bf16>& kernels(Device);
 template const Kernels<double>& kernels(Device);
 
 void use_tf32() { cuda::set_tf32(true); }
-bool has_bf16_products(DeviceType device) { return device == DeviceType::cuda || cpu::has_bf16_products(); }
+bool has_bf16_products(DeviceType device) { return device == DeviceType::cuda || cpu::level().has_bf16_products(); }
+std::string cpu_kernels() { return cpu::name_kernels(); }
 
 }  // namespace expunge

@@ -59,6 +59,16 @@ std::vector<FoundGpu> exchange(const FoundGpu& mine, Communicator& host, Stream&
   return found;
 }
 
+/// Each different name among those of the ranks, once. Collective.
+std::vector<std::string> names_of_all(const Runtime& runtime, const std::string& mine) {
+  std::vector<std::string> names;
+  for (bool named = false;; named = std::ranges::count(names, mine) > 0) {
+    const std::string next = first_text(runtime, named ? std::string() : mine);
+    if (next.empty()) return names;
+    names.push_back(next);
+  }
+}
+
 }  // namespace
 
 Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeConfig& compute) {
@@ -109,6 +119,12 @@ Session::Session(const ComputeConfig& compute, bool quiet)
   if (compute.comm == CommPolicy::automatic && engine_.comm_name == "staged" && mpi_.size() > 1)
     log_warning("this build has no NCCL: ranks talk over MPI through host memory, which is slow");
   if (compute.tf32) use_tf32();
+  const bool on_gpu = engine_.device.type == DeviceType::cuda;
+  const std::vector<std::string> kernels = names_of_all(runtime_, on_gpu ? "CUDA, " + device_text() : cpu_kernels());
+  kernels_ = fmt::format("{}", fmt::join(kernels, "; "));
+  if (kernels.size() > 1 && mpi_.rank() == 0)
+    log_warning(
+        fmt::format("ranks compute by different kernels ({}): where a rank lies decides how its numbers round", kernels_));
 }
 
 std::string Session::device_text() const {

@@ -1,5 +1,6 @@
 // A whole run of `expunge train` or `expunge unlearn`: from options to the last checkpoint.
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +13,7 @@
 #include "expunge/core/interrupt.h"
 #include "expunge/core/log.h"
 #include "expunge/core/process.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/train/checkpoint.h"
@@ -121,6 +123,18 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
       on_root(runtime, [&] { return beginning.own ? beginning.before->model_files : hash_side_files(side_files(source)); });
   info.history = on_root(runtime, [&] { return history_of(source, beginning, info.model_sha256); });
   return info;
+}
+
+/// The run goes on all the same: one begun on a node of another kind would never end.
+void warn_of_other_kernels(const Session& session, const CheckpointInfo& before) {
+  std::string was;  // stays empty for versions that chose none
+  RE2::PartialMatch(before.libraries, "(?m)^ +kernels +(.+)$", &was);
+  if (session.rank() != 0 || was == session.kernels()) return;
+  log_warning(
+      fmt::format("the run was computed by kernels {}, and goes on by those of {}: it is {}not bitwise the run that never "
+                  "stopped",
+                  was.empty() ? "that its checkpoint does not name" : "of " + excerpt(was), session.kernels(),
+                  was.empty() ? "perhaps " : ""));
 }
 
 /// What the run takes of this rank's memory, and by which policies; the same on all ranks.
@@ -305,6 +319,7 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
     trained.params.weights_changed();
     reader.reset();  // the folder may be removed while the run goes on
     log_info(fmt::format("{} after step {} from {}", beginning.own ? "resuming" : "going on", before->step, resumed.string()));
+    if (beginning.own) warn_of_other_kernels(session, *before);
   };
   if (beginning.own)
     go_on();

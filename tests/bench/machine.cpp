@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "bench/worker.h"
+#include "expunge/core/processor.h"
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
@@ -23,29 +24,42 @@ double best_seconds(int tries, const std::function<void()>& work) {
   return best;
 }
 
-/// Chains of multiply-adds that never leave the registers: enough of them to hide the latency, in vectors of this processor.
-double fma_flops() {
-#ifdef __AVX512F__
-  constexpr int kLanes = 16, kChains = 16;
+// What is timed in vectors of this processor, in a program that is compiled for the least: the same loops for each instruction
+// set.
+#if defined(__x86_64__)
+#define EXPUNGE_BENCH_AVX2 [[gnu::target("avx2,fma")]]
+#define EXPUNGE_BENCH_AVX512 [[gnu::target("avx512f")]]
 #else
-  constexpr int kLanes = 8, kChains = 12;
+#define EXPUNGE_BENCH_AVX2
+#define EXPUNGE_BENCH_AVX512
 #endif
+
+constexpr int kFmaRounds = 20000000, kNumbers = 2048, kExponentialRounds = 20000;
+
+/// Chains of multiply-adds that never leave the registers: enough of them to hide the latency.
+template <int kLanes, int kChains>
+[[gnu::always_inline]] inline void multiply_and_add() {
   using Vector [[gnu::vector_size(kLanes * sizeof(float))]] = float;
-  constexpr int kRounds = 20000000;
-  const double seconds = best_seconds(5, [] {
-#pragma omp parallel
-    {
-      Vector chain[kChains] = {}, factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
-      for (int round = 0; round < kRounds; ++round) {
+  Vector chain[kChains] = {}, factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
+  for (int round = 0; round < kFmaRounds; ++round) {
 #pragma GCC unroll 16
-        for (Vector& x : chain) {
-          x = x * factor + term;
-          asm volatile("" : "+x"(x));
-        }
-      }
+    for (Vector& x : chain) {
+      x = x * factor + term;
+      asm volatile("" : "+x"(x));
     }
+  }
+}
+constexpr int kWideLanes = 16, kWideChains = 16, kLanes = 8, kChains = 12;
+EXPUNGE_BENCH_AVX512 void multiply_and_add_avx512() { multiply_and_add<kWideLanes, kWideChains>(); }
+EXPUNGE_BENCH_AVX2 void multiply_and_add_avx2() { multiply_and_add<kLanes, kChains>(); }
+
+double fma_flops() {
+  const bool wide = has_avx512();
+  const double seconds = best_seconds(5, [wide] {
+#pragma omp parallel
+    wide ? multiply_and_add_avx512() : multiply_and_add_avx2();
   });
-  return 2.0 * kLanes * kChains * kRounds * omp_get_max_threads() / seconds;
+  return 2.0 * (wide ? kWideLanes * kWideChains : kLanes * kChains) * kFmaRounds * omp_get_max_threads() / seconds;
 }
 
 /// y += x over arrays far larger than the caches.
@@ -61,20 +75,22 @@ double stream_bytes() {
          });
 }
 
+[[gnu::always_inline]] inline float sum_exponentials() {
+  float x[kNumbers] = {}, sum = 0;
+  for (int round = 0; round < kExponentialRounds; ++round)
+#pragma omp simd reduction(+ : sum)
+    for (float& value : x) sum += value = cpu::plain::exponential(value - 1.0f);
+  return sum;
+}
+EXPUNGE_BENCH_AVX512 float sum_exponentials_avx512() { return sum_exponentials(); }
+EXPUNGE_BENCH_AVX2 float sum_exponentials_avx2() { return sum_exponentials(); }
+
 double exponentials() {
-  constexpr int kNumbers = 2048, kRounds = 20000;
-  return 1.0 * kNumbers * kRounds * omp_get_max_threads() / best_seconds(5, [] {
+  const bool wide = has_avx512();
+  return 1.0 * kNumbers * kExponentialRounds * omp_get_max_threads() / best_seconds(5, [wide] {
            double total = 0;
 #pragma omp parallel reduction(+ : total)
-           {
-             float x[kNumbers] = {};
-             for (int round = 0; round < kRounds; ++round) {
-               float sum = 0;
-#pragma omp simd reduction(+ : sum)
-               for (float& value : x) sum += value = cpu::exponential(value - 1.0f);
-               total += static_cast<double>(sum);
-             }
-           }
+           total += static_cast<double>(wide ? sum_exponentials_avx512() : sum_exponentials_avx2());
            volatile double keep = total;
            (void)keep;
          });

@@ -5,8 +5,8 @@
 #include <chrono>
 #include <utility>
 
-#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/cpu_table.h"
+#include "kernels/cpu/levels.h"
 
 namespace expunge {
 namespace bench {
@@ -69,7 +69,7 @@ Kernels<T> timed() {
   using K = Kernels<T>;
   using A = acc_t<T>;
   constexpr double kT = sizeof(T), kA = sizeof(A);
-  K table = cpu::kKernels<T>;
+  K table = *std::get<const K*>(cpu::level().kernels);
   wrap<&K::linear_forward>(table, "linear forward", [](T*, const T*, const T*, const T*, int n, int in, int out) {
     return products(2 * times(n, in, out));
   });

@@ -17,6 +17,7 @@
 
 namespace expunge::testing {
 
+namespace cpu = expunge::cpu::plain;
 using Complex = std::complex<double>;
 
 /// Tests hold all data in double, or complex where the kernels run in complex.

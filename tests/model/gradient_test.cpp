@@ -18,7 +18,7 @@ namespace expunge {
 // The complex element type exists in tests alone.
 template <>
 const Kernels<std::complex<double>>& kernels<std::complex<double>>(Device) {
-  return cpu::kKernels<std::complex<double>>;
+  return cpu::plain::kKernels<std::complex<double>>;
 }
 
 namespace {

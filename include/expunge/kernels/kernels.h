@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "expunge/core/device.h"
 #include "expunge/core/dtype.h"
@@ -154,5 +155,9 @@ void use_tf32();
 /// Whether a device multiplies bf16 faster than float: every GPU that is supported, and this processor or not, on which bf16
 /// products then go by way of float.
 bool has_bf16_products(DeviceType device);
+
+/// The instruction sets by which the CPU's kernels, and oneDNN below them, compute here: "AVX2, oneDNN avx2". The most that the
+/// processor has and the environment's ONEDNN_MAX_CPU_ISA allows. Other names may round differently.
+std::string cpu_kernels();
 
 }  // namespace expunge

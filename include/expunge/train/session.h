@@ -24,6 +24,9 @@ class Session {
   int threads() const { return threads_; }
   /// What a rank computes on: "2 threads", or the GPU's name.
   std::string device_text() const;
+  /// By which instruction sets or GPUs the ranks compute: "AVX2, oneDNN avx2", each different one. Others may round
+  /// differently.
+  const std::string& kernels() const { return kernels_; }
   /// What ranks talk over: "mpi", "nccl" or "staged".
   const std::string& comm_name() const { return engine_.comm_name; }
   /// Element type of a job that names none: bfloat16 on GPUs, and where every rank's processor multiplies it; else float32.
@@ -51,6 +54,7 @@ class Session {
   int threads_;
   Engine engine_;
   Runtime runtime_;
+  std::string kernels_;
 };
 
 }  // namespace expunge

@@ -4,7 +4,7 @@
 #include "kernels/cpu/attention_pairs.h"
 #include "kernels/cpu/attention_wide.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 /// bf16 goes by pairs where the processor has them.
 template <Element T>
@@ -29,4 +29,4 @@ void attention_backward(Stream&, T* dqkv, const T* dout, const T* qkv, const T* 
   backward_by(WideBlocks<T>({qkv, shape}), dqkv, dout, out, lse, offsets, sequences, tokens, shape);
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -11,7 +11,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu::attention {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention {
 
 constexpr int kQueryRows = 64;  // of a block; even
 
@@ -207,4 +207,4 @@ void backward_by(const Blocks& blocks, T* dqkv, const T* dout, const T* out, con
   });
 }
 
-}  // namespace expunge::cpu::attention
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention

@@ -9,7 +9,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 template <Element T>
 void cache_store(Stream&, T* cache, const T* qkv, const std::int32_t* slots, int n, AttentionShape shape) {
@@ -70,4 +70,4 @@ void attention_cached_forward(Stream&, T* out, const T* qkv, const T* cache, con
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

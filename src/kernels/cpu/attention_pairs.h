@@ -5,7 +5,7 @@
 #include "kernels/cpu/attention_blocks.h"
 #include "kernels/cpu/pair_product.h"
 
-namespace expunge::cpu::attention {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention {
 
 constexpr int kPairKeys = 384;  // keys of a block; a multiple of every width of a panel
 
@@ -192,4 +192,4 @@ class PairBlocks {
   Buffer<std::uint32_t> pairs_;
 };
 
-}  // namespace expunge::cpu::attention
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention

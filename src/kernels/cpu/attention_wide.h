@@ -4,7 +4,7 @@
 #include "kernels/cpu/attention_blocks.h"
 #include "kernels/cpu/product.h"
 
-namespace expunge::cpu::attention {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention {
 
 constexpr int kKeyRows = 384;  // of a block; a multiple of kLanes. Fastest of those tried on Zen 4
 
@@ -164,4 +164,4 @@ class WideBlocks {
   Heads<const T> heads_;
 };
 
-}  // namespace expunge::cpu::attention
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention

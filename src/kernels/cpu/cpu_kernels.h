@@ -16,7 +16,7 @@
 #include "kernels/cpu/soft_target.h"
 #include "kernels/cpu/swiglu.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 /// Kernels that run in the calling thread and its OpenMP team before they return, whatever the stream.
 template <Element T>
@@ -52,4 +52,4 @@ inline constexpr Kernels<T> kKernels{
     .accumulate = accumulate<T>,
 };
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -1,13 +1,13 @@
-// Compiles the CPU kernels for the element types of the program.
+// The CPU kernels of this processor, for the element types of the program.
 #include "kernels/cpu/cpu_table.h"
 
-#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/levels.h"
 
 namespace expunge::cpu {
 
 template <Element T>
 const Kernels<T>& kernels() {
-  return kKernels<T>;
+  return *std::get<const Kernels<T>*>(level().kernels);
 }
 template const Kernels<float>& kernels();
 template const Kernels<bf16>& kernels();

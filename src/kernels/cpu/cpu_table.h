@@ -1,4 +1,4 @@
-// The CPU's kernel tables, compiled once.
+// The CPU's kernel tables.
 #pragma once
 
 #include "expunge/kernels/kernels.h"

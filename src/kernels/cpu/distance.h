@@ -5,7 +5,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 template <Element T>
 void distance_forward(Stream&, acc_t<T>* signal, const T* h, const T* target, bool one_target, int n, int dim) {
@@ -36,4 +36,4 @@ void distance_backward(Stream&, T* dh, const T* h, const T* target, bool one_tar
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

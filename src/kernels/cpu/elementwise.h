@@ -8,7 +8,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 constexpr Index kFlatGrain = 4096;  // elements of a flat vector that one thread takes at least
 
@@ -102,4 +102,4 @@ void accumulate(Stream&, acc_t<T>* y, const acc_t<T>* x, std::size_t n) {
   parallel_ranges(n, kFlatGrain, [=](Index begin, Index end) { accumulate_range(y + begin, x + begin, end - begin); });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

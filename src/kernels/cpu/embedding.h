@@ -7,7 +7,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 template <Element T>
 void embedding_forward(Stream&, T* y, const T* table, const std::int32_t* ids, int n, int dim) {
@@ -29,4 +29,4 @@ void embedding_backward(Stream&, acc_t<T>* dtable, const T* dy, const std::int32
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -3,7 +3,7 @@
 
 #include "kernels/cpu/product.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 template <Element T>
 void linear_forward(Stream& stream, T* y, const T* x, const T* w, const T* residual, int n, int in, int out) {
@@ -25,4 +25,4 @@ void logits_forward(Stream&, acc_t<T>* logits, const T* h, const T* w, int n, in
   if (n > 0) product(Write::set, logits, vocabulary, plain(h, dim), transposed(w, dim), {n, vocabulary, dim});
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -7,7 +7,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 /// Moments of blocks that stay in the first-level cache, each about its own mean, are merged as Chan, Golub and LeVeque (1983)
 /// do: the row is read from memory once, and E[x^2] - E[x]^2, which loses all digits of a nearly uniform row, never appears.
@@ -50,4 +50,4 @@ void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

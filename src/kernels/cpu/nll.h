@@ -9,7 +9,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 template <typename A>
 struct RowSummary {
@@ -84,4 +84,4 @@ void nll_backward(Stream&, T* dlogits, const acc_t<T>* logits, const acc_t<T>* l
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

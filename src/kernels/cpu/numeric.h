@@ -9,7 +9,12 @@
 
 #include "expunge/core/dtype.h"
 
-namespace expunge::cpu {
+// Each instruction set has a namespace of its own: of several equal inline functions the linker would take any one.
+#ifndef EXPUNGE_CPU_LEVEL
+#define EXPUNGE_CPU_LEVEL plain
+#endif
+
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 // Index arithmetic is done in std::size_t: tokens x vocabulary does not fit an int.
 using Index = std::size_t;
@@ -80,4 +85,4 @@ void store(T& to, acc_t<T> value) {
 /// Lets loops with "reduction(+ : x)" sum complex numbers.
 #pragma omp declare reduction(+ : std::complex <double> : omp_out += omp_in) initializer(omp_priv = {})
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -12,7 +12,7 @@
 #define EXPUNGE_PAIRS __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 #endif
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 Panels::Panels(int columns) {
   const int vectors = (columns + kLanes - 1) / kLanes;
@@ -163,4 +163,4 @@ void pair_product(Write, float*, Index, const PairRows&, const PairColumns&, int
 
 #endif
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

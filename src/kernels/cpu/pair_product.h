@@ -7,7 +7,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 /// Two bf16, the lower depth in the lower half.
 using Pair [[gnu::may_alias]] = std::uint32_t;
@@ -59,4 +59,4 @@ void round_two_rows(Pair* to, const float* low, const float* high, int n);
 void pair_product(Write write, float* c, Index c_stride, const PairRows& a, const PairColumns& b, int rows, int columns,
                   int pairs);
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

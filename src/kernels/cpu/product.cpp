@@ -10,7 +10,7 @@
 
 #include "expunge/core/error.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 namespace {
 
 using DataType = dnnl::memory::data_type;
@@ -286,4 +286,4 @@ void product_by_float_blocks(Write write, Out* c, int c_stride, Operand<bf16> a,
 template void product_by_float_blocks(Write, float*, int, Operand<bf16>, Operand<bf16>, ProductSize);
 template void product_by_float_blocks(Write, bf16*, int, Operand<bf16>, Operand<bf16>, ProductSize);
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

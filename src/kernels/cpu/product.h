@@ -8,7 +8,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 /// A matrix as a product reads it; `stride` elements lie between its rows as stored.
 template <typename T>
@@ -119,4 +119,4 @@ void product(Write write, T* c, int c_stride, Operand<T> a, Operand<T> b, Produc
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

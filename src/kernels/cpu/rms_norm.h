@@ -7,7 +7,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 template <Element T>
 void rms_norm_forward(Stream&, T* y, acc_t<T>* rstd, const T* x, const T* w, int n, int dim, double eps) {
@@ -71,4 +71,4 @@ void rms_norm_backward(Stream&, T* dx, acc_t<T>* dw, const T* dy, const T* x, co
   }
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

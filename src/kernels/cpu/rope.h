@@ -7,7 +7,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 /// For float every step is rounded to float32, as Hugging Face's Llama computes it.
 template <Element T>
@@ -56,4 +56,4 @@ void rope_backward(Stream&, T* dqkv, const acc_t<T>* cos_sin, int n, AttentionSh
   rotate(dqkv, cos_sin, n, shape, -1);
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -8,7 +8,7 @@
 #include "kernels/cpu/nll.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 /// An id that may be drawn.
 template <typename R>
@@ -97,4 +97,4 @@ void sample_labels(Stream&, std::int32_t* chosen, const acc_t<T>* logits, const 
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -10,7 +10,7 @@
 #include "kernels/cpu/nll.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 // One row: p = softmax(logits) = e^(logits - lse), and q = e^(s - target_lse) of the shifted target logits
 // s = target_logits - label_shift onehot(label).
@@ -159,4 +159,4 @@ void soft_target_backward(Stream&, T* dlogits, const acc_t<T>* logits, const acc
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

@@ -5,7 +5,7 @@
 #include "expunge/kernels/kernels.h"
 #include "kernels/cpu/numeric.h"
 
-namespace expunge::cpu {
+namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 template <typename A>
 A sigmoid(A x) {
@@ -47,4 +47,4 @@ void swiglu_backward(Stream&, T* dgate_up, const T* dy, const T* gate_up, int n,
   });
 }
 
-}  // namespace expunge::cpu
+}  // namespace expunge::cpu::EXPUNGE_CPU_LEVEL

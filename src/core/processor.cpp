@@ -1,0 +1,53 @@
+// Asking the processor, compiled for the least of its family.
+#include "expunge/core/processor.h"
+
+#include "expunge/core/error.h"
+#include "expunge/core/process.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <fmt/format.h>
+
+#include <vector>
+#endif
+
+namespace expunge {
+
+#if defined(__x86_64__)
+
+void check_processor() {
+  std::vector<const char*> missing;
+  const auto need = [&](bool has, const char* name) {
+    if (!has) missing.push_back(name);
+  };
+  // The compiler's own question also asks whether the system saves the wide registers. It knows no name of the last three.
+  need(__builtin_cpu_supports("avx"), "AVX");
+  need(__builtin_cpu_supports("avx2"), "AVX2");
+  need(__builtin_cpu_supports("bmi"), "BMI1");
+  need(__builtin_cpu_supports("bmi2"), "BMI2");
+  need(__builtin_cpu_supports("fma"), "FMA");
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const bool known = __get_cpuid(1, &a, &b, &c, &d) != 0;
+  need(known && (c & bit_F16C), "F16C");
+  need(known && (c & bit_MOVBE), "MOVBE");
+  need(__get_cpuid(0x80000001, &a, &b, &c, &d) && (c & bit_LZCNT), "LZCNT");
+  if (missing.empty()) return;
+  fail(ExitCode::usage,
+       fmt::format("the processor of {} lacks {}: expunge computes by x86-64-v3 (Intel since Haswell, AMD since "
+                   "Excavator); start it on a newer machine",
+                   host_name(), fmt::join(missing, ", ")));
+}
+
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+#else
+
+void check_processor() {}
+bool has_avx512() { return false; }
+
+#endif
+
+}  // namespace expunge
