@@ -11,6 +11,7 @@
 #include "expunge/core/text.h"
 #include "expunge/data/json_lines.h"
 #include "expunge/eval/choices.h"
+#include "train/python_text.h"
 
 namespace expunge {
 namespace {
@@ -23,19 +24,12 @@ struct Question {
   std::string description, text, target;
 };
 
-std::string strip(const std::string& text) {
-  constexpr const char* kBlank = " \t\n\r";
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
+/// The harness puts and scores empty texts as well, so they are good.
 std::vector<std::string> texts(const JsonObject& json, const std::string& key) {
   const nlohmann::json& list = json.at(key);
-  const bool good =
-      list.is_array() && list.size() >= 2 && list.size() <= kMostChoices && std::ranges::all_of(list, [](const auto& text) {
-        return text.is_string() && !strip(text.template get<std::string>()).empty();
-      });
-  if (!good) json.wrong(key, fmt::format("a list of 2 to {} texts that are not empty", kMostChoices));
+  const bool good = list.is_array() && list.size() >= 2 && list.size() <= kMostChoices &&
+                    std::ranges::all_of(list, [](const auto& text) { return text.is_string(); });
+  if (!good) json.wrong(key, fmt::format("a list of 2 to {} texts", kMostChoices));
   return list.get<std::vector<std::string>>();
 }
 
@@ -67,7 +61,7 @@ Question read_mmlu(const JsonObject& json) {
   std::string about = subject.empty() ? "" : " about " + subject;
   std::ranges::replace(about, '_', ' ');
   q.description = "The following are multiple choice questions (with answers)" + about + ".\n\n";
-  q.text = strip(json.string("question"));
+  q.text = stripped(json.string("question"));
   for (std::size_t i = 0; i < choices.size(); ++i) q.text += fmt::format("\n{}. {}", letter(i), choices[i]);
   q.text += "\nAnswer:";
   return q;
@@ -102,7 +96,7 @@ std::string replace_all(const std::string& text, std::string_view from, std::str
 
 /// Removes what WikiHow articles left in HellaSwag: "[title]", "[step]" and the like, where they end on their line.
 std::string without_markers(const std::string& text) {
-  const std::string titled = replace_all(strip(text), " [title]", ". ");
+  const std::string titled = replace_all(std::string(stripped(text)), " [title]", ". ");
   std::string result;
   std::size_t end = 0;  // the first "]" or line end from i on, looked for again once it is passed
   for (std::size_t i = 0; i < titled.size(); ++i) {
@@ -115,22 +109,27 @@ std::string without_markers(const std::string& text) {
   return replace_all(result, "  ", " ");
 }
 
-/// {"ctx", "endings": [...], "label": number from 0, perhaps as a text}, perhaps with "activity_label".
+bool has_context_parts(const JsonObject& json) { return json.has("ctx_a") && json.has("ctx_b"); }
+
+/// The harness makes the context of its two parts, and the published `ctx` is another: its second part begins small.
+std::string hellaswag_context(const JsonObject& json) {
+  return has_context_parts(json) ? json.string("ctx_a") + " " + capitalized(json.string("ctx_b")) : json.string("ctx");
+}
+
+/// {"ctx_a", "ctx_b", or else "ctx", "endings": [...], "label": number from 0, perhaps as a text}, perhaps with
+/// "activity_label".
 Question read_hellaswag(const JsonObject& json) {
   Question q;
   q.item.task = "hellaswag";
   q.item.choices = texts(json, "endings");
-  for (std::string& ending : q.item.choices) {
-    ending = without_markers(ending);
-    if (ending.empty()) json.wrong("endings", "texts that are more than [markers]");
-  }
+  for (std::string& ending : q.item.choices) ending = without_markers(ending);
   const std::string expected = fmt::format("the number of an ending, 0 to {}", q.item.choices.size() - 1);
   const nlohmann::json& label = json.at("label");
   const std::string number = label.is_string() ? label.get<std::string>() : label.dump();
   while (q.item.answer < q.item.choices.size() && std::to_string(q.item.answer) != number) ++q.item.answer;
   if (q.item.answer == q.item.choices.size()) json.wrong("label", expected);
-  const std::string activity = json.string_or("activity_label", "");
-  q.text = without_markers((activity.empty() ? "" : activity + ": ") + json.string("ctx"));
+  const std::string activity = json.has("activity_label") ? json.string("activity_label") + ": " : "";
+  q.text = without_markers(activity + hellaswag_context(json));
   return q;
 }
 
@@ -149,14 +148,14 @@ Question read_gsm8k(const JsonObject& json) {
 }
 
 Question read_question(const JsonObject& json) {
-  if (json.has("ctx") && json.has("endings")) return read_hellaswag(json);
+  if (json.has("endings") && (json.has("ctx") || has_context_parts(json))) return read_hellaswag(json);
   if (json.has("question") && json.has("choices") && json.at("choices").is_array()) return read_mmlu(json);
   if (json.has("question") && json.has("choices")) return read_arc(json);
   if (json.has("question") && json.has("answer")) return read_gsm8k(json);
   fail(ExitCode::bad_input,
        fmt::format("{}: an item of no known shape, with the keys {}. Expected question, choices, answer (MMLU: choices a list, "
-                   "answer a number or letter), question, choices, answerKey (ARC: choices with text and label), ctx, endings, "
-                   "label (HellaSwag), or question, answer (GSM8K: answer ends with #### and a number)",
+                   "answer a number or letter), question, choices, answerKey (ARC: choices with text and label), ctx (or ctx_a "
+                   "and ctx_b), endings, label (HellaSwag), or question, answer (GSM8K: answer ends with #### and a number)",
                    json.where(), excerpt_list(json.keys())));
 }
 

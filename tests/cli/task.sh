@@ -2,6 +2,7 @@
 # Questions to a model that has learnt their answers and to one that has not: the same figures on any number of ranks.
 source "$(dirname "$0")/common.sh" "$1"
 make_inputs
+values() { h5dump -y -w 1 -m %.9g -d "$2" "$1" | sed -nE 's/^ *(-?[0-9.e+-]+),?$/\1/p'; } # FILE DATASET: one a line
 question() { echo "{\"question\": \"What is $1 more than $2?\", \"answer\": \"It is $3.\\n#### $3\"}"; }
 fact() { echo "{\"ctx\": \"The bird of $1 is\", \"endings\": [$2], \"label\": $3}"; }
 {
@@ -48,6 +49,28 @@ head -n 6 tasks.jsonl >two-tasks.jsonl
   --overwrite --quiet
 [[ $(attribute few.h5 /gsm8k items) == 3 ]] || die "not all are scored"
 expect_exit 0 'gsm8k +3 items: exact match' "$expunge" inspect few.h5
+
+# What the Language Model Evaluation Harness answers with the same items and model (tests/fixtures/make_task_fixture.py).
+fixture=$root/tests/fixtures/tasks
+likelihoods() { # FILE: a line for each item of multiple choice: its place, then the log-likelihoods
+  local name
+  for name in $(h5ls "$1" | awk '$1 != "gsm8k" { print $1 }'); do
+    paste -d ' ' <(values "$1" "/$name/item") <(values "$1" "/$name/offsets" | sed 1d) |
+      awk -v all="$(values "$1" "/$name/log_likelihoods" | tr '\n' ' ')" 'BEGIN { split(all, value, " ") }
+        { line = $1; for (i = last + 1; i <= $2; ++i) line = line " " value[i]; last = $2; print line }'
+  done | sort -n
+}
+for shots in 0 2; do
+  examples=(--num-fewshot "$shots")
+  ((shots == 0)) || examples+=(--fewshot-file "$fixture/examples.jsonl")
+  "$expunge" task --model "$fixture/model" --tasks "$fixture/items.jsonl" "${examples[@]}" --dtype float32 --max-new-tokens 24 \
+    --output "harness-$shots.h5" --quiet >/dev/null
+  jq -r "select(.shots == $shots and .choices) | [.index] + .log_likelihoods | join(\" \")" "$fixture/expected.jsonl" >wanted.txt
+  likelihoods "harness-$shots.h5" | paste -d ' ' - wanted.txt | awk -v items="$(wc -l <wanted.txt)" '
+    $1 != $(NF / 2 + 1) { print "items are not the same: " $0; bad = 1 }
+    { for (i = 2; i <= NF / 2; ++i) { d = $i - $(i + NF / 2); if (d > 1e-3 || d < -1e-3) { print d " off: " $0; bad = 1; next } } }
+    END { exit bad || NR != items || NR == 0 }' || die "not as the harness, $shots examples"
+done
 
 expect_exit 3 "line 7: --num-fewshot 2, and two-tasks.jsonl has 0 of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \
   --fewshot-file two-tasks.jsonl --output x.h5

@@ -4,7 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "expunge/core/error.h"
 #include "support/growth.h"
@@ -106,6 +111,43 @@ TEST_F(TaskItemsTest, HellaSwagLosesItsMarkers) {
   EXPECT_EQ(items.at(0).answer, 1u);
 }
 
+/// Prompts, choices and right answers of every item, as the harness put them with the same number of examples.
+TEST(TaskItemsOfTheHarness, AreWhatItAsks) {
+  const std::filesystem::path folder = std::filesystem::path(EXPUNGE_FIXTURES) / "tasks";
+  std::map<int, std::vector<TaskItem>> items;
+  for (const int shots : {0, 2}) {
+    TaskConfig config;
+    config.tasks = folder / "items.jsonl";
+    config.num_fewshot = shots;
+    if (shots > 0) config.fewshot_file = folder / "examples.jsonl";
+    items[shots] = read_task_items(config).items;
+  }
+  std::ifstream file(folder / "expected.jsonl");
+  std::size_t compared = 0;
+  for (std::string line; std::getline(file, line); ++compared) {
+    const nlohmann::json expected = nlohmann::json::parse(line);
+    const TaskItem& item = items.at(expected.at("shots")).at(expected.at("index"));
+    EXPECT_EQ(item.task, expected.at("task")) << line;
+    EXPECT_EQ(item.prompt, expected.at("prompt")) << line;
+    EXPECT_EQ(item.choices, expected.value("choices", std::vector<std::string>())) << line;
+    EXPECT_EQ(item.answer, expected.value("answer", 0u)) << line;
+  }
+  EXPECT_EQ(compared, 320u);
+}
+
+TEST_F(TaskItemsTest, HellaSwagTakesTheContextOfItsParts) {
+  const auto prompt = [&](const std::string& keys) {
+    return read("{" + keys + R"(, "endings": ["a", ""], "label": 0})").at(0).prompt;
+  };
+  const std::string ctx = R"("ctx": "Published. he")";
+  EXPECT_EQ(prompt(ctx + R"(, "ctx_a": "On a roof.", "ctx_b": "he Then")"), "On a roof. He then");
+  EXPECT_EQ(prompt(R"("ctx_a": "On a roof.", "ctx_b": "")"), "On a roof.");
+  // Where a part is missing, the published context is all there is.
+  EXPECT_EQ(prompt(ctx + R"(, "ctx_a": "On a roof.")"), "Published. he");
+  EXPECT_EQ(prompt(ctx + R"(, "ctx_a": null, "ctx_b": "he")"), "Published. he");
+  EXPECT_EQ(prompt(ctx + R"(, "activity_label": "")"), ": Published. he");
+}
+
 TEST_F(TaskItemsTest, RefusesByLine) {
   using testing::HasSubstr;
   EXPECT_THAT(refusal(kMmlu + R"({"text": "a"})"),
@@ -114,13 +156,14 @@ TEST_F(TaskItemsTest, RefusesByLine) {
               HasSubstr("line 1: key 'answer': expected an integer of at least 0, at most 1, found 2"));
   EXPECT_THAT(refusal(R"({"question": "a", "choices": ["b", "c"], "answer": "C"})"), HasSubstr("a letter from A to B"));
   EXPECT_THAT(refusal(R"({"question": "a", "choices": ["b"], "answer": 0})"), HasSubstr("key 'choices': expected a list of 2"));
-  EXPECT_THAT(refusal(R"({"question": "a", "choices": ["b", " "], "answer": 0})"), HasSubstr("texts that are not empty"));
+  EXPECT_THAT(refusal(R"({"question": "a", "choices": ["b", 2], "answer": 0})"), HasSubstr("a list of 2 to 26 texts"));
   EXPECT_THAT(refusal(R"({"question": "a", "choices": {"text": ["b", "c"], "label": ["A", "B", "C"]}, "answerKey": "A"})"),
               HasSubstr("choices: key 'label': expected 2 labels"));
   EXPECT_THAT(refusal(R"({"question": "a", "choices": {"text": ["b", "c"], "label": ["A", "B"]}, "answerKey": "3"})"),
               HasSubstr("key 'answerKey': expected one of the labels, found \"3\""));
   EXPECT_THAT(refusal(R"({"ctx": "a", "endings": ["b", "c"], "label": ""})"), HasSubstr("the number of an ending, 0 to 1"));
-  EXPECT_THAT(refusal(R"({"ctx": "a", "endings": ["b", "[c]"], "label": 0})"), HasSubstr("more than [markers]"));
+  EXPECT_THAT(refusal(R"({"ctx_a": "a", "endings": ["b", "c"], "label": 0})"), HasSubstr("ctx (or ctx_a and ctx_b)"));
+  EXPECT_THAT(refusal(R"({"ctx_a": "a", "ctx_b": 2, "endings": ["b", "c"], "label": 0})"), HasSubstr("key 'ctx_b': expected"));
   EXPECT_THAT(refusal(R"({"question": "a", "answer": "7"})"), HasSubstr("ends with #### and a number"));
   EXPECT_THAT(refusal(kMmlu, 2), HasSubstr("leaves none to score"));
   EXPECT_THAT(refusal(R"({"question": "a", "answer": "#### 7"})", 2, kMmlu),
