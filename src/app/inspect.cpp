@@ -133,9 +133,17 @@ void show_membership(const fs::path& path) {
                text("non_members"), text("tokens"));
   for (const std::string& attack : file.children("/results")) {
     const auto figure = [&](const char* name) { return file.read_attribute<double>("/results/" + attack, name); };
-    print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %\n", attack, figure("auc"),
+    print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %", attack, figure("auc"),
                  figure("auc_low"), figure("auc_high"), 100 * figure("tpr_at_1"), 100 * figure("best_accuracy"));
+    if (file.has_attribute("/results/" + attack, "stronger"))
+      print_result("; members scored low: {:.1f} %, {:.1f} %", 100 * figure("tpr_at_1_reversed"),
+                   100 * figure("best_accuracy_reversed"));
+    print_result("\n");
   }
+  if (!file.has_attribute("/", "resampled_by")) return;
+  print_result("intervals by {}; left out because they stand on both sides: {} members, {} non-members\n", text("resampled_by"),
+               file.read_attribute<std::uint64_t>("/", "members_on_both_sides"),
+               file.read_attribute<std::uint64_t>("/", "non_members_on_both_sides"));
 }
 
 void show_tasks(const fs::path& path) {
@@ -154,6 +162,23 @@ void show_tasks(const fs::path& path) {
   }
 }
 
+void show_shared_text(const TokenFile& file) {
+  const std::optional<Duplicates> duplicates = file.duplicates();
+  if (!duplicates) {
+    print_result("text that splits share is not recorded: the file is of an earlier version\n");
+    return;
+  }
+  const double threshold = duplicates->near_threshold;
+  print_result("text that splits share{}; {}\n", duplicates->shared.empty() ? ": none" : "",
+               threshold > 0 ? fmt::format("documents are nearly equal from a similarity of {} on", threshold)
+                             : "nearly equal documents were not looked for");
+  if (duplicates->shared.empty()) return;
+  print_result("{:<28}{:<28}{:>12}{:>14}{:>12}\n", "of", "also in", "documents", "nearly equal", "sequences");
+  for (const SharedText& pair : duplicates->shared)
+    print_result("{:<28}{:<28}{:>12}{:>14}{:>12}\n", pair.split, pair.other, pair.documents,
+                 threshold > 0 ? std::to_string(pair.near_documents) : "-", pair.sequences);
+}
+
 void show_tokens(const fs::path& path) {
   const TokenFile file(path);
   const TokenFileInfo& info = file.info();
@@ -167,6 +192,7 @@ void show_tokens(const fs::path& path) {
       print_result("{:<28}{:>12}{:>12}{:>14}{:>10}\n", name, counts.documents, counts.sequences, counts.tokens, counts.dropped);
     }
   }
+  show_shared_text(file);
 }
 
 void show_in_run_evaluations(const fs::path& path) {

@@ -162,6 +162,9 @@ OptionTable tokenize_options(TokenizeOptions& c) {
                config_option(), print_config_option()});
   table.group("Output", {required(path("output", "FILE", FileUse::output, c.output, "token file to write (HDF5)")),
                          whole("max-length", c.max_length, 5, "most ids in a sequence; longer documents are cut into several"),
+                         real("near-duplicate-threshold", c.near_duplicate_threshold, kSimilarity,
+                              "count documents of this similarity (Jaccard, of their runs of five ids) as nearly equal; 0: "
+                              "equal ones only"),
                          quiet_option(c.quiet)});
   return table;
 }

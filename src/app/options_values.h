@@ -22,6 +22,7 @@ inline constexpr Range kAboveZero{"a number above 0", [](double x) { return x > 
 inline constexpr Range kNotNegative{"a number of at least 0", [](double x) { return x >= 0; }};
 inline constexpr Range kFraction{"a number from 0 to 1", [](double x) { return x >= 0 && x <= 1; }};
 inline constexpr Range kBelowOne{"a number from 0 to below 1", [](double x) { return x >= 0 && x < 1; }};
+inline constexpr Range kSimilarity{"0 or a number from 0.5 to 1", [](double x) { return x == 0 || (x >= 0.5 && x <= 1); }};
 /// Lengths of time; more than 31 years cannot be told from no limit.
 inline constexpr Range kTime{"a number from 0 to 1e9", [](double x) { return x >= 0 && x <= 1e9; }};
 inline constexpr Range kTimeout{"a number from 0.1 to 1e9", [](double x) { return x >= 0.1 && x <= 1e9; }};

@@ -13,6 +13,7 @@
 #include "expunge/core/parallel.h"
 #include "expunge/core/process.h"
 #include "expunge/data/corpus.h"
+#include "expunge/data/duplicates.h"
 #include "expunge/data/token_file.h"
 #include "expunge/data/tokenizer.h"
 #include "train/provenance.h"
@@ -85,6 +86,18 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
                        1e-6 * static_cast<double>(bytes) / seconds));
 }
 
+/// Counts what the splits share, writes the counts, and warns: what is forgotten, kept and held against it is to differ.
+void count_shared_text(const std::vector<SplitSource>& splits, double near_threshold, Hdf5File& file) {
+  const auto began = std::chrono::steady_clock::now();
+  std::vector<std::string> names;
+  for (const SplitSource& split : splits) names.push_back(split.domain + "/" + split.split);
+  const Duplicates duplicates = find_duplicates(file, names, near_threshold);
+  write_duplicates(file, duplicates);
+  for (const std::string& line : describe_duplicates(duplicates, [](const SharedText&) { return true; })) log_warning(line);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  log_info(fmt::format("splits compared for text that they share ({:.1f} s)", seconds));
+}
+
 }  // namespace
 
 int tokenize(const TokenizeOptions& options) {
@@ -96,7 +109,10 @@ int tokenize(const TokenizeOptions& options) {
   for (const SplitSource& split : splits) tokenize_split(tokenizer, split, options.text_column, writer);
   // What went in is named by the hashes of the tokenizer and of each split's source.
   const Provenance provenance{"", "", options.resolved, options.libraries, job_restarts()};
-  writer.finish([&](Hdf5File& file) { write_provenance(file, provenance); });
+  writer.finish([&](Hdf5File& file) {
+    count_shared_text(splits, options.near_duplicate_threshold, file);
+    write_provenance(file, provenance);
+  });
   log_info(fmt::format("written: {}", options.output.string()));
   return static_cast<int>(ExitCode::done);
 }

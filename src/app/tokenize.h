@@ -15,8 +15,9 @@ struct TokenizeOptions {
   std::vector<std::string> domains;  ///< empty: all that are found
   std::string text_column;           ///< empty: text, or else content
   bool quiet = false;
-  std::string resolved = {};   ///< the options as `key = value` lines, for the file to name
-  std::string libraries = {};  ///< versions of the program's libraries, likewise
+  std::string resolved = {};              ///< the options as `key = value` lines, for the file to name
+  std::string libraries = {};             ///< versions of the program's libraries, likewise
+  double near_duplicate_threshold = 0.8;  ///< least similarity of documents that are nearly equal; 0: do not look for them
 };
 
 /// Writes the token file; the same input gives the same ids whatever the number of threads. Returns the process exit code.

@@ -10,7 +10,7 @@
 namespace expunge {
 namespace {
 
-constexpr Character kSpace = ' ', kUnderline = 0xe29681;  // U+2581, what a space becomes
+constexpr Character kSpace = ' ', kUnderlineBytes = 0xe29681;  // U+2581, what a space becomes
 
 std::uint64_t pair(Character before, Character after) { return std::uint64_t{before} << 32 | after; }
 
@@ -69,7 +69,7 @@ void SafeCuts::read_pieces(const PieceModel& model) {
 }
 
 bool SafeCuts::is_unknown(Character character) const {
-  return !byte_fallback_ && !holds(known_, character == kSpace ? kUnderline : character);
+  return !byte_fallback_ && !holds(known_, character == kSpace ? kUnderlineBytes : character);
 }
 
 /// Whether a character is one unknown piece wherever it stands.
@@ -78,8 +78,8 @@ bool SafeCuts::is_strange(Character character) const {
 }
 
 bool SafeCuts::separates(Character before, Character after) const {
-  if (before == kSpace || before == kUnderline || holds(ends_rules_, before) || holds(in_rules_, after)) return false;
-  return !holds(pairs_, pair(before, after)) && (after != kSpace || !holds(pairs_, pair(before, kUnderline)));
+  if (before == kSpace || before == kUnderlineBytes || holds(ends_rules_, before) || holds(in_rules_, after)) return false;
+  return !holds(pairs_, pair(before, after)) && (after != kSpace || !holds(pairs_, pair(before, kUnderlineBytes)));
 }
 
 std::optional<std::size_t> SafeCuts::find(std::string_view text, std::size_t from, std::size_t until) const {

@@ -49,6 +49,7 @@ void TokenFileWriter::begin_split(const std::string& domain, const std::string& 
   counts_ = {};
   file_.create_extendible<std::uint32_t>(group_ + "/ids", kIdsChunk);
   file_.create_extendible<std::uint64_t>(group_ + "/offsets", kOffsetsChunk);
+  file_.create_extendible<std::uint64_t>(group_ + "/documents", kOffsetsChunk);
   offsets_ = {0};
 }
 
@@ -67,8 +68,8 @@ void TokenFileWriter::add_ids(std::span<const std::int32_t> ids) {
 }
 
 void TokenFileWriter::end_document() {
-  ++counts_.documents;
   if (!sequence_.empty()) end_sequence();
+  ++counts_.documents;
 }
 
 void TokenFileWriter::end_sequence() {
@@ -79,6 +80,7 @@ void TokenFileWriter::end_sequence() {
     ++counts_.sequences;
     counts_.tokens += sequence_.size();
     offsets_.push_back(counts_.tokens);
+    documents_.push_back(counts_.documents);
   }
   sequence_.clear();
   if (ids_.size() + offsets_.size() > kBuffered) flush();
@@ -87,8 +89,10 @@ void TokenFileWriter::end_sequence() {
 void TokenFileWriter::flush() {
   file_.append<std::uint32_t>(group_ + "/ids", ids_);
   file_.append<std::uint64_t>(group_ + "/offsets", offsets_);
+  file_.append<std::uint64_t>(group_ + "/documents", documents_);
   ids_.clear();
   offsets_.clear();
+  documents_.clear();
 }
 
 SplitCounts TokenFileWriter::end_split(const std::string& source, const std::string& source_sha256) {
@@ -103,6 +107,7 @@ SplitCounts TokenFileWriter::end_split(const std::string& source, const std::str
 }
 
 void TokenFileWriter::finish(const std::function<void(Hdf5File&)>& annotate) {
+  file_.flush();  // what annotates may read what was written
   if (annotate) annotate(file_);
   file_.close();
   must_be_new(pending_.path());
@@ -172,7 +177,48 @@ TokenSplit TokenFile::split(const std::string& name, int vocabulary) const {
       ids[begin + i] = static_cast<std::int32_t>(block[i]);
     }
   }
-  return {std::move(ids), std::move(offsets)};
+  std::vector<std::uint64_t> documents = read_documents("/" + name + "/documents", offsets.size() - 1);
+  return {std::move(ids), std::move(offsets), std::move(documents)};
+}
+
+std::vector<std::uint64_t> TokenFile::read_documents(const std::string& dataset, std::size_t sequences) const {
+  if (!file_.exists(dataset)) return {};
+  const auto bad = [&](const std::string& what) {
+    fail(ExitCode::bad_input, fmt::format("{}: {}: {}; tokenize again", file_.path().string(), dataset, what));
+  };
+  std::vector<std::uint64_t> documents = file_.read_all<std::uint64_t>(dataset);
+  if (documents.size() != sequences)
+    bad(fmt::format("expected the document of each of {} sequences, found {} numbers", sequences, documents.size()));
+  if (const auto fall = std::ranges::is_sorted_until(documents); fall != documents.end())
+    bad(fmt::format("expected numbers that do not fall, found {} after {}", *fall, *(fall - 1)));
+  return documents;
+}
+
+std::optional<Duplicates> TokenFile::duplicates() const {
+  std::vector<std::string> names;
+  for (const std::string& domain : domains())
+    for (const std::string& split : splits(domain)) names.push_back(domain + "/" + split);
+  return read_duplicates(file_, names);
+}
+
+std::vector<std::size_t> TokenSplit::absent_from(const TokenSplit& other) const {
+  std::vector<std::span<const std::int32_t>> others;
+  for (std::size_t i = 0; i < other.sequences(); ++i) others.push_back(other.ids(i));
+  std::ranges::sort(others, std::ranges::lexicographical_compare);
+  std::vector<std::size_t> absent;
+  for (std::size_t i = 0; i < sequences(); ++i)
+    if (!std::ranges::binary_search(others, ids(i), std::ranges::lexicographical_compare)) absent.push_back(i);
+  return absent;
+}
+
+TokenSplit TokenSplit::only(std::span<const std::size_t> sequences) const {
+  TokenSplit chosen({}, {0});
+  for (const std::size_t i : sequences) {
+    chosen.ids_.insert(chosen.ids_.end(), ids(i).begin(), ids(i).end());
+    chosen.offsets_.push_back(chosen.ids_.size());
+    if (!documents_.empty()) chosen.documents_.push_back(documents_[i]);
+  }
+  return chosen;
 }
 
 void TokenFile::check(const std::vector<std::string>& names, int vocabulary) const {

@@ -32,13 +32,33 @@ std::vector<double> counts(std::span<const double> scores, const std::vector<dou
   return result;
 }
 
-/// Scores drawn with replacement, as counts of each distinct value.
-void resample(std::vector<double>& drawn, const std::vector<std::size_t>& scores, std::uint64_t seed, std::uint64_t stream,
-              int round) {
+/// Scores by document, as places among the distinct values.
+struct Documents {
+  std::vector<std::size_t> places;
+  std::vector<std::size_t> begins;  ///< of each document's places, and the end of the last
+};
+
+Documents group(std::vector<std::size_t> places, std::span<const std::uint64_t> documents) {
+  check(documents.empty() || documents.size() == places.size(), "a document for each score");
+  Documents result{std::move(places), {}};
+  for (std::size_t i = 0; i < result.places.size(); ++i)
+    if (i == 0 || documents.empty() || documents[i] != documents[i - 1]) result.begins.push_back(i);
+  result.begins.push_back(result.places.size());
+  return result;
+}
+
+/// Documents drawn with replacement, as counts of each distinct value. Returns how many scores they have.
+double resample(std::vector<double>& drawn, const Documents& documents, std::uint64_t seed, std::uint64_t stream, int round) {
   std::fill(drawn.begin(), drawn.end(), 0.0);
-  const std::uint64_t n = scores.size();
-  for (std::uint64_t i = 0; i < n; ++i)
-    ++drawn[scores[random_below(seed, stream, static_cast<std::uint64_t>(round) * n + i, n)]];
+  const std::uint64_t n = documents.begins.size() - 1;
+  std::size_t scores = 0;
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const std::size_t document = random_below(seed, stream, static_cast<std::uint64_t>(round) * n + i, n);
+    const std::size_t begin = documents.begins[document], end = documents.begins[document + 1];
+    for (std::size_t at = begin; at < end; ++at) ++drawn[documents.places[at]];
+    scores += end - begin;
+  }
+  return static_cast<double>(scores);
 }
 
 /// The value below which a share of the sorted values lies, interpolated linearly between them.
@@ -49,10 +69,29 @@ double percentile(const std::vector<double>& sorted, double share) {
   return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-std::vector<double> numbers(std::span<const double> scores) {
-  std::vector<double> result;
-  std::copy_if(scores.begin(), scores.end(), std::back_inserter(result), [](double score) { return !std::isnan(score); });
+/// Scores that are numbers, with their documents.
+struct Numbers {
+  std::vector<double> scores;
+  std::vector<std::uint64_t> documents;
+};
+
+Numbers numbers(std::span<const double> scores, std::span<const std::uint64_t> documents) {
+  Numbers result;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (std::isnan(scores[i])) continue;
+    result.scores.push_back(scores[i]);
+    if (!documents.empty()) result.documents.push_back(documents[i]);
+  }
   return result;
+}
+
+std::vector<double> turned(std::vector<double> scores) {
+  for (double& score : scores) score = -score;
+  return scores;
+}
+
+AttackRates rates(const RocCurve& curve) {
+  return {best_accuracy(curve), tpr_at(curve, 0.05), tpr_at(curve, 0.01), tpr_at(curve, 0.001)};
 }
 
 }  // namespace
@@ -91,36 +130,45 @@ double best_accuracy(const RocCurve& curve) {
   return best;
 }
 
-Interval bootstrap_area(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
-                        int resamples) {
+Interval bootstrap_area(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed, int resamples,
+                        const ScoreDocuments& documents) {
   check(!members.empty() && !non_members.empty() && resamples > 0, "a bootstrap needs members and non-members");
   const std::vector<double> values = distinct(members, non_members);
-  const std::vector<std::size_t> positive = places(members, values), negative = places(non_members, values);
+  const Documents positive = group(places(members, values), documents.members);
+  const Documents negative = group(places(non_members, values), documents.non_members);
   const std::uint64_t member_stream = random_stream("bootstrap members"), other_stream = random_stream("bootstrap non-members");
-  const double pairs = static_cast<double>(members.size()) * static_cast<double>(non_members.size());
   std::vector<double> areas, drawn(values.size()), drawn_others(values.size());
   for (int round = 0; round < resamples; ++round) {
-    resample(drawn, positive, seed, member_stream, round);
-    resample(drawn_others, negative, seed, other_stream, round);
+    const double scores = resample(drawn, positive, seed, member_stream, round);
+    const double others = resample(drawn_others, negative, seed, other_stream, round);
     double won = 0, lower = 0;  // pairs in which the member scores higher; non-members that score lower
     for (std::size_t v = 0; v < values.size(); ++v) {
       won += drawn[v] * (lower + drawn_others[v] / 2);
       lower += drawn_others[v];
     }
-    areas.push_back(won / pairs);
+    areas.push_back(won / (scores * others));
   }
   std::sort(areas.begin(), areas.end());
   return {percentile(areas, 0.025), percentile(areas, 0.975)};
 }
 
-AttackFigures summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed) {
-  const std::vector<double> positive = numbers(members), negative = numbers(non_members);
-  RocCurve curve = roc_curve(positive, negative);
-  const Interval interval = bootstrap_area(positive, negative, seed);
-  const std::size_t left_out = members.size() - positive.size() + non_members.size() - negative.size();
-  return {area(curve),         interval.low,         interval.high,   best_accuracy(curve), tpr_at(curve, 0.05),
-          tpr_at(curve, 0.01), tpr_at(curve, 0.001), positive.size(), negative.size(),      left_out,
-          std::move(curve)};
+AttackFigures summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
+                               const ScoreDocuments& documents) {
+  const Numbers positive = numbers(members, documents.members), negative = numbers(non_members, documents.non_members);
+  RocCurve curve = roc_curve(positive.scores, negative.scores);
+  const Interval interval =
+      bootstrap_area(positive.scores, negative.scores, seed, kResamples, {positive.documents, negative.documents});
+  const RocCurve of_low = roc_curve(turned(positive.scores), turned(negative.scores));
+  const std::size_t scored = positive.scores.size() + negative.scores.size();
+  return {.auc = area(curve),
+          .auc_low = interval.low,
+          .auc_high = interval.high,
+          .high = rates(curve),
+          .low = rates(of_low),
+          .members = positive.scores.size(),
+          .non_members = negative.scores.size(),
+          .left_out = members.size() + non_members.size() - scored,
+          .curve = std::move(curve)};
 }
 
 }  // namespace expunge

@@ -8,6 +8,7 @@
 #include <nmmintrin.h>
 #endif
 
+#include <bit>
 #include <cstring>
 #include <functional>
 #include <vector>
@@ -81,12 +82,16 @@ void Sha256::update(std::span<const std::byte> data) {
   std::memcpy(state_.data(), &context, sizeof context);
 }
 
-std::string Sha256::hex() const {
+std::array<std::byte, 32> Sha256::digest() const {
   SHA256_CTX context = load(state_);
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-  SHA256_Final(digest.data(), &context);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> bytes;
+  SHA256_Final(bytes.data(), &context);
+  return std::bit_cast<std::array<std::byte, 32>>(bytes);
+}
+
+std::string Sha256::hex() const {
   std::string text;
-  for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
+  for (const std::byte byte : digest()) text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
   return text;
 }
 

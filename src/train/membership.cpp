@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 
 #include "expunge/core/log.h"
 #include "expunge/core/standard_streams.h"
@@ -19,17 +21,24 @@
 namespace expunge {
 namespace {
 
-/// Members or non-members: the first sequences of a split, with each attack's scores.
+/// Members or non-members: the first sequences of a split that do not stand on the other side, with each attack's scores.
 struct Side {
-  std::string name;  ///< "domain/split"
-  TokenSplit split;
-  std::size_t sequences;
+  std::string name;                  ///< "domain/split"
+  TokenSplit split;                  ///< without those that stand on both sides
+  std::vector<std::size_t> numbers;  ///< of its sequences within the token file's split
+  std::size_t on_both_sides = 0;
+  std::size_t sequences = 0;  ///< that are scored
+  std::span<const std::uint64_t> documents() const {
+    return split.documents().first(split.documents().empty() ? 0 : sequences);
+  }
   std::map<std::string, std::vector<double>> scores = {};
 };
 
 struct Sides {
   Side members, non_members;
   std::vector<Side*> both() { return {&members, &non_members}; }
+  std::vector<const Side*> both() const { return {&members, &non_members}; }
+  bool know_documents() const { return !members.documents().empty() && !non_members.documents().empty(); }
 };
 
 /// An AUC of so few sequences says little: of n a side that cannot be told apart the 95 % interval is 0.5 +- 1.96 / sqrt(6 n),
@@ -44,22 +53,84 @@ void warn_of_few(const Sides& sides) {
                   members, non_members, kFew));
 }
 
+/// Documents, not sequences, are what intervals are made of: of few of them they are narrower than the truth.
+void warn_of_few_documents(const Sides& sides) {
+  constexpr std::size_t kFew = 10;
+  if (!sides.know_documents()) return;
+  for (const Side* side : sides.both()) {
+    const std::set<std::uint64_t> documents(side->documents().begin(), side->documents().end());
+    if (documents.size() < kFew)
+      log_warning(
+          fmt::format("{}: {} sequences of only {} document{}: intervals are resampled by document, and of fewer than "
+                      "{} they are too narrow",
+                      side->name, side->sequences, documents.size(), documents.size() == 1 ? "" : "s", kFew));
+  }
+}
+
+/// What was learnt and not learnt at once says nothing: such sequences are left out of both sides.
+void leave_out_shared(Sides& sides, const TokenFile& tokens) {
+  constexpr std::size_t kLeast = 10;
+  std::vector<std::size_t> members = sides.members.split.absent_from(sides.non_members.split);
+  std::vector<std::size_t> non_members = sides.non_members.split.absent_from(sides.members.split);
+  const auto keep = [](Side& side, std::vector<std::size_t> numbers) {
+    side.on_both_sides = side.split.sequences() - numbers.size();
+    if (side.on_both_sides > 0) side.split = side.split.only(numbers);
+    side.numbers = std::move(numbers);
+  };
+  keep(sides.members, std::move(members));
+  keep(sides.non_members, std::move(non_members));
+  const std::size_t left = std::min(sides.members.numbers.size(), sides.non_members.numbers.size());
+  if (sides.members.on_both_sides > 0 && left < kLeast)
+    fail(
+        ExitCode::bad_input,
+        fmt::format("{}: {} and {} share {} and {} of their sequences, which leaves {} and {}, expected at least {} each; give "
+                    "--members and --non-members splits of different texts",
+                    tokens.path().string(), sides.members.name, sides.non_members.name, sides.members.on_both_sides,
+                    sides.non_members.on_both_sides, sides.members.numbers.size(), sides.non_members.numbers.size(), kLeast));
+}
+
+/// What the two sides share, exact or nearly so.
+void warn_of_shared(const Sides& sides, const TokenFile& tokens) {
+  const std::string &members = sides.members.name, &non_members = sides.non_members.name;
+  if (sides.members.on_both_sides > 0)
+    log_warning(fmt::format("{} sequences of {} and {} of {} stand on both sides and are left out", sides.members.on_both_sides,
+                            members, sides.non_members.on_both_sides, non_members));
+  const std::optional<Duplicates> duplicates = tokens.duplicates();
+  if (!duplicates) return;
+  const auto between = [&](const SharedText& pair) {
+    return (pair.split == members && pair.other == non_members) || (pair.split == non_members && pair.other == members);
+  };
+  for (const std::string& line : describe_duplicates(*duplicates, between)) log_warning(line);
+}
+
 /// As many non-members as members, where there are as many.
 Sides choose_sides(const Session& session, const MembershipConfig& config, const TokenFile& tokens, int vocabulary) {
   const std::string members = full_split_name(config.domain, config.members);
   const std::string non_members = full_split_name(config.domain, config.non_members);
   if (members == non_members)
     fail(ExitCode::usage, fmt::format("--members and --non-members are both {}: name two splits", members));
-  Sides sides{{members, tokens.split(members, vocabulary), 0}, {non_members, tokens.split(non_members, vocabulary), 0}};
+  Sides sides{{members, tokens.split(members, vocabulary), {}}, {non_members, tokens.split(non_members, vocabulary), {}}};
+  leave_out_shared(sides, tokens);
   const auto most = static_cast<std::size_t>(config.max_eval_samples);
   const std::size_t all = sides.members.split.sequences(), wanted = most > 0 ? std::min(most, all) : all;
   sides.members.sequences = wanted;
   sides.non_members.sequences = std::min(wanted, sides.non_members.split.sequences());
-  if (sides.non_members.sequences < wanted && session.rank() == 0)
+  if (session.rank() != 0) return sides;
+  warn_of_shared(sides, tokens);
+  if (sides.non_members.sequences < wanted)
     log_warning(fmt::format("{} has {} sequences for {} members of {}; all of them are used", non_members,
                             sides.non_members.sequences, wanted, members));
-  if (session.rank() == 0) warn_of_few(sides);
+  warn_of_few(sides);
+  warn_of_few_documents(sides);
   return sides;
+}
+
+/// Of each score the number of its sequence within its split.
+std::vector<std::uint64_t> scored_sequences(const Sides& sides) {
+  std::vector<std::uint64_t> numbers;
+  for (const Side* side : sides.both())
+    numbers.insert(numbers.end(), side->numbers.begin(), side->numbers.begin() + static_cast<std::ptrdiff_t>(side->sequences));
+  return numbers;
 }
 
 /// Passes both sides through a model; column i of the summary becomes the scores `names[i]`.
@@ -83,7 +154,7 @@ void check_finite(const Side& side, const std::string& attack, const std::filesy
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))
       fail(ExitCode::collapse, fmt::format("{}: the mean log-probability of {}, sequence {}, is {}: the model has collapsed",
-                                           model.string(), side.name, i, values[i]));
+                                           model.string(), side.name, side.numbers[i], values[i]));
 }
 
 /// The size under zlib of a sequence's text, BOS and EOS left out.
@@ -118,23 +189,30 @@ std::vector<AttackResult> summarise(const std::vector<std::string>& attacks, Sid
       continue;
     }
     const auto &members = sides.members.scores.at(attack), &non_members = sides.non_members.scores.at(attack);
-    results.push_back({attack, members, non_members, summarise_attack(members, non_members, seed)});
+    ScoreDocuments documents;
+    if (sides.know_documents()) documents = {sides.members.documents(), sides.non_members.documents()};
+    results.push_back({attack, members, non_members, summarise_attack(members, non_members, seed, documents)});
   }
   return results;
 }
 
-void print_table(const Sides& sides, const std::vector<AttackResult>& results) {
+void print_table(const Sides& sides, const std::vector<AttackResult>& results, const std::string& resampled_by) {
   print_result("\n{} members of {}, {} non-members of {}\n", sides.members.sequences, sides.members.name,
                sides.non_members.sequences, sides.non_members.name);
-  print_result("{:<22}{:>8}{:>18}{:>13}{:>13}{:>15}{:>15}\n", "attack", "AUC", "95 % interval", "TPR at 5 %", "TPR at 1 %",
-               "TPR at 0.1 %", "best accuracy");
+  print_result("{:<22}{:>8}{:>18}{:>16}{:>13}{:>13}{:>15}{:>15}\n", "attack", "AUC", "95 % interval", "members score",
+               "TPR at 5 %", "TPR at 1 %", "TPR at 0.1 %", "best accuracy");
   for (const AttackResult& result : results) {
     const AttackFigures& f = result.figures;
-    print_result("{:<22}{:>8.3f}{:>18}{:>11.1f} %{:>11.1f} %{:>13.1f} %{:>13.1f} %{}\n", result.name, f.auc,
-                 fmt::format("{:.3f} to {:.3f}", f.auc_low, f.auc_high), 100 * f.tpr_at_5, 100 * f.tpr_at_1, 100 * f.tpr_at_0_1,
-                 100 * f.best_accuracy, f.left_out > 0 ? fmt::format("  ({} too short, left out)", f.left_out) : "");
+    const AttackRates& rates = f.stronger();
+    print_result("{:<22}{:>8.3f}{:>18}{:>16}{:>11.1f} %{:>11.1f} %{:>13.1f} %{:>13.1f} %{}\n", result.name, f.auc,
+                 fmt::format("{:.3f} to {:.3f}", f.auc_low, f.auc_high), f.low_is_stronger() ? "low" : "high",
+                 100 * rates.tpr_at_5, 100 * rates.tpr_at_1, 100 * rates.tpr_at_0_1, 100 * rates.best_accuracy,
+                 f.left_out > 0 ? fmt::format("  ({} too short, left out)", f.left_out) : "");
   }
-  print_result("AUC 0.5: members look like non-members; above: remembered; below: less likely than text never seen.\n");
+  print_result(
+      "AUC 0.5: members look like non-members; above: remembered; below: less likely than text never seen.\n"
+      "Rates are those of an attacker who knows whether members score high or low. Intervals are resampled by {}.\n",
+      resampled_by);
 }
 
 }  // namespace
@@ -156,8 +234,16 @@ void run_membership(Session& session, const MembershipConfig& config) {
   for (const Side* side : sides.both())
     for (const ModelSource& model : {source, reference.value_or(source)})
       check_window(model.config, side->name, side->split, side->sequences);
-  MembershipSource described{
-      describe(session, config, source), sides.members.name, sides.non_members.name, "", "", config.seed};
+  MembershipSource described{.evaluation = describe(session, config, source),
+                             .members = sides.members.name,
+                             .non_members = sides.non_members.name,
+                             .reference_model = "",
+                             .reference_model_sha256 = "",
+                             .seed = config.seed,
+                             .resampled_by = sides.know_documents() ? "document" : "sequence",
+                             .members_on_both_sides = sides.members.on_both_sides,
+                             .non_members_on_both_sides = sides.non_members.on_both_sides,
+                             .sequences = scored_sequences(sides)};
 
   std::vector<std::string> attacks = attack_names();
   add_pass(session, config, source, attacks, {attacks.size(), Moments::include, attack_scores}, sides);
@@ -183,7 +269,7 @@ void run_membership(Session& session, const MembershipConfig& config) {
       log_warning(fmt::format("{}: no tokenizer.model, so there is no text for the attack zlib", source.side_files.string()));
     }
     const std::vector<AttackResult> results = summarise(attacks, sides, config.seed);
-    print_table(sides, results);
+    print_table(sides, results, described.resampled_by);
     write_membership(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });

@@ -12,9 +12,19 @@ void write_root(Hdf5File& file, const MembershipSource& source) {
   file.write_attribute("/", "members", source.members);
   file.write_attribute("/", "non_members", source.non_members);
   file.write_attribute("/", "seed", source.seed);
+  file.write_attribute("/", "resampled_by", source.resampled_by);
+  file.write_attribute("/", "members_on_both_sides", source.members_on_both_sides);
+  file.write_attribute("/", "non_members_on_both_sides", source.non_members_on_both_sides);
   if (source.reference_model.empty()) return;
   file.write_attribute("/", "reference_model", source.reference_model);
   file.write_attribute("/", "reference_model_sha256", source.reference_model_sha256);
+}
+
+void write_rates(Hdf5File& file, const std::string& group, const AttackRates& rates, const std::string& direction) {
+  file.write_attribute(group, "best_accuracy" + direction, rates.best_accuracy);
+  file.write_attribute(group, "tpr_at_5" + direction, rates.tpr_at_5);
+  file.write_attribute(group, "tpr_at_1" + direction, rates.tpr_at_1);
+  file.write_attribute(group, "tpr_at_0_1" + direction, rates.tpr_at_0_1);
 }
 
 void write_figures(Hdf5File& file, const std::string& group, const AttackFigures& figures) {
@@ -23,10 +33,9 @@ void write_figures(Hdf5File& file, const std::string& group, const AttackFigures
   file.write_attribute(group, "auc_low", figures.auc_low);
   file.write_attribute(group, "auc_high", figures.auc_high);
   file.write_attribute(group, "auc_folded", figures.auc_folded());
-  file.write_attribute(group, "best_accuracy", figures.best_accuracy);
-  file.write_attribute(group, "tpr_at_5", figures.tpr_at_5);
-  file.write_attribute(group, "tpr_at_1", figures.tpr_at_1);
-  file.write_attribute(group, "tpr_at_0_1", figures.tpr_at_0_1);
+  write_rates(file, group, figures.high, "");
+  write_rates(file, group, figures.low, "_reversed");
+  file.write_attribute(group, "stronger", std::string(figures.low_is_stronger() ? "low" : "high"));
   file.write_attribute(group, "members", figures.members);
   file.write_attribute(group, "non_members", figures.non_members);
   file.write_attribute(group, "left_out", figures.left_out);
@@ -44,6 +53,7 @@ void write_membership(const std::filesystem::path& path, Existing existing, cons
   std::vector<std::uint8_t> label(results.front().members.size(), 1);
   label.resize(label.size() + results.front().non_members.size(), 0);
   write_values(file, "/label", label);
+  write_values(file, "/sequence", source.sequences);
   for (const AttackResult& result : results) {
     std::vector<double> scores = result.members;
     scores.insert(scores.end(), result.non_members.begin(), result.non_members.end());

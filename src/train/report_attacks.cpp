@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "expunge/core/error.h"
+#include "expunge/core/text.h"
 
 namespace expunge {
 namespace {
@@ -24,17 +25,26 @@ std::string family(const std::string& name) {
 
 ReportAttack read_attack(const Hdf5File& file, const std::string& name) {
   const std::string group = "/results/" + name;
+  std::string stronger;
+  if (file.has_attribute(group, "stronger")) stronger = file.read_attribute<std::string>(group, "stronger");
+  if (!stronger.empty() && stronger != "high" && stronger != "low")
+    fail(ExitCode::bad_input, fmt::format("{}: {}@stronger: expected high or low, found '{}'; make the file anew",
+                                          file.path().string(), group, excerpt(stronger)));
   const auto figure = [&](const char* attribute) { return file.read_attribute<double>(group, attribute); };
+  const auto rate = [&](const std::string& attribute) {
+    return file.read_attribute<double>(group, attribute + (stronger == "low" ? "_reversed" : ""));
+  };
   ReportAttack attack{name,
                       figure("auc"),
                       figure("auc_low"),
                       figure("auc_high"),
-                      figure("best_accuracy"),
-                      figure("tpr_at_5"),
-                      figure("tpr_at_1"),
-                      figure("tpr_at_0_1"),
+                      rate("best_accuracy"),
+                      rate("tpr_at_5"),
+                      rate("tpr_at_1"),
+                      rate("tpr_at_0_1"),
                       file.read_all<double>(group + "/fpr"),
-                      file.read_all<double>(group + "/tpr")};
+                      file.read_all<double>(group + "/tpr"),
+                      stronger};
   if (attack.fpr.size() != attack.tpr.size())
     fail(ExitCode::bad_input, fmt::format("{}: {}: expected fpr and tpr of equal length, found {} and {}", file.path().string(),
                                           group, attack.fpr.size(), attack.tpr.size()));
@@ -57,12 +67,25 @@ std::vector<const ReportAttack*> ReportAttacks::strongest_by_family() const {
   return chosen;
 }
 
+std::string ReportAttacks::conditions() const {
+  std::string text = fmt::format("Intervals are resampled by {}.", resampled_by);
+  if (members_on_both_sides + non_members_on_both_sides > 0)
+    text += fmt::format(" {} member and {} non-member sequences stand on both sides and are left out.", members_on_both_sides,
+                        non_members_on_both_sides);
+  return text;
+}
+
 bool holds_attacks(const Hdf5File& file) { return file.exists("/results"); }
 
 ReportAttacks read_attacks(const Hdf5File& file) {
   ReportAttacks result{file.path(), {}, {}, {}};
   if (file.has_attribute("/", "model")) result.model = file.read_attribute<std::string>("/", "model");
   if (file.has_attribute("/", "model_sha256")) result.model_sha256 = file.read_attribute<std::string>("/", "model_sha256");
+  if (file.has_attribute("/", "resampled_by")) {
+    result.resampled_by = file.read_attribute<std::string>("/", "resampled_by");
+    result.members_on_both_sides = file.read_attribute<std::uint64_t>("/", "members_on_both_sides");
+    result.non_members_on_both_sides = file.read_attribute<std::uint64_t>("/", "non_members_on_both_sides");
+  }
   if (file.exists("/results"))
     for (const std::string& name : file.children("/results")) result.attacks.push_back(read_attack(file, name));
   if (result.attacks.empty())

@@ -14,13 +14,20 @@ struct ReportAttack {
   std::string name;  ///< min_k_30
   double auc, auc_low, auc_high, best_accuracy, tpr_at_5, tpr_at_1, tpr_at_0_1;
   std::vector<double> fpr, tpr;  ///< the ROC curve
+  /// "high" or "low": the scores that tell members better, whose accuracy and rates stand here. Empty where the file is of an
+  /// earlier version: they are those of high scores then.
+  std::string stronger = {};
 };
 
 struct ReportAttacks {
   std::filesystem::path path;
   std::string model, model_sha256;  ///< empty where the file does not say
   std::vector<ReportAttack> attacks;
+  std::string resampled_by = "sequence";  ///< for the intervals
+  std::uint64_t members_on_both_sides = 0, non_members_on_both_sides = 0;
 
+  /// How the intervals were made, and which sequences were left out, in words.
+  std::string conditions() const;
   /// The attack that tells members and non-members apart best: largest |AUC - 1/2|. At least one attack.
   const ReportAttack& strongest() const;
   /// Of each family (name without its trailing number) the strongest, min_k_100 left out, which is `loss`; what one plot can

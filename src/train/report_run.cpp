@@ -179,6 +179,7 @@ void read_counts(ReportRun& run) {
   const TokenFile tokens(path);
   if (!tokens.has(split)) return;
   run.forget_counts = tokens.counts(split);
+  run.duplicates = tokens.duplicates();
   if (!run.checkpoint) return;
   const TokenSplit forget = tokens.split(split, static_cast<int>(tokens.info().vocabulary_size));
   const auto taken = forget_sequences_taken(run.options, forget.sequences(), run.checkpoint->samples);

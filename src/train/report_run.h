@@ -54,6 +54,7 @@ struct ReportRun {
   std::optional<Trajectory> trajectory;
   std::optional<InRunEvaluations> evaluations;
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file
+  std::optional<Duplicates> duplicates;      ///< from the token file; absent, too, where it is of an earlier version
   std::optional<ForgetTaken> forget_taken;   ///< absent, too, where the options do not tell
   std::optional<ReportEvaluation> before, after;
   std::string computed_differently;  ///< why the two are shown beside one another, and not compared; empty where they are

@@ -11,6 +11,7 @@
 #include "expunge/unlearn/objective.h"
 #include "train/history.h"
 #include "train/report_content.h"
+#include "train/report_shared_text.h"
 
 namespace expunge {
 namespace {
@@ -166,10 +167,10 @@ Plot roc_plot(const ReportRun& run, const ReportAttacks& attacks, const std::str
 void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blocks) {
   if (!run.attacks_before && !run.attacks_after) return;
   blocks.push_back(Heading{3, "Membership inference"});
-  Table table{
-      {"Attack", "AUC before", "AUC after", "95 % interval", "Best accuracy", "TPR at 5 %", "TPR at 1 %", "TPR at 0.1 %"},
-      {},
-      {}};
+  Table table{{"Attack", "AUC before", "AUC after", "95 % interval", "Members score", "Best accuracy", "TPR at 5 %",
+               "TPR at 1 %", "TPR at 0.1 %"},
+              {},
+              {}};
   const ReportAttacks& shown = run.attacks_after ? *run.attacks_after : *run.attacks_before;
   for (const ReportAttack& attack : shown.attacks) {
     std::string before = "–";
@@ -178,6 +179,7 @@ void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blo
         if (other.name == attack.name) before = fmt::format("{:.3f}", other.auc);
     table.rows.push_back({attack.name, before, run.attacks_after ? fmt::format("{:.3f}", attack.auc) : "–",
                           fmt::format("{:.3f} to {:.3f}", attack.auc_low, attack.auc_high),
+                          attack.stronger.empty() ? "high (low is not recorded)" : attack.stronger,
                           fmt::format("{:.3f}", attack.best_accuracy), fmt::format("{:.3f}", attack.tpr_at_5),
                           fmt::format("{:.3f}", attack.tpr_at_1), fmt::format("{:.3f}", attack.tpr_at_0_1)});
   }
@@ -185,6 +187,8 @@ void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blo
     blocks.push_back(
         Paragraph{"Of the original model only; the run's own model has not been attacked yet.", Paragraph::Kind::note});
   blocks.push_back(std::move(table));
+  blocks.push_back(Paragraph{"Accuracy and rates are those of an attacker who knows whether members score high or low. " +
+                             shown.conditions()});
   Gallery gallery;
   const std::string rest = " Of each family of attacks the strongest is drawn.";
   if (run.attacks_before) plotter.add(roc_plot(run, *run.attacks_before, "before"), "Original model." + rest, gallery);
@@ -279,6 +283,7 @@ void describe_run(const ReportRun& run, const RunSummary& summary, const ReportC
   blocks.push_back(Heading{2, fmt::format("{}: {}", run.label, name.empty() ? run.folder.string() : name)});
   blocks.push_back(identity(run));
   for (const std::string& note : run.notes) blocks.push_back(Paragraph{note, Paragraph::Kind::note});
+  add_shared_text(run, blocks);
   add_evaluation(run, summary, blocks);
   add_tasks(run, blocks);
   add_attacks(run, plotter, blocks);

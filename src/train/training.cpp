@@ -192,6 +192,17 @@ void warn(const TrainConfig& config, const LlamaConfig& model, const TrainingDat
                     steps, steps == 1 ? "" : "s", config.learning_rate, warmup));
 }
 
+/// A run that forgets what it also keeps, or is measured by, moves nothing and shows nothing.
+void warn_of_shared_text(const TrainConfig& config, const TokenFile& tokens) {
+  const std::optional<Duplicates> duplicates = tokens.duplicates();
+  if (config.domain.empty() || !duplicates) return;
+  const std::string forget = config.domain + "/forget";
+  const auto between = [&](const SharedText& pair) {
+    return pair.split != pair.other && (pair.split == forget || pair.other == forget);
+  };
+  for (const std::string& line : describe_duplicates(*duplicates, between)) log_warning(line);
+}
+
 void log_moved(const Runtime& runtime, const WeightsMoved& moved) {
   if (runtime.comm.rank() != 0) return;
   log_info(fmt::format("{:.1f} % of the weights moved ({:.1f} % when stored as bfloat16), the update is {:.3g} of their norm",
@@ -326,7 +337,10 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
   else
     load_weights(source, config.seed, config.bf16_master_weights, trained.params);
   log_start(session, config, source, data, length.steps, policies);
-  if (session.rank() == 0) warn(config, source.config, data, length);
+  if (session.rank() == 0) {
+    warn(config, source.config, data, length);
+    warn_of_shared_text(config, tokens);
+  }
   trained.model.reserve(tokens_at_once, true);
 
   Task<T> task{*objective, data};

@@ -80,6 +80,37 @@ TEST_F(Tokenize, WholeFolder) {
   EXPECT_THAT(TokenFile(options_.output).domains(), ElementsAre("code"));
 }
 
+TEST_F(Tokenize, CountsTextThatSplitsShareOnAnyNumberOfThreads) {
+  std::string lines, more;
+  for (int i = 0; i < 60; ++i) {
+    std::string text;
+    for (int word = 0; word < 60; ++word) text += std::to_string(7 * i + word * word) + " lanterns ";
+    lines += "{\"text\": \"" + text + "\"}\n";
+    more += "{\"text\": \"" + text + (i % 2 == 0 ? "" : "and an end") + "\"}\n";
+  }
+  folder_.write("data/books/forget.jsonl", lines);
+  folder_.write("data/books/retain.jsonl", more);
+  const int threads = omp_get_max_threads();
+  for (const int n : {1, 3}) {
+    omp_set_num_threads(n);
+    std::filesystem::remove(options_.output);
+    ASSERT_EQ(tokenize(options_), 0);
+    const auto duplicates = TokenFile(options_.output).duplicates();
+    ASSERT_TRUE(duplicates && duplicates->shared.size() >= 2);
+    EXPECT_EQ(duplicates->near_threshold, 0.8);
+    for (const SharedText& pair : duplicates->shared) {
+      if (pair.split == pair.other) continue;
+      EXPECT_EQ(pair.documents, 30u);
+      EXPECT_EQ(pair.near_documents, 60u);
+    }
+  }
+  omp_set_num_threads(threads);
+  options_.near_duplicate_threshold = 0;
+  std::filesystem::remove(options_.output);
+  tokenize(options_);
+  EXPECT_EQ(TokenFile(options_.output).duplicates()->near_threshold, 0);
+}
+
 TEST_F(Tokenize, TakesAFewTimesTheMemoryOfTheLongestDocument) {
   std::string text;
   while (text.size() < 4'300'000) text += "The old printer painted seven letters before the rain came. 1907 lanterns ";

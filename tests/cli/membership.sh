@@ -39,6 +39,23 @@ for name in model_sha256 tokens_sha256 reference_model_sha256; do
 done
 expect_exit 0 "zlib .*AUC" "$expunge" inspect one-mia.h5
 
+# Intervals are of documents; members that score high and low are both looked at.
+expect_exit 0 "^intervals by document; left out because they stand on both sides: 0 members" "$expunge" inspect one-mia.h5
+grep -q "Intervals are resampled by document" table.txt || die "the table does not say what is resampled"
+"${mia[@]}" --model base --members approximate --non-members forget --output turned.h5 >turned.txt
+grep -qE "^loss .* low +[0-9]" turned.txt || die "the table does not name the stronger direction: $(cat turned.txt)"
+h5dump -a /results/loss/stronger turned.h5 | grep -q '"low"' || die "the file does not name the stronger direction"
+for rate in tpr_at_5 best_accuracy; do
+  turned=$(attribute turned.h5 /results/loss ${rate}_reversed) plain=$(attribute turned.h5 /results/loss $rate)
+  awk "BEGIN { exit !($turned > $plain) }" || die "$rate: $turned for low scores, $plain for high ones"
+done
+# A token file of an earlier version does not record documents: its intervals are of sequences, and the figures say so.
+mkdir former && tar -C former -xf "$root/tests/fixtures/former_run/former_run.tar.xz"
+expect_exit 0 "Intervals are resampled by sequence" "$expunge" mia --model former/run --tokens former/tokens.h5 \
+  --domain papers --non-members retain --output former-mia.h5 --quiet
+h5dump -a /resampled_by former-mia.h5 | grep -q '"sequence"' || die "the file does not say what is resampled"
+expect_exit 0 "text that splits share is not recorded: the file is of an earlier version" "$expunge" inspect former/tokens.h5
+
 # A model that has not learnt them tells nothing; without a reference model there is no such attack.
 "${mia[@]}" --model fresh --output fresh-mia.h5 --max-eval-samples 8 >/dev/null
 [[ $(attribute fresh-mia.h5 /results/loss members) == 8 && $(attribute fresh-mia.h5 /results/loss non_members) == 8 ]] ||

@@ -58,6 +58,7 @@ TEST(TokenFile, CutsDocumentsIntoChunks) {
   EXPECT_EQ(split.sequences(), 6u);
   EXPECT_EQ(split.tokens(), 50u);
   EXPECT_EQ(split.length(2), 5u);
+  EXPECT_THAT(split.documents(), ElementsAre(0, 0, 0, 1, 4, 5));  // the document of each sequence
   EXPECT_EQ(ids_of(split, 1), counting(10, 10));
   EXPECT_EQ(ids_of(split, 2), counting(5, 20));
 }
@@ -154,6 +155,32 @@ TEST_F(DamagedTokenFile, Ids) {
   EXPECT_THAT(error(ids, {0, 4, 8, 12}), HasSubstr("sequence 2, position 0: id 4294967295"));
 }
 
+TEST_F(DamagedTokenFile, Documents) {
+  const std::vector<std::uint32_t> ids(12, 7);
+  const auto error_with = [&](const std::vector<std::uint64_t>& documents) {
+    return error(ids, {0, 4, 8, 12}, [&](Hdf5File& file) {
+      file.create_dataset<std::uint64_t>("/d/s/documents", {documents.size()});
+      file.write<std::uint64_t>("/d/s/documents", 0, documents);
+    });
+  };
+  EXPECT_THAT(error_with({0, 1}), HasSubstr("/d/s/documents: expected the document of each of 3 sequences, found 2 numbers"));
+  EXPECT_THAT(error_with({0, 2, 1}), HasSubstr("expected numbers that do not fall, found 1 after 2; tokenize again"));
+}
+
+TEST(TokenSplit, ChoosesSequencesThatAnotherDoesNotHold) {
+  const TokenSplit one({1, 2, 3, 4, 5, 1, 2, 1, 2, 3}, {0, 2, 5, 7, 10}, {0, 0, 4, 7});
+  const TokenSplit other({3, 4, 5, 9, 9, 1, 2, 2}, {0, 3, 5, 8});
+  EXPECT_THAT(one.absent_from(other), ElementsAre(0, 2, 3));
+  EXPECT_THAT(other.absent_from(one), ElementsAre(1, 2));
+  EXPECT_THAT(one.absent_from(one), ElementsAre());
+  const std::vector<std::size_t> chosen = {0, 3};
+  const TokenSplit rest = one.only(chosen);
+  ASSERT_EQ(rest.sequences(), 2u);
+  EXPECT_EQ(ids_of(rest, 0), (std::vector<std::int32_t>{1, 2}));
+  EXPECT_EQ(ids_of(rest, 1), (std::vector<std::int32_t>{1, 2, 3}));
+  EXPECT_THAT(rest.documents(), ElementsAre(0, 7));
+}
+
 TEST_F(DamagedTokenFile, Structure) {
   const std::vector<std::uint32_t> ids(12, 7);
   const std::vector<std::uint64_t> offsets = {0, 6, 12};
@@ -195,6 +222,23 @@ TEST_F(DamagedTokenFile, Structure) {
   EXPECT_THAT(load("d/s"), HasSubstr("truncated"));
   Hdf5File::create(folder_ / "other.h5").close();
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { TokenFile(folder_ / "other.h5"); }), HasSubstr("is not a token file"));
+}
+
+TEST(TokenFile, OfAnEarlierVersionRecordsNeitherDocumentsNorSharedText) {
+  const TemporaryFolder folder;
+  const auto path = folder / "t.h5";
+  Hdf5File file = Hdf5File::create(path);
+  file.write_attribute("/", "format_version", std::uint64_t{1});
+  file.write_attribute("/", "tokenizer_sha256", std::string("hash"));
+  file.write_attribute("/", "vocabulary_size", std::uint64_t{100});
+  file.write_attribute("/", "max_length", std::uint64_t{8});
+  file.create_dataset<std::uint32_t>("/d/s/ids", {6});
+  file.create_dataset<std::uint64_t>("/d/s/offsets", {2});
+  file.write<std::uint64_t>("/d/s/offsets", 0, std::vector<std::uint64_t>{0, 6});
+  file.close();
+  const TokenFile tokens(path);
+  EXPECT_TRUE(tokens.split("d/s", 100).documents().empty());
+  EXPECT_FALSE(tokens.duplicates().has_value());
 }
 
 /// A label file as one writes it with h5py: the two datasets and nothing else.

@@ -102,16 +102,16 @@ TEST(Membership, RatesAreOfThresholdsNotInterpolated) {
   const AttackFigures figures = summarise_attack(members, non_members, 1);
   EXPECT_THAT(figures.curve.fpr, ElementsAre(0, 0, 0.05, 0.1, 1));
   EXPECT_THAT(figures.curve.tpr, ElementsAre(0, 0.25, 0.5, 1, 1));
-  EXPECT_EQ(figures.tpr_at_5, 0.5);  // at most 5 %, so 1 of 20 counts
-  EXPECT_EQ(figures.tpr_at_1, 0.25);
-  EXPECT_EQ(figures.tpr_at_0_1, 0.25);
-  EXPECT_DOUBLE_EQ(figures.best_accuracy, 0.95);
+  EXPECT_EQ(figures.high.tpr_at_5, 0.5);  // at most 5 %, so 1 of 20 counts
+  EXPECT_EQ(figures.high.tpr_at_1, 0.25);
+  EXPECT_EQ(figures.high.tpr_at_0_1, 0.25);
+  EXPECT_DOUBLE_EQ(figures.high.best_accuracy, 0.95);
 }
 
 TEST(Membership, ReversedScoresAreNotFolded) {
   const Values low = {1, 2, 3}, high = {4, 5};
   EXPECT_EQ(summarise_attack(low, high, 1).auc, 0);
-  EXPECT_EQ(summarise_attack(low, high, 1).best_accuracy, 0.5);
+  EXPECT_EQ(summarise_attack(low, high, 1).high.best_accuracy, 0.5);
   EXPECT_EQ(summarise_attack(high, low, 1).auc, 1);
 }
 
@@ -139,6 +139,61 @@ TEST(Membership, IntervalCoversTheTruthAndDependsOnTheSeedAlone) {
   EXPECT_EQ(one.low, same.low);
   EXPECT_EQ(one.high, same.high);
   EXPECT_NE(one.low, another.low);
+}
+
+TEST(Membership, BothDirectionsAreGivenAndTheStrongerIsNamed) {
+  // Forgotten too well: members score low but for one in five.
+  const Values members = {1, 2, 3, 4, 9}, others = {5, 6, 7, 8, 8.5};
+  const AttackFigures figures = summarise_attack(members, others, 1);
+  EXPECT_DOUBLE_EQ(figures.auc, 0.2);
+  EXPECT_TRUE(figures.low_is_stronger());
+  EXPECT_EQ(figures.high.tpr_at_1, 0.2);
+  EXPECT_EQ(figures.low.tpr_at_1, 0.8);
+  EXPECT_EQ(figures.low.tpr_at_5, 0.8);
+  EXPECT_EQ(figures.low.tpr_at_0_1, 0.8);
+  EXPECT_DOUBLE_EQ(figures.low.best_accuracy, 0.9);
+  EXPECT_EQ(figures.stronger().tpr_at_1, 0.8);
+  const AttackFigures turned = summarise_attack(others, members, 1);
+  EXPECT_FALSE(turned.low_is_stronger());
+  EXPECT_EQ(turned.stronger().tpr_at_1, turned.high.tpr_at_1);
+}
+
+TEST(Membership, IntervalsDrawDocumentsWithAllTheirScores) {
+  // Four equal scores a document say no more than one: the interval is that of one score a document, draw for draw.
+  Values members, others, many_members, many_others;
+  std::vector<std::uint64_t> member_documents, other_documents;
+  for (std::uint64_t i = 0; i < 30; ++i) {
+    members.push_back(random_normal(5, 1, i) + 0.5);
+    others.push_back(random_normal(5, 2, i));
+    for (int copy = 0; copy < 4; ++copy) {
+      many_members.push_back(members.back());
+      many_others.push_back(others.back());
+      member_documents.push_back(3 * i);
+      other_documents.push_back(i);
+    }
+  }
+  const Interval one = bootstrap_area(members, others, 7);
+  const Interval of_documents = bootstrap_area(many_members, many_others, 7, kResamples, {member_documents, other_documents});
+  EXPECT_DOUBLE_EQ(of_documents.low, one.low);
+  EXPECT_DOUBLE_EQ(of_documents.high, one.high);
+  const Interval of_scores = bootstrap_area(many_members, many_others, 7);
+  EXPECT_LT(of_scores.high - of_scores.low, 0.6 * (one.high - one.low));
+
+  // A score that is no number goes with its place among the documents.
+  many_members.insert(many_members.begin(), std::nan(""));
+  member_documents.insert(member_documents.begin(), 99);
+  const AttackFigures figures = summarise_attack(many_members, many_others, 7, {member_documents, other_documents});
+  EXPECT_DOUBLE_EQ(figures.auc_low, one.low);
+  EXPECT_EQ(figures.left_out, 1u);
+}
+
+TEST(Membership, DocumentsOfUnequalLengthsCountByTheirScores) {
+  // Two documents a side: of the four ways to draw a side two hold both documents, with 3 + 1 scores.
+  const Values members = {1, 1, 1, 5}, others = {3, 3, 3, 3};
+  const std::vector<std::uint64_t> documents = {0, 0, 0, 1}, other_documents = {0, 0, 1, 1};
+  const Interval interval = bootstrap_area(members, others, 1, 1000, {documents, other_documents});
+  EXPECT_EQ(interval.low, 0);   // three low scores twice
+  EXPECT_EQ(interval.high, 1);  // the high one twice
 }
 
 TEST(Membership, LowestShareRoundsDown) {

@@ -35,7 +35,7 @@ void write_tokens(const fs::path& path) {
     writer.add_document(std::vector<std::int32_t>{49, 0, 7, 7, 7});
     writer.end_split("source", "hash");
   }
-  writer.finish();
+  writer.finish([](Hdf5File& file) { write_duplicates(file, find_duplicates(file, {"books/forget", "books/retain"}, 0.8)); });
 }
 
 /// What the label file belongs to.
@@ -74,7 +74,8 @@ std::vector<GoodFile> write_all() {
   write_step();
   write_evaluation(place("eval.h5"), Existing::replace, source, {{"books/forget", sequences}, {"books/retain", sequences}});
   write_membership(
-      place("mia.h5"), Existing::replace, {source, "books/forget", "books/approximate", "", "", 42},
+      place("mia.h5"), Existing::replace,
+      {source, "books/forget", "books/approximate", "", "", 42, "document", 1, 1, {0, 1, 3, 0, 1, 2}},
       {{"loss", high, low, summarise_attack(high, low, 42)}, {"zlib", low, high, summarise_attack(low, high, 42)}});
   write_tasks(place("task.h5"), Existing::replace, {"model", "hash", "tasks", "hash", "", "", "float32", 0},
               {{"arc", {0, 1}, {1, 0}, {1, 1}, {0, 0}, {-1, -2, -3, -4}, {0, 2, 4}, {1, 0}, {0, 1}, {}},
@@ -93,6 +94,7 @@ std::vector<GoodFile> write_all() {
 
 void read_tokens(const fs::path& path) {
   const TokenFile file(path);
+  if (const auto duplicates = file.duplicates()) describe_duplicates(*duplicates, [](const SharedText&) { return true; });
   for (const std::string& domain : file.domains()) {
     for (const std::string& name : file.splits(domain)) {
       file.counts(domain + "/" + name);
@@ -103,6 +105,7 @@ void read_tokens(const fs::path& path) {
         total += tokens.length(i);
       }
       require(total == tokens.tokens(), "sequences cover the ids");
+      require(tokens.documents().empty() || tokens.documents().size() == tokens.sequences(), "a sequence has one document");
       for (const std::int32_t id : tokens.all_ids()) require(id >= 0 && id < kVocabulary, "an id lies in the vocabulary");
     }
   }

@@ -127,6 +127,52 @@ TEST(ReportAttacks, TheStrongestIsFarthestFromGuessingEitherWay) {
   EXPECT_EQ(names, (std::vector<std::string>{"loss", "min_k_40", "min_k_plus_plus_20"}));
 }
 
+/// A mia.h5 of one attack, with what `change` adds.
+ReportAttacks read_attack_file(const std::function<void(Hdf5File&)>& change) {
+  const TemporaryFolder folder;
+  Hdf5File file = Hdf5File::create(folder / "mia.h5");
+  for (const char* dataset : {"/results/loss/fpr", "/results/loss/tpr"}) {
+    file.create_dataset<double>(dataset, {2});
+    file.write<double>(dataset, 0, std::vector<double>{0, 1});
+  }
+  for (const char* name : {"auc_low", "auc_high", "tpr_at_1", "tpr_at_0_1"}) file.write_attribute("/results/loss", name, 0.25);
+  file.write_attribute("/results/loss", "auc", 0.33);
+  file.write_attribute("/results/loss", "best_accuracy", 0.5);
+  file.write_attribute("/results/loss", "tpr_at_5", 0.0);
+  change(file);
+  file.close();
+  return read_attacks(Hdf5File::open(folder / "mia.h5"));
+}
+
+TEST(ReportAttacks, FilesOfEarlierVersionsGiveHighScoresAndSequences) {
+  const ReportAttacks attacks = read_attack_file([](Hdf5File&) {});
+  EXPECT_EQ(attacks.attacks[0].stronger, "");
+  EXPECT_EQ(attacks.attacks[0].tpr_at_5, 0);
+  EXPECT_EQ(attacks.conditions(), "Intervals are resampled by sequence.");
+}
+
+TEST(ReportAttacks, TheStrongerDirectionIsShown) {
+  const auto with = [](const std::string& stronger) {
+    return read_attack_file([&](Hdf5File& file) {
+      file.write_attribute("/results/loss", "stronger", stronger);
+      file.write_attribute("/results/loss", "best_accuracy_reversed", 0.75);
+      for (const char* name : {"tpr_at_5_reversed", "tpr_at_1_reversed", "tpr_at_0_1_reversed"})
+        file.write_attribute("/results/loss", name, 0.625);
+      file.write_attribute("/", "resampled_by", std::string("document"));
+      file.write_attribute("/", "members_on_both_sides", std::uint64_t{3});
+      file.write_attribute("/", "non_members_on_both_sides", std::uint64_t{2});
+    });
+  };
+  const ReportAttacks low = with("low");
+  EXPECT_EQ(low.attacks[0].stronger, "low");
+  EXPECT_EQ(low.attacks[0].tpr_at_5, 0.625);
+  EXPECT_EQ(low.attacks[0].best_accuracy, 0.75);
+  EXPECT_EQ(low.conditions(),
+            "Intervals are resampled by document. 3 member and 2 non-member sequences stand on both sides and are left out.");
+  EXPECT_EQ(with("high").attacks[0].best_accuracy, 0.5);
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { with("both"); }), HasSubstr("@stronger: expected high or low, found 'both'"));
+}
+
 constexpr const char* kHostile = "<img src=x onerror=\"alert('1')\">&amp; `code` | [a](http://evil) *b* <!--\n# c";
 
 TEST(CleanText, IsValidUtf8WithoutControlCharacters) {

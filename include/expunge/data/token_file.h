@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "expunge/data/duplicates.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hdf5.h"
 
@@ -19,9 +20,10 @@ std::string full_split_name(const std::string& domain, const std::string& split)
 
 /// Layout of a token file (HDF5). Root attributes: format_version, version (of expunge), tokenizer_sha256, vocabulary_size,
 /// max_length, and what the maker adds at finish(). For each split a group /<domain>/<split> with datasets ids (uint32, all
-/// sequences one behind the other) and offsets (uint64, sequences + 1; sequence i is ids[offsets[i], offsets[i + 1])) and
+/// sequences one behind the other), offsets (uint64, sequences + 1; sequence i is ids[offsets[i], offsets[i + 1])) and
+/// documents (uint64, sequences: the number of each sequence's document within the split; earlier versions lack it) and
 /// attributes source, source_sha256, documents, sequences, tokens and dropped (chunks too short to keep). Integers in
-/// attributes are uint64.
+/// attributes are uint64. Text that splits share is counted as write_duplicates() says.
 struct TokenFileInfo {
   std::string tokenizer_sha256;
   std::uint64_t vocabulary_size = 0;  ///< every id is below
@@ -61,24 +63,30 @@ class TokenFileWriter {
   SplitCounts counts_;
   std::vector<std::uint32_t> sequence_;  // that has not ended
   std::vector<std::uint32_t> ids_;       // of sequences that are not written yet
-  std::vector<std::uint64_t> offsets_;
+  std::vector<std::uint64_t> offsets_, documents_;
 };
 
 /// The sequences of a split, in memory. Spans stay valid as long as the object or what it was moved into.
 class TokenSplit {
  public:
-  TokenSplit(std::vector<std::int32_t> ids, std::vector<std::uint64_t> offsets)
-      : ids_(std::move(ids)), offsets_(std::move(offsets)) {}
+  TokenSplit(std::vector<std::int32_t> ids, std::vector<std::uint64_t> offsets, std::vector<std::uint64_t> documents = {})
+      : ids_(std::move(ids)), offsets_(std::move(offsets)), documents_(std::move(documents)) {}
   std::size_t sequences() const { return offsets_.size() - 1; }
   std::uint64_t tokens() const { return ids_.size(); }
   std::size_t length(std::size_t i) const { return offsets_[i + 1] - offsets_[i]; }
   std::span<const std::int32_t> ids(std::size_t i) const { return std::span(ids_).subspan(offsets_[i], length(i)); }
   std::span<const std::int32_t> all_ids() const { return ids_; }
   std::span<const std::uint64_t> offsets() const { return offsets_; }
+  /// Of each sequence the number of its document, never falling; empty where the file does not record it.
+  std::span<const std::uint64_t> documents() const { return documents_; }
+  /// Numbers of the sequences that `other` does not hold, id for id.
+  std::vector<std::size_t> absent_from(const TokenSplit& other) const;
+  /// A copy of these sequences alone.
+  TokenSplit only(std::span<const std::size_t> sequences) const;
 
  private:
   std::vector<std::int32_t> ids_;
-  std::vector<std::uint64_t> offsets_;
+  std::vector<std::uint64_t> offsets_, documents_;
 };
 
 /// Reads a token file. Everything in it is checked; throws Error(bad_input) naming file, dataset and position.
@@ -97,10 +105,14 @@ class TokenFile {
   SplitCounts counts(const std::string& name) const;
   /// Loads "domain/split" and checks that every id is below `vocabulary` (of the model).
   TokenSplit split(const std::string& name, int vocabulary) const;
+  /// Text that splits share, as it was counted; nothing for a file of an earlier version.
+  std::optional<Duplicates> duplicates() const;
   /// Throws what split() would of any of these, before the first is worked on.
   void check(const std::vector<std::string>& names, int vocabulary) const;
 
  private:
+  std::vector<std::uint64_t> read_documents(const std::string& dataset, std::size_t sequences) const;
+
   Hdf5File file_;
   TokenFileInfo info_;
 };

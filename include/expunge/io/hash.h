@@ -22,7 +22,9 @@ class Sha256 {
   void update(std::span<const std::byte> data);
   void update(std::string_view text) { update(std::as_bytes(std::span(text))); }
   const State& state() const { return state_; }
-  /// The digest of everything so far, 64 lower-case hexadecimal digits; more may follow.
+  /// The digest of everything so far; more may follow.
+  std::array<std::byte, 32> digest() const;
+  /// The same as 64 lower-case hexadecimal digits.
   std::string hex() const;
 
  private:
