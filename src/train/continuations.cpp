@@ -10,12 +10,13 @@
 #include "expunge/core/text.h"
 #include "expunge/data/batches.h"
 #include "train/generation.h"
+#include "train/python_text.h"
 
 namespace expunge {
 
 Continuation encode_pair(const Tokenizer& tokenizer, std::string context, std::string continuation, const LlamaConfig& model,
                          const std::string& where) {
-  const std::size_t text_end = context.find_last_not_of(" \t\n\r") + 1;  // 0 where there is none
+  const std::size_t text_end = right_stripped(context).size();
   continuation.insert(0, context, text_end);
   context.resize(text_end);
   Continuation result{prompt_ids(tokenizer, context + continuation, where), prompt_ids(tokenizer, context, where).size()};

@@ -145,15 +145,18 @@ bool ends_word(const Letters& letters, const std::u32string& text, std::size_t p
 
 }  // namespace
 
-std::string_view stripped(std::string_view text) {
-  for (bool found = true; found;) {
-    found = false;
-    for (const std::string_view space : kSpaces) {
-      if (text.starts_with(space)) text.remove_prefix(space.size()), found = true;
-      if (text.ends_with(space)) text.remove_suffix(space.size()), found = true;
-    }
-  }
+std::string_view right_stripped(std::string_view text) {
+  const auto ends_text = [&](std::string_view space) { return text.ends_with(space); };
+  for (auto it = kSpaces.begin(); (it = std::ranges::find_if(kSpaces, ends_text)) != kSpaces.end();)
+    text.remove_suffix(it->size());
   return text;
+}
+
+std::string_view stripped(std::string_view text) {
+  const auto begins_text = [&](std::string_view space) { return text.starts_with(space); };
+  for (auto it = kSpaces.begin(); (it = std::ranges::find_if(kSpaces, begins_text)) != kSpaces.end();)
+    text.remove_prefix(it->size());
+  return right_stripped(text);
 }
 
 std::string capitalized(std::string_view text) {

@@ -10,6 +10,7 @@
 #include "expunge/train/commands.h"
 #include "train/continuations.h"
 #include "train/generation.h"
+#include "train/gsm8k_filters.h"
 #include "train/scoring.h"
 #include "train/task_file.h"
 #include "train/task_items.h"
@@ -61,8 +62,9 @@ Answers ask(const Session& session, const TaskConfig& config, const ModelSource&
   compute.gather = gather_for_generation(session, source.config, compute);
   const auto batch_size = static_cast<std::size_t>(config.per_device_eval_batch_size);
   const int vocabulary = std::min(source.config.vocab_size, tokenizer.vocabulary_size());
-  // A model that is not told to stop goes on with a question of its own.
-  const GenerationOptions options{static_cast<int>(config.max_new_tokens), {1, 1, vocabulary}, 0, {"Question:"}, batch_size};
+  // A model that is not told to stop goes on with a question of its own, or spells the end that it was taught.
+  const GenerationOptions options{
+      static_cast<int>(config.max_new_tokens), {1, 1, vocabulary}, 0, {"Question:", "</s>", "<|im_end|>"}, batch_size};
   return in_element_type(compute.dtype, [&](auto type) {
     ScoringModel<typename decltype(type)::type> model(session, source, compute);
     Answers answers;
@@ -98,7 +100,10 @@ std::vector<TaskResult> judge(const std::vector<TaskItem>& items, const Answers&
     }
     found->item.push_back(item.index);
     if (item.choices.empty()) {
-      found->match.push_back(answer_number(answers.completions[completion++].text) == item.number);
+      const std::string& text = answers.completions[completion++].text;
+      found->match.push_back(answer_number(text) == item.number);
+      found->match_strict.push_back(gsm8k_strict(text) == item.compared);
+      found->match_flexible.push_back(gsm8k_flexible(text) == item.compared);
     } else {
       add_choices(*found, item, std::span(answers.log_likelihoods).subspan(choice, item.choices.size()));
       choice += item.choices.size();
@@ -121,7 +126,10 @@ void print_table(const std::vector<TaskResult>& results) {
     if (r.multiple_choice())
       print_result("{:<36}{:>8}{:>20}{:>24}\n", r.task, r.item.size(), percent(r.hit), percent(r.hit_normalised));
     else
-      print_result("{:<36}{:>8}{:>64}\n", r.task, r.item.size(), percent(r.match));
+      for (const auto& [name, match] : {std::pair(r.task, &r.match),
+                                        {r.task + ", strict-match", &r.match_strict},
+                                        {r.task + ", flexible-extract", &r.match_flexible}})
+        print_result("{:<36}{:>8}{:>64}\n", name, r.item.size(), percent(*match));
   };
   for (const TaskResult& result : results) {
     row(result);

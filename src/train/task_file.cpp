@@ -44,7 +44,11 @@ void write_tasks(const std::filesystem::path& path, Existing existing, const Tas
     write_values(file, group + "/item", result.item);
     if (!result.multiple_choice()) {
       write_rate(file, group, "exact_match", "standard_error", result.match);
+      write_rate(file, group, "exact_match_strict", "standard_error_strict", result.match_strict);
+      write_rate(file, group, "exact_match_flexible", "standard_error_flexible", result.match_flexible);
       write_values(file, group + "/match", result.match);
+      write_values(file, group + "/match_strict", result.match_strict);
+      write_values(file, group + "/match_flexible", result.match_flexible);
       continue;
     }
     write_rate(file, group, "accuracy", "standard_error", result.hit);

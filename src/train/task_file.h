@@ -24,7 +24,7 @@ struct TaskResult {
   std::vector<std::uint8_t> hit, hit_normalised;
 
   // Of generated answers, else empty:
-  std::vector<std::uint8_t> match;
+  std::vector<std::uint8_t> match, match_strict, match_flexible;  ///< the latter two as the evaluation harness finds answers
 
   bool multiple_choice() const { return match.empty(); }
 };
@@ -37,8 +37,9 @@ struct TaskSource {
 };
 
 /// A group of each task with attributes items, and accuracy, standard_error, accuracy_normalised, standard_error_normalised
-/// (multiple choice) or exact_match, standard_error; datasets item and answer, predicted, predicted_normalised,
-/// log_likelihoods, offsets, or match. Replaces the file by one rename. Throws Error(output).
+/// (multiple choice) or exact_match, standard_error and both with _strict and _flexible; datasets item and answer, predicted,
+/// predicted_normalised, log_likelihoods, offsets, or match, match_strict, match_flexible. Replaces the file by one rename.
+/// Throws Error(output).
 void write_tasks(const std::filesystem::path& path, Existing existing, const TaskSource& source,
                  const std::vector<TaskResult>& results);
 

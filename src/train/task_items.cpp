@@ -11,6 +11,7 @@
 #include "expunge/core/text.h"
 #include "expunge/data/json_lines.h"
 #include "expunge/eval/choices.h"
+#include "train/gsm8k_filters.h"
 #include "train/python_text.h"
 
 namespace expunge {
@@ -142,6 +143,7 @@ Question read_gsm8k(const JsonObject& json) {
   const auto number = mark == std::string::npos ? std::nullopt : answer_number(std::string_view(answer).substr(mark));
   if (!number) json.wrong("answer", "a text that ends with #### and a number");
   q.item.number = *number;
+  q.item.compared = gsm8k_compared(answer);
   q.text = "Question: " + json.string("question") + "\nAnswer:";
   q.target = answer;
   return q;

@@ -21,6 +21,7 @@ struct TaskItem {
   std::vector<std::string> choices;  ///< continuations of the prompt, each behind a space; empty where the answer is generated
   std::size_t answer = 0;            ///< the right one of the choices
   std::string number;                ///< the right number of a generated answer, as answer_number() gives it
+  std::string compared;              ///< the same as gsm8k_compared() gives it
 };
 
 struct TaskItems {

@@ -70,6 +70,10 @@ for shots in 0 2; do
     $1 != $(NF / 2 + 1) { print "items are not the same: " $0; bad = 1 }
     { for (i = 2; i <= NF / 2; ++i) { d = $i - $(i + NF / 2); if (d > 1e-3 || d < -1e-3) { print d " off: " $0; bad = 1; next } } }
     END { exit bad || NR != items || NR == 0 }' || die "not as the harness, $shots examples"
+  for filter in strict flexible; do
+    cmp <(values "harness-$shots.h5" "/gsm8k/match_$filter") <(jq "select(.shots == $shots and .generated) |
+      .[\"$filter-match\"] // .[\"$filter-extract\"] | round" "$fixture/expected.jsonl") || die "$filter matches, $shots examples"
+  done
 done
 
 expect_exit 3 "line 7: --num-fewshot 2, and two-tasks.jsonl has 0 of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \

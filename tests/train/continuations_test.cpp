@@ -59,6 +59,10 @@ TEST_F(ContinuationsTest, ContinuationIsWhatLiesBehindTheContextsIds) {
     const Continuation blank = encode_pair(rule, "the context ", "is here", model(64), "");
     EXPECT_EQ(blank.ids, pair.ids);
     EXPECT_EQ(blank.first, pair.first);
+    // So is every white space that Python knows.
+    const Continuation wide = encode_pair(rule, "the context\u00a0\v", "is here", model(64), "");
+    EXPECT_EQ(wide.ids, rule.encode("the context\u00a0\vis here"));
+    EXPECT_EQ(wide.first, rule.encode("the context").size());
     // Without a context the first id is predicted from BOS.
     const Continuation alone = encode_pair(rule, "", "is here", model(64), "");
     EXPECT_EQ(alone.ids.front(), rule.bos_id().value());

@@ -14,6 +14,7 @@ TEST(PythonText, StripsWhatPythonTakesForWhiteSpace) {
   EXPECT_EQ(stripped(" \t\n\v\f\r\x1c\x1f\u0085\u00a0\u2003\u3000 a b \u2029\u202f\x1e "), "a b");
   EXPECT_EQ(stripped("\u00a0 \n"), "");
   EXPECT_EQ(stripped(""), "");
+  EXPECT_EQ(right_stripped("\u00a0a\v\u3000"), "\u00a0a");
   EXPECT_EQ(stripped("\u200ba\ufeff"), "\u200ba\ufeff");  // of no width, and no white space
 }
 
