@@ -9,6 +9,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/io/files.h"
+#include "expunge/io/hash.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
 #include "train/checkpoint_files.h"
