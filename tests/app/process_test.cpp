@@ -63,7 +63,7 @@ TEST(Process, HelpAndVersion) {
   }
   const Result version = shell(kProbe + " --version");
   EXPECT_EQ(version.code, 0);
-  for (const char* part : {"expunge 0.", "oneDNN", "HDF5", "MPI", "processor"}) EXPECT_THAT(version.text, HasSubstr(part));
+  for (const char* part : {"expunge 0.", "oneDNN", "HDF5", "MPI", "kernels"}) EXPECT_THAT(version.text, HasSubstr(part));
 }
 
 TEST(Process, UsageErrors) {
