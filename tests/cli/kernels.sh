@@ -12,7 +12,7 @@ older=(env ONEDNN_MAX_CPU_ISA=AVX "$expunge")
 expect_exit 0 "^  kernels    AVX2, oneDNN avx$" "${older[@]}" --version
 
 # names FILE KERNELS: what a file says of itself.
-names() { h5dump -a /libraries "$1" | grep -qE "kernels    $2$" || { h5dump -a /libraries "$1" >&2; die "$1 does not name $2"; }; }
+names() { expect_exit 0 "kernels    $2$" h5dump -a /libraries "$1"; }
 run=("${train[@]}" --save-steps 1 --dtype float32 --output-dir run)
 "$expunge" "${run[@]}" --max-steps 4 --quiet
 names tokens.h5 "AVX2, oneDNN avx2"
@@ -31,7 +31,7 @@ for command in eval mia; do
   names $command.h5 "AVX2, oneDNN avx"
 done
 "$expunge" export --checkpoint run --output-dir model --quiet
-jq -r .libraries model/expunge.json | grep -qE "kernels    AVX2, oneDNN avx$" || die "the export does not name the kernels of the run"
+expect_exit 0 "kernels    AVX2, oneDNN avx$" jq -r .libraries model/expunge.json
 
 # Ranks on nodes of two kinds: both are named, and rank 0 warns once.
 expect_exit 0 "ranks compute by different kernels \(AVX2, oneDNN avx2; AVX2, oneDNN avx\)" ranks 1 "$expunge" "${train[@]}" \
