@@ -104,7 +104,7 @@ int run_command(const std::vector<Command>& commands, const std::vector<std::str
       print_page(place, overview(commands));
     else
       print_page(place, help_page(find_command(commands, first == "help" ? arguments[1] : first)));
-    check_printed();
+    if (code == static_cast<int>(ExitCode::done)) check_printed();  // else a message was given already
     return code;
   });
 }

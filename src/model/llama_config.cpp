@@ -178,7 +178,10 @@ ModelFolder open_model(const LlamaConfig& config, const std::filesystem::path& p
     for (const ParameterView& view : unit.views()) {
       if (!folder.has(view.name))
         fail(ExitCode::bad_input,
-             fmt::format("{}: tensor {} is missing; config.json implies it, {}", where, view.name, shape_text(view.shape)));
+             fmt::format("{}: tensor {} is missing; config.json implies it, {}{}", where, view.name, shape_text(view.shape),
+                         model.has("model.layers.0.ln1.weight")
+                             ? "; this is the layout in which Yi was first published (ln1, ln2): fetch its newer revision"
+                             : ""));
       const TensorInfo& found = folder.info(view.name);
       if (found.shape != view.shape)
         fail(ExitCode::bad_input, fmt::format("{}: tensor {}: config.json says {}, the file has {}", where, view.name,

@@ -205,9 +205,9 @@ void read_evaluations(ReportRun& run) {
     place = reader(open_sealed(run.folder / name));
     if (!is_outdated(run, place->model, place->model_sha256)) return;
     place.reset();
-    run.notes.push_back(
-        fmt::format("{} is about a state of this run that is gone, and is left out: make it anew with --overwrite.",
-                    (run.folder / name).string()));
+    run.notes.push_back(fmt::format(
+        "{} is about a state of this run that is gone, and is left out: remove it, or make it anew with --overwrite.",
+        (run.folder / name).string()));
   };
   read("eval-before.h5", run.before, read_report_evaluation);
   read("mia-before.h5", run.attacks_before, read_attacks);

@@ -218,6 +218,16 @@ void check_objective(const Objective& objective, const LlamaConfig& config) {
            fmt::format("--layer {}: the model's blocks are 0 to {}", term.signal.layer, config.num_hidden_layers - 1));
 }
 
+/// Labels name the model that drew them, which need not be this run's: a teacher's are meant so, others are a mistake.
+void warn_of_other_labels(const TrainConfig& config, const std::string& model_sha256) {
+  if (config.labels.given.empty()) return;
+  const Hdf5File file = Hdf5File::open(config.labels.given);
+  if (!file.has_attribute("/", "model_sha256")) return;
+  if (const auto drew = file.read_attribute<std::string>("/", "model_sha256"); drew != model_sha256)
+    log_warning(fmt::format("--labels {}: made for another original model (SHA-256 {}) than the run's ({})",
+                            config.labels.given.string(), drew, model_sha256));
+}
+
 /// What a method is made with: the options, and what the token file says.
 std::unique_ptr<Objective> objective_of(const TrainConfig& config, const TokenFile& tokens) {
   if (config.command == "train") return make_descent();
@@ -307,6 +317,7 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
     return ExitCode::done;
   }
   CheckpointInfo info = describe_run(session, config, source, units, tokens_sha256, beginning);
+  if (session.rank() == 0) warn_of_other_labels(config, info.model_sha256);
   info.total_steps = beginning.own ? std::min(length.steps, before->total_steps) : length.steps;
 
   const int tokens_at_once = std::max(largest_batch, monitor ? monitor->longest() : 0);
