@@ -54,7 +54,7 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
   const std::string name = source.domain + "/" + source.split;
   CorpusReader reader(source.files, text_column);
   writer.begin_split(source.domain, source.split);
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, doubled = 0;
   for (bool more = true; more;) {
     std::vector<Document> batch;
     std::string long_text;
@@ -68,10 +68,18 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
       else
         batch.push_back({std::move(text), reader.where()});
     }
-    for (const Ids& ids : encode_all(tokenizer, batch)) writer.add_document(ids);
+    for (const Ids& ids : encode_all(tokenizer, batch)) {
+      doubled += tokenizer.doubles_bos(ids);
+      writer.add_document(ids);
+    }
     if (long_text.empty()) continue;
     // Ids of a long document are written as they come: they may take several times the memory of its text.
-    tokenizer.encode(long_text, reader.where(), [&](std::span<const std::int32_t> ids) { writer.add_ids(ids); });
+    bool begins = true;
+    tokenizer.encode(long_text, reader.where(), [&](std::span<const std::int32_t> ids) {
+      doubled += begins && tokenizer.doubles_bos(ids);
+      begins = false;
+      writer.add_ids(ids);
+    });
     writer.end_document();
   }
   const SplitCounts counts = writer.end_split(file_names(source), reader.source_sha256());
@@ -80,10 +88,20 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
                                           (source.files[0].parent_path() / source.split).string(), file_names(source),
                                           counted(counts.documents, "document"), TokenFileWriter::kShortest));
   }
+  if (doubled > 0) log_warning(doubled_bos(tokenizer, name, doubled));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   log_info(fmt::format("{}: {}, {}, {}, {} dropped ({:.1f} MB/s)", name, counted(counts.documents, "document"),
                        counted(counts.sequences, "sequence"), counted(counts.tokens, "token"), counted(counts.dropped, "chunk"),
                        1e-6 * static_cast<double>(bytes) / seconds));
+}
+
+/// Warns where tokenizer.json says something else than what gives the ids. Returns it for the record.
+std::string warn_of_differences(const std::filesystem::path& folder, const Tokenizer& tokenizer) {
+  const std::string differences = fmt::format("{}", fmt::join(tokenizer_differences(folder, tokenizer), "; "));
+  if (!differences.empty())
+    log_warning(fmt::format("{} differs from tokenizer.model and tokenizer_config.json, which give the ids: {}",
+                            (folder / "tokenizer.json").string(), differences));
+  return differences;
 }
 
 /// Counts what the splits share, writes the counts, and warns: what is forgotten, kept and held against it is to differ.
@@ -103,6 +121,7 @@ void count_shared_text(const std::vector<SplitSource>& splits, double near_thres
 int tokenize(const TokenizeOptions& options) {
   log_setup(0, 1, options.quiet);
   const Tokenizer tokenizer(options.tokenizer);
+  const std::string differences = warn_of_differences(options.tokenizer, tokenizer);
   const std::vector<SplitSource> splits = find_splits(options.data, options.domains);
   TokenFileWriter writer(options.output, {tokenizer.hash(), static_cast<std::uint64_t>(tokenizer.vocabulary_size()),
                                           static_cast<std::uint64_t>(options.max_length)});
@@ -112,6 +131,7 @@ int tokenize(const TokenizeOptions& options) {
   writer.finish([&](Hdf5File& file) {
     count_shared_text(splits, options.near_duplicate_threshold, file);
     write_provenance(file, provenance);
+    if (!differences.empty()) file.write_attribute("/", "tokenizer_differences", differences);
   });
   log_info(fmt::format("written: {}", options.output.string()));
   return static_cast<int>(ExitCode::done);

@@ -72,12 +72,16 @@ struct Tokenizer::Impl {
   std::unordered_map<std::int32_t, std::int32_t> renumbered;  // piece -> the id that an added token gives it
   std::unordered_set<std::string> special;                    // contents of special tokens
   std::size_t unk_length = 0;                                 // tokens that the spelled-out unk takes
+  TextFrame frame;
   int size = 0;
-  std::string hash;
+  std::string hash, former_hash;
 
   explicit Impl(const fs::path& folder);
   void give_ids_to_special_tokens(const fs::path& folder);
   void find_added_tokens(const fs::path& folder);
+  TextFrame frame_without_json() const;
+  void choose_frame(const fs::path& folder);
+  std::string hash_with(const TextFrame& chosen) const;
   void encode_part(const std::string& part, const std::string& where, const std::function<void(std::int32_t)>& take) const;
   std::optional<std::int32_t> find(const std::string& piece) const;
   std::string piece(std::int32_t id) const;
@@ -94,29 +98,56 @@ Tokenizer::Impl::Impl(const fs::path& folder)
   }
   give_ids_to_special_tokens(folder);
   find_added_tokens(folder);
-  // An empty one is no token.
-  if (settings.add_bos && !(settings.bos && find(*settings.bos)))
-    fail(ExitCode::bad_input, folder.string() + ": add_bos_token without a bos_token");
-  if (settings.add_eos && !(settings.eos && find(*settings.eos)))
-    fail(ExitCode::bad_input, folder.string() + ": add_eos_token without an eos_token");
+  choose_frame(folder);
   if (!settings.legacy) {
     if (!settings.unk) fail(ExitCode::bad_input, folder.string() + ": legacy is false, which needs an unk_token");
     unk_length = encoder.count(*settings.unk);
   }
 
-  nlohmann::json rule = {settings.legacy,
-                         settings.add_bos,
-                         settings.add_eos,
-                         settings.add_prefix_space,
-                         settings.split_special_tokens,
-                         settings.bos.value_or(""),
-                         settings.eos.value_or(""),
-                         settings.unk.value_or("")};
+  hash = hash_with(frame);
+  former_hash = hash_with(frame_without_json());
+}
+
+/// BOS alone, unless tokenizer_config.json says otherwise. A token that is not there is left out.
+TextFrame Tokenizer::Impl::frame_without_json() const {
+  const auto ids = [&](bool add, const std::optional<std::string>& token) -> std::vector<std::int32_t> {
+    const std::optional<std::int32_t> id = add && token ? find(*token) : std::nullopt;
+    return id ? std::vector{*id} : std::vector<std::int32_t>();
+  };
+  return {ids(settings.add_bos.value_or(true), settings.bos), ids(settings.add_eos.value_or(false), settings.eos)};
+}
+
+/// A key of tokenizer_config.json decides, else tokenizer.json where its ids are in the vocabulary.
+void Tokenizer::Impl::choose_frame(const fs::path& folder) {
+  frame = frame_without_json();
+  const auto is_known = [&](std::int32_t id) { return !piece(id).empty(); };
+  const bool use_json = settings.frame && std::ranges::all_of(settings.frame->before, is_known) &&
+                        std::ranges::all_of(settings.frame->after, is_known);
+  if (use_json && !settings.add_bos) frame.before = settings.frame->before;
+  if (use_json && !settings.add_eos) frame.after = settings.frame->after;
+  // An empty one is no token.
+  if (frame.before.empty() && settings.add_bos.value_or(!use_json))
+    fail(ExitCode::bad_input, folder.string() + ": add_bos_token without a bos_token");
+  if (frame.after.empty() && settings.add_eos.value_or(false))
+    fail(ExitCode::bad_input, folder.string() + ": add_eos_token without an eos_token");
+}
+
+std::string Tokenizer::Impl::hash_with(const TextFrame& chosen) const {
+  nlohmann::json rule = {settings.legacy,           !chosen.before.empty(),        !chosen.after.empty(),
+                         settings.add_prefix_space, settings.split_special_tokens, settings.bos.value_or(""),
+                         settings.eos.value_or(""), settings.unk.value_or("")};
   for (const auto& [id, t] : settings.added) {
     rule.push_back({id, t.content, t.lstrip, t.rstrip, t.single_word, special.contains(t.content)});
   }
-  digest.update(rule.dump(-1, ' ', true));
-  hash = digest.hex();
+  // Only tokenizer.json can name others than BOS and EOS.
+  const auto is_role = [&](const std::vector<std::int32_t>& ids, const std::optional<std::string>& token) {
+    return ids.empty() || (ids.size() == 1 && token && find(*token) == ids.front());
+  };
+  if (!is_role(chosen.before, settings.bos) || !is_role(chosen.after, settings.eos))
+    rule.push_back({chosen.before, chosen.after});
+  Sha256 all = digest;
+  all.update(rule.dump(-1, ' ', true));
+  return all.hex();
 }
 
 /// Special tokens are found in the vocabulary, or get the next ids behind it; all of them become added tokens.
@@ -201,8 +232,7 @@ void Tokenizer::encode(std::string_view text, const std::string& where,
     if (settings.add_prefix_space) prepared.insert(0, kUnderline);
     text = prepared;
   }
-  std::vector<std::int32_t> ids;
-  if (settings.add_bos) ids.push_back(*bos_id());
+  std::vector<std::int32_t> ids = ids_before();
   const std::size_t first = ids.size();
   bool second_is_added = false, began = false;
   const auto give = [&] {
@@ -228,7 +258,7 @@ void Tokenizer::encode(std::string_view text, const std::string& where,
       impl_->encode_part(part, where, add);
     }
   }
-  if (settings.add_eos) ids.push_back(*eos_id());
+  ids.insert(ids.end(), ids_after().begin(), ids_after().end());
   give();
 }
 
@@ -261,8 +291,24 @@ std::optional<std::int32_t> Tokenizer::bos_id() const {
 std::optional<std::int32_t> Tokenizer::eos_id() const {
   return impl_->settings.eos ? impl_->find(*impl_->settings.eos) : std::nullopt;
 }
-bool Tokenizer::adds_eos() const { return impl_->settings.add_eos; }
+std::optional<std::int32_t> Tokenizer::pad_id() const {
+  return impl_->settings.pad ? impl_->find(*impl_->settings.pad) : std::nullopt;
+}
+const std::vector<std::int32_t>& Tokenizer::ids_before() const { return impl_->frame.before; }
+const std::vector<std::int32_t>& Tokenizer::ids_after() const { return impl_->frame.after; }
+bool Tokenizer::doubles_bos(std::span<const std::int32_t> ids) const {
+  const std::vector<std::int32_t>& before = ids_before();
+  return !before.empty() && before.back() == bos_id() && ids.size() > before.size() && ids[before.size()] == before.back();
+}
 int Tokenizer::vocabulary_size() const { return impl_->size; }
 const std::string& Tokenizer::hash() const { return impl_->hash; }
+const std::string& Tokenizer::former_hash() const { return impl_->former_hash; }
+
+std::string doubled_bos(const Tokenizer& tokenizer, const std::string& where, std::uint64_t count) {
+  return fmt::format(
+      "{}: {} text{} with '{}' in front, which the tokenizer adds, too: the ids begin with it twice, as they do in "
+      "transformers; leave it out of the text",
+      where, count, count == 1 ? "" : "s", excerpt(tokenizer.piece(tokenizer.bos_id().value())));
+}
 
 }  // namespace expunge

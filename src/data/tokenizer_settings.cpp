@@ -17,12 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::uint64_t kMaxJson = 256 << 20;
-constexpr std::int64_t kMaxId = 1 << 24;  // far above any vocabulary; ids become rows of an embedding
-
 JsonObject read_object(const fs::path& path, const JsonRules& rules = {}) {
   if (!fs::exists(path)) return {json::object(), path.string()};
-  return {parse_json_file(path, kMaxJson, rules), path.string()};
+  return {parse_json_file(path, kMaxTokenizerJson, rules), path.string()};
 }
 
 AddedToken added_token(const json& value, const std::string& where) {
@@ -32,7 +29,7 @@ AddedToken added_token(const json& value, const std::string& where) {
 }
 
 std::int32_t token_id(const json& value, const std::string& where, const std::string& token) {
-  return static_cast<std::int32_t>(JsonObject({{token, value}}, where).integer(token, 0, kMaxId));
+  return static_cast<std::int32_t>(JsonObject({{token, value}}, where).integer(token, 0, kMaxTokenId));
 }
 
 /// A special token is written as a string or as an object with flags.
@@ -58,9 +55,9 @@ std::map<std::int32_t, AddedToken> read_decoder(const JsonObject& config) {
   for (const auto& [key, value] : decoder.value().items()) {
     std::int64_t id = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    if (error != std::errc() || end != key.data() + key.size() || id < 0 || id > kMaxId) {
+    if (error != std::errc() || end != key.data() + key.size() || id < 0 || id > kMaxTokenId) {
       fail(ExitCode::bad_input,
-           fmt::format("{}: expected an id from 0 to {}, found '{}'", decoder.where(), kMaxId, excerpt(key)));
+           fmt::format("{}: expected an id from 0 to {}, found '{}'", decoder.where(), kMaxTokenId, excerpt(key)));
     }
     added[static_cast<std::int32_t>(id)] = added_token(value, decoder.where() + ": " + key);
   }
@@ -96,6 +93,24 @@ std::map<std::string, AddedToken> read_older_files(const fs::path& folder, json&
   return final_flags;
 }
 
+/// Whether a token is added. transformers takes a null for "no" here, and for "not said" elsewhere.
+std::optional<bool> said(const JsonObject& config, const std::string& key) {
+  return config.value().contains(key) ? std::optional(config.boolean_or(key, false)) : std::nullopt;
+}
+
+/// transformers 5 keeps BOS and EOS in tokenizer.json alone. A file that cannot be used leaves the rule of a folder without it.
+std::optional<TextFrame> read_frame(const fs::path& folder) {
+  const fs::path path = folder / "tokenizer.json";
+  if (!fs::exists(path)) return std::nullopt;
+  try {
+    const JsonObject file = read_object(path, {.wanted = {"post_processor"}});
+    return read_text_frame(file.value().value("post_processor", json()), path.string() + ": post_processor");
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::bad_input) throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
@@ -110,12 +125,11 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
 
   TokenizerSettings settings;
   settings.legacy = config.boolean_or("legacy", true);
-  // transformers takes a null for "no" in these two, and for "not said" elsewhere.
-  settings.add_bos = config.boolean_or("add_bos_token", !config.value().contains("add_bos_token"));
-  settings.add_eos = config.boolean_or("add_eos_token", false);
+  settings.add_bos = said(config, "add_bos_token");
+  settings.add_eos = said(config, "add_eos_token");
+  if (!settings.add_bos || !settings.add_eos) settings.frame = read_frame(folder);
   settings.add_prefix_space = config.boolean_or("add_prefix_space", true);
   settings.split_special_tokens = config.boolean_or("split_special_tokens", false);
-
   json roles = config.value();
   std::map<std::string, AddedToken> final_flags;
   if (config.has("added_tokens_decoder")) {
@@ -150,6 +164,7 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
   settings.bos = content_of("bos_token");
   settings.eos = content_of("eos_token");
   settings.unk = content_of("unk_token");
+  settings.pad = content_of("pad_token");
   if (const json more = roles.value("additional_special_tokens", json()); more.is_array()) {
     for (const json& value : more) {
       SpecialToken special = special_token(value, config.where() + ": additional_special_tokens");

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "data/tokenizer_json.h"
+
 namespace expunge {
 
 /// A token that is cut out of the text before sentencepiece sees it.
@@ -26,10 +28,11 @@ struct SpecialToken {
 
 struct TokenizerSettings {
   bool legacy = true;  ///< every stretch of text between added tokens gets a space in front, not the first alone
-  bool add_bos = true, add_eos = false;
-  bool add_prefix_space = true;       ///< with legacy false: whether the first stretch gets it
-  bool split_special_tokens = false;  ///< added tokens in the text are ordinary text
-  std::optional<std::string> bos, eos, unk;
+  std::optional<bool> add_bos, add_eos;  ///< keys of tokenizer_config.json, whose null is a no; unset where they are not there
+  std::optional<TextFrame> frame;        ///< of tokenizer.json, where a key is not there and the file can be used
+  bool add_prefix_space = true;          ///< with legacy false: whether the first stretch gets it
+  bool split_special_tokens = false;     ///< added tokens in the text are ordinary text
+  std::optional<std::string> bos, eos, unk, pad;
   std::map<std::int32_t, AddedToken> added;  ///< by id
   std::vector<SpecialToken> special;         ///< in the order in which new ids are given out
 };

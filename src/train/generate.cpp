@@ -74,6 +74,12 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
   return prompts;
 }
 
+void warn_of_doubled_bos(const GenerateConfig& config, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts) {
+  const auto doubled = std::ranges::count_if(prompts, [&](const Prompt& prompt) { return tokenizer.doubles_bos(prompt.ids); });
+  const std::int64_t lines = doubled / config.num_samples;
+  if (lines > 0) log_warning(doubled_bos(tokenizer, config.prompts.string(), static_cast<std::uint64_t>(lines)));
+}
+
 std::string output_lines(const GenerateConfig& config, const std::vector<JsonObject>& lines,
                          const std::vector<Completion>& completions) {
   std::string text;
@@ -88,14 +94,16 @@ std::string output_lines(const GenerateConfig& config, const std::vector<JsonObj
 }
 
 /// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
-std::string record_of(const GenerateConfig& config, const std::string& text, const std::string& model_hash,
-                      const std::string& prompts_hash) {
+std::string record_of(const GenerateConfig& config, const GenerationOptions& options, const std::string& text,
+                      const std::string& model_hash, const std::string& prompts_hash) {
   nlohmann::ordered_json record = {{"output_sha256", sha256_text(text)},
                                    {"model", whole_path(config.model).string()},
                                    {"prompts", whole_path(config.prompts).string()},
                                    {"prompts_sha256", prompts_hash},
                                    {"dtype", dtype_name(config.compute.dtype)},
-                                   {"stop", config.stops}};  // a text of several lines fits no line of `config`
+                                   {"stop", options.stops},  // a text of several lines fits no line of `config`
+                                   {"eos_token_ids", options.eos_ids},
+                                   {"pad_token_ids", options.pad_ids}};
   record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
   return record.dump(2) + "\n";
 }
@@ -151,15 +159,19 @@ void run_generation(Session& session, const GenerateConfig& config) {
   const Tokenizer tokenizer(source.side_files);
   const auto [lines, prompts_hash] = read_json_lines(config.prompts);
   const std::vector<Prompt> prompts = read_prompts(config, source.config, tokenizer, lines);
+  const GenerationSettings ends = read_generation_settings(source.side_files, tokenizer, source.config.vocab_size);
+  log_info(describe_ends(ends, tokenizer));
+  if (session.rank() == 0) warn_of_doubled_bos(config, tokenizer, prompts);
   ComputeConfig compute = config.compute;
   compute.gather = gather_for_generation(session, source.config, compute);
   const bool greedy = config.temperature == 0;
   const int vocabulary = std::min(source.config.vocab_size, tokenizer.vocabulary_size());
-  const GenerationOptions options{
-      config.max_new_tokens.value(),
-      greedy ? LabelSampling{1, 1, vocabulary}
-             : LabelSampling{static_cast<int>(config.top_k), config.top_p, vocabulary, config.temperature},
-      config.seed, config.stops, static_cast<std::size_t>(config.per_device_eval_batch_size)};
+  const GenerationOptions options =
+      with_ends({config.max_new_tokens.value(),
+                 greedy ? LabelSampling{1, 1, vocabulary}
+                        : LabelSampling{static_cast<int>(config.top_k), config.top_p, vocabulary, config.temperature},
+                 config.seed, config.stops, static_cast<std::size_t>(config.per_device_eval_batch_size)},
+                ends);
   const std::vector<Completion> completions = in_element_type(compute.dtype, [&](auto type) {
     ScoringModel<typename decltype(type)::type> model(session, source, compute);
     return generate(model.llama, tokenizer, prompts, options);
@@ -167,7 +179,8 @@ void run_generation(Session& session, const GenerateConfig& config) {
   const std::string model_hash = model_sha256(source, runtime, llama_units(source.config, session.world_size()));
   on_root(runtime, [&] {
     const std::string text = output_lines(config, lines, completions);
-    write_outputs(config.output, text, record_of(config, text, model_hash, prompts_hash), existing_of(config.overwrite));
+    write_outputs(config.output, text, record_of(config, options, text, model_hash, prompts_hash),
+                  existing_of(config.overwrite));
     log_completions(completions, config.output);
     return std::string();
   });

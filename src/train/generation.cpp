@@ -49,21 +49,24 @@ class Plan {
   double uniform(std::size_t i, std::size_t drawn) const { return random_uniform(options_.seed, prompts_[i].stream, drawn); }
   /// Takes in a drawn token, and says why it was the last if it was.
   std::optional<FinishReason> take(std::size_t i, std::int32_t id, std::vector<std::int32_t>& ids) const {
-    if (id == tokenizer_.eos_id()) return FinishReason::eos;
+    if (std::ranges::find(options_.eos_ids, id) != options_.eos_ids.end()) return FinishReason::eos;
     ids.push_back(id);
-    if (!options_.stops.empty() &&
-        find_stop(text_behind(tokenizer_, prompts_[i].ids, ids), options_.stops) != std::string::npos)
-      return FinishReason::stop;
+    if (!options_.stops.empty() && find_stop(text_of(i, ids), options_.stops) != std::string::npos) return FinishReason::stop;
     if (prompts_[i].ids.size() + ids.size() == room(i)) return FinishReason::length;
     return std::nullopt;
   }
   std::string text(std::size_t i, const Completion& completion) const {
-    std::string text = text_behind(tokenizer_, prompts_[i].ids, completion.ids);
+    std::string text = text_of(i, completion.ids);
     if (completion.reason == FinishReason::stop) text.resize(std::min(text.size(), find_stop(text, options_.stops)));
     return text;
   }
 
  private:
+  std::string text_of(std::size_t i, std::vector<std::int32_t> ids) const {
+    std::erase_if(ids, [&](std::int32_t id) { return std::ranges::find(options_.pad_ids, id) != options_.pad_ids.end(); });
+    return text_behind(tokenizer_, prompts_[i].ids, ids);
+  }
+
   const Tokenizer& tokenizer_;
   const std::vector<Prompt>& prompts_;
   const GenerationOptions& options_;
@@ -142,7 +145,7 @@ std::vector<std::vector<std::size_t>> round_of(const StepPlan& deal, std::size_t
 
 std::vector<std::int32_t> prompt_ids(const Tokenizer& tokenizer, const std::string& text, const std::string& where) {
   std::vector<std::int32_t> ids = tokenizer.encode(text, where);
-  if (tokenizer.adds_eos()) ids.pop_back();
+  ids.resize(ids.size() - tokenizer.ids_after().size());
   if (ids.empty() && tokenizer.bos_id()) ids.push_back(*tokenizer.bos_id());
   return ids;
 }
@@ -157,6 +160,14 @@ void check_prompt(const std::string& where, const std::vector<std::int32_t>& ids
   if (const std::int32_t largest = *std::ranges::max_element(ids); largest >= model.vocab_size)
     fail(ExitCode::bad_input,
          fmt::format("{}: the tokenizer makes id {}; the model's vocabulary has {}", where, largest, model.vocab_size));
+}
+
+GenerationOptions with_ends(GenerationOptions options, const GenerationSettings& ends) {
+  options.eos_ids = ends.eos_ids;
+  options.pad_ids = ends.pad_ids;
+  for (const std::string& stop : ends.stop_strings)
+    if (std::ranges::find(options.stops, stop) == options.stops.end()) options.stops.push_back(stop);
+  return options;
 }
 
 template <Element T>

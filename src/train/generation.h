@@ -10,6 +10,7 @@
 #include "expunge/model/llama.h"
 #include "expunge/train/config.h"
 #include "expunge/train/session.h"
+#include "train/generation_settings.h"
 
 namespace expunge {
 
@@ -28,13 +29,13 @@ struct Prompt {
 enum class FinishReason {
   stop,    ///< a stop string came up
   length,  ///< enough tokens, or no position left
-  eos
+  eos      ///< the model drew one of the ids that end a text
 };
 
 struct Completion {
-  std::vector<std::int32_t> ids;  ///< drawn, EOS left out
+  std::vector<std::int32_t> ids;  ///< drawn, EOS left out, padding not
   FinishReason reason;
-  std::string text;  ///< what the ids add to the prompt's text, up to the stop string
+  std::string text;  ///< what the ids but for padding add to the prompt's text, up to the stop string
 };
 
 struct GenerationOptions {
@@ -43,7 +44,11 @@ struct GenerationOptions {
   std::uint64_t seed;
   std::vector<std::string> stops;
   std::size_t batch_size;  ///< prompts of a rank at a time
+  std::vector<std::int32_t> eos_ids = {}, pad_ids = {};
 };
+
+/// `options` with the ends that the model's folder asks for beside their own.
+GenerationOptions with_ends(GenerationOptions options, const GenerationSettings& ends);
 
 /// Completions in the order of the prompts, on every rank. Prompts are dealt to ranks in batches; nothing depends on how beyond
 /// the rounding of sums. Collective. Throws Error(collapse) where the model's logits are not numbers.

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "expunge/core/error.h"
+#include "expunge/core/log.h"
 #include "expunge/core/parallel.h"
 #include "expunge/core/random.h"
 #include "expunge/data/tokenizer.h"
@@ -120,8 +121,14 @@ ModelSource initial_model(const fs::path& config_json) {
 void check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens) {
   on_root(runtime, [&] {
     if (!fs::exists(source.side_files / "tokenizer.model")) return std::string();
-    const std::string hash = Tokenizer(source.side_files).hash();
-    if (hash != tokens.info().tokenizer_sha256)
+    const Tokenizer tokenizer(source.side_files);
+    const std::string& hash = tokens.info().tokenizer_sha256;
+    if (hash != tokenizer.hash() && hash == tokenizer.former_hash())
+      log_warning(
+          fmt::format("{}: an earlier version put BOS or EOS around the texts otherwise than {} says; the tokens are used "
+                      "as they are, tokenize the texts again for new work",
+                      tokens.path().string(), (source.side_files / "tokenizer.json").string()));
+    else if (hash != tokenizer.hash())
       fail(ExitCode::bad_input,
            fmt::format("{}: the tokens were made with another tokenizer than the model's in {}; tokenize the texts with "
                        "--tokenizer {}",

@@ -22,6 +22,7 @@ namespace {
 struct Work {
   std::vector<Continuation> choices;
   std::vector<Prompt> prompts;
+  GenerationSettings ends = {};  // of answers to prompts
 };
 
 Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const LlamaConfig& model,
@@ -51,9 +52,16 @@ Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const 
   return work;
 }
 
+void warn_of_doubled_bos(const TaskConfig& config, const Tokenizer& tokenizer, const Work& work) {
+  const auto doubled = [&](const auto& text) { return tokenizer.doubles_bos(text.ids); };
+  const auto count = std::ranges::count_if(work.choices, doubled) + std::ranges::count_if(work.prompts, doubled);
+  if (count > 0) log_warning(doubled_bos(tokenizer, config.tasks.string(), static_cast<std::uint64_t>(count)));
+}
+
 struct Answers {
-  std::vector<double> log_likelihoods;  // of Work::choices
-  std::vector<Completion> completions;  // of Work::prompts
+  std::vector<double> log_likelihoods;      // of Work::choices
+  std::vector<Completion> completions;      // of Work::prompts
+  std::string eos_token_ids, stop_strings;  // JSON: where completions end; empty without any
 };
 
 Answers ask(const Session& session, const TaskConfig& config, const ModelSource& source, const Tokenizer& tokenizer,
@@ -69,7 +77,11 @@ Answers ask(const Session& session, const TaskConfig& config, const ModelSource&
     ScoringModel<typename decltype(type)::type> model(session, source, compute);
     Answers answers;
     if (!work.choices.empty()) answers.log_likelihoods = log_likelihoods(model.llama, work.choices, batch_size);
-    if (!work.prompts.empty()) answers.completions = generate(model.llama, tokenizer, work.prompts, options);
+    if (work.prompts.empty()) return answers;
+    const GenerationOptions ended = with_ends(options, work.ends);
+    answers.completions = generate(model.llama, tokenizer, work.prompts, ended);
+    answers.eos_token_ids = nlohmann::json(ended.eos_ids).dump();
+    answers.stop_strings = nlohmann::json(ended.stops).dump();
     return answers;
   });
 }
@@ -151,20 +163,28 @@ void run_task(Session& session, const TaskConfig& config) {
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const TaskItems tasks = read_task_items(config);
-  const Work work = encode(config, tasks.items, source.config, tokenizer);
+  Work work = encode(config, tasks.items, source.config, tokenizer);
+  if (session.rank() == 0) warn_of_doubled_bos(config, tokenizer, work);
   log_info(fmt::format("{} items: {} choices to score, {} answers to generate", tasks.items.size(), work.choices.size(),
                        work.prompts.size()));
-  const TaskSource described{whole_path(config.model).string(),
-                             model_sha256(source, runtime, llama_units(source.config, session.world_size())),
-                             whole_path(config.tasks).string(),
-                             tasks.sha256,
-                             config.fewshot_file.empty() ? "" : whole_path(config.fewshot_file).string(),
-                             tasks.fewshot_sha256,
-                             std::string(dtype_name(config.compute.dtype)),
-                             config.num_fewshot,
-                             config.resolved,
-                             config.libraries};
-  const std::vector<TaskResult> results = judge(tasks.items, ask(session, config, source, tokenizer, work));
+  if (!work.prompts.empty()) {
+    work.ends = read_generation_settings(source.side_files, tokenizer, source.config.vocab_size);
+    log_info(describe_ends(work.ends, tokenizer));
+  }
+  TaskSource described{whole_path(config.model).string(),
+                       model_sha256(source, runtime, llama_units(source.config, session.world_size())),
+                       whole_path(config.tasks).string(),
+                       tasks.sha256,
+                       config.fewshot_file.empty() ? "" : whole_path(config.fewshot_file).string(),
+                       tasks.fewshot_sha256,
+                       std::string(dtype_name(config.compute.dtype)),
+                       config.num_fewshot,
+                       config.resolved,
+                       config.libraries};
+  const Answers answers = ask(session, config, source, tokenizer, work);
+  described.eos_token_ids = answers.eos_token_ids;
+  described.stop_strings = answers.stop_strings;
+  const std::vector<TaskResult> results = judge(tasks.items, answers);
   on_root(runtime, [&] {
     print_table(results);
     write_tasks(config.output, existing_of(config.overwrite), described, results);

@@ -19,6 +19,10 @@ void write_root(Hdf5File& file, const TaskSource& source) {
     file.write_attribute("/", "fewshot_file", source.fewshot_file);
     file.write_attribute("/", "fewshot_sha256", source.fewshot_sha256);
   }
+  if (!source.eos_token_ids.empty()) {
+    file.write_attribute("/", "eos_token_ids", source.eos_token_ids);
+    file.write_attribute("/", "stop_strings", source.stop_strings);
+  }
   file.write_attribute("/", "dtype", source.dtype);
   write_provenance(file, {source.model_sha256, "", source.options, source.libraries, job_restarts()});
 }

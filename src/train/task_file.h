@@ -34,6 +34,7 @@ struct TaskSource {
   std::string model, model_sha256, tasks, tasks_sha256, fewshot_file, fewshot_sha256, dtype;
   std::int64_t num_fewshot;
   std::string options = {}, libraries = {};
+  std::string eos_token_ids = {}, stop_strings = {};  ///< JSON lists: where generated answers end; left out when empty
 };
 
 /// A group of each task with attributes items, and accuracy, standard_error, accuracy_normalised, standard_error_normalised

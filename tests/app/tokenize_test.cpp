@@ -80,6 +80,24 @@ TEST_F(Tokenize, WholeFolder) {
   EXPECT_THAT(TokenFile(options_.output).domains(), ElementsAre("code"));
 }
 
+TEST_F(Tokenize, RecordsWhatTokenizerJsonSaysOtherwise) {
+  folder_.write("data/books/forget.jsonl", "{\"text\": \"<s>The old printer painted seven letters\"}\n");
+  folder_.write("model/tokenizer_config.json", R"({"add_bos_token": true})");
+  folder_.write("model/tokenizer.json", R"({"post_processor": null, "model": {"vocab": {"<unk>": 0}}})");
+  testing::internal::CaptureStderr();
+  ASSERT_EQ(tokenize(options_), 0);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("tokenizer.json differs from tokenizer.model and tokenizer_config.json, which give the ids"));
+  EXPECT_THAT(said, HasSubstr("books/forget: 1 text with '<s>' in front"));
+  const Hdf5File raw = Hdf5File::open(options_.output);
+  EXPECT_THAT(raw.read_attribute<std::string>("/", "tokenizer_differences"),
+              HasSubstr("it says TEXT, which is '<s>' TEXT here"));
+  std::filesystem::remove(folder_ / "model/tokenizer.json");
+  std::filesystem::remove(options_.output);
+  ASSERT_EQ(tokenize(options_), 0);
+  EXPECT_FALSE(Hdf5File::open(options_.output).has_attribute("/", "tokenizer_differences"));
+}
+
 TEST_F(Tokenize, CountsTextThatSplitsShareOnAnyNumberOfThreads) {
   std::string lines, more;
   for (int i = 0; i < 60; ++i) {

@@ -47,6 +47,43 @@ whole=$(completion one.jsonl) stop=$(completion one.jsonl | cut -c6-8)
 head -n 1 stopped.jsonl | grep -q '"finish_reason":"stop"' || die "not stopped at '$stop': $(head -n 1 stopped.jsonl)"
 [[ $(completion stopped.jsonl) == "${whole%%"$stop"*}" ]] || die "cut elsewhere than at '$stop': $(head -n 1 stopped.jsonl)"
 
+# The model's own files say where text ends: any EOS of generation_config.json ends it, its stop strings do, padding is no text.
+cp -r model ends
+said() { jq -n "$1" >ends/generation_config.json; "${generate[@]}" --model ends --max-new-tokens 30 --output ends.jsonl --overwrite; }
+first() { head -n 1 ends.jsonl | jq -r ".$1"; }
+id=$(spm_encode --model=model/tokenizer.model --output_format=id <<<"$whole" | cut -d ' ' -f 2)
+said "{eos_token_id: [2, $id]}"
+[[ $(first finish_reason) == eos && $(first completion_tokens) -lt 30 ]] || die "not ended at id $id: $(head -n 1 ends.jsonl)"
+[[ $whole == "$(completion ends.jsonl)"* ]] || die "another text than '$whole': $(head -n 1 ends.jsonl)"
+[[ $(jq -c .eos_token_ids ends.jsonl.expunge.json) == "[2,$id]" ]] || die "the record names no EOS"
+said "{pad_token_id: $id}"
+[[ $(first completion_tokens) == 30 && $(completion ends.jsonl) != "$whole" ]] || die "padding is text: $(head -n 1 ends.jsonl)"
+said "{stop_strings: [\"never to be found\", \"$stop\"]}"
+[[ $(first finish_reason)/$(completion ends.jsonl) == "stop/${whole%%"$stop"*}" ]] || die "stop_strings: $(head -n 1 ends.jsonl)"
+[[ $(jq -c '.stop | length' ends.jsonl.expunge.json) == 2 ]] || die "the record names no stop strings"
+expect_exit 3 "ends/generation_config.json: key 'eos_token_id': expected an id from 0 to 399.*found \[2,400\]" said '{eos_token_id: [2, 400]}'
+# Runs, checkpoints and what is exported of them hold the file, too.
+echo '{"eos_token_id": [2, 7], "stop_strings": ["THE END"]}' >init/generation_config.json
+"$expunge" "${train[@]}" --quiet --max-steps 1 --output-dir ending
+"$expunge" export --checkpoint ending --output-dir exported --quiet
+for model in ending ending/checkpoints/step-000001 exported; do
+  expect_exit 0 "a completion ends at '</s>' \(id 2\), .*\(id 7\), and in front of the stop strings 'THE END'" "$expunge" generate \
+    --prompts prompts.jsonl --model $model --max-new-tokens 2 --output ending.jsonl --overwrite
+done
+# BOS as text stays in the ids beside the tokenizer's, as in transformers, and the log says so once.
+printf '{"prompt": "<s>We study"}\n{"prompt": "We study"}\n' >typed.jsonl
+expect_exit 0 "typed.jsonl: 1 text with '<s>' in front" ranks 2 "$expunge" generate --model model --prompts typed.jsonl --quiet \
+  --max-new-tokens 2 --output typed-out.jsonl
+[[ $(grep -c "in front" out.txt) == 1 ]] || die "said more than once: $(cat out.txt)"
+
+# Tokens of a version that did not look for BOS in tokenizer.json can still be used, which is said; those of another rule cannot.
+cp -r model moved
+echo '{"post_processor": null}' >moved/tokenizer.json
+jq 'del(.add_bos_token, .add_eos_token)' model/tokenizer_config.json >moved/tokenizer_config.json
+expect_exit 0 "tokens.h5: an earlier version put BOS or EOS around" "$expunge" eval --model moved --tokens tokens.h5 --domain papers --output moved.h5
+jq '.add_bos_token = false' model/tokenizer_config.json >moved/tokenizer_config.json
+expect_exit 3 "tokens.h5: the tokens were made with another tokenizer" "$expunge" eval --model moved --tokens tokens.h5 --domain papers --output x.h5
+
 expect_exit 4 "one.jsonl: exists already.*--overwrite" "${generate[@]}" --model base --max-new-tokens 3 --output one.jsonl
 expect_exit 2 "needs --max-new-tokens" "${generate[@]}" --model base --output x.jsonl
 expect_exit 2 "--top-k narrows a draw" "${generate[@]}" --model base --max-new-tokens 3 --top-k 4 --output x.jsonl

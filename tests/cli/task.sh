@@ -75,6 +75,12 @@ for shots in 0 2; do
       .[\"$filter-match\"] // .[\"$filter-extract\"] | round" "$fixture/expected.jsonl") || die "$filter matches, $shots examples"
   done
 done
+# Answers end where the model's own files say, which the record names.
+"$expunge" export --checkpoint base --output-dir ends --quiet
+echo '{"eos_token_id": [2, 5], "stop_strings": "###"}' >ends/generation_config.json
+"${task[@]}" --model ends --output ends.h5 --quiet
+h5dump -a /eos_token_ids ends.h5 | grep -qF '"[2,5]"' || die "no EOS in $(h5dump -a /eos_token_ids ends.h5)"
+h5dump -a /stop_strings ends.h5 | grep -qF '###' || die "no stop string in $(h5dump -a /stop_strings ends.h5)"
 
 expect_exit 3 "line 7: --num-fewshot 2, and two-tasks.jsonl has 0 of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \
   --fewshot-file two-tasks.jsonl --output x.h5

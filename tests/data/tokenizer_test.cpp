@@ -13,6 +13,7 @@ namespace {
 
 using nlohmann::json;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 const std::filesystem::path kFixture = std::filesystem::path(EXPUNGE_FIXTURES) / "tokenizer";
@@ -125,6 +126,115 @@ TEST(Tokenizer, RefusesWhatItCannotFollow) {
   EXPECT_THAT(refusal({{"added_tokens", {{"a", 400}, {"b", 400}}}}), HasSubstr("id 400 is given to both 'a' and 'b'"));
   EXPECT_THAT(refusal({{"added_tokens", {{"a", -1}}}}), AllOf(HasSubstr("added_tokens.json"), HasSubstr("key 'a'")));
   EXPECT_THAT(refusal({{"tokenizer_config", json::array()}}), HasSubstr("expected a JSON object"));
+}
+
+const json kText = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+
+json named(const std::string& token) { return {{"SpecialToken", {{"id", token}, {"type_id", 0}}}}; }
+
+/// A post-processor as tokenizers writes it, with the ids of the fixture's three special tokens.
+json template_of(const json& single) {
+  json tokens;
+  for (const auto& [token, id] : {std::pair("<unk>", 0), {"<s>", 1}, {"</s>", 2}})
+    tokens[token] = {{"id", token}, {"ids", {id}}, {"tokens", {token}}};
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", json::array()}, {"special_tokens", tokens}};
+}
+
+using Ids = std::vector<std::int32_t>;
+
+Ids around(const json& post_processor, const json& config = json::object()) {
+  const json files = {{"tokenizer_config", config}, {"tokenizer", {{"post_processor", post_processor}}}};
+  return load("bytes", files).encode("");
+}
+
+TEST(Tokenizer, BosAndEosAreThoseOfTokenizerJsonWhereNoKeySaysThem) {
+  // transformers 5.24 gives these ids for the same post-processors.
+  const json bos = template_of({named("<s>"), kText});
+  EXPECT_EQ(around(nullptr), Ids());
+  EXPECT_EQ(around({{"type", "ByteLevel"}}), Ids());
+  EXPECT_EQ(around(template_of(json::array({kText}))), Ids());
+  EXPECT_EQ(around(bos), Ids({1}));
+  EXPECT_EQ(around(template_of({kText, named("</s>")})), Ids({2}));
+  EXPECT_EQ(around(template_of({named("<s>"), kText, named("</s>")})), Ids({1, 2}));
+  EXPECT_EQ(around({{"type", "Sequence"}, {"processors", {{{"type", "ByteLevel"}}, bos}}}), Ids({1}));
+  EXPECT_EQ(around(template_of({named("<unk>"), kText})), Ids({0}));
+  EXPECT_EQ(around(template_of({named("<s>"), named("<s>"), kText})), Ids({1, 1}));
+  // A key counts, each for itself; its null is a no.
+  EXPECT_EQ(around(nullptr, {{"add_bos_token", true}}), Ids({1}));
+  EXPECT_EQ(around(bos, {{"add_bos_token", false}}), Ids());
+  EXPECT_EQ(around(bos, {{"add_bos_token", nullptr}}), Ids());
+  EXPECT_EQ(around(bos, {{"add_eos_token", true}}), Ids({1, 2}));
+  EXPECT_EQ(around(nullptr, {{"add_eos_token", true}}), Ids({2}));
+  // BOS that nothing puts in front need not be there.
+  EXPECT_EQ(around(nullptr, {{"bos_token", nullptr}}), Ids());
+}
+
+TEST(Tokenizer, ATokenizerJsonThatCannotBeUsedChangesNothing) {
+  json outside = template_of({named("<s>"), kText});
+  outside["special_tokens"]["<s>"]["ids"] = {380};
+  for (const json& useless :
+       {outside, template_of(json::array({named("<s>")})), template_of({kText, kText}), template_of({named("[CLS]"), kText}),
+        json{{"type", "BertProcessing"}}, json(7), json{{"type", "TemplateProcessing"}}})
+    EXPECT_EQ(around(useless), Ids({1})) << useless;
+  const TemporaryFolder folder;
+  fill_folder(folder, "bytes", {{"tokenizer_config", {{"added_tokens_decoder", json::object()}}}});
+  folder.write("tokenizer.json", "version https://git-lfs.github.com/spec/v1");
+  const Tokenizer tokenizer(folder.path());
+  EXPECT_EQ(tokenizer.encode(""), Ids({1}));
+  EXPECT_THAT(tokenizer_differences(folder.path(), tokenizer), ElementsAre(HasSubstr("cannot be compared")));
+}
+
+TEST(Tokenizer, HashFollowsTokenizerJsonOnlyWhereIdsDo) {
+  const auto with = [](const json& post_processor) {
+    return load("bytes", {{"tokenizer", {{"post_processor", post_processor}}}});
+  };
+  const std::string plain = load("bytes", {}).hash();
+  EXPECT_EQ(plain, with(template_of({named("<s>"), kText})).hash());
+  EXPECT_EQ(with(nullptr).hash(), load("bytes", {{"tokenizer_config", {{"add_bos_token", false}}}}).hash());
+  EXPECT_NE(plain, with(template_of({named("<unk>"), kText})).hash());
+  EXPECT_EQ(plain, with(template_of({named("<unk>"), kText})).former_hash());
+  EXPECT_EQ(plain, with(nullptr).former_hash());
+}
+
+/// The tokenizer.json that says the same as the fixture's model.
+json same_in_json() {
+  const Tokenizer tokenizer = load("bytes", {});
+  json vocabulary;
+  for (int id = 0; id < tokenizer.vocabulary_size(); ++id) vocabulary[tokenizer.piece(id)] = id;
+  return {{"added_tokens", {{{"id", 1}, {"content", "<s>"}, {"lstrip", false}}}},
+          {"pre_tokenizer", {{"type", "Metaspace"}, {"prepend_scheme", "always"}}},
+          {"post_processor", template_of({named("<s>"), kText})},
+          {"model", {{"type", "BPE"}, {"vocab", vocabulary}}}};
+}
+
+TEST(Tokenizer, DifferencesOfTokenizerJson) {
+  const auto differences = [](const json& file, const json& config = json::object()) {
+    const TemporaryFolder folder;
+    fill_folder(folder, "bytes", {{"tokenizer", file}, {"tokenizer_config", config}});
+    return tokenizer_differences(folder.path(), Tokenizer(folder.path()));
+  };
+  json file = same_in_json();
+  EXPECT_THAT(differences(file), ElementsAre());
+  EXPECT_THAT(differences(file, {{"add_bos_token", false}}), ElementsAre("it says '<s>' TEXT, which is TEXT here"));
+  EXPECT_THAT(differences(file, {{"legacy", false}}), ElementsAre(HasSubstr("'always' there, 'first' here")));
+  file["model"]["vocab"]["the"] = 5;
+  file["model"]["vocab"].erase("</s>");
+  EXPECT_THAT(differences(file), ElementsAre(HasSubstr("have another id here or none, the first 'the' (id 5, here"),
+                                             HasSubstr("1 tokens are here alone, the first '</s>'")));
+  file = same_in_json();
+  file["added_tokens"].push_back({{"id", 380}, {"content", "<far>"}});
+  const json flags = {{"added_tokens_decoder", {{"1", {{"content", "<s>"}, {"lstrip", true}}}}}};
+  EXPECT_THAT(differences(file, flags), ElementsAre(HasSubstr("the first '<far>' (id 380, here none)"),
+                                                    HasSubstr("the added token '<s>' has other flags here")));
+}
+
+TEST(Tokenizer, KnowsBosThatATextSpellsOut) {
+  const Tokenizer plain = load("bytes", {});
+  EXPECT_TRUE(plain.doubles_bos(plain.encode("<s>The clock")));  // as transformers 4 and 5 do
+  EXPECT_FALSE(plain.doubles_bos(plain.encode("The clock")));
+  EXPECT_FALSE(plain.doubles_bos(plain.encode("")));
+  const Tokenizer without = load("bytes", {{"tokenizer_config", {{"add_bos_token", false}}}});
+  EXPECT_FALSE(without.doubles_bos(without.encode("<s>The clock")));
 }
 
 }  // namespace

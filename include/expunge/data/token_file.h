@@ -19,11 +19,12 @@ namespace expunge {
 std::string full_split_name(const std::string& domain, const std::string& split);
 
 /// Layout of a token file (HDF5). Root attributes: format_version, version (of expunge), tokenizer_sha256, vocabulary_size,
-/// max_length, and what the maker adds at finish(). For each split a group /<domain>/<split> with datasets ids (uint32, all
-/// sequences one behind the other), offsets (uint64, sequences + 1; sequence i is ids[offsets[i], offsets[i + 1])) and
-/// documents (uint64, sequences: the number of each sequence's document within the split; earlier versions lack it) and
-/// attributes source, source_sha256, documents, sequences, tokens and dropped (chunks too short to keep). Integers in
-/// attributes are uint64. Text that splits share is counted as write_duplicates() says.
+/// max_length, and what the maker adds at finish(): `expunge tokenize` the attributes of every output and, where tokenizer.json
+/// says something else than what gave the ids, tokenizer_differences (text). For each split a group /<domain>/<split> with
+/// datasets ids (uint32, all sequences one behind the other), offsets (uint64, sequences + 1; sequence i is ids[offsets[i],
+/// offsets[i + 1])) and documents (uint64, sequences: the number of each sequence's document within the split; earlier versions
+/// lack it) and attributes source, source_sha256, documents, sequences, tokens and dropped (chunks too short to keep). Integers
+/// in attributes are uint64. Text that splits share is counted as write_duplicates() says.
 struct TokenFileInfo {
   std::string tokenizer_sha256;
   std::uint64_t vocabulary_size = 0;  ///< every id is below
