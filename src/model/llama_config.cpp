@@ -179,7 +179,7 @@ ModelFolder open_model(const LlamaConfig& config, const std::filesystem::path& p
       if (!folder.has(view.name))
         fail(ExitCode::bad_input,
              fmt::format("{}: tensor {} is missing; config.json implies it, {}{}", where, view.name, shape_text(view.shape),
-                         model.has("model.layers.0.ln1.weight")
+                         folder.has("model.layers.0.ln1.weight")
                              ? "; this is the layout in which Yi was first published (ln1, ln2): fetch its newer revision"
                              : ""));
       const TensorInfo& found = folder.info(view.name);
