@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <regex>
 #include <string>
 #include <string_view>
 
@@ -41,11 +40,15 @@ void let_group_lock(int file, const std::filesystem::path& path) {
 
 /// What describe_process() gives, or nothing yet.
 bool holds_our_text(int file) {
+  constexpr std::string_view kBegin = "process ", kHost = " on host ", kSince = ", since ";
   std::string text(4096, '\0');
   const ssize_t got = ::pread(file, text.data(), text.size(), 0);
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  static const std::regex kForm("process [0-9]+ on host [^\\n]*, since [^\\n]*");
-  return got == 0 || std::regex_match(text, kForm);
+  const std::size_t number = kBegin.size(), end = text.find_first_not_of("0123456789", number);
+  const bool ours = text.starts_with(kBegin) && end != number && end != std::string::npos &&
+                    text.compare(end, kHost.size(), kHost) == 0 && text.find(kSince, end) != std::string::npos &&
+                    text.find('\n') == std::string::npos;
+  return got == 0 || ours;
 }
 
 }  // namespace
