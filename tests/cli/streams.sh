@@ -84,7 +84,8 @@ logged=("$expunge" "${train[@]}" --max-steps 20 --save-steps 1 --logging-steps 1
 "${logged[@]}" --quiet
 rm -r logged/checkpoints/step-0000{02..20} # the run goes on after step 1, with a log that nearly fills its limit
 head -n 1 long.jsonl >filled.jsonl
-for ((i = 0; i < 12000; ++i)); do echo '{"step": 1, "note": "these lines fill the file up to the limit on its size, nearly"}'; done >>filled.jsonl
+filler="{\"step\": 1, \"run\": $(jq .run filled.jsonl), \"note\": \"these lines fill the file up to the limit on its size\"}"
+for ((i = 0; i < 12000; ++i)); do echo "$filler"; done >>filled.jsonl
 cat filled.jsonl >long.jsonl
 blocks=$((($(stat -c %s long.jsonl) + 1023) / 1024))
 expect_exit 4 "cannot write long.jsonl: File too large" limited $blocks "${logged[@]}"
