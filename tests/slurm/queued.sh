@@ -11,7 +11,7 @@ sed "s#^expunge=.*#expunge=$expunge#" "$slurm/env.example" >env
 mkdir fake bin
 cat >bin/sbatch <<'SH'
 #!/usr/bin/env bash
-id=$(($(ls "$FAKE" | wc -l) + 1))
+for ((id = $(ls "$FAKE" | wc -l) + 1; ; ++id)); do mkdir "$FAKE/.$id" 2>/dev/null && break; done # two calls get two numbers
 [[ ! -e $FAKE/../refuse || $id -lt $(<"$FAKE/../refuse") ]] || { echo "sbatch: error: invalid account" >&2; exit 1; }
 printf '%s\n' "$@" >"$FAKE/$id"
 echo "$id;cluster"
@@ -73,6 +73,22 @@ submit "${study[@]/tokens.h5/others.h5}" --output-dir runs/four
 touch "ended/$tokenize"
 submit "${study[@]}" --output-dir runs/five
 [[ $(id tokenize) -gt $tokenize ]] || die "a job that has ended is waited for"
+
+# Two calls at the same moment, each of which looked at the queue before the other's job was there: one makes the tokens.
+mv fake fake.before && mv ended ended.before && mkdir fake ended
+for run in seven eight; do
+  "$slurm/submit.sh" "${study[@]/tokens.h5/raced.h5}" --output-dir runs/$run >"$run.txt" &
+  [[ $run == eight ]] || sleep "0.0$((RANDOM % 9))"
+done
+wait
+kept=$(grep -lx -- "--job-name=expunge-tokenize-.*" fake/* | xargs -n 1 basename | sort -n | head -n 1)
+for run in seven eight; do
+  [[ $(awk '$1 == "tokenize" { print $2 }' "$run.txt") == "$kept" ]] || die "$run waits for $(grep tokenize "$run.txt"), not for $kept"
+done
+made=$(grep -lx -- "--job-name=expunge-tokenize-.*" fake/* | wc -l)
+touch cancelled
+(($(wc -l <cancelled) == made - 1)) || die "of $made jobs for the tokens these were cancelled: $(xargs <cancelled)"
+rm -r cancelled fake ended && mv fake.before fake && mv ended.before ended
 
 # Jobs of another call are not taken back where sbatch refuses one of ours; nothing is guessed where squeue does not answer.
 echo $(($(ls fake | wc -l) + 2)) >refuse
