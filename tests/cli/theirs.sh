@@ -118,7 +118,6 @@ expect_exit 4 "page.md: is in the place of the report's Markdown" "$expunge" rep
 grep -q NOTES page.md || die "notes are gone"
 # Whoever holds the folder does not hold the command for ever.
 mkdir held && echo '{"prompt": "a"}' >prompts.jsonl
-flock held sleep 60 &
+exec 9<held && flock 9
 expect_exit 0 "completions" timeout 40 "$expunge" generate --model model --prompts prompts.jsonl --max-new-tokens 1 --output held/o.jsonl
-kill %% 2>/dev/null || true
 echo passed
