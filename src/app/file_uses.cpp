@@ -176,14 +176,8 @@ bool is_set(const OptionTable& options, std::string_view key) {
 
 void check_file_uses(const OptionTable& options) {
   const std::vector<Named> files = named_files(options);
-  std::error_code unknown, gone;
-  (void)fs::current_path(gone);
-  for (const Named& file : files)
-    if (gone && file.path.is_relative())
-      fail(ExitCode::usage,
-           fmt::format("{}: a relative path, and the working folder is gone ({}); go to a folder that is there, "
-                       "or give absolute paths",
-                       file.path.string(), gone.message()));
+  std::error_code unknown;
+  for (const Named& file : files) (void)fs::absolute(file.path);  // throws for a relative path whose working folder is gone
   const bool overwritten = is_set(options, "overwrite-output-dir");
   for (std::size_t o = 0; o < files.size(); ++o) {
     const Named& output = files[o];

@@ -284,12 +284,12 @@ void publish_checkpoint(const Staging& staging, const fs::path& live, std::int64
     swap_in(made, live, staging.folder());
   }
   sync_to_disk(checkpoints);
+  if (keep == 0) return;  // listing reads every manifest
   std::vector<fs::path> all = list_checkpoints(checkpoints);
   // Later steps are of a start before the run went back to an earlier checkpoint.
   std::ranges::stable_partition(all, [&](const fs::path& each) { return step_of(each) <= step; });
-  if (keep > 0)
-    for (auto i = static_cast<std::size_t>(keep); i < all.size(); ++i)
-      if (all[i].filename() != step_name(preferred)) remove_checkpoint(all[i]);
+  for (auto i = static_cast<std::size_t>(keep); i < all.size(); ++i)
+    if (all[i].filename() != step_name(preferred)) remove_checkpoint(all[i]);
 }
 
 void set_aside(const fs::path& checkpoint) {

@@ -124,6 +124,12 @@ bool begins_with(const Hdf5File& table, const Hdf5File& copy, const std::string&
   });
 }
 
+/// The model that a run with these options began from: a folder, or the config.json of one with random weights.
+std::string original_model(const std::string& config) {
+  const std::string model = config_value(config, "model");
+  return model.empty() ? config_value(config, "init-config") : model;
+}
+
 class RunCheck {
  public:
   RunCheck(const Runtime& runtime, const fs::path& root) : runtime_(runtime), run_{root}, hashes_(runtime) {}
@@ -208,8 +214,7 @@ class RunCheck {
     }
     if (history.empty()) return;
     const FormerRun& first = history.front();
-    std::string model = config_value(first.config, "model");
-    if (model.empty()) model = config_value(first.config, "init-config");
+    const std::string model = original_model(first.config);
     findings_.compare("the original model of all, " + model, first.model_sha256, hashes_.of_model(model));
   }
 
@@ -255,8 +260,7 @@ class RunCheck {
 
   void check_inputs() {
     const std::string& config = newest_->config;
-    std::string model = config_value(config, "model");
-    if (model.empty()) model = config_value(config, "init-config");
+    const std::string model = original_model(config);
     findings_.compare("the original model, " + model, newest_->model_sha256, hashes_.of_model(model));
     const std::string tokens = config_value(config, "tokens");
     findings_.compare("the token file, " + tokens, newest_->tokens_sha256, hashes_.of_file(tokens));
