@@ -19,6 +19,7 @@
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/evaluation_file.h"
 #include "expunge/train/run_folder.h"
+#include "train/conditions.h"
 
 namespace expunge {
 namespace {
@@ -117,10 +118,16 @@ void show_run(const fs::path& folder) {
   if (fs::exists(run.metrics())) show_metrics(run.metrics());
 }
 
+void show_conditions(const Conditions& conditions) {
+  for (const Condition& condition : conditions)
+    print_result("  {:<24} {}\n", condition.name, condition.value.empty() ? "unknown" : condition.value);
+}
+
 void show_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  print_result("evaluation of {} ({}) on {}\n", file.read_attribute<std::string>("/", "model"),
-               file.read_attribute<std::string>("/", "dtype"), file.read_attribute<std::string>("/", "tokens"));
+  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
+  print_result("evaluation of {} on {}\n", text("model"), text("tokens"));
+  show_conditions(evaluation_conditions(file));
   for (const auto& [split, f] : read_evaluation(file))
     print_result("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split,
                  f.sequences, f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
@@ -129,8 +136,9 @@ void show_evaluation(const fs::path& path) {
 void show_membership(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
-  print_result("membership inference on {} ({}): {} against {} of {}\n", text("model"), text("dtype"), text("members"),
-               text("non_members"), text("tokens"));
+  print_result("membership inference on {}: {} against {} of {}\n", text("model"), text("members"), text("non_members"),
+               text("tokens"));
+  show_conditions(membership_conditions(file));
   for (const std::string& attack : file.children("/results")) {
     const auto figure = [&](const char* name) { return file.read_attribute<double>("/results/" + attack, name); };
     print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %", attack, figure("auc"),
@@ -149,8 +157,9 @@ void show_membership(const fs::path& path) {
 void show_tasks(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
-  print_result("answers of {} ({}) to {}, {} examples a question\n", text("model"), text("dtype"), text("tasks"),
+  print_result("answers of {} to {}, {} examples a question\n", text("model"), text("tasks"),
                file.read_attribute<std::int64_t>("/", "num_fewshot"));
+  show_conditions(task_conditions(file));
   for (const std::string& task : file.children("/")) {
     const std::string group = "/" + task;
     const auto share = [&](const char* name) { return 100 * file.read_attribute<double>(group, name); };
@@ -251,7 +260,7 @@ using Show = void (*)(const fs::path&);
 
 Show way_to_show_hdf5(const fs::path& path) {
   const Hdf5File file = open_sealed(path);
-  if (file.has_attribute("/", "tokenizer_sha256")) return show_tokens;
+  if (file.has_attribute("/", "vocabulary_size")) return show_tokens;
   if (file.exists("/train")) return show_metrics;
   if (file.exists("/parameters")) return [](const fs::path& index) { show_checkpoint(index.parent_path()); };
   if (file.exists("/results")) return show_membership;

@@ -90,7 +90,8 @@ void set_aside(const std::filesystem::path& checkpoint);
 void remove_checkpoint(const std::filesystem::path& checkpoint);
 /// The same for those of steps after `first` up to `last`.
 void remove_checkpoints_between(const std::filesystem::path& checkpoints, std::int64_t first, std::int64_t last);
-/// The first file in a checkpoint's folder that is not of the checkpoint, or what stands in its place; nothing where all is ours.
+/// The first file in a checkpoint's folder that is not of the checkpoint, or what stands in its place; nothing where all is
+/// ours.
 std::optional<std::filesystem::path> foreign_in_checkpoint(const std::filesystem::path& checkpoint);
 /// The same of all checkpoints.
 std::optional<std::filesystem::path> foreign_in_checkpoints(const std::filesystem::path& checkpoints);

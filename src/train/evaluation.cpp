@@ -1,11 +1,17 @@
 // `expunge eval`: perplexity and accuracy of a model over splits, printed and written to HDF5.
 #include <fmt/format.h>
 
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/core/standard_streams.h"
 #include "expunge/io/hdf5_seal.h"
 #include "expunge/train/commands.h"
+#include "train/conditions.h"
 #include "train/scoring.h"
 
 namespace expunge {
@@ -37,6 +43,34 @@ void print_table(const std::vector<SplitResult>& results) {
   }
 }
 
+/// Results of an earlier evaluation, to print beside these.
+struct Earlier {
+  std::map<std::string, SplitFigures> splits;
+  Conditions conditions;
+};
+
+std::optional<Earlier> read_earlier(const std::filesystem::path& path) {
+  if (path.empty()) return std::nullopt;
+  const Hdf5File file = open_sealed(path);
+  return Earlier{read_evaluation(file), evaluation_conditions(file)};
+}
+
+/// What was computed otherwise than the figures beside it is not to be taken for what unlearning did.
+void warn_of_other_conditions(const EvalConfig& config, const EvaluationSource& source, const std::vector<SplitResult>& results,
+                              const Earlier& earlier) {
+  std::vector<ConditionPair> pairs = pair_conditions(earlier.conditions, conditions_of(source));
+  for (const SplitResult& result : results)
+    if (const auto old = earlier.splits.find(result.split); old != earlier.splits.end())
+      add_count(pairs, "sequences of " + result.split, old->second.sequences, result.sequences.size());
+  if (const std::string differing = differences(pairs); !differing.empty())
+    log_warning(fmt::format("{}: these figures were computed differently and are not to be compared: {}",
+                            config.compare.string(), differing));
+  for (const ConditionPair& pair : pairs)
+    if (!pair.known())
+      log_warning(
+          fmt::format("{}: {} is unknown, so nothing tells whether these figures compare", config.compare.string(), pair.name));
+}
+
 void print_comparison(const std::vector<SplitResult>& results, const std::map<std::string, SplitFigures>& before) {
   print_result("\n{:<24}{:>14}{:>14}{:>16}{:>12}\n{:<24}{:>14}{:>14}{:>16}{:>12}\n", "", "perplexity", "", "accuracy", "",
                "split", "before", "after", "before", "after");
@@ -62,15 +96,16 @@ void run_evaluation(Session& session, const EvalConfig& config) {
   const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
   if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
   tokens.check(splits, source.config.vocab_size);
-  const auto before =
-      config.compare.empty() ? std::map<std::string, SplitFigures>() : read_evaluation(open_sealed(config.compare));
-  const EvaluationSource described = describe(session, config, source);
+  const std::optional<Earlier> earlier = read_earlier(config.compare);
+  const EvaluationSource described = describe(session, config, source, tokens);
   const std::vector<SplitResult> results = evaluate(session, config, source, tokens, splits);
   on_root(runtime, [&] {
-    if (before.empty())
+    if (earlier) {
+      print_comparison(results, earlier->splits);
+      warn_of_other_conditions(config, described, results, *earlier);
+    } else {
       print_table(results);
-    else
-      print_comparison(results, before);
+    }
     write_evaluation(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });

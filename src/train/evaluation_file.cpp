@@ -11,7 +11,10 @@ namespace expunge {
 void write_source(Hdf5File& file, const EvaluationSource& source) {
   file.write_attribute("/", "model", source.model);
   file.write_attribute("/", "tokens", source.tokens);
+  file.write_attribute("/", "tokenizer_sha256", source.tokenizer_sha256);
+  file.write_attribute("/", "max_length", source.max_length);
   file.write_attribute("/", "dtype", source.dtype);
+  file.write_attribute("/", "device", source.device);
   write_provenance(file, {source.model_sha256, source.tokens_sha256, source.options, source.libraries, job_restarts()});
 }
 

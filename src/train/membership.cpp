@@ -234,7 +234,7 @@ void run_membership(Session& session, const MembershipConfig& config) {
   for (const Side* side : sides.both())
     for (const ModelSource& model : {source, reference.value_or(source)})
       check_window(model.config, side->name, side->split, side->sequences);
-  MembershipSource described{.evaluation = describe(session, config, source),
+  MembershipSource described{.evaluation = describe(session, config, source, tokens),
                              .members = sides.members.name,
                              .non_members = sides.non_members.name,
                              .reference_model = "",

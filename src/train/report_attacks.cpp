@@ -45,6 +45,8 @@ ReportAttack read_attack(const Hdf5File& file, const std::string& name) {
                       file.read_all<double>(group + "/fpr"),
                       file.read_all<double>(group + "/tpr"),
                       stronger};
+  for (const auto& [side, count] : {std::pair("members", &attack.members), {"non_members", &attack.non_members}})
+    if (file.has_attribute(group, side)) *count = file.read_attribute<std::uint64_t>(group, side);
   if (attack.fpr.size() != attack.tpr.size())
     fail(ExitCode::bad_input, fmt::format("{}: {}: expected fpr and tpr of equal length, found {} and {}", file.path().string(),
                                           group, attack.fpr.size(), attack.tpr.size()));
@@ -67,7 +69,7 @@ std::vector<const ReportAttack*> ReportAttacks::strongest_by_family() const {
   return chosen;
 }
 
-std::string ReportAttacks::conditions() const {
+std::string ReportAttacks::sampling() const {
   std::string text = fmt::format("Intervals are resampled by {}.", resampled_by);
   if (members_on_both_sides + non_members_on_both_sides > 0)
     text += fmt::format(" {} member and {} non-member sequences stand on both sides and are left out.", members_on_both_sides,
@@ -78,7 +80,8 @@ std::string ReportAttacks::conditions() const {
 bool holds_attacks(const Hdf5File& file) { return file.exists("/results"); }
 
 ReportAttacks read_attacks(const Hdf5File& file) {
-  ReportAttacks result{file.path(), {}, {}, {}};
+  ReportAttacks result{
+      .path = file.path(), .model = {}, .model_sha256 = {}, .conditions = membership_conditions(file), .attacks = {}};
   if (file.has_attribute("/", "model")) result.model = file.read_attribute<std::string>("/", "model");
   if (file.has_attribute("/", "model_sha256")) result.model_sha256 = file.read_attribute<std::string>("/", "model_sha256");
   if (file.has_attribute("/", "resampled_by")) {

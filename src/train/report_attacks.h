@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "expunge/io/hdf5.h"
+#include "train/conditions.h"
 
 namespace expunge {
 
@@ -17,17 +18,19 @@ struct ReportAttack {
   /// "high" or "low": the scores that tell members better, whose accuracy and rates stand here. Empty where the file is of an
   /// earlier version: they are those of high scores then.
   std::string stronger = {};
+  std::uint64_t members = 0, non_members = 0;  ///< sequences that were scored; 0 where the file does not say
 };
 
 struct ReportAttacks {
   std::filesystem::path path;
   std::string model, model_sha256;  ///< empty where the file does not say
+  Conditions conditions;
   std::vector<ReportAttack> attacks;
   std::string resampled_by = "sequence";  ///< for the intervals
   std::uint64_t members_on_both_sides = 0, non_members_on_both_sides = 0;
 
   /// How the intervals were made, and which sequences were left out, in words.
-  std::string conditions() const;
+  std::string sampling() const;
   /// The attack that tells members and non-members apart best: largest |AUC - 1/2|. At least one attack.
   const ReportAttack& strongest() const;
   /// Of each family (name without its trailing number) the strongest, min_k_100 left out, which is `loss`; what one plot can

@@ -27,10 +27,10 @@ RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
   s.forget_before = copy(find(run.before, run.domain() + "/forget"));
   s.forget_after = copy(find(run.after, run.domain() + "/forget"));
   s.approximate_before = copy(find(run.before, run.domain() + "/approximate"));
-  const bool compared = run.computed_differently.empty();
+  const bool compared = run.compared();
   if (compared && s.forget_before && s.forget_after && s.approximate_before)
     s.distance = distance_to_goal(*s.forget_before, *s.approximate_before, *s.forget_after);
-  if (compared && run.before && run.after) s.retained = retained_splits(run.before->splits, run.after->splits, run.domain());
+  if (compared) s.retained = retained_splits(run.before->splits, run.after->splits, run.domain());
   if (!s.retained.empty()) s.growth = retained_growth(run.before->splits, run.after->splits, s.retained);
   if (run.trajectory && run.parameters > 0 && run.trajectory->tokens > 0) {
     const double tokens = run.trajectory->tokens;
@@ -43,8 +43,11 @@ RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
 /// What two runs must share for their figures to be comparable; empty for a run that cannot be compared.
 std::string comparison_key(const ReportRun& run, const RunSummary& s) {
   if (!s.distance || !s.growth) return {};
-  return fmt::format("{}\n{}\n{}\n{}\n{}", run.before->model_sha256, run.after->dtype,
-                     run.checkpoint ? run.checkpoint->tokens_sha256 : "", run.domain(), fmt::join(s.retained, "\n"));
+  std::string key = fmt::format("{}\n{}\n{}\n{}", run.before->model_sha256, run.checkpoint ? run.checkpoint->tokens_sha256 : "",
+                                run.domain(), fmt::join(s.retained, "\n"));
+  for (const Condition& condition : run.after->conditions)
+    if (condition.name == "dtype" || condition.name == "device") key += "\n" + condition.value;
+  return key;
 }
 
 std::array<double, 2> front_point(const RunSummary& s) { return {std::abs(s.distance->log_ratio), *s.growth}; }
@@ -53,6 +56,8 @@ std::string one_sentence(const ReportRun& run, const RunSummary& s) {
   if (run.domain().empty())
     return fmt::format("{}: expunge train on {}; nothing was to be forgotten.", run.label, run.option("split"));
   std::string text = fmt::format("{}: {} was to be forgotten by {}", run.label, run.domain() + "/forget", method_name(run));
+  if (const std::string differing = differences(run.evaluated); !differing.empty())
+    return text + fmt::format("; before and after are shown and not compared: {}.", differing);
   if (!s.distance) return text + "; before and after cannot be compared, see what is missing below.";
   text += fmt::format(
       "; its perplexity went from {} to {}. The goal is {}, what the original model makes of {}/approximate, text of the same "
@@ -73,16 +78,17 @@ Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<Run
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const ReportRun& run = runs[i];
     const RunSummary& s = summaries[i];
-    const std::string none = "–";
+    const std::string none = "–", distance = differences(run.evaluated).empty() ? none : "not compared";
     table.rows.push_back(
         {run.label, method_name(run), run.option("learning-rate"),
          s.forget_after
              ? (s.forget_before ? number(s.forget_before->perplexity) + " → " : "") + number(s.forget_after->perplexity)
              : none,
          s.approximate_before ? number(s.approximate_before->perplexity) : none,
-         s.distance ? signed_number(s.distance->log_ratio) : none, s.distance ? signed_number(s.distance->accuracy_gap) : none,
+         s.distance ? signed_number(s.distance->log_ratio) : distance,
+         s.distance ? signed_number(s.distance->accuracy_gap) : distance,
          run.attacks_after ? fmt::format("{:.3f}", run.attacks_after->strongest().auc) : none,
-         s.growth ? "x " + number(*s.growth) : none, s.cost ? fmt::format("{:.3g}", s.cost->total()) : none,
+         s.growth ? "x " + number(*s.growth) : distance, s.cost ? fmt::format("{:.3g}", s.cost->total()) : none,
          s.rivals == 0 ? none
          : s.on_front  ? "on it"
                        : "no"});
@@ -128,7 +134,7 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
       "percentage points. Strongest "
       "AUC: of the membership inference attacks the one farthest from 0.5. Retained perplexity: after / before, geometric mean "
       "over all splits but forget and approximate. Front: whether no other run is at least as close to the goal and as well "
-      "retained, among runs of the same original model, tokens, domain and evaluated splits."});
+      "retained, among runs of the same original model, tokens, domain and evaluated splits, computed in the same way."});
   if (std::ranges::any_of(runs, [](const ReportRun& run) { return run.attacks_after.has_value(); }))
     blocks.push_back(Paragraph{
         "An AUC near 1 beside a distance near 0 is no contradiction. The AUC is the chance that a forget sequence scores "

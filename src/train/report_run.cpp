@@ -30,12 +30,8 @@ ReportEvaluation read_report_evaluation(const Hdf5File& file) {
     if (!file.has_attribute("/", name))
       fail(ExitCode::bad_input, fmt::format("{}: not an evaluation of expunge eval, mia or task (it has no attribute '{}')",
                                             file.path().string(), name));
-  return {file.path(),
-          file.read_attribute<std::string>("/", "model"),
-          file.read_attribute<std::string>("/", "model_sha256"),
-          file.read_attribute<std::string>("/", "tokens_sha256"),
-          file.read_attribute<std::string>("/", "dtype"),
-          read_evaluation(file)};
+  return {file.path(), file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"),
+          evaluation_conditions(file), read_evaluation(file)};
 }
 
 /// The newest checkpoint whose manifest and index can be read. Checksums are not verified: a report reads no weights.
@@ -122,7 +118,7 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
   const auto kept = static_cast<std::size_t>(run.checkpoint ? std::ranges::find(steps, run.checkpoint->step) - steps.begin()
                                                             : std::ssize(steps));
   InRunEvaluations found{{steps.begin(), steps.end()}, {}};
-  ReportEvaluation first{folder.evaluations(), run.option("model"), "", "", run.option("dtype"), {}}, last = first;
+  ReportEvaluation first{folder.evaluations(), run.option("model"), {}, {}, {}}, last = first;
   SplitTable end;
   for (const std::string& domain : file.children("/eval")) {
     if (!file.is_group("/eval/" + domain)) continue;
@@ -154,8 +150,9 @@ void read_in_run_evaluations(const RunFolder& folder, ReportRun& run) {
     return;
   }
   first.model_sha256 = run.checkpoint->model_sha256;
-  first.tokens_sha256 = last.tokens_sha256 = run.checkpoint->tokens_sha256;
-  first.dtype = last.dtype = run.checkpoint->dtype;
+  first.conditions = last.conditions = {{"dtype", run.checkpoint->dtype},
+                                        {"device", device_of_run(run.checkpoint->libraries)},
+                                        {"tokens_sha256", run.checkpoint->tokens_sha256}};
   if (!run.before && steps.front() == 0) run.before = first;
   if (!run.after && kept < steps.size()) run.after = last;
 }
@@ -285,33 +282,31 @@ std::string shell_word(const std::string& text) {
   return word + "'";
 }
 
-/// Why two evaluations are not to be compared: they are of other sequences. Empty where they may be.
-std::string difference(const ReportEvaluation& before, const ReportEvaluation& after) {
-  if (before.tokens_sha256 != after.tokens_sha256) return "their token files differ (SHA-256)";
-  for (const auto& [split, figures] : after.splits) {
-    const auto other = before.splits.find(split);
-    if (other == before.splits.end() || other->second.sequences == 0 || figures.sequences == 0) continue;
-    if (other->second.sequences != figures.sequences)
-      return fmt::format("of {} they used {} and {} sequences", split, other->second.sequences, figures.sequences);
-  }
-  return {};
+/// How the files on both sides were computed; of one alone, its own conditions beside nothing.
+template <typename File>
+std::vector<ConditionPair> paired(const std::optional<File>& before, const std::optional<File>& after) {
+  return pair_conditions(before ? before->conditions : Conditions(), after ? after->conditions : Conditions());
 }
 
-/// Without a text in common there is no before and after.
-void drop_incomparable(ReportRun& run) {
-  if (!run.before || !run.after) return;
-  const std::string why = difference(*run.before, *run.after);
-  if (why.empty() && run.before->dtype != run.after->dtype) {
-    run.computed_differently = fmt::format("before in {}, after in {}", run.before->dtype, run.after->dtype);
-    run.notes.push_back(fmt::format("{} and {} are shown and not compared: {}. Evaluate both models with one --dtype.",
-                                    run.before->path.string(), run.after->path.string(), run.computed_differently));
+void pair_files(ReportRun& run) {
+  run.evaluated = paired(run.before, run.after);
+  run.attacked = paired(run.attacks_before, run.attacks_after);
+  run.asked = paired(run.tasks_before, run.tasks_after);
+  if (run.before && run.after)
+    for (const auto& [split, figures] : run.after->splits)
+      if (const auto other = run.before->splits.find(split); other != run.before->splits.end())
+        add_count(run.evaluated, "sequences of " + split, other->second.sequences, figures.sequences);
+  if (run.attacks_before && run.attacks_after) {
+    const ReportAttack &before = run.attacks_before->attacks.front(), &after = run.attacks_after->attacks.front();
+    add_count(run.attacked, "members scored", before.members, after.members);
+    add_count(run.attacked, "non-members scored", before.non_members, after.non_members);
   }
-  if (why.empty()) return;
-  run.notes.push_back(
-      fmt::format("{} and {} are not compared, so there is no before and no distance: {}. Evaluate both models "
-                  "on the same sequences.",
-                  run.before->path.string(), run.after->path.string(), why));
-  run.before.reset();
+  if (run.tasks_before && run.tasks_after)
+    for (const ReportTask& task : run.tasks_after->tasks)
+      if (const auto other = std::ranges::find(run.tasks_before->tasks, task.name, &ReportTask::name);
+          other != run.tasks_before->tasks.end())
+        add_count(run.asked, "items of " + task.name, static_cast<std::uint64_t>(other->items),
+                  static_cast<std::uint64_t>(task.items));
 }
 
 void note_missing(ReportRun& run) {
@@ -371,7 +366,7 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
   for (ReportRun& run : runs) {
     read_in_run_evaluations(RunFolder{run.folder}, run);
     note_missing(run);
-    drop_incomparable(run);  // after the notes: what is dropped is not missing
+    pair_files(run);
   }
   return runs;
 }

@@ -11,6 +11,7 @@
 #include "expunge/data/token_file.h"
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/config.h"
+#include "train/conditions.h"
 #include "train/report_attacks.h"
 #include "train/report_figures.h"
 #include "train/report_tasks.h"
@@ -20,7 +21,8 @@ namespace expunge {
 /// An eval.h5.
 struct ReportEvaluation {
   std::filesystem::path path;
-  std::string model, model_sha256, tokens_sha256, dtype;
+  std::string model, model_sha256;
+  Conditions conditions;
   SplitTable splits;
 };
 
@@ -57,13 +59,16 @@ struct ReportRun {
   std::optional<Duplicates> duplicates;      ///< from the token file; absent, too, where it is of an earlier version
   std::optional<ForgetTaken> forget_taken;   ///< absent, too, where the options do not tell
   std::optional<ReportEvaluation> before, after;
-  std::string computed_differently;  ///< why the two are shown beside one another, and not compared; empty where they are
   std::optional<ReportAttacks> attacks_before, attacks_after;
   std::optional<ReportTasks> tasks_before, tasks_after;
+  /// Of each two: how they were computed. Where that differs, the two are shown and not compared.
+  std::vector<ConditionPair> evaluated, attacked, asked;
   std::vector<std::string> notes;
 
   std::string option(const std::string& key) const;
   std::string domain() const { return option("domain"); }
+  /// Whether before and after may be held against one another.
+  bool compared() const { return before && after && differences(evaluated).empty(); }
 };
 
 /// Reads the runs that the report is about, labelled in order. An original model's files of --before go to the runs that

@@ -81,6 +81,24 @@ Table identity(const ReportRun& run) {
   return table;
 }
 
+/// How the figures above were computed. `before` and `after`: whether there are any of each.
+void add_conditions(const std::vector<ConditionPair>& pairs, bool before, bool after, std::vector<Block>& blocks) {
+  if (const std::string differing = differences(pairs); !differing.empty())
+    blocks.push_back(
+        Paragraph{fmt::format("Before and after were computed differently and are not to be compared: {}. Make both in "
+                              "the same way.",
+                              differing),
+                  Paragraph::Kind::note});
+  Table table{{"Computed with", "Before", "After", "Compared"}, {}, {}};
+  for (const ConditionPair& pair : pairs) {
+    const std::string verdict = !before || !after ? "–" : pair.differs() ? "differs" : pair.known() ? "same" : "unknown";
+    table.rows.push_back(
+        {pair.name, before ? shown_condition(pair.before) : "–", after ? shown_condition(pair.after) : "–", verdict});
+    table.marked.push_back(verdict == "differs" || verdict == "unknown");
+  }
+  blocks.push_back(std::move(table));
+}
+
 void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block>& blocks) {
   if (!run.before && !run.after) return;
   blocks.push_back(Heading{3, "Before and after"});
@@ -92,6 +110,7 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
                "Per token after", "Accuracy before", "Accuracy after", "Extraction before", "Extraction after"},
               {},
               {}};
+  const std::string differing = differences(run.evaluated);
   for (const std::string& name : names) {
     const auto figures = [&](const std::optional<ReportEvaluation>& evaluation) {
       const bool known = evaluation && evaluation->splits.contains(name);
@@ -100,13 +119,14 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
     const SplitFigures before = figures(run.before), after = figures(run.after);
     const auto sequences = static_cast<double>(std::max(before.sequences, after.sequences));
     table.rows.push_back({name, sequences > 0 ? count(sequences) : "–", number(before.perplexity), number(after.perplexity),
-                          run.computed_differently.empty() ? number(after.perplexity / before.perplexity) : "not compared",
+                          differing.empty() ? number(after.perplexity / before.perplexity) : "not compared",
                           number(before.token_perplexity), number(after.token_perplexity), percent(before.accuracy),
                           percent(after.accuracy), percent(100 * before.extraction_strength),
                           percent(100 * after.extraction_strength)});
     table.marked.push_back(name == run.domain() + "/forget");
   }
   blocks.push_back(std::move(table));
+  add_conditions(run.evaluated, run.before.has_value(), run.after.has_value(), blocks);
   if (!s.distance) return;
   blocks.push_back(Heading{3, "Distance to approximate retraining"});
   Table distance;
@@ -150,6 +170,7 @@ void add_tasks(const ReportRun& run, std::vector<Block>& blocks) {
     row("exact match", &ReportTask::exact_match, &ReportTask::exact_match_error);
   }
   blocks.push_back(std::move(table));
+  add_conditions(run.asked, run.tasks_before.has_value(), run.tasks_after.has_value(), blocks);
 }
 
 Plot roc_plot(const ReportRun& run, const ReportAttacks& attacks, const std::string& when) {
@@ -188,7 +209,8 @@ void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blo
         Paragraph{"Of the original model only; the run's own model has not been attacked yet.", Paragraph::Kind::note});
   blocks.push_back(std::move(table));
   blocks.push_back(Paragraph{"Accuracy and rates are those of an attacker who knows whether members score high or low. " +
-                             shown.conditions()});
+                             shown.sampling()});
+  add_conditions(run.attacked, run.attacks_before.has_value(), run.attacks_after.has_value(), blocks);
   Gallery gallery;
   const std::string rest = " Of each family of attacks the strongest is drawn.";
   if (run.attacks_before) plotter.add(roc_plot(run, *run.attacks_before, "before"), "Original model." + rest, gallery);

@@ -12,8 +12,11 @@ namespace expunge {
 bool holds_tasks(const Hdf5File& file) { return file.has_attribute("/", "tasks_sha256"); }
 
 ReportTasks read_tasks(const Hdf5File& file) {
-  ReportTasks result{
-      file.path(), file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"), {}};
+  ReportTasks result{file.path(),
+                     file.read_attribute<std::string>("/", "model"),
+                     file.read_attribute<std::string>("/", "model_sha256"),
+                     task_conditions(file),
+                     {}};
   for (const std::string& name : file.children("/")) {
     const auto figure = [&, group = "/" + name](const char* attribute) {
       return file.has_attribute(group, attribute) ? file.read_attribute<double>(group, attribute)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "expunge/io/hdf5.h"
+#include "train/conditions.h"
 
 namespace expunge {
 
@@ -19,6 +20,7 @@ struct ReportTask {
 struct ReportTasks {
   std::filesystem::path path;
   std::string model, model_sha256;
+  Conditions conditions;
   std::vector<ReportTask> tasks;
 };
 

@@ -5,6 +5,7 @@
 
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
+#include "train/conditions.h"
 
 namespace expunge {
 
@@ -27,13 +28,17 @@ void check_output(const Runtime& runtime, const std::filesystem::path& output, b
   });
 }
 
-EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source) {
+EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source,
+                          const TokenFile& tokens) {
   const Runtime& runtime = session.runtime();
   return {whole_path(config.model).string(),
           model_sha256(source, runtime, llama_units(source.config, session.world_size())),
           whole_path(config.tokens).string(),
           on_root(runtime, [&] { return sha256_file(config.tokens); }),
+          tokens.info().tokenizer_sha256,
+          tokens.info().max_length,
           std::string(dtype_name(config.compute.dtype)),
+          device_name(runtime.device.type),
           config.resolved,
           config.libraries};
 }

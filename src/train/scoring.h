@@ -8,6 +8,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
+#include "expunge/data/token_file.h"
 #include "expunge/io/files.h"
 #include "expunge/model/llama.h"
 #include "expunge/train/config.h"
@@ -56,6 +57,7 @@ void check_output(const std::filesystem::path& output, bool overwrite);
 /// The same on rank 0, which will write it. Collective.
 void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite);
 /// Collective; the hash of the token file is taken on rank 0 alone.
-EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source);
+EvaluationSource describe(const Session& session, const ScoringConfig& config, const ModelSource& source,
+                          const TokenFile& tokens);
 
 }  // namespace expunge

@@ -8,6 +8,7 @@
 #include "expunge/core/standard_streams.h"
 #include "expunge/io/files.h"
 #include "expunge/train/commands.h"
+#include "train/conditions.h"
 #include "train/continuations.h"
 #include "train/generation.h"
 #include "train/gsm8k_filters.h"
@@ -177,7 +178,9 @@ void run_task(Session& session, const TaskConfig& config) {
                        tasks.sha256,
                        config.fewshot_file.empty() ? "" : whole_path(config.fewshot_file).string(),
                        tasks.fewshot_sha256,
+                       tokenizer.hash(),
                        std::string(dtype_name(config.compute.dtype)),
+                       device_name(runtime.device.type),
                        config.num_fewshot,
                        config.resolved,
                        config.libraries};

@@ -23,7 +23,9 @@ void write_root(Hdf5File& file, const TaskSource& source) {
     file.write_attribute("/", "eos_token_ids", source.eos_token_ids);
     file.write_attribute("/", "stop_strings", source.stop_strings);
   }
+  file.write_attribute("/", "tokenizer_sha256", source.tokenizer_sha256);
   file.write_attribute("/", "dtype", source.dtype);
+  file.write_attribute("/", "device", source.device);
   write_provenance(file, {source.model_sha256, "", source.options, source.libraries, job_restarts()});
 }
 

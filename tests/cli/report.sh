@@ -80,8 +80,33 @@ fi
 # An evaluation of other sequences is no missing one.
 "${evaluate[@]}" --model base --max-eval-samples 2 --output before-2.h5 >/dev/null
 "${report[@]}" second --before before-2.h5 --output unlike.html
-grep -qE "are not compared, so there is no before and no distance: of [a-z]+/[a-z]+ they used 2 and" unlike.html &&
-  ! grep -q "original model has not been evaluated" unlike.html || die "unlike.html"
+not_compared() { # FILE DIFFERENCE...: both values are shown, and nothing that follows from both
+  grep -q "before and after are shown and not compared" "$1" && ! grep -q "Distance to approximate retraining" "$1" &&
+    ! grep -q "original model has not been evaluated" "$1" && grep -qE "<td[^>]*>not compared" "$1" || die "$1"
+  local difference
+  for difference in "${@:2}"; do grep -q -- "$difference" "$1" || die "$1 lacks: $difference"; done
+}
+before=$(rounded before-2.h5 /papers/forget perplexity)
+not_compared unlike.html "sequences of papers/forget 2 and" ">$before<" ">$(rounded second/eval.h5 /papers/forget perplexity)<"
+"${evaluate[@]}" --model base --dtype bfloat16 --output before-bf16.h5 >/dev/null
+"${report[@]}" second --before before-bf16.h5 --output dtypes.html
+not_compared dtypes.html "dtype bfloat16 and float32"
+"$expunge" tokenize --tokenizer init --data texts --max-length 48 --output tokens-48.h5 >/dev/null
+"$expunge" eval --model base --tokens tokens-48.h5 --domain papers --output before-48.h5 --quiet >/dev/null
+"${report[@]}" second --before before-48.h5 --output lengths.html
+not_compared lengths.html "tokens_sha256 [0-9a-f]*... and" "max_length 48 and 64"
+"${evaluate[@]}" --model base --output same.h5 --compare before-48.h5 2>same.log >/dev/null
+grep -q "before-48.h5: these figures were computed differently and are not to be compared: .*max_length 48 and 64" same.log ||
+  die "eval --compare"
+
+# What a file of an earlier version does not say is marked, and keeps nothing from being compared.
+mkdir former && tar -C former -xf "$root/tests/fixtures/former_run/former_run.tar.xz"
+"$expunge" report former/run --after former/eval.h5 --output former.html --quiet 2>/dev/null
+grep -qE "device.*unknown" former.html || die "former.html"
+"$expunge" eval --model former/run --tokens former/tokens.h5 --domain papers --output again.h5 --quiet --compare former/eval.h5 \
+  >again.txt 2>again.log
+grep -q "former/eval.h5: device is unknown, so nothing tells" again.log && ! grep -q "computed differently" again.log || die "again.log"
+grep -q "device  *unknown" <("$expunge" inspect former/eval.h5) || die "inspect"
 
 # A run that evaluated itself needs no other evaluation. That it did not come to what it was to reach is said by both.
 expect_exit 0 'stop-at "forget:perplexity >= 1e9" was not reached in 4 steps: papers/forget perplexity is [0-9.]+, to be at least 1e\+09' \

@@ -66,7 +66,7 @@ void write_step() {
 }
 
 std::vector<GoodFile> write_all() {
-  const EvaluationSource source{"model", "model hash", "tokens", "tokens hash", "float32"};
+  const EvaluationSource source{"model", "model hash", "tokens", "tokens hash", "tokenizer hash", 8, "float32", "cpu"};
   const std::vector<SequenceFigures> sequences = {{2.5, 0.25, 7, 0.1}, {1.5, 0.5, 4, 0.25}};
   const std::vector<double> low = {-3, -2.5, -2}, high = {-2.25, -1, -0.5};
   write_tokens(place("tokens.h5"));
@@ -77,7 +77,7 @@ std::vector<GoodFile> write_all() {
       place("mia.h5"), Existing::replace,
       {source, "books/forget", "books/approximate", "", "", 42, "document", 1, 1, {0, 1, 3, 0, 1, 2}},
       {{"loss", high, low, summarise_attack(high, low, 42)}, {"zlib", low, high, summarise_attack(low, high, 42)}});
-  write_tasks(place("task.h5"), Existing::replace, {"model", "hash", "tasks", "hash", "", "", "float32", 0},
+  write_tasks(place("task.h5"), Existing::replace, {"model", "hash", "tasks", "hash", "", "", "hash", "float32", "cpu", 0},
               {{"arc", {0, 1}, {1, 0}, {1, 1}, {0, 0}, {-1, -2, -3, -4}, {0, 2, 4}, {1, 0}, {0, 1}, {}, {}, {}},
                {"gsm8k", {0, 1}, {}, {}, {}, {}, {}, {}, {}, {1, 0}, {1, 0}, {1, 1}}});
   MetricsFile metrics(place("metrics.h5"), 0);

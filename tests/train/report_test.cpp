@@ -120,6 +120,7 @@ TEST(ReportAttacks, TheStrongestIsFarthestFromGuessingEitherWay) {
       "",
       "",
       "",
+      {},
       {attack("min_k_30", 0.6), attack("min_k_40", 0.3), attack("min_k_plus_plus_20", 0.55), attack("loss", std::nan(""))}};
   EXPECT_EQ(attacks.strongest().name, "min_k_40");
   std::vector<std::string> names;
@@ -148,7 +149,7 @@ TEST(ReportAttacks, FilesOfEarlierVersionsGiveHighScoresAndSequences) {
   const ReportAttacks attacks = read_attack_file([](Hdf5File&) {});
   EXPECT_EQ(attacks.attacks[0].stronger, "");
   EXPECT_EQ(attacks.attacks[0].tpr_at_5, 0);
-  EXPECT_EQ(attacks.conditions(), "Intervals are resampled by sequence.");
+  EXPECT_EQ(attacks.sampling(), "Intervals are resampled by sequence.");
 }
 
 TEST(ReportAttacks, TheStrongerDirectionIsShown) {
@@ -167,7 +168,7 @@ TEST(ReportAttacks, TheStrongerDirectionIsShown) {
   EXPECT_EQ(low.attacks[0].stronger, "low");
   EXPECT_EQ(low.attacks[0].tpr_at_5, 0.625);
   EXPECT_EQ(low.attacks[0].best_accuracy, 0.75);
-  EXPECT_EQ(low.conditions(),
+  EXPECT_EQ(low.sampling(),
             "Intervals are resampled by document. 3 member and 2 non-member sequences stand on both sides and are left out.");
   EXPECT_EQ(with("high").attacks[0].best_accuracy, 0.5);
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { with("both"); }), HasSubstr("@stronger: expected high or low, found 'both'"));

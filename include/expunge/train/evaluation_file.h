@@ -1,6 +1,7 @@
 // eval.h5: figures of splits, written and read back for comparison.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -15,7 +16,10 @@ namespace expunge {
 /// What figures were made of and how; attributes of the file's root, with those of every output: the version of expunge, host,
 /// job_id, restarts, written.
 struct EvaluationSource {
-  std::string model, model_sha256, tokens, tokens_sha256, dtype;
+  std::string model, model_sha256, tokens, tokens_sha256;
+  std::string tokenizer_sha256;  ///< of the token file
+  std::uint64_t max_length = 0;  ///< of the token file
+  std::string dtype, device;     ///< "float32", "cpu"
   std::string options = {}, libraries = {};
 };
 void write_source(Hdf5File& file, const EvaluationSource& source);
