@@ -2,6 +2,7 @@
 #include "expunge/data/token_file.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -115,9 +116,15 @@ void TokenFileWriter::finish(const std::function<void(Hdf5File&)>& annotate) {
 }
 
 TokenFile::TokenFile(const fs::path& path) : file_(Hdf5File::open(path)) {
-  if (!file_.has_attribute("/", "format_version")) {
-    fail(ExitCode::bad_input, fmt::format("{} is not a token file of expunge tokenize", path.string()));
-  }
+  std::vector<std::string> lacking;
+  for (const char* name : {"format_version", "tokenizer_sha256", "vocabulary_size", "max_length"})
+    if (!file_.has_attribute("/", name)) lacking.emplace_back(name);
+  if (!lacking.empty())
+    fail(ExitCode::bad_input,
+         fmt::format(
+             "{}: not a token file of expunge tokenize: its root lacks the attribute{} {}; make it with expunge tokenize, "
+             "or add what is missing",
+             path.string(), lacking.size() == 1 ? "" : "s", fmt::join(lacking, ", ")));
   if (const auto version = file_.read_attribute<std::uint64_t>("/", "format_version"); version != kFormatVersion) {
     fail(ExitCode::bad_input,
          fmt::format("{}: expected format version {}, found {}; tokenize again", path.string(), kFormatVersion, version));

@@ -44,7 +44,7 @@ wait $job || code=$?
 
 # A step that does not end within the grace is dropped, and replayed by the resumed run: weights and losses are the same.
 long=("$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/forget --split papers/retain
-      --global-batch-size 4500 --learning-rate 1e-3 --max-steps 3)
+      --global-batch-size 3000 --learning-rate 1e-3 --max-steps 3)
 began=$(date +%s%N)
 ranks 2 "${long[@]}" --quiet --output-dir long
 milliseconds=$((($(date +%s%N) - began) / 1000000))

@@ -5,7 +5,7 @@ make_inputs
 # Large enough that weights and activations outweigh the libraries.
 sed -i 's/"hidden_size": 32/"hidden_size": 512/; s/"intermediate_size": 88/"intermediate_size": 1408/;
         s/"num_hidden_layers": 2/"num_hidden_layers": 8/' init/config.json
-run=(train --init-config init/config.json --tokens tokens.h5 --split papers/forget --max-steps 4 --global-batch-size 4
+run=(train --init-config init/config.json --tokens tokens.h5 --split papers/forget --max-steps 2 --global-batch-size 4
      --per-device-train-batch-size 2 --quiet)
 plan=(plan --model init --device cpu --memory-per-rank 8GB --per-device-train-batch-size 2
       --global-batch-size 4)

@@ -221,7 +221,8 @@ TEST_F(DamagedTokenFile, Structure) {
   folder_.write("w.h5", whole.substr(0, whole.size() - 100));
   EXPECT_THAT(load("d/s"), HasSubstr("truncated"));
   Hdf5File::create(folder_ / "other.h5").close();
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { TokenFile(folder_ / "other.h5"); }), HasSubstr("is not a token file"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { TokenFile(folder_ / "other.h5"); }),
+              HasSubstr("lacks the attributes format_version, tokenizer_sha256"));
 }
 
 TEST(TokenFile, OfAnEarlierVersionRecordsNeitherDocumentsNorSharedText) {
