@@ -55,7 +55,8 @@ using AllGiven = std::tuple<Given<ReportEvaluation>, Given<ReportAttacks>, Given
 std::string exported_from(const std::string& model, const std::string& model_sha256) {
   try {
     const fs::path record = fs::path(model) / kExportRecord;
-    const bool told = !model.empty() && !model_sha256.empty() && fs::is_regular_file(record);
+    std::error_code none;
+    const bool told = !model.empty() && !model_sha256.empty() && fs::is_regular_file(record, none);
     return told ? checkpoint_of_export(record, model_sha256) : std::string();
   } catch (const Error&) {
     return {};  // a folder beside what the report is about
@@ -98,10 +99,11 @@ std::optional<std::size_t> changes_of(const ReportRun& run, const File& file) {
   return own || file.origin.checkpoint_sha256.empty() ? own : run.lineage.changes_of(file.origin.checkpoint_sha256);
 }
 
-/// Whether a model lies in the run's folder.
+/// Whether a model lies in the run's folder. Its path comes from a file and may be none.
 bool is_inside(const ReportRun& run, const std::string& model) {
-  const fs::path place = fs::weakly_canonical(model).lexically_relative(fs::weakly_canonical(run.folder));
-  return place == "." || *place.begin() == "checkpoints";
+  std::error_code none;
+  const fs::path place = fs::weakly_canonical(model, none).lexically_relative(fs::weakly_canonical(run.folder, none));
+  return !place.empty() && (place == "." || *place.begin() == "checkpoints");
 }
 
 struct NamedCheckpoint {
@@ -135,7 +137,8 @@ void mark_after(const ReportRun& run, File& file) {
   origin.other = fmt::format("{} ({})", origin.mark, file.model);
   if (run.checkpoint)
     origin.other += fmt::format(", not of the newest checkpoint, {}", run.checkpoint_folder.filename().string());
-  if (!fs::exists(file.model)) origin.other += "; that folder is gone, so an export could not be told";
+  if (std::error_code none; !fs::exists(file.model, none))
+    origin.other += "; that folder is gone, so an export could not be told";
 }
 
 /// Marks figures that are not of a model which the run came from.

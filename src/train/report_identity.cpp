@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 
 #include "expunge/core/log.h"
-#include "expunge/io/hash.h"
-#include "expunge/train/checkpoint.h"
 #include "train/report_content.h"
 
 namespace expunge {
@@ -64,7 +62,7 @@ void add_checkpoint(const ReportRun& run, std::vector<Fact>& rows) {
   rows.push_back({"Steps", std::move(steps)});
   if (!run.stopped.empty()) rows.push_back({"--stop-at", run.stopped});
   rows.push_back({"Checkpoint", run.checkpoint_folder.filename().string()});
-  rows.push_back({"Its SHA-256", sha256_file(run.checkpoint_folder / kManifest)});
+  rows.push_back({"Its SHA-256", run.checkpoint_sha256});
   rows.push_back(
       {"Written", fmt::format("{} on {}, {}, {}, gather {}, expunge {}", info.written, info.host,
                               counted(static_cast<double>(info.world_size), "rank"), info.dtype, info.gather, info.version)});

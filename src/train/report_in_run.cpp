@@ -48,6 +48,7 @@ void tell_of_condition(const Rows& rows, ReportRun& run) {
   if (condition.holds(at(rows.end))) {
     run.stopped = fmt::format("\"{}\" held after step {} ({}). The run ended there and keeps the state of step {}", text, last,
                               condition.standing(at(rows.end)), kept);
+    if (kept == last) run.stopped += ", of those evaluated the nearest to it";
     if (kept < last) run.stopped += fmt::format(", which was nearer to it ({})", condition.standing(at(rows.kept)));
   } else if (kept == last) {
     run.notes.push_back(fmt::format("--stop-at \"{}\" was not reached in {}: {}.", text,

@@ -23,7 +23,8 @@ bool unlearns(const FormerRun& run) { return !config_value(run.config, "method")
 std::string exported_checkpoint(const FormerRun& run) {
   try {
     const std::filesystem::path record = std::filesystem::path(run.from) / kExportRecord;
-    if (!std::filesystem::is_regular_file(record) || sha256_file(record) != run.sha256) return {};
+    std::error_code none;
+    if (!std::filesystem::is_regular_file(record, none) || sha256_file(record) != run.sha256) return {};
     return checkpoint_of_export(record);
   } catch (const Error&) {
     return {};  // as good as gone

@@ -34,6 +34,7 @@ void read_checkpoint(const RunFolder& folder, ReportRun& run) {
       run.lineage = read_lineage(info, path.string());
       run.checkpoint = info;
       run.checkpoint_folder = path;
+      run.checkpoint_sha256 = sha256_file(path / kManifest);
       break;
     } catch (const Error& error) {
       run.notes.push_back(fmt::format("Checkpoint {} cannot be read: {}", path.filename().string(), error.what()));
@@ -114,7 +115,7 @@ void read_options(const RunFolder& folder, ReportRun& run) {
       differing.push_back(fmt::format("{} = {}, in the file {}", key, then, now));
   if (!differing.empty())
     run.notes.push_back(
-        fmt::format("{} does not say what the run was made with. The options here are those of its checkpoint: {}.",
+        fmt::format("{} differs from the options that the newest checkpoint holds, which are those of this report: {}.",
                     folder.config().string(), fmt::join(differing, "; ")));
 }
 
@@ -126,7 +127,7 @@ void read_counts(ReportRun& run) {
     run.notes.push_back(fmt::format(
         "The token file {} {}, so documents are not counted and text that splits share is not known.", path.string(), what));
   };
-  if (!fs::is_regular_file(path)) return note("is gone");
+  if (std::error_code none; !fs::is_regular_file(path, none)) return note("is gone");
   if (run.checkpoint && sha256_file(path) != run.checkpoint->tokens_sha256)
     return note("is not the one that the run used (its SHA-256 differs)");
   const TokenFile tokens(path);
@@ -181,7 +182,8 @@ std::string shell_word(const std::string& text) {
 
 /// A path where something lies, or the word for what should be given.
 std::string path_or(const std::string& path, const char* otherwise) {
-  return !path.empty() && fs::exists(path) ? path : otherwise;
+  std::error_code none;
+  return !path.empty() && fs::exists(path, none) ? path : otherwise;
 }
 
 void note_missing(ReportRun& run) {

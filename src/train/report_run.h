@@ -55,7 +55,8 @@ struct ReportRun {
   std::map<std::string, std::string> options;  ///< the same by key; a list's values joined by ", "
   std::optional<CheckpointInfo> checkpoint;    ///< the newest that can be read
   std::filesystem::path checkpoint_folder;
-  bool has_checkpoints = false;  ///< whether there are any, such that cannot be read included
+  std::string checkpoint_sha256;  ///< of its manifest
+  bool has_checkpoints = false;   ///< whether there are any, such that cannot be read included
   Lineage lineage;
   double parameters = 0;
   std::optional<Trajectory> trajectory;

@@ -62,9 +62,9 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
   if (!s.distance) return;
   blocks.push_back(Heading{3, "Distance to approximate retraining"});
   Table distance;
-  distance.rows = {{"Goal", fmt::format("perplexity {}, accuracy {} ({} on {}/approximate)",
+  distance.rows = {{"Goal", fmt::format("perplexity {}, accuracy {} ({}/approximate under {})",
                                         number(s.approximate_before->perplexity), percent(s.approximate_before->accuracy),
-                                        run.lineage.name(run.before->origin.changes), run.domain())},
+                                        run.domain(), run.lineage.name(run.before->origin.changes))},
                    {"Forget set now", fmt::format("perplexity {}, accuracy {}", number(s.forget_after->perplexity),
                                                   percent(s.forget_after->accuracy))},
                    {"Log ratio", fmt::format("{} (0: at the goal; {})", signed_number(s.distance->log_ratio),
