@@ -121,7 +121,7 @@ TEST(ReportContent, EarlierRunsShareInWhatBecameOfTheModel) {
 TEST(ReportContent, ComputeOfEarlierRunsIsMissedWhereTheTableLacksTheirSteps) {
   ReportRun run = finished_run();
   run.lineage.former = {{FormerRun::kState, "A", "a", 20, "method = npo\ndomain = books\n", "b", "t"}};
-  run.trajectory = Trajectory{{1, 2}, {}, {}, {}, 100, 0, 0};
+  run.trajectory = Trajectory{{1, 2}, {3, 3}, {3, 3}, {3, 3}, 100, 0, 0};
   run.parameters = 10;
   EXPECT_EQ(cell(run, "FLOP"), "6e+03");
   run.lineage.former[0].how = FormerRun::kWeights;
