@@ -14,12 +14,15 @@
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
+#include "expunge/io/json.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/model/llama_config.h"
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/evaluation_file.h"
 #include "expunge/train/run_folder.h"
 #include "train/conditions.h"
+#include "train/history.h"
+#include "train/provenance.h"
 
 namespace expunge {
 namespace {
@@ -38,6 +41,32 @@ void show_safetensors(const fs::path& path) {
   show_tensors(file.tensors());
 }
 
+void show_info(const CheckpointInfo& info) {
+  print_result("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
+  print_result("  written {} on {} by {} rank(s), expunge {}, {}\n", info.written, info.host, info.world_size, info.version,
+               info.dtype);
+  print_result("  chosen: device {}, comm {}, gather {}, recompute {}\n", info.device, info.comm, info.gather, info.recompute);
+  print_result("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
+}
+
+/// The runs that it began from, oldest first.
+void show_history(const std::vector<FormerRun>& history) {
+  for (const FormerRun& run : history) {
+    const std::string domain = config_value(run.config, "domain"), split = config_value(run.config, "split");
+    print_result("  began from    {}, step {} of {} on {}\n                sha256 {}\n", run.from, run.step,
+                 method_of(run.config), domain.empty() ? split : domain, run.sha256);
+  }
+}
+
+/// Of a model that `expunge export` wrote.
+void show_export(const fs::path& record) {
+  const JsonObject made(parse_json_file(record, std::uint64_t{16} << 20), record.string());
+  print_result("  exported from {}, step {}\n                sha256 {}\n", made.string("checkpoint"), made.integer("step", 0),
+               made.string("checkpoint_sha256"));
+  show_history(history_of_record(made));
+  print_result("options\n{}", made.string("config"));
+}
+
 void show_model(const fs::path& folder) {
   const LlamaConfig c = read_llama_config(folder / "config.json");
   print_result("model folder, {:.2f} M parameters\n", static_cast<double>(c.parameter_count()) / 1e6);
@@ -50,14 +79,7 @@ void show_model(const fs::path& folder) {
     print_result("{}, {}\n", file.path().filename().string(), format_bytes(static_cast<double>(file.bytes())));
     show_tensors(file.tensors());
   }
-}
-
-void show_info(const CheckpointInfo& info) {
-  print_result("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
-  print_result("  written {} on {} by {} rank(s), expunge {}, {}\n", info.written, info.host, info.world_size, info.version,
-               info.dtype);
-  print_result("  chosen: device {}, comm {}, gather {}, recompute {}\n", info.device, info.comm, info.gather, info.recompute);
-  print_result("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
+  if (fs::exists(folder / kExportRecord)) show_export(folder / kExportRecord);
 }
 
 /// What `expunge verify` holds every file of the checkpoint against.
@@ -80,6 +102,7 @@ void show_checkpoint(const fs::path& folder) {
   const CheckpointReader reader(folder);
   print_result("checkpoint\n");
   show_info(reader.info());
+  show_history(parse_history(reader.info().history, folder.string()));
   show_hash(folder);
   show_damage(folder, visible_damage(folder));
   const Hdf5File file = Hdf5File::open_index(folder / "checkpoint.h5");
@@ -92,8 +115,10 @@ void show_metrics(const fs::path& path) {
   const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
   const auto loss = file.read_all<double>("/train/loss"), norm = file.read_all<double>("/train/grad_norm"),
              rate = file.read_all<double>("/train/learning_rate"), speed = file.read_all<double>("/train/tokens_per_second");
-  print_result("metrics of {} steps; columns: {}\n", steps.size(), fmt::join(file.children("/train"), ", "));
   const std::size_t rows = std::min({steps.size(), loss.size(), norm.size(), rate.size(), speed.size()});
+  print_result("metrics of {} steps{}; columns: {}\n", steps.size(),
+               rows > kRowsShown ? fmt::format(", of which these are the last {}", kRowsShown) : "",
+               fmt::join(file.children("/train"), ", "));
   print_result("{:>10}{:>14}{:>14}{:>16}{:>14}\n", "step", "loss", "grad norm", "learning rate", "tokens/s");
   for (std::size_t i = rows > kRowsShown ? rows - kRowsShown : 0; i < rows; ++i)
     print_result("{:>10}{:>14.6g}{:>14.4g}{:>16.4g}{:>14.0f}\n", steps[i], loss[i], norm[i], rate[i], speed[i]);
@@ -108,7 +133,9 @@ void show_run(const fs::path& folder) {
     print_result("{}\n", path.filename().string());
     std::string damage = visible_damage(path);
     try {
-      show_info(CheckpointReader(path).info());
+      const CheckpointInfo info = CheckpointReader(path).info();
+      show_info(info);
+      show_history(parse_history(info.history, path.string()));
       show_hash(path);
     } catch (const Error& error) {
       if (damage.empty()) damage = error.what();
@@ -118,7 +145,8 @@ void show_run(const fs::path& folder) {
   if (fs::exists(run.metrics())) show_metrics(run.metrics());
 }
 
-void show_conditions(const Conditions& conditions) {
+void show_conditions(const Hdf5File& file, const Conditions& conditions) {
+  print_result("  {:<24} {}\n", "model_sha256", file.read_attribute<std::string>("/", "model_sha256"));
   for (const Condition& condition : conditions)
     print_result("  {:<24} {}\n", condition.name, condition.value.empty() ? "unknown" : condition.value);
 }
@@ -127,7 +155,7 @@ void show_evaluation(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
   print_result("evaluation of {} on {}\n", text("model"), text("tokens"));
-  show_conditions(evaluation_conditions(file));
+  show_conditions(file, evaluation_conditions(file));
   for (const auto& [split, f] : read_evaluation(file))
     print_result("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split,
                  f.sequences, f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
@@ -138,7 +166,7 @@ void show_membership(const fs::path& path) {
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
   print_result("membership inference on {}: {} against {} of {}\n", text("model"), text("members"), text("non_members"),
                text("tokens"));
-  show_conditions(membership_conditions(file));
+  show_conditions(file, membership_conditions(file));
   for (const std::string& attack : file.children("/results")) {
     const auto figure = [&](const char* name) { return file.read_attribute<double>("/results/" + attack, name); };
     print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %", attack, figure("auc"),
@@ -159,7 +187,7 @@ void show_tasks(const fs::path& path) {
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
   print_result("answers of {} to {}, {} examples a question\n", text("model"), text("tasks"),
                file.read_attribute<std::int64_t>("/", "num_fewshot"));
-  show_conditions(task_conditions(file));
+  show_conditions(file, task_conditions(file));
   for (const std::string& task : file.children("/")) {
     const std::string group = "/" + task;
     const auto share = [&](const char* name) { return 100 * file.read_attribute<double>(group, name); };

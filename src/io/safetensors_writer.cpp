@@ -98,6 +98,21 @@ void SafetensorsWriter::append(const double* values, std::uint64_t count) {
   write_all(converted_.data(), converted_.size());
 }
 
+double as_stored(double value, DType dtype) {
+  const auto single = static_cast<float>(value);
+  switch (dtype) {
+    case DType::float32:
+      return single;
+    case DType::float64:
+      return value;
+    case DType::bfloat16:
+      return static_cast<float>(bf16(single));
+    case DType::float16:
+      return float_from_float16(float16_from_float(single));
+  }
+  return value;
+}
+
 void SafetensorsWriter::finish() {
   check(left_ == 0, "every announced element was written");
   const int closed = ::close(std::exchange(file_, -1));

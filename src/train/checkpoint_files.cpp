@@ -187,6 +187,8 @@ std::string shard_name(std::int64_t rank, std::int64_t world) { return fmt::form
 
 ManifestFile describe_file(const fs::path& path) { return {path.filename().string(), fs::file_size(path), sha256_file(path)}; }
 
+bool is_bound(const fs::path& checkpoint) { return std::ranges::all_of(read_manifest(checkpoint), &ManifestFile::has_sha256); }
+
 std::string checksum_now(const fs::path& folder, const ManifestFile& file) {
   const fs::path path = folder / file.name;
   return file.has_sha256() ? sha256_file(path) : fmt::format("{:08x}", crc32c_file(path));

@@ -27,6 +27,8 @@ std::string shard_name(std::int64_t rank, std::int64_t world);
 ManifestFile describe_file(const std::filesystem::path& path);
 /// Throws Error(bad_input).
 std::vector<ManifestFile> read_manifest(const std::filesystem::path& folder);
+/// Whether the manifest names SHA-256. One with CRC-32C, of an earlier version, shows accidents alone. Throws Error(bad_input).
+bool is_bound(const std::filesystem::path& checkpoint);
 /// A file's checksum of the kind that its line of the manifest has. Throws Error(bad_input) where it cannot be read.
 std::string checksum_now(const std::filesystem::path& folder, const ManifestFile& file);
 

@@ -42,6 +42,7 @@ void write_record(ModelFolderWriter& writer, const fs::path& checkpoint, const C
   nlohmann::ordered_json record = {{"checkpoint", whole_path(checkpoint).string()},
                                    {"checkpoint_sha256", sha256_file(checkpoint / kManifest)},
                                    {"step", info.step},
+                                   {"total_steps", info.total_steps},
                                    {"dtype", dtype_name(dtype)}};
   record.update(describe({info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts}));
   if (!info.history.empty()) record["history"] = parse_json(info.history, checkpoint.string());
@@ -57,8 +58,11 @@ void run_export(Session& session, const fs::path& checkpoint, const fs::path& ou
   if (source.kind != ModelSource::Kind::checkpoint)
     fail(ExitCode::bad_input,
          fmt::format("{}: a model folder already; --checkpoint takes a run or a checkpoint", checkpoint.string()));
-  const DType stored = dtype.value_or(source.config.torch_dtype);
   const CheckpointReader reader(source.weights);
+  if (reader.info().step < reader.info().total_steps)
+    log_warning(fmt::format("{}: the run is unfinished, step {} of {}", source.weights.string(), reader.info().step,
+                            reader.info().total_steps));
+  const DType stored = dtype.value_or(source.config.torch_dtype);
   const std::vector<UnitLayout> units = llama_units(source.config, 1);
   std::vector<SafetensorsWriter::Tensor> tensors;
   for (const UnitLayout& unit : units)

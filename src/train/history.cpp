@@ -42,7 +42,7 @@ std::vector<FormerRun> history_of_export(const fs::path& folder, const std::stri
                             path.string()));
     return history;
   }
-  if (record.value().contains("history")) history = parse_history(record.at("history").dump(), path.string());
+  history = history_of_record(record);
   history.push_back({FormerRun::kExport, whole_path(folder).string(), sha256_file(path), record.integer("step", 0),
                      record.string("config"), record.string("model_sha256"), record.string("tokens_sha256")});
   return history;
@@ -75,6 +75,11 @@ std::vector<FormerRun> parse_history(const std::string& text, const std::string&
                        run.string("config"), run.string("model_sha256"), run.string("tokens_sha256")});
   }
   return history;
+}
+
+std::vector<FormerRun> history_of_record(const JsonObject& record) {
+  if (!record.value().contains("history")) return {};
+  return parse_history(record.at("history").dump(), record.where());
 }
 
 std::vector<FormerRun> history_of_checkpoint(const fs::path& checkpoint, const char* how) {

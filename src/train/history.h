@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "expunge/io/json.h"
 #include "expunge/train/model_source.h"
 
 namespace expunge {
@@ -29,6 +30,9 @@ struct FormerRun {
 /// Text for a record, and back; empty for none. Reading throws Error(bad_input) with `where`.
 std::string history_text(const std::vector<FormerRun>& history);
 std::vector<FormerRun> parse_history(const std::string& text, const std::string& where);
+
+/// What the expunge.json of an exported model says. Throws Error(bad_input).
+std::vector<FormerRun> history_of_record(const JsonObject& record);
 
 /// The checkpoint, which `how` says what of is used, after what its own run began from. Throws Error(bad_input).
 std::vector<FormerRun> history_of_checkpoint(const std::filesystem::path& checkpoint, const char* how);

@@ -14,6 +14,7 @@
 #include "expunge/io/files.h"
 #include "expunge/io/model_folder.h"
 #include "expunge/train/checkpoint.h"
+#include "train/checkpoint_files.h"
 
 namespace expunge {
 namespace {
@@ -87,14 +88,21 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
 }  // namespace
 
 ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
+  const auto from = [&](const fs::path& checkpoint) {
+    if (runtime.comm.rank() == 0 && !is_bound(checkpoint))
+      log_warning(
+          fmt::format("{}: its manifest, of an earlier version, has CRC-32C alone, which shows accidents and not changes",
+                      checkpoint.string()));
+    return from_checkpoint(checkpoint);
+  };
   if (fs::exists(path / "checkpoint.h5")) {
     verify_checkpoint(runtime, path);
-    return from_checkpoint(path);
+    return from(path);
   }
   if (fs::is_directory(path / "checkpoints")) {
     const auto checkpoint = newest_good_checkpoint(runtime, path / "checkpoints");
     if (!checkpoint) fail(ExitCode::bad_input, fmt::format("{}: this run has no good checkpoint yet", path.string()));
-    return from_checkpoint(*checkpoint);
+    return from(*checkpoint);
   }
   if (!fs::exists(path))
     fail(ExitCode::bad_input,

@@ -32,8 +32,8 @@ Monitored::Monitored(const TrainConfig& config, const TokenFile& tokens, int voc
 }
 
 Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
-                 const std::filesystem::path& checkpoint, IoThread& io)
-    : runtime_(runtime), config_(config), io_(io), monitored_(std::move(monitored)) {
+                 std::int64_t adopted_step, const std::filesystem::path& checkpoint, IoThread& io)
+    : runtime_(runtime), config_(config), io_(io), monitored_(std::move(monitored)), adopted_step_(adopted_step) {
   if (runtime.comm.rank() != 0) return;
   std::vector<Columns::Column> columns{{"/eval/step", Columns::Kind::int64}};
   for (const std::string& name : monitored_.names)
@@ -52,7 +52,9 @@ Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, Monitored mo
   start_ = rows.front();
   for (std::size_t i = 0; i < steps.size() && steps[i] <= last_step; ++i) {
     recorded_ = steps[i];
-    judge(steps[i], rows[i]);
+    if (steps[i] < adopted_step) continue;
+    const Outcome outcome = judge(steps[i], rows[i]);
+    if (steps[i] == adopted_step) adopted_ = outcome;
   }
 }
 
@@ -121,7 +123,10 @@ std::int64_t Monitor::nearest() const {
 template <Element T>
 Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short) {
   if (!last && step % config_.eval_steps != 0) return Outcome::go_on;
-  if (recorded() >= step) return Outcome::go_on;
+  if (recorded() >= step) {
+    if (step == 0 || step != adopted_step_) return Outcome::go_on;
+    return static_cast<Outcome>(std::stoi(on_root(runtime_, [&] { return std::to_string(static_cast<int>(adopted_)); })));
+  }
   bool ended = false;
   // No more tokens at once than a training step has room for: the run's plan of memory knows of no others.
   const std::int64_t asked = config_.compute.micro_batch_tokens, room = model.room();

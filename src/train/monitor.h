@@ -30,11 +30,12 @@ struct Monitored {
 
 /// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
 /// first row is step 0, the model before the run. Rows past `last_step` do not count and are dropped by begin(); a damaged file
-/// is replaced by the copy in `checkpoint`. Rows are written by the I/O thread.
+/// is replaced by the copy in `checkpoint`. Rows before `adopted_step` are of another run, which this one went on from: they
+/// are kept, and none of their states is one that this run could return to. Rows are written by the I/O thread.
 class Monitor {
  public:
   Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
-          const std::filesystem::path& checkpoint, IoThread& io);
+          std::int64_t adopted_step, const std::filesystem::path& checkpoint, IoThread& io);
   /// Before the first step: drops the rows that the run repeats, and says in the file how its rows are made.
   void begin(const Provenance& provenance);
   /// What is called on rank 0 with each evaluation that is recorded.
@@ -48,7 +49,8 @@ class Monitor {
     stop,      ///< the run's condition holds
     cut_short  ///< nothing was recorded
   };
-  /// Evaluates after `step`, if that is due and not recorded yet, unless `cut_short` says on all ranks to end. Collective.
+  /// Evaluates after `step`, if that is due and not recorded yet, unless `cut_short` says on all ranks to end. Of the state
+  /// that was adopted the recorded figures are judged. Collective.
   template <Element T>
   Outcome evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short);
   /// The last step whose row is in the file; -1 for none. Collective.
@@ -70,8 +72,10 @@ class Monitor {
   IoThread& io_;
   Monitored monitored_;
   Listener listener_;
-  std::optional<Columns> columns_;                             // on rank 0
-  Figures start_;                                              // on rank 0
+  std::optional<Columns> columns_;  // on rank 0
+  Figures start_;                   // on rank 0
+  std::int64_t adopted_step_;
+  Outcome adopted_ = Outcome::go_on;                           // on rank 0, of the state that was adopted
   std::int64_t recorded_ = -1;                                 // the last step in the file
   std::int64_t nearest_ = -1;                                  // on rank 0
   double distance_ = std::numeric_limits<double>::infinity();  // of the nearest

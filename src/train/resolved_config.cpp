@@ -114,15 +114,21 @@ bool decides_result(std::string_view key) {
   return !may_change(key) && std::ranges::find(kHashedKeys, key) == kHashedKeys.end();
 }
 
-std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text, std::string_view defaults) {
+std::vector<Difference> changed_options(std::string_view old_text, std::string_view new_text, std::string_view defaults) {
+  std::vector<Difference> changed;
   const Values before = collect(old_text, "the old config"), after = collect(new_text, "the new config");
   const Values former = collect(defaults, "the defaults");
   for (const auto* keys : {&after.order, &before.order})
     for (const std::string& key : *keys) {
       const std::string was = value_of(before.named.contains(key) ? before : former, key), now = value_of(after, key);
-      if (was != now) return Difference{key, was, now};
+      if (was != now && std::ranges::find(changed, key, &Difference::key) == changed.end()) changed.push_back({key, was, now});
     }
-  return std::nullopt;
+  return changed;
+}
+
+std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text, std::string_view defaults) {
+  const std::vector<Difference> changed = changed_options(old_text, new_text, defaults);
+  return changed.empty() ? std::nullopt : std::optional(changed.front());
 }
 
 std::vector<std::string> later_keys(std::string_view old_text, std::string_view new_text) {

@@ -32,9 +32,11 @@ struct Difference {
   std::string before, after;  ///< "(not set)" where the key is absent or empty; a list's values joined by ", "
 };
 
-/// The first key, in the order of `new_text`, that decides the result and has another value in `old_text`. A key that
-/// `old_text` lacks, as an earlier version wrote it, has the value that it has in `defaults`.
-/// Throws Error(usage) when one of them is not config text.
+/// The keys, in the order of `new_text`, that decide the result and have another value in `old_text`. A key that `old_text`
+/// lacks, as an earlier version wrote it, has the value that it has in `defaults`. Throws Error(usage) when one of them is not
+/// config text.
+std::vector<Difference> changed_options(std::string_view old_text, std::string_view new_text, std::string_view defaults = {});
+/// The first of them.
 std::optional<Difference> first_difference(std::string_view old_text, std::string_view new_text,
                                            std::string_view defaults = {});
 /// Those keys.

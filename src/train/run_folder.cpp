@@ -60,6 +60,28 @@ void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
                    run.config().string(), key, before, after, hint));
 }
 
+/// The checkpoint that --resume-from-checkpoint names.
+std::optional<fs::path> asked_checkpoint(const TrainConfig& config) {
+  const std::string& asked = config.resume_from_checkpoint;
+  if (asked == "auto" || asked == "none") return std::nullopt;
+  return asked;
+}
+
+/// Whether the run went on from this checkpoint of another run. One that is gone meanwhile is known by its path.
+bool went_on_from(const RunFolder& run, const fs::path& other) {
+  for (const fs::path& checkpoint : list_checkpoints(run.checkpoints())) {
+    try {
+      const std::vector<FormerRun> history = parse_history(CheckpointReader(checkpoint).info().history, checkpoint.string());
+      if (history.empty() || history.back().how != FormerRun::kState) return false;
+      const fs::path manifest = other / kManifest;
+      return fs::exists(manifest) ? history.back().sha256 == sha256_file(manifest)
+                                  : history.back().from == whole_path(other).string();
+    } catch (const Error&) {  // a damaged one; those before it say the same
+    }
+  }
+  return false;
+}
+
 /// Checks the folder against the options; true when a run of the same config lies there. What lies there otherwise is cleared.
 bool may_resume(const RunFolder& run, const TrainConfig& config, const RunContent& content) {
   if (content.kind == RunContent::Kind::nothing) return false;
@@ -82,6 +104,11 @@ bool may_resume(const RunFolder& run, const TrainConfig& config, const RunConten
     return false;
   }
   refuse_other_config(config, run);
+  if (const auto asked = asked_checkpoint(config); asked && !is_of_run(run, *asked) && !went_on_from(run, *asked))
+    fail(ExitCode::usage,
+         fmt::format("--resume-from-checkpoint {}: the run in {} did not begin from it; give another --output-dir, or "
+                     "--overwrite-output-dir to start afresh",
+                     asked->string(), run.root.string()));
   return true;
 }
 
@@ -119,24 +146,18 @@ void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelS
   }
 }
 
-/// The checkpoint that --resume-from-checkpoint names.
-std::optional<fs::path> asked_checkpoint(const TrainConfig& config) {
-  const std::string& asked = config.resume_from_checkpoint;
-  if (asked == "auto" || asked == "none") return std::nullopt;
-  return asked;
-}
-
 /// It is looked at before anything is made or removed.
 void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config, std::int64_t steps) {
   const std::optional<fs::path> asked = asked_checkpoint(config);
-  if (!asked) return;
+  const RunFolder run{config.output_dir};
+  if (!asked || (!config.overwrite_output_dir && !is_of_run(run, *asked) && went_on_from(run, *asked))) return;
   if (!fs::exists(*asked / kManifest))
     fail(ExitCode::bad_input,
          fmt::format("--resume-from-checkpoint {}: not a checkpoint; expected auto, none, or a folder like "
                      "RUN/checkpoints/step-000100",
                      asked->string()));
   verify_checkpoint(runtime, *asked);
-  if (is_of_run(RunFolder{config.output_dir}, *asked)) return;
+  if (is_of_run(run, *asked)) return;
   if (const std::int64_t made = CheckpointReader(*asked).info().step; made >= steps)
     fail(ExitCode::usage,
          fmt::format("--resume-from-checkpoint {}: has made {} optimizer steps already, and this run is to end "
@@ -207,7 +228,8 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainCo
                         }
                         return std::string(found ? "resume" : "");
                       }) == "resume";
-  if (auto asked = asked_checkpoint(config)) {
+  const std::optional<fs::path> asked = asked_checkpoint(config);
+  if (asked && (!resume || is_of_run(run, *asked))) {
     on_root(runtime, [&] {
       refuse_foreign_after(run, is_of_run(run, *asked) ? asked : std::nullopt);
       return std::string();
@@ -216,6 +238,7 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainCo
   }
   if (!resume) return std::nullopt;
   const std::optional<fs::path> good = newest_good_checkpoint(runtime, run.checkpoints());
+  if (asked && !good) return asked;
   on_root(runtime, [&] {
     set_aside_damaged(run, good);
     refuse_foreign_after(run, good);

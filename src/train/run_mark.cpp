@@ -37,25 +37,6 @@ bool is_place_of_run(const RunFolder& run, const fs::path& place) {
   return place == run.model().filename() / name && !name.empty() && name != "." && name != "..";
 }
 
-/// The mark, where there is one. Whoever forged it loses by it at most what lies in the folder.
-std::optional<RunMark> read_mark(const RunFolder& run) {
-  std::error_code unknown;
-  if (!fs::is_regular_file(fs::symlink_status(run.mark(), unknown))) return std::nullopt;
-  try {
-    const JsonObject mark(parse_json_file(run.mark(), kMarkLimit), run.mark().string());
-    (void)mark.integer(kVersionKey, kMarkVersion, kMarkVersion);
-    const JsonObject files(mark.at("files"), mark.where());
-    RunMark result;
-    for (const auto& [name, unused] : files.value().items())
-      if (is_place_of_run(run, name)) result.files[name] = files.string(name);
-    mark.at("logs").get_to(result.logs);
-    if (mark.value().contains("id")) result.id = mark.string("id");
-    return result;
-  } catch (const std::exception&) {  // ours are whole: they are written by one rename
-    return std::nullopt;
-  }
-}
-
 /// What a run of an earlier version wrote once, by a checkpoint that recorded the options its `config` holds.
 std::optional<RunMark> former_mark(const RunFolder& run) {
   std::error_code unknown;
@@ -104,6 +85,24 @@ std::vector<fs::path> own_files(const RunFolder& run, const RunMark& mark, const
 }
 
 }  // namespace
+
+std::optional<RunMark> read_mark(const RunFolder& run) {
+  std::error_code unknown;
+  if (!fs::is_regular_file(fs::symlink_status(run.mark(), unknown))) return std::nullopt;
+  try {
+    const JsonObject mark(parse_json_file(run.mark(), kMarkLimit), run.mark().string());
+    (void)mark.integer(kVersionKey, kMarkVersion, kMarkVersion);
+    const JsonObject files(mark.at("files"), mark.where());
+    RunMark result;
+    for (const auto& [name, unused] : files.value().items())
+      if (is_place_of_run(run, name)) result.files[name] = files.string(name);
+    mark.at("logs").get_to(result.logs);
+    if (mark.value().contains("id")) result.id = mark.string("id");
+    return result;
+  } catch (const std::exception&) {  // ours are whole: they are written by one rename
+    return std::nullopt;
+  }
+}
 
 void write_mark(const RunFolder& run, const RunMark& mark) {
   nlohmann::ordered_json text = {

@@ -17,6 +17,8 @@ struct RunMark {
   std::vector<std::string> logs;             ///< files of --log-jsonl, anywhere, that the run began
   std::string id;                            ///< by which the run knows its lines in them; empty in former runs
 };
+/// The mark, where there is a whole one. Whoever forged it loses by it at most what lies in the folder.
+std::optional<RunMark> read_mark(const RunFolder& run);
 /// A name that no other run has.
 std::string new_run_id();
 /// The name that a run's mark says.

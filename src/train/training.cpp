@@ -1,6 +1,5 @@
 // A whole run of `expunge train` or `expunge unlearn`: from options to the last checkpoint.
 #include <fmt/format.h>
-#include <re2/re2.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,7 +11,6 @@
 #include "expunge/core/error.h"
 #include "expunge/core/interrupt.h"
 #include "expunge/core/log.h"
-#include "expunge/core/process.h"
 #include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
@@ -22,10 +20,9 @@
 #include "expunge/train/policies.h"
 #include "expunge/train/run_folder.h"
 #include "expunge/train/schedule.h"
+#include "train/beginning.h"
 #include "train/end_in_time.h"
-#include "train/history.h"
 #include "train/method_setup.h"
-#include "train/side_files.h"
 #include "train/training_loop.h"
 
 namespace expunge {
@@ -41,100 +38,6 @@ std::vector<TrainingData::Source> data_sources(const TrainConfig& config, const 
   for (const Term& term : objective.terms())
     sources.push_back({term.role == Role::forget ? config.domain + "/forget" : retain, term.role});
   return sources;
-}
-
-void refuse_changed(const char* what, const fs::path& path, const std::string& was, const std::string& now) {
-  if (was != now)
-    fail(ExitCode::bad_input, fmt::format("{}: {} changed since the run began (SHA-256 {}, was {}); restore it to resume",
-                                          path.string(), what, now, was));
-}
-
-/// The checkpoint that a start goes on from, if there is one.
-struct Beginning {
-  std::optional<fs::path> checkpoint;
-  std::optional<CheckpointInfo> before;
-  bool own = false;  ///< of this run, which is resumed; else of another run, which this one begins from
-};
-
-/// A file that says in which order sequences are taken is compared by its hash; by its name where that is not recorded.
-void check_sample_order(const TrainConfig& config, const CheckpointInfo& before, const std::string& sha256) {
-  const std::string was = config_value(before.config, "sample-order");
-  const std::string is = config.sample_order.empty() ? "" : whole_path(config.sample_order).string();
-  const bool recorded = !before.sample_order_sha256.empty();
-  if (was.empty() != is.empty() || (!recorded && was != is))
-    fail(ExitCode::usage, fmt::format("--sample-order: this run was started with {}, now {}; give the same to resume",
-                                      was.empty() ? "none" : was, is.empty() ? "none" : is));
-  if (recorded) refuse_changed("the file of --sample-order", config.sample_order, before.sample_order_sha256, sha256);
-}
-
-/// Throws Error(bad_input) when what a run is resumed with, or begins from, is not what it was.
-void compare_inputs(const TrainConfig& config, const ModelSource& source, const Beginning& beginning,
-                    const CheckpointInfo& info) {
-  const CheckpointInfo& before = *beginning.before;
-  if (!beginning.own) {
-    if (before.model_sha256 != info.model_sha256)
-      fail(ExitCode::bad_input,
-           fmt::format("--resume-from-checkpoint {}: its run began from another original model (SHA-256 {}) than {} ({}); give "
-                       "that one as --model, or the checkpoint itself, whose weights the run then begins from",
-                       beginning.checkpoint->string(), before.model_sha256, source.weights.string(), info.model_sha256));
-    return;
-  }
-  const fs::path own = RunFolder{config.output_dir}.model();
-  refuse_changed_side_files(before.model_files, source.side_files, side_files(source));
-  refuse_changed_side_files(before.model_files, own, side_files(own));
-  refuse_changed("the token file", config.tokens, before.tokens_sha256, info.tokens_sha256);
-  refuse_changed("the original model", source.weights, before.model_sha256, info.model_sha256);
-  check_sample_order(config, before, info.sample_order_sha256);
-}
-
-std::string history_of(const ModelSource& source, const Beginning& beginning, const std::string& model_sha256) {
-  if (beginning.own) return beginning.before->history;
-  return history_text(beginning.checkpoint ? history_of_checkpoint(*beginning.checkpoint, FormerRun::kState)
-                                           : history_of_model(source, model_sha256));
-}
-
-/// What every checkpoint of the run says of it. Throws as compare_inputs() does.
-CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const ModelSource& source,
-                            const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
-                            const Beginning& beginning) {
-  const Runtime& runtime = session.runtime();
-  CheckpointInfo info;
-  info.global_batch = config.global_batch_size;
-  info.world_size = session.world_size();
-  info.seed = config.seed;
-  info.dtype = dtype_name(config.compute.dtype);
-  info.device = runtime.device.type == DeviceType::cuda ? "cuda" : "cpu";
-  info.comm = session.comm_name();
-  info.config = config.resolved;
-  info.version = EXPUNGE_VERSION;
-  info.libraries = config.libraries;
-  info.host = host_name();
-  info.job_id = job_id();
-  // A job that was killed before its first checkpoint was restarted, too, although nothing was resumed.
-  info.restarts = std::max(beginning.own ? beginning.before->restarts + 1 : 0, job_restarts());
-  info.model_sha256 = model_sha256(source, runtime, units);
-  info.tokens_sha256 = tokens_sha256;
-  info.sample_order_sha256 = hash_if_there(runtime, config.sample_order);
-  on_root(runtime, [&] {
-    if (beginning.before) compare_inputs(config, source, beginning, info);
-    return std::string();
-  });
-  info.model_files =
-      on_root(runtime, [&] { return beginning.own ? beginning.before->model_files : hash_side_files(side_files(source)); });
-  info.history = on_root(runtime, [&] { return history_of(source, beginning, info.model_sha256); });
-  return info;
-}
-
-/// The run goes on all the same: one begun on a node of another kind would never end.
-void warn_of_other_kernels(const Session& session, const CheckpointInfo& before) {
-  std::string was;  // stays empty for versions that chose none
-  RE2::PartialMatch(before.libraries, "(?m)^ +kernels +(.+)$", &was);
-  if (session.rank() != 0 || was == session.kernels()) return;
-  log_warning(
-      fmt::format("the run was computed by kernels {}, and goes on by those of {}: it is {}not bitwise the run that never "
-                  "stopped",
-                  was.empty() ? "that its checkpoint does not name" : "of " + excerpt(was), session.kernels(),
-                  was.empty() ? "perhaps " : ""));
 }
 
 /// What the run takes of this rank's memory, and by which policies; the same on all ranks.
@@ -310,14 +213,18 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
   const fs::path resumed = beginning.checkpoint.value_or(fs::path());
   IoThread io;
   std::optional<Monitor> monitor;
-  if (monitored) monitor.emplace(runtime, config, std::move(*monitored), before ? before->step : 0, resumed, io);
+  if (monitored)
+    monitor.emplace(runtime, config, std::move(*monitored), before ? before->step : 0, adopted_step(beginning), resumed, io);
   const bool evaluated = !monitor || !before || monitor->recorded() >= before->step;
   if (beginning.own && evaluated && before->step >= std::min(length.steps, before->total_steps)) {
     log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), before->step));
     return ExitCode::done;
   }
   CheckpointInfo info = describe_run(session, config, source, units, tokens_sha256, beginning);
-  if (session.rank() == 0) warn_of_other_labels(config, info.model_sha256);
+  if (session.rank() == 0) {
+    warn_of_other_labels(config, info.model_sha256);
+    warn_of_what_was_learnt(config, info);
+  }
   info.total_steps = beginning.own ? std::min(length.steps, before->total_steps) : length.steps;
 
   const int tokens_at_once = std::max(largest_batch, monitor ? monitor->longest() : 0);
@@ -341,7 +248,7 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
     trained.params.weights_changed();
     reader.reset();  // the folder may be removed while the run goes on
     log_info(fmt::format("{} after step {} from {}", beginning.own ? "resuming" : "going on", before->step, resumed.string()));
-    if (beginning.own) warn_of_other_kernels(session, *before);
+    if (beginning.own) warn_of_other_sums(session, *before);
   };
   if (beginning.own)
     go_on();

@@ -1,104 +1,32 @@
 // `expunge verify`: the hashes that a run or an exported model names, held against what lies on disk.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <span>
 
 #include "expunge/core/error.h"
-#include "expunge/core/standard_streams.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
-#include "expunge/io/json.h"
-#include "expunge/model/llama.h"
 #include "expunge/train/checkpoint.h"
 #include "expunge/train/commands.h"
-#include "expunge/train/model_source.h"
 #include "expunge/train/run_folder.h"
 #include "train/checkpoint_files.h"
+#include "train/findings.h"
 #include "train/history.h"
 #include "train/provenance.h"
 #include "train/resolved_config.h"
+#include "train/run_mark.h"
 #include "train/side_files.h"
 
 namespace expunge {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kJsonLimit = std::uint64_t{16} << 20;
-
-/// One line a finding, and their numbers.
-class Findings {
- public:
-  void fine(const std::string& what) { add("ok", fine_, what); }
-  void missing(const std::string& what) { add("missing", missing_, what); }
-  void mismatch(const std::string& what) { add("MISMATCH", mismatches_, what); }
-  /// Compares, where there is something to compare with; `now` is empty for what is gone.
-  void compare(const std::string& what, const std::string& named, const std::string& now) {
-    if (now.empty())
-      missing(fmt::format("{}: cannot be read any more (SHA-256 was {})", what, named));
-    else if (now == named)
-      fine(fmt::format("{}: SHA-256 {}", what, named));
-    else
-      mismatch(fmt::format("{}: SHA-256 {}, was {}", what, now, named));
-  }
-  /// The same of a file that belongs to what is verified, and may not be gone.
-  void compare_own(const fs::path& path, const std::string& named, const std::string& now) {
-    if (now.empty()) return mismatch(fmt::format("{}: gone (SHA-256 was {})", path.string(), named));
-    compare(path.string(), named, now);
-  }
-  /// `not_covered`: what lies beside what was verified.
-  ExitCode conclude(const std::vector<std::string>& not_covered) const {
-    if (!not_covered.empty()) print_result("not covered: {}\n", fmt::join(not_covered, ", "));
-    print_result("{} fine, {} missing, {} that do not match\n", fine_, missing_, mismatches_);
-    return mismatches_ > 0 ? ExitCode::mismatch : ExitCode::done;
-  }
-
- private:
-  static void add(const char* kind, int& count, const std::string& what) {
-    print_result("{:<9} {}\n", kind, what);
-    check_printed();  // a line that nobody can keep proves nothing
-    ++count;
-  }
-  int fine_ = 0, missing_ = 0, mismatches_ = 0;
-};
-
-/// Hashes of what paths lead to, each worked out once; empty for what cannot be read.
-class Hashes {
- public:
-  explicit Hashes(const Runtime& runtime) : runtime_(runtime) {}
-  const std::string& of_file(const fs::path& path) {
-    return remember("file " + path.string(), [&] { return sha256_file(path); });
-  }
-  const std::string& of_model(const fs::path& path) {
-    return remember("model " + path.string(), [&] {
-      // A config.json stands for the model of random weights that it describes.
-      if (fs::is_regular_file(path)) return sha256_file(path);
-      const ModelSource source = locate_model(runtime_, path);
-      return model_sha256(source, runtime_, llama_units(source.config, 1));
-    });
-  }
-
- private:
-  const std::string& remember(const std::string& key, const std::function<std::string()>& hash) {
-    const auto [place, added] = known_.try_emplace(key);
-    try {
-      if (added) place->second = hash();
-    } catch (const Error& error) {
-      if (error.code() != ExitCode::bad_input) throw;
-    }
-    return place->second;
-  }
-  const Runtime& runtime_;
-  std::map<std::string, std::string> known_;
-};
 
 /// The numbers of a column, as they are stored.
 std::vector<std::byte> column_bytes(const Hdf5File& file, const std::string& object) {
@@ -124,12 +52,6 @@ bool begins_with(const Hdf5File& table, const Hdf5File& copy, const std::string&
   });
 }
 
-/// The model that a run with these options began from: a folder, or the config.json of one with random weights.
-std::string original_model(const std::string& config) {
-  const std::string model = config_value(config, "model");
-  return model.empty() ? config_value(config, "init-config") : model;
-}
-
 class RunCheck {
  public:
   RunCheck(const Runtime& runtime, const fs::path& root) : runtime_(runtime), run_{root}, hashes_(runtime) {}
@@ -141,9 +63,9 @@ class RunCheck {
       check_inputs();
       check_side_files();
       for (const fs::path& table : {run_.metrics(), run_.evaluations()}) check_table(table);
-      if (!newest_->reference_sha256.empty())
-        findings_.compare_own(run_.reference(), newest_->reference_sha256, hashes_.of_file(run_.reference()));
-      check_history(parse_history(newest_->history, newest_path_.string()));
+      check_kept();
+      check_mark();
+      check_history(runtime_, parse_history(newest_->history, newest_path_.string()), hashes_, findings_);
     } else {
       findings_.mismatch(
           fmt::format("{}: no good checkpoint, so nothing says what the run's model, options and inputs should be; start its "
@@ -169,12 +91,23 @@ class RunCheck {
                                  bound ? ", and every file that it names matches" : ", which shows accidents alone"));
       if (!newest_) newest_ = info, newest_path_ = checkpoint;
       check_nothing_else(checkpoint, files);
-      if (info.model_sha256 != newest_->model_sha256 || info.tokens_sha256 != newest_->tokens_sha256)
-        findings_.mismatch(
-            fmt::format("{}: its model and tokens are not those of step {}", checkpoint.string(), newest_->step));
+      check_kinship(checkpoint, info);
     } catch (const Error& error) {
       findings_.mismatch(error.what());
     }
+  }
+
+  /// That a checkpoint is of the run whose newest one is `newest_`, and of the step that its folder names.
+  void check_kinship(const fs::path& checkpoint, const CheckpointInfo& info) {
+    const auto mismatch = [&](const std::string& what) {
+      findings_.mismatch(fmt::format("{}: {}", checkpoint.string(), what));
+    };
+    if (step_name(info.step) != checkpoint.filename()) mismatch(fmt::format("holds step {}", info.step));
+    if (info.model_sha256 != newest_->model_sha256 || info.tokens_sha256 != newest_->tokens_sha256)
+      mismatch(fmt::format("its model and tokens are not those of step {}", newest_->step));
+    if (info.history != newest_->history) mismatch(fmt::format("what it began from is not what step {} names", newest_->step));
+    for (const Difference& option : changed_options(info.config, newest_->config))
+      mismatch(fmt::format("{} = {}, in step {} {}", option.key, option.before, newest_->step, option.after));
   }
 
   void check_nothing_else(const fs::path& checkpoint, const std::vector<ManifestFile>& files) {
@@ -188,39 +121,53 @@ class RunCheck {
   /// Rows that the newest checkpoint has a copy of.
   void check_table(const fs::path& path) {
     const fs::path copy = newest_path_ / path.filename();
-    if (!fs::exists(copy)) return;
+    if (!fs::exists(copy)) {
+      if (fs::exists(path)) findings_.mismatch(fmt::format("{}: {} has no copy of it", path.string(), newest_path_.string()));
+      return;
+    }
     if (!fs::exists(path)) return findings_.mismatch(fmt::format("{}: gone; {} has a copy", path.string(), copy.string()));
     try {
       if (read_seal(path).state == Seal::State::broken) return;  // check_output() says so
-      if (begins_with(Hdf5File::open(path), Hdf5File::open(copy), "/"))
-        findings_.fine(fmt::format("{}: begins with the rows of {}", path.string(), copy.string()));
-      else
-        findings_.mismatch(fmt::format("{}: its rows are not those of {}", path.string(), copy.string()));
+      const Hdf5File table(Hdf5File::open(path)), taken(Hdf5File::open(copy));
+      if (!begins_with(table, taken, "/"))
+        return findings_.mismatch(fmt::format("{}: its rows are not those of {}", path.string(), copy.string()));
+      findings_.fine(fmt::format("{}: begins with the rows of {}", path.string(), copy.string()));
+      const std::string steps = path == run_.metrics() ? "/train/step" : "/eval/step";
+      if (const std::uint64_t further = table.shape(steps).at(0) - taken.shape(steps).at(0); further > 0)
+        uncovered_.push_back(fmt::format("{} row{} of {} after step {}", further, further == 1 ? "" : "s",
+                                         path.filename().string(), newest_->step));
     } catch (const Error& error) {
       findings_.mismatch(error.what());
     }
   }
 
-  /// The runs before this one, oldest first, back to the original model.
-  void check_history(const std::vector<FormerRun>& history) {
-    for (const FormerRun& run : history) {
-      const bool exported = run.how == FormerRun::kExport;
-      const fs::path record = fs::path(run.from) / (exported ? kExportRecord : kManifest);
-      findings_.compare(fmt::format("began from {}, step {} of {}", run.from, run.step, method_of(run.config)), run.sha256,
-                        hashes_.of_file(record));
-      if (exported || !fs::exists(record)) continue;
-      if (const std::string damage = damage_of(runtime_, run.from); !damage.empty())
-        findings_.mismatch(fmt::format("{}: {}", run.from, damage));
-    }
-    if (history.empty()) return;
-    const FormerRun& first = history.front();
-    const std::string model = original_model(first.config);
-    findings_.compare("the original model of all, " + model, first.model_sha256, hashes_.of_model(model));
+  /// What a run writes once and its checkpoints have a hash of. Versions before them named none of reference.h5.
+  void check_kept() {
+    if (!newest_->reference_sha256.empty())
+      findings_.compare_own(run_.reference(), newest_->reference_sha256, hashes_.of_file(run_.reference()));
+    else if (fs::exists(run_.reference()) && is_bound(newest_path_))
+      findings_.mismatch(fmt::format("{}: the run made none", run_.reference().string()));
+    if (fs::exists(run_.labels()) && (newest_->labels_sha256.empty() || !config_value(newest_->config, "labels").empty()))
+      findings_.mismatch(fmt::format("{}: the run made none", run_.labels().string()));
+    if (newest_->step > 0 && !fs::exists(newest_path_ / run_.metrics().filename()))
+      findings_.mismatch(fmt::format("{}: has no {}, which every checkpoint after a step has", newest_path_.string(),
+                                     run_.metrics().filename().string()));
+  }
+
+  /// The mark names what the run wrote once. Versions before marks have none.
+  void check_mark() {
+    const std::optional<RunMark> mark = read_mark(run_);
+    if (!mark && (fs::exists(run_.mark()) || is_bound(newest_path_)))
+      return findings_.mismatch(fmt::format("{}: {}", run_.mark().string(), fs::exists(run_.mark()) ? "not a mark" : "gone"));
+    if (!mark) return;
+    // Its other files are held against what the checkpoints name.
+    if (const auto named = mark->files.find(run_.config().filename()); named != mark->files.end())
+      findings_.compare_own(run_.config(), named->second, hashes_.of_file(run_.config()));
   }
 
   /// What lies in the folder and is not looked at.
   std::vector<std::string> not_covered() const {
-    std::vector<std::string> names;
+    std::vector<std::string> names = uncovered_;
     for (const fs::path& entry : list_folder(run_.root)) {
       const bool covered = entry == run_.config() || entry == run_.model() || entry == run_.checkpoints() ||
                            entry == run_.mark() || entry == run_.lock() || entry.extension() == ".h5";
@@ -234,10 +181,10 @@ class RunCheck {
   /// Options that leave the result alone may change from start to start.
   void check_config() {
     try {
-      const auto difference = first_difference(newest_->config, run_.read_config());
-      if (!difference) return findings_.fine(fmt::format("{}: the options of step {}", run_.config().string(), newest_->step));
-      findings_.mismatch(
-          fmt::format("{}: {} = {}, was {}", run_.config().string(), difference->key, difference->after, difference->before));
+      const std::vector<Difference> changed = changed_options(newest_->config, run_.read_config());
+      if (changed.empty()) findings_.fine(fmt::format("{}: the options of step {}", run_.config().string(), newest_->step));
+      for (const Difference& option : changed)
+        findings_.mismatch(fmt::format("{}: {} = {}, was {}", run_.config().string(), option.key, option.after, option.before));
     } catch (const Error& error) {
       findings_.mismatch(error.what());
     }
@@ -260,14 +207,23 @@ class RunCheck {
 
   void check_inputs() {
     const std::string& config = newest_->config;
-    const std::string model = original_model(config);
-    findings_.compare("the original model, " + model, newest_->model_sha256, hashes_.of_model(model));
-    const std::string tokens = config_value(config, "tokens");
-    findings_.compare("the token file, " + tokens, newest_->tokens_sha256, hashes_.of_file(tokens));
+    check_origin({config, newest_->model_sha256, newest_->tokens_sha256}, hashes_, findings_);
+    if (const std::string order = config_value(config, "sample-order"); !order.empty() && !newest_->sample_order_sha256.empty())
+      findings_.compare("the sample order, " + order, newest_->sample_order_sha256, hashes_.of_file(order));
     if (newest_->labels_sha256.empty()) return;
     const std::string given = config_value(config, "labels");
     if (given.empty()) return findings_.compare_own(run_.labels(), newest_->labels_sha256, hashes_.of_file(run_.labels()));
-    findings_.compare("the labels, " + given, newest_->labels_sha256, hashes_.of_file(given));
+    const std::string& now = hashes_.of_file(given);
+    findings_.compare("the labels, " + given + whose_labels(given, now), newest_->labels_sha256, now);
+  }
+
+  /// Labels of another model may be meant, but are to be known.
+  std::string whose_labels(const fs::path& labels, const std::string& now) const {
+    if (now != newest_->labels_sha256) return {};
+    const Hdf5File file = Hdf5File::open(labels);
+    if (!file.has_attribute("/", "model_sha256")) return " (they name no model that drew them)";
+    const auto drew = file.read_attribute<std::string>("/", "model_sha256");
+    return drew == newest_->model_sha256 ? "" : fmt::format(" (drawn by another model, SHA-256 {})", drew);
   }
 
   /// A file of results names the model and the texts that they are of; one that the run itself wrote, what the run began with.
@@ -281,6 +237,8 @@ class RunCheck {
       const std::string name = path.filename().string(), model = text("model_sha256");
       if (model.empty()) return findings_.missing(fmt::format("{}: names no hashes", path.string()));
       if (text("model").empty()) {
+        if (results_of_commands().contains(path.stem().string()))
+          return findings_.mismatch(fmt::format("{}: does not name the model that it is of", path.string()));
         if (!newest_) return;
         findings_.compare(fmt::format("{}: the model that it names", name), model, newest_->model_sha256);
         return findings_.compare(fmt::format("{}: the tokens that it names", name), text("tokens_sha256"),
@@ -298,18 +256,23 @@ class RunCheck {
     }
   }
 
+  static const std::set<std::string>& results_of_commands() {
+    static const std::set<std::string> kNames = {"eval", "mia", "task", "eval-before", "mia-before", "task-before"};
+    return kNames;
+  }
+
   /// Their hash stands in the checkpoints; check_inputs() says where it is another.
   bool labels_are_whole() { return newest_ && hashes_.of_file(run_.labels()) == newest_->labels_sha256; }
 
   /// False for a file that is damaged, which the HDF5 library had better not see.
   bool check_seal(const fs::path& path) {
-    static const std::set<std::string> kSealed = {"metrics", "evaluations", "reference",  "eval",       "mia",
-                                                  "task",    "eval-before", "mia-before", "task-before"};
+    const std::string stem = path.stem().string();
+    const bool sealed =
+        stem == "metrics" || stem == "evaluations" || stem == "reference" || results_of_commands().contains(stem);
     const Seal seal = read_seal(path);
-    const bool damaged =
-        seal.state == Seal::State::broken || (seal.state == Seal::State::none && kSealed.contains(path.stem().string()));
+    const bool damaged = seal.state == Seal::State::broken || (seal.state == Seal::State::none && sealed);
     if (seal.state == Seal::State::whole)
-      findings_.fine(fmt::format("{}: SHA-256 {}", path.string(), seal.sha256));
+      findings_.fine(fmt::format("{}: as its own file_sha256 says, {}", path.string(), seal.sha256));
     else if (damaged)
       findings_.mismatch(fmt::format("{}: {}", path.string(), kBrokenSeal));
     else
@@ -337,29 +300,8 @@ class RunCheck {
   std::map<std::string, std::string> manifests_;  // of good checkpoints: SHA-256 to name
   std::optional<CheckpointInfo> newest_;          // of the newest good one
   fs::path newest_path_;
+  std::vector<std::string> uncovered_;
 };
-
-ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
-  const fs::path record = folder / kExportRecord;
-  const JsonObject made(parse_json_file(record, kJsonLimit), record.string());
-  Hashes hashes(runtime);
-  Findings findings;
-  findings.fine(fmt::format("{}: SHA-256 {}", record.string(), hashes.of_file(record)));
-  const JsonObject files(made.at("files"), made.where());
-  for (const auto& [name, unused] : files.value().items())
-    findings.compare_own(folder / name, files.string(name), hashes.of_file(folder / name));
-  for (const fs::path& entry : list_folder(folder))
-    if (entry != record && !files.value().contains(entry.filename().string()))
-      findings.mismatch(fmt::format("{}: {} does not name it", entry.string(), kExportRecord));
-  if (files.value().empty()) findings.mismatch(fmt::format("{}: names no files", record.string()));
-  const fs::path checkpoint = made.string("checkpoint");
-  findings.compare("the checkpoint, " + checkpoint.string(), made.string("checkpoint_sha256"),
-                   hashes.of_file(checkpoint / kManifest));
-  if (fs::exists(checkpoint / kManifest))
-    if (const std::string damage = damage_of(runtime, checkpoint); !damage.empty())
-      findings.mismatch(fmt::format("{}: {}", checkpoint.string(), damage));
-  return findings.conclude({});
-}
 
 }  // namespace
 

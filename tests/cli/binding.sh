@@ -60,6 +60,28 @@ done
 spoilt "spoilt/checkpoints/step-000001/more.bin: manifest.json does not name it" run touch checkpoints/step-000001/more.bin
 spoilt "spoilt/checkpoints: no good checkpoint" run rm -r checkpoints/step-00000{1,2,3}
 spoilt "spoilt/more.bin: expunge.json does not name it" exported touch more.bin
+# A checkpoint of another run, one in the place of another step, and files that the run did not make.
+older() { rm -r checkpoints/step-000002 && cp -r ../idle/checkpoints/step-000002 checkpoints/; }
+spoilt "spoilt/checkpoints/step-000002: learning-rate = 1e-12, in step 3 0.001" run older
+spoilt "spoilt/checkpoints/step-000004: holds step 3" run cp -r checkpoints/step-000003 checkpoints/step-000004
+spoilt "spoilt/labels.h5: the run made none" run cp ../tokens.h5 labels.h5
+spoilt "spoilt/reference.h5: the run made none" run cp metrics.h5 reference.h5
+spoilt "spoilt/.expunge-run: gone" run rm .expunge-run
+unmarked() { echo '{}' >.expunge-run; }
+spoilt "spoilt/.expunge-run: not a mark" run unmarked
+"${common[@]}" --method gradient_ascent --max-steps 1 --output-dir plain --quiet
+spoilt "spoilt/evaluations.h5: .*step-000001 has no copy of it" plain cp ../run/evaluations.h5 .
+# What an export says is held against its checkpoint, weights included, and followed back.
+relabelled() { jq '.step = 200' expunge.json >new && mv new expunge.json; }
+spoilt "spoilt/expunge.json: step is not that of the checkpoint" exported relabelled
+"$expunge" export --checkpoint idle --output-dir idle-model --quiet
+rewritten() { # other weights, with their hash
+  cp ../idle-model/model.safetensors .
+  jq --arg hash "$(sha256sum model.safetensors | cut -d ' ' -f 1)" '.files["model.safetensors"] = $hash' expunge.json >new && mv new expunge.json
+}
+spoilt "spoilt: model.embed_tokens.weight is not that of the checkpoint" exported rewritten
+expect_exit 0 "^ok +exported: the weights are those of the checkpoint" "$expunge" verify exported
+grep -q "^ok  *the original model, $work/model:" out.txt || die "an export is not followed to the original model"
 emptied() { jq '.files = {}' expunge.json >new && mv new expunge.json; }
 spoilt "spoilt/expunge.json: names no files" exported emptied
 rm -rf aside && cp -r run aside
@@ -74,6 +96,9 @@ mkdir former && tar -C former -xf "$root/tests/fixtures/former_run/former_run.ta
 old=$(dirname "$(find former -name config | head -n 1)")
 expect_exit 0 "every file matches the CRC-32C of manifest.json, which shows accidents alone" "$expunge" verify "$old"
 
+expect_exit 0 "has CRC-32C alone, which shows accidents and not changes" "$expunge" export --checkpoint "$old" --output-dir old-model
+expect_exit 0 "^ok +the checkpoint, .*, whose manifest shows accidents alone: SHA-256" "$expunge" verify old-model
+
 # Another run's checkpoint: the record names it, with its options and its hash, and the steps asked for are made.
 "${common[@]}" --method finetune --max-steps 2 --learning-rate 3e-4 --output-dir first --quiet
 second=("${common[@]}" --method gradient_ascent --learning-rate 1e-4 --output-dir second --resume-from-checkpoint first/checkpoints/step-000001)
@@ -87,10 +112,26 @@ grep -q "steps 1 to 1 by finetune, learning rate 0.0003, in $work/first/checkpoi
 grep -q "Steps of this run.*2 to 4" second.md || die "the report does not tell its own steps"
 expect_exit 2 "has made 1 optimizer steps already, and this run is to end after 1" "${second[@]/#second/third}" --max-steps 1
 [[ ! -e third ]] || die "a refused run left a folder"
-# It is resumed as itself, bitwise; the chain stays.
-cp -r second whole && rm -r second/checkpoints/step-00000[34]
-"${common[@]}" --method gradient_ascent --learning-rate 1e-4 --output-dir second --max-steps 4 --quiet
-same_parameters whole/checkpoints/step-000004 second/checkpoints/step-000004 || die "the resumed weights differ"
+expect_exit 0 "began from +$work/first/checkpoints/step-000001, step 1 of finetune on papers" "$expunge" inspect second
+# It is resumed as itself, bitwise, by the same command or without the path; the chain stays.
+cp -r second whole
+for again in "${#second[@]}" $((${#second[@]} - 2)); do
+  rm -r second/checkpoints/step-00000[34]
+  expect_exit 0 "resuming after step 2" "${second[@]:0:again}" --max-steps 4
+  same_parameters whole/checkpoints/step-000004 second/checkpoints/step-000004 || die "the resumed weights differ"
+done
+expect_exit 0 "finished already" "${second[@]}" --max-steps 4
+# A run that began elsewhere does not take another's checkpoint in between.
+expect_exit 2 "the run in run did not begin from it" "${run[@]}" --learning-rate 1e-3 --output-dir run \
+  --resume-from-checkpoint first/checkpoints/step-000001
+# States of the run before are none that this one could return to, and a condition that holds already ends it.
+"${common[@]}" --method gradient_ascent --max-steps 3 --eval-steps 1 --learning-rate 1e-3 --output-dir ahead --quiet
+stopping=("${common[@]}" --method gradient_ascent --max-steps 5 --eval-steps 1 --resume-from-checkpoint ahead/checkpoints/step-000003)
+expect_exit 0 "step 3: forget:perplexity >= forget:perplexity@start holds; the run ends here" "${stopping[@]}" --output-dir holds \
+  --stop-at "forget:perplexity >= forget:perplexity@start"
+! grep -q "nearer" out.txt || { cat out.txt >&2; die "a state of another run was taken for one of this"; }
+[[ $(ls holds/checkpoints) == step-000003 ]] || die "checkpoints of a run that made no step: $(ls holds/checkpoints)"
+expect_exit 0 " 0 that do not match" "$expunge" verify holds
 expect_exit 0 "^ok +began from $work/first/checkpoints/step-000001" "$expunge" verify second
 # By way of an exported model, too.
 "$expunge" export --checkpoint second --output-dir second-model --quiet
@@ -124,5 +165,8 @@ elsewhere=("${elsewhere[@]/%tokens.h5/elsewhere.h5}")
 mv model model.before
 expect_exit 0 "resuming after step 1" "${elsewhere[@]:0:3}" elsewhere "${elsewhere[@]:4}"
 mv model.before model
+mv elsewhere.txt kept.txt && seq 11 -1 0 >elsewhere.txt
+expect_exit 7 "MISMATCH +the sample order, $work/elsewhere.txt" "$expunge" verify ordered
+mv kept.txt elsewhere.txt
 expect_exit 0 " 0 that do not match" "$expunge" verify ordered
 echo passed

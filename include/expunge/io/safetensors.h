@@ -75,6 +75,9 @@ class SafetensorsFile {
   std::map<std::string, TensorInfo> tensors_;
 };
 
+/// What reading gives back of a number that was stored as `dtype`.
+double as_stored(double value, DType dtype);
+
 /// Writes a safetensors file tensor by tensor; it appears under its name at finish(), whole. Throws Error(output).
 class SafetensorsWriter {
  public:
