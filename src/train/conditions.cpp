@@ -61,12 +61,14 @@ std::string device_of_run(const std::string& libraries) {
   return device_name(kernels.starts_with("CUDA") ? DeviceType::cuda : DeviceType::cpu);
 }
 
+std::string value_of(const Conditions& conditions, const std::string& name) {
+  const auto found = std::ranges::find(conditions, name, &Condition::name);
+  return found == conditions.end() ? std::string() : found->value;
+}
+
 std::vector<ConditionPair> pair_conditions(const Conditions& before, const Conditions& after) {
   std::vector<ConditionPair> pairs;
-  for (const auto& [name, value] : before) {
-    const auto other = std::ranges::find(after, name, &Condition::name);
-    pairs.push_back({name, value, other == after.end() ? std::string() : other->value});
-  }
+  for (const auto& [name, value] : before) pairs.push_back({name, value, value_of(after, name)});
   for (const auto& [name, value] : after)
     if (std::ranges::find(before, name, &Condition::name) == before.end()) pairs.push_back({name, {}, value});
   const auto tokens = std::ranges::find(pairs, std::string(kTokens.name), &ConditionPair::name);

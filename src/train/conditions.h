@@ -32,6 +32,9 @@ std::string device_name(DeviceType type);
 /// The same of a run, from the libraries that its checkpoint names; empty where they do not tell.
 std::string device_of_run(const std::string& libraries);
 
+/// The value of a condition; empty where it is not known.
+std::string value_of(const Conditions& conditions, const std::string& name);
+
 /// One condition of two files of figures.
 struct ConditionPair {
   std::string name, before, after;

@@ -96,6 +96,12 @@ std::vector<FormerRun> history_of_model(const ModelSource& source, const std::st
   return exported ? history_of_export(source.weights, model_sha256) : std::vector<FormerRun>();
 }
 
+std::string checkpoint_of_export(const fs::path& record, const std::string& model_sha256) {
+  const JsonObject content(parse_json_file(record, kExportRecordLimit), record.string());
+  const bool is_of_it = model_sha256.empty() || named_model(JsonObject(content.at("files"), content.where())) == model_sha256;
+  return is_of_it ? content.string("checkpoint_sha256") : std::string();
+}
+
 std::string method_of(const std::string& config) {
   const std::string method = config_value(config, "method");
   return method.empty() ? "train" : method;

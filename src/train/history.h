@@ -40,6 +40,10 @@ std::vector<FormerRun> history_of_checkpoint(const std::filesystem::path& checkp
 /// weights, which it warns of. Throws Error(bad_input).
 std::vector<FormerRun> history_of_model(const ModelSource& source, const std::string& model_sha256);
 
+/// The hash of the checkpoint that an exported model was made of, as its expunge.json names it. With `model_sha256`, nothing
+/// where that file is of other weights. Throws Error(bad_input).
+std::string checkpoint_of_export(const std::filesystem::path& record, const std::string& model_sha256 = {});
+
 /// The method of a run with these options, or "train".
 std::string method_of(const std::string& config);
 /// The value of a key in `key = value` lines; empty where there is none. Throws Error(usage) where it is no such text.

@@ -41,18 +41,6 @@ struct Sides {
   bool know_documents() const { return !members.documents().empty() && !non_members.documents().empty(); }
 };
 
-/// An AUC of so few sequences says little: of n a side that cannot be told apart the 95 % interval is 0.5 +- 1.96 / sqrt(6 n),
-/// which from 30 on is narrower than 0.35 to 0.65 (the variance of the Mann-Whitney statistic).
-void warn_of_few(const Sides& sides) {
-  constexpr std::size_t kFew = 30;
-  const std::size_t members = sides.members.sequences, non_members = sides.non_members.sequences;
-  if (members >= kFew && non_members >= kFew) return;
-  log_warning(
-      fmt::format("{} members and {} non-members: with fewer than {} a side chance alone moves an AUC by 0.15 and "
-                  "more, and an interval of 1.000 to 1.000 proves nothing",
-                  members, non_members, kFew));
-}
-
 /// Documents, not sequences, are what intervals are made of: of few of them they are narrower than the truth.
 void warn_of_few_documents(const Sides& sides) {
   constexpr std::size_t kFew = 10;
@@ -120,7 +108,8 @@ Sides choose_sides(const Session& session, const MembershipConfig& config, const
   if (sides.non_members.sequences < wanted)
     log_warning(fmt::format("{} has {} sequences for {} members of {}; all of them are used", non_members,
                             sides.non_members.sequences, wanted, members));
-  warn_of_few(sides);
+  if (const std::string few = few_sequences(sides.members.sequences, sides.non_members.sequences); !few.empty())
+    log_warning(few);
   warn_of_few_documents(sides);
   return sides;
 }

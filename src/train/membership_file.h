@@ -29,6 +29,9 @@ struct AttackResult {
   AttackFigures figures;
 };
 
+/// What to beware of where so few sequences a side were scored; empty where there are enough.
+std::string few_sequences(std::size_t members, std::size_t non_members);
+
 /// /label (uint8: members 1, then non-members 0), /sequence (uint64) and /scores/<attack> (float64, NaN where left out) in the
 /// same order; for each attack a group /results/<attack> with attributes auc, auc_low, auc_high, auc_folded, best_accuracy,
 /// tpr_at_5, tpr_at_1, tpr_at_0_1, the last four also with _reversed behind them for low scores taken for members', stronger

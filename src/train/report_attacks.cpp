@@ -72,8 +72,8 @@ std::vector<const ReportAttack*> ReportAttacks::strongest_by_family() const {
 std::string ReportAttacks::sampling() const {
   std::string text = fmt::format("Intervals are resampled by {}.", resampled_by);
   if (members_on_both_sides + non_members_on_both_sides > 0)
-    text += fmt::format(" {} member and {} non-member sequences stand on both sides and are left out.", members_on_both_sides,
-                        non_members_on_both_sides);
+    text += fmt::format(" Sequences that stand on both sides are left out: {} of the members, {} of the non-members.",
+                        members_on_both_sides, non_members_on_both_sides);
   return text;
 }
 

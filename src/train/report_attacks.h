@@ -8,6 +8,7 @@
 
 #include "expunge/io/hdf5.h"
 #include "train/conditions.h"
+#include "train/report_origin.h"
 
 namespace expunge {
 
@@ -28,6 +29,7 @@ struct ReportAttacks {
   std::vector<ReportAttack> attacks;
   std::string resampled_by = "sequence";  ///< for the intervals
   std::uint64_t members_on_both_sides = 0, non_members_on_both_sides = 0;
+  FigureOrigin origin = {};
 
   /// How the intervals were made, and which sequences were left out, in words.
   std::string sampling() const;

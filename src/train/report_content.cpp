@@ -24,9 +24,11 @@ std::optional<SplitFigures> copy(const SplitFigures* figures) { return figures ?
 
 RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
   RunSummary s;
-  s.forget_before = copy(find(run.before, run.domain() + "/forget"));
   s.forget_after = copy(find(run.after, run.domain() + "/forget"));
-  s.approximate_before = copy(find(run.before, run.domain() + "/approximate"));
+  if (run.before && !run.before->origin.is_other()) {
+    s.forget_before = copy(find(run.before, run.domain() + "/forget"));
+    s.approximate_before = copy(find(run.before, run.domain() + "/approximate"));
+  }
   const bool compared = run.compared();
   if (compared && s.forget_before && s.forget_after && s.approximate_before)
     s.distance = distance_to_goal(*s.forget_before, *s.approximate_before, *s.forget_after);
@@ -52,22 +54,77 @@ std::string comparison_key(const ReportRun& run, const RunSummary& s) {
 
 std::array<double, 2> front_point(const RunSummary& s) { return {std::abs(s.distance->log_ratio), *s.growth}; }
 
-std::string one_sentence(const ReportRun& run, const RunSummary& s) {
-  if (run.domain().empty())
-    return fmt::format("{}: expunge train on {}; nothing was to be forgotten.", run.label, run.option("split"));
-  std::string text = fmt::format("{}: {} was to be forgotten by {}", run.label, run.domain() + "/forget", method_name(run));
-  if (const std::string differing = differences(run.evaluated); !differing.empty())
-    return text + fmt::format("; before and after are shown and not compared: {}.", differing);
-  if (!s.distance) return text + "; before and after cannot be compared, see what is missing below.";
-  text += fmt::format(
-      "; its perplexity went from {} to {}. The goal is {}, what the original model makes of {}/approximate, text of the same "
-      "kind that it never saw",
-      number(s.forget_before->perplexity), number(s.forget_after->perplexity), number(s.approximate_before->perplexity),
-      run.domain());
+/// What a reader must know of the run before its figures: "unfinished, step 28 of 30".
+std::string standing(const ReportRun& run) {
+  if (!run.checkpoint) return run.has_checkpoints ? "none of its checkpoints can be read" : "it has made no checkpoint";
+  if (run.checkpoint->step >= run.checkpoint->total_steps) return {};
+  return fmt::format("unfinished, step {} of {}", run.checkpoint->step, run.checkpoint->total_steps);
+}
+
+/// "by gradient_ascent, after 20 steps of npo on papers".
+std::string deed(const ReportRun& run) {
+  const std::string earlier = run.lineage.earlier_work();
+  return "by " + method_name(run) + (earlier.empty() ? "" : fmt::format(", after {} (see Before)", earlier));
+}
+
+/// What before and after come to.
+std::string outcome(const ReportRun& run, const RunSummary& s) {
+  if (const std::string reasons = run.incomparable(); !reasons.empty())
+    return fmt::format("; before and after are shown and not compared: {}.", reasons);
+  if (!s.distance) return "; before and after cannot be compared, see what is missing below.";
+  const std::size_t changes = run.before->origin.changes;
+  const bool original = changes == run.lineage.original;
+  std::string text = fmt::format("; its perplexity went from {} to {}", number(s.forget_before->perplexity),
+                                 number(s.forget_after->perplexity));
+  if (!original) text += fmt::format(". Before is {}", run.lineage.name(changes));
+  text += fmt::format(". The goal is {}, what {} makes of {}/approximate, text of the same kind that it never saw",
+                      number(s.approximate_before->perplexity), original ? "the original model" : "that model", run.domain());
   if (const std::string way = way_gone(*s.distance); !way.empty()) text += fmt::format(" ({})", way);
   if (s.growth) text += fmt::format(". What should have stayed is now at {} times its perplexity", number(*s.growth));
-  if (s.cost && s.cost->retraining > 0) text += fmt::format(". It cost {} times less than retraining", number(s.cost->ratio()));
+  if (s.cost && s.cost->retraining > 0)
+    text += fmt::format(". {} cost {} times less than retraining", run.uncounted_work().empty() ? "It" : "Its own steps",
+                        number(s.cost->ratio()));
   return text + ".";
+}
+
+std::string one_sentence(const ReportRun& run, const RunSummary& s) {
+  const std::string state = standing(run), name = run.label + (state.empty() ? "" : fmt::format(" ({})", state));
+  if (run.domain().empty())
+    return fmt::format("{}: expunge train on {}; nothing was to be forgotten.", name, run.option("split"));
+  return fmt::format("{}: {}/forget was to be forgotten {}{}", name, run.domain(), deed(run), outcome(run, s));
+}
+
+/// The perplexity of the forget set before and after, and whose it is where it is not the run's.
+std::string forget_cell(const ReportRun& run, const RunSummary& s) {
+  if (!s.forget_after) return "–";
+  const std::string after = number(s.forget_after->perplexity);
+  if (run.after->origin.is_other()) return fmt::format("{} ({})", after, run.after->origin.mark);
+  return (s.forget_before ? number(s.forget_before->perplexity) + " → " : "") + after;
+}
+
+std::string goal_cell(const ReportRun& run, const RunSummary& s) {
+  if (!s.approximate_before) return "–";
+  const std::size_t changes = run.before->origin.changes, original = run.lineage.original;
+  return number(s.approximate_before->perplexity) + (changes > original   ? " (of a changed model)"
+                                                     : changes < original ? " (of an earlier model)"
+                                                                          : "");
+}
+
+/// Only figures of the run's own model on its forget and approximate sets are held against those of other runs.
+std::string attack_cell(const ReportRun& run) {
+  if (!run.attacks_after) return "–";
+  if (run.attacks_after->origin.is_other()) return run.attacks_after->origin.mark;
+  return run.attacked_other_texts() ? "other texts" : fmt::format("{:.3f}", run.attacks_after->strongest().auc);
+}
+
+std::string method_cell(const ReportRun& run) {
+  const std::string earlier = run.lineage.earlier_methods();
+  return method_name(run) + (earlier.empty() ? "" : ", after " + earlier);
+}
+
+std::string cost_cell(const ReportRun& run, const RunSummary& s) {
+  if (!s.cost) return "–";
+  return fmt::format("{:.3g}{}", s.cost->total(), run.uncounted_work().empty() ? "" : " (own steps)");
 }
 
 Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries) {
@@ -78,20 +135,14 @@ Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<Run
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const ReportRun& run = runs[i];
     const RunSummary& s = summaries[i];
-    const std::string none = "–", distance = differences(run.evaluated).empty() ? none : "not compared";
-    table.rows.push_back(
-        {run.label, method_name(run), run.option("learning-rate"),
-         s.forget_after
-             ? (s.forget_before ? number(s.forget_before->perplexity) + " → " : "") + number(s.forget_after->perplexity)
-             : none,
-         s.approximate_before ? number(s.approximate_before->perplexity) : none,
-         s.distance ? signed_number(s.distance->log_ratio) : distance,
-         s.distance ? signed_number(s.distance->accuracy_gap) : distance,
-         run.attacks_after ? fmt::format("{:.3f}", run.attacks_after->strongest().auc) : none,
-         s.growth ? "x " + number(*s.growth) : distance, s.cost ? fmt::format("{:.3g}", s.cost->total()) : none,
-         s.rivals == 0 ? none
-         : s.on_front  ? "on it"
-                       : "no"});
+    const std::string none = "–", distance = run.incomparable().empty() ? none : "not compared";
+    table.rows.push_back({run.label, method_cell(run), run.option("learning-rate"), forget_cell(run, s), goal_cell(run, s),
+                          s.distance ? signed_number(s.distance->log_ratio) : distance,
+                          s.distance ? signed_number(s.distance->accuracy_gap) : distance, attack_cell(run),
+                          s.growth ? "x " + number(*s.growth) : distance, cost_cell(run, s),
+                          s.rivals == 0 ? none
+                          : s.on_front  ? "on it"
+                                        : "no"});
     table.marked.push_back(s.on_front && s.rivals > 0);
   }
   return table;
@@ -132,7 +183,8 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
       "Distance: ln(forget perplexity now / approximate perplexity of the original model), 0 at the goal, negative while the "
       "model still knows more of the forget set than of unseen text. Accuracy gap: the same difference of accuracies, in "
       "percentage points. Strongest "
-      "AUC: of the membership inference attacks the one farthest from 0.5. Retained perplexity: after / before, geometric mean "
+      "AUC: of the membership inference attacks the one farthest from 0.5, where forget and approximate of the run's own model "
+      "were scored. Retained perplexity: after / before, geometric mean "
       "over all splits but forget and approximate. Front: whether no other run is at least as close to the goal and as well "
       "retained, among runs of the same original model, tokens, domain and evaluated splits, computed in the same way."});
   if (std::ranges::any_of(runs, [](const ReportRun& run) { return run.attacks_after.has_value(); }))
@@ -183,16 +235,19 @@ void add_method(const ReportConfig& config, std::vector<Block>& blocks) {
                 "approximate set, text of the same distribution that it never saw, and that is otherwise unchanged."});
   blocks.push_back(
       Paragraph{"Compute: 6 x parameters x tokens for training; about 2 x parameters x tokens more for what the frozen "
-                "original model sees (KL terms, adversarial labels, its own nll of the forget set); retraining as 6 x "
+                "reference model sees (KL terms, adversarial labels, its own nll of the forget set); retraining as 6 x "
                 "parameters x pretraining tokens. Evaluation is not counted."});
   if (config.pretraining_tokens == 0)
     blocks.push_back(
         Paragraph{"The ratio to retraining needs the number of tokens that the original model was trained on: give the report "
                   "--pretraining-tokens N (Yi-6B: about 3e12).",
                   Paragraph::Kind::note});
-  blocks.push_back(Paragraph{
-      "Membership inference: members are the forget sequences, non-members as many approximate ones. Intervals of the AUC are "
-      "bootstrap 95 %. TPR at x %: the largest true-positive rate at a false-positive rate of at most x %."});
+  blocks.push_back(
+      Paragraph{"Membership inference: whether texts that the model learnt can be told from texts that it did not. The section "
+                "of a run says "
+                "which splits were scored; the comparison takes only what was scored on forget as members and approximate as "
+                "non-members. Intervals of the AUC are bootstrap 95 %. TPR at x %: the largest true-positive rate at a "
+                "false-positive rate of at most x %."});
   blocks.push_back(
       Paragraph{"Methods and measures: Jin Yao, Eli Chien, Minxin Du, Xinyao Niu, Tianhao Wang, Zezhou Cheng, Xiang Yue. "
                 "Machine Unlearning of Pre-trained Large Language Models. ACL 2024, arXiv 2402.15159. Colours of the plots: "
@@ -236,6 +291,10 @@ void Plotter::add(const Plot& plot, const std::string& caption, Gallery& gallery
 std::string number(double value) { return std::isfinite(value) ? fmt::format("{:.4g}", value) : "–"; }
 std::string percent(double value) { return std::isfinite(value) ? fmt::format("{:.2f} %", value) : "–"; }
 std::string signed_number(double value) { return std::isfinite(value) ? fmt::format("{:+.3f}", value) : "–"; }
+
+std::string counted(double value, const std::string& what) {
+  return fmt::format("{} {}{}", count(value), what, value == 1 ? "" : "s");
+}
 
 std::string count(double value) {
   std::string digits = fmt::format("{:.0f}", value);

@@ -45,12 +45,15 @@ void describe_run(const ReportRun& run, const RunSummary& summary, const ReportC
 Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig& config, Plotter& plotter);
 
 // Figures as text; "–" for what is not a number.
-std::string number(double value);         ///< four digits
-std::string percent(double value);        ///< "12.34 %"
-std::string signed_number(double value);  ///< "+0.123"
-std::string count(double value);          ///< "12,345"
+std::string number(double value);                            ///< four digits
+std::string percent(double value);                           ///< "12.34 %"
+std::string signed_number(double value);                     ///< "+0.123"
+std::string count(double value);                             ///< "12,345"
+std::string counted(double value, const std::string& what);  ///< "1 step", "12 steps"
 /// How far a run has come to its goal, in words; empty where that is not known.
 std::string way_gone(const GoalDistance& distance);
 std::string method_name(const ReportRun& run);
+/// What the run was and what became of it, as the first rows of its section.
+Table identify_run(const ReportRun& run);
 
 }  // namespace expunge

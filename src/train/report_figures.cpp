@@ -11,6 +11,7 @@
 #include "expunge/data/batches.h"
 #include "expunge/train/training_data.h"
 #include "expunge/unlearn/objective.h"
+#include "train/resolved_config.h"
 
 namespace expunge {
 
@@ -106,6 +107,23 @@ double reference_tokens(const std::map<std::string, std::string>& options, doubl
       sum += tokens * (terms.size() > 1 ? share : 1);
     }
   return sum;
+}
+
+std::set<std::string> trained_splits(const std::string& config) {
+  std::map<std::string, std::string> options;
+  std::set<std::string> splits;
+  for (const ConfigEntry& entry : read_config_text(config, "config")) {
+    options[entry.key] = entry.value;
+    if (entry.key == "split" && !entry.value.empty()) splits.insert(entry.value);
+  }
+  const std::string& domain = options["domain"];
+  if (domain.empty()) return splits;  // expunge train
+  const auto objective = MethodUse(options).objective();
+  if (!objective) return {domain + "/forget"};
+  splits.clear();
+  const std::string retain = options["general"] == "true" ? "general/retain" : domain + "/retain";
+  for (const Term& term : objective->terms()) splits.insert(term.role == Role::forget ? domain + "/forget" : retain);
+  return splits;
 }
 
 std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<std::string, std::string>& options,

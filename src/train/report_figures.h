@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +50,10 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
 /// that are taken from it beforehand: the forget set once. Options are those of the run's config; a method that this version
 /// does not know counts nothing.
 double reference_tokens(const std::map<std::string, std::string>& options, double tokens, double forget_tokens);
+
+/// The splits, "domain/split", that a run with the options of this config text trains on; of a method that this version does
+/// not know, the forget split. Throws Error(usage) where it is no config text.
+std::set<std::string> trained_splits(const std::string& config);
 
 /// Which of `sequences` forget sequences a run has trained on that took the first `samples` of its sample order, each once;
 /// TrainingData says how its list is made. Nothing where the options do not tell: --sample-order, a method that this version

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "train/conditions.h"
 #include "train/report_attacks.h"
 #include "train/report_figures.h"
+#include "train/report_lineage.h"
 #include "train/report_tasks.h"
 
 namespace expunge {
@@ -24,6 +26,7 @@ struct ReportEvaluation {
   std::string model, model_sha256;
   Conditions conditions;
   SplitTable splits;
+  FigureOrigin origin = {};
 };
 
 /// Columns of a metrics.h5 and their sums.
@@ -48,13 +51,18 @@ struct ForgetTaken {
 struct ReportRun {
   std::string label;  ///< "R1", short enough for plots
   std::filesystem::path folder;
-  std::string config;                          ///< text of its options
+  std::string config;                          ///< text of its options, which are those of the checkpoint where there is one
   std::map<std::string, std::string> options;  ///< the same by key; a list's values joined by ", "
   std::optional<CheckpointInfo> checkpoint;    ///< the newest that can be read
   std::filesystem::path checkpoint_folder;
+  std::string checkpoint_sha256;  ///< of its manifest
+  bool has_checkpoints = false;   ///< whether there are any, such that cannot be read included
+  Lineage lineage;
   double parameters = 0;
   std::optional<Trajectory> trajectory;
   std::optional<InRunEvaluations> evaluations;
+  std::string stopped;                       ///< how the condition of --stop-at ended the run; empty where it did not
+  std::set<std::string> token_splits;        ///< all of the token file; empty where it is gone or another one now
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file
   std::optional<Duplicates> duplicates;      ///< from the token file; absent, too, where it is of an earlier version
   std::optional<ForgetTaken> forget_taken;   ///< absent, too, where the options do not tell
@@ -67,12 +75,20 @@ struct ReportRun {
 
   std::string option(const std::string& key) const;
   std::string domain() const { return option("domain"); }
-  /// Whether before and after may be held against one another.
-  bool compared() const { return before && after && differences(evaluated).empty(); }
+  /// The path of the original model; empty where it had random weights.
+  std::string original_model() const;
+  /// What earlier runs did to the original model in steps that are not in `trajectory`; empty for nothing.
+  std::string uncounted_work() const;
+  /// Why the evaluations before and after may not be held against one another; empty for no reason.
+  std::string incomparable() const;
+  bool compared() const { return before && after && incomparable().empty(); }
+  /// Whether something is known to have been scored that is not the forget set against the approximate one.
+  bool attacked_other_texts() const;
 };
 
-/// Reads the runs that the report is about, labelled in order. An original model's files of --before go to the runs that
-/// began from that model. Throws Error(bad_input) for a folder that is no run and for damaged files, Error(usage) for a
+/// Reads the runs that the report is about, labelled in order. A file of --before goes to the runs that came from its model,
+/// directly or through other runs. Throws Error(bad_input) for a folder that is no run and for damaged files, Error(usage) for
+/// a
 /// --before or --after that fits no run.
 std::vector<ReportRun> read_report_runs(const ReportConfig& config);
 

@@ -1,85 +1,17 @@
-// The section of one run: what was forgotten and with what, before and after, attacks, course, compute.
+// The section of one run: before and after, attacks, course, compute.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <set>
 
-#include "expunge/core/log.h"
-#include "expunge/io/hash.h"
-#include "expunge/train/checkpoint.h"
 #include "expunge/unlearn/objective.h"
-#include "train/history.h"
+#include "train/membership_file.h"
 #include "train/report_content.h"
 #include "train/report_shared_text.h"
 
 namespace expunge {
 namespace {
-
-using Fact = std::vector<std::string>;
-
-std::string original_model(const ReportRun& run) {
-  return run.option("model").empty() ? "random weights, " + run.option("init-config") : run.option("model");
-}
-
-std::string forgotten(const ReportRun& run) {
-  if (run.domain().empty()) return "nothing: expunge train on " + run.option("split");
-  const std::string split = run.domain() + "/forget";
-  if (!run.forget_counts) return split;
-  const auto number = [](std::uint64_t value) { return count(static_cast<double>(value)); };
-  const SplitCounts& all = *run.forget_counts;
-  std::string text = fmt::format("{}, {} documents, {} sequences, {} tokens", split, number(all.documents),
-                                 number(all.sequences), number(all.tokens));
-  if (!run.forget_taken || run.forget_taken->sequences == all.sequences) return text;
-  if (run.forget_taken->sequences == 0) return text + "; the run trained on none of them";
-  return text + fmt::format("; the run trained on {} of the sequences, {} tokens", number(run.forget_taken->sequences),
-                            number(run.forget_taken->tokens));
-}
-
-/// A row for each run that this one began from, oldest first.
-void add_history(const ReportRun& run, std::vector<Fact>& rows) {
-  std::int64_t done = 0;  // steps that count
-  for (const FormerRun& former : parse_history(run.checkpoint->history, run.checkpoint_folder.string())) {
-    const bool counts = former.how == FormerRun::kState;
-    const std::string steps =
-        counts ? fmt::format("steps {} to {}", done + 1, former.step) : fmt::format("{} steps", former.step);
-    rows.push_back({"Before", fmt::format("{} by {}, learning rate {}, in {} (SHA-256 {})", steps, method_of(former.config),
-                                          config_value(former.config, "learning-rate"), former.from, former.sha256)});
-    done = counts ? former.step : 0;
-  }
-  if (done > 0) rows.push_back({"Steps of this run", fmt::format("{} to {}", done + 1, run.checkpoint->step)});
-}
-
-Table identity(const ReportRun& run) {
-  Table table;
-  std::vector<Fact>& rows = table.rows;
-  rows.push_back({"Folder", run.folder.string()});
-  rows.push_back({"Forgotten", forgotten(run)});
-  rows.push_back({"Method", fmt::format("{}, learning rate {}, seed {}", method_name(run), run.option("learning-rate"),
-                                        run.option("seed"))});
-  rows.push_back({"Original model", original_model(run)});
-  rows.push_back({"Tokens", run.option("tokens")});
-  if (run.parameters > 0) rows.push_back({"Parameters", count(run.parameters)});
-  if (run.checkpoint) {
-    const CheckpointInfo& info = *run.checkpoint;
-    rows.push_back({"model_sha256", info.model_sha256});
-    rows.push_back({"tokens_sha256", info.tokens_sha256});
-    add_history(run, rows);
-    rows.push_back({"Steps", fmt::format("{} of {}, {} sequences a step, {} sequences in all", info.step, info.total_steps,
-                                         info.global_batch, info.samples)});
-    rows.push_back({"Checkpoint", run.checkpoint_folder.filename().string()});
-    rows.push_back({"Its SHA-256", sha256_file(run.checkpoint_folder / kManifest)});
-    rows.push_back(
-        {"Written", fmt::format("{} on {}, {} rank{}, {}, gather {}, expunge {}", info.written, info.host, info.world_size,
-                                info.world_size == 1 ? "" : "s", info.dtype, info.gather, info.version)});
-    rows.push_back({"Job", fmt::format("{}, resumed {} time{}", info.job_id.empty() ? "outside of a batch system" : info.job_id,
-                                       info.restarts, info.restarts == 1 ? "" : "s")});
-  }
-  if (run.trajectory && run.trajectory->seconds > 0)
-    rows.push_back({"Time in steps", fmt::format("{}, at most {} a rank", format_duration(run.trajectory->seconds),
-                                                 format_bytes(static_cast<double>(run.trajectory->memory_bytes)))});
-  return table;
-}
 
 /// How the figures above were computed. `before` and `after`: whether there are any of each.
 void add_conditions(const std::vector<ConditionPair>& pairs, bool before, bool after, std::vector<Block>& blocks) {
@@ -110,7 +42,7 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
                "Per token after", "Accuracy before", "Accuracy after", "Extraction before", "Extraction after"},
               {},
               {}};
-  const std::string differing = differences(run.evaluated);
+  const bool comparable = run.incomparable().empty();
   for (const std::string& name : names) {
     const auto figures = [&](const std::optional<ReportEvaluation>& evaluation) {
       const bool known = evaluation && evaluation->splits.contains(name);
@@ -119,7 +51,7 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
     const SplitFigures before = figures(run.before), after = figures(run.after);
     const auto sequences = static_cast<double>(std::max(before.sequences, after.sequences));
     table.rows.push_back({name, sequences > 0 ? count(sequences) : "–", number(before.perplexity), number(after.perplexity),
-                          differing.empty() ? number(after.perplexity / before.perplexity) : "not compared",
+                          comparable ? number(after.perplexity / before.perplexity) : "not compared",
                           number(before.token_perplexity), number(after.token_perplexity), percent(before.accuracy),
                           percent(after.accuracy), percent(100 * before.extraction_strength),
                           percent(100 * after.extraction_strength)});
@@ -130,18 +62,19 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
   if (!s.distance) return;
   blocks.push_back(Heading{3, "Distance to approximate retraining"});
   Table distance;
-  distance.rows = {
-      {"Goal", fmt::format("perplexity {}, accuracy {} (original model on {}/approximate)",
-                           number(s.approximate_before->perplexity), percent(s.approximate_before->accuracy), run.domain())},
-      {"Forget set now",
-       fmt::format("perplexity {}, accuracy {}", number(s.forget_after->perplexity), percent(s.forget_after->accuracy))},
-      {"Log ratio", fmt::format("{} (0: at the goal; {})", signed_number(s.distance->log_ratio),
-                                s.distance->log_ratio < 0 ? "the model still knows it better than unseen text"
-                                                          : "the model knows it less than unseen text")},
-      {"Accuracy gap", fmt::format("{} percentage points", signed_number(s.distance->accuracy_gap))}};
+  distance.rows = {{"Goal", fmt::format("perplexity {}, accuracy {} ({}/approximate under {})",
+                                        number(s.approximate_before->perplexity), percent(s.approximate_before->accuracy),
+                                        run.domain(), run.lineage.name(run.before->origin.changes))},
+                   {"Forget set now", fmt::format("perplexity {}, accuracy {}", number(s.forget_after->perplexity),
+                                                  percent(s.forget_after->accuracy))},
+                   {"Log ratio", fmt::format("{} (0: at the goal; {})", signed_number(s.distance->log_ratio),
+                                             s.distance->log_ratio < 0 ? "the model still knows it better than unseen text"
+                                                                       : "the model knows it less than unseen text")},
+                   {"Accuracy gap", fmt::format("{} percentage points", signed_number(s.distance->accuracy_gap))}};
   if (std::string way = way_gone(*s.distance); !way.empty()) distance.rows.push_back({"Way to the goal", std::move(way)});
   if (s.growth)
-    distance.rows.push_back({"Retained", fmt::format("perplexity x {} over {} splits", number(*s.growth), s.retained.size())});
+    distance.rows.push_back({"Retained", fmt::format("perplexity x {} over {}", number(*s.growth),
+                                                     counted(static_cast<double>(s.retained.size()), "split"))});
   blocks.push_back(std::move(distance));
 }
 
@@ -185,6 +118,44 @@ Plot roc_plot(const ReportRun& run, const ReportAttacks& attacks, const std::str
   return plot;
 }
 
+/// Which texts were scored, and whether they are enough.
+void add_scored_texts(const ReportAttacks& attacks, std::vector<Block>& blocks) {
+  std::uint64_t members = 0, non_members = 0;  // that at least one attack scored
+  for (const ReportAttack& attack : attacks.attacks) {
+    members = std::max(members, attack.members);
+    non_members = std::max(non_members, attack.non_members);
+  }
+  const auto side = [&](const char* condition, std::uint64_t sequences) {
+    const std::string split = value_of(attacks.conditions, condition);
+    return fmt::format("{} of {}", sequences > 0 ? counted(static_cast<double>(sequences), "sequence") : "sequences",
+                       split.empty() ? "a split that the file does not name" : split);
+  };
+  blocks.push_back(
+      Paragraph{fmt::format("Members: {}. Non-members: {}.", side("members", members), side("non_members", non_members))});
+  if (members == 0 || non_members == 0) return;
+  if (const std::string warning = few_sequences(members, non_members); !warning.empty())
+    blocks.push_back(Paragraph{warning + ".", Paragraph::Kind::note});
+}
+
+void add_curves(const ReportRun& run, Plotter& plotter, std::vector<Block>& blocks) {
+  Gallery gallery;
+  const std::string rest = " Of each family of attacks the strongest is drawn.";
+  const auto of = [](const FigureOrigin& origin, const std::string& otherwise) {
+    return origin.is_other() ? fmt::format("Of {}.", origin.mark) : otherwise;
+  };
+  if (run.attacks_before) {
+    const FigureOrigin& origin = run.attacks_before->origin;
+    plotter.add(roc_plot(run, *run.attacks_before, "before"),
+                of(origin, fmt::format("Before: {}.", run.lineage.name(origin.changes))) + rest, gallery);
+  }
+  if (run.attacks_after) {
+    const char* own = run.attacked_other_texts() ? "Model of the run."
+                                                 : "Model of the run: the nearer to the diagonal, the better forgotten.";
+    plotter.add(roc_plot(run, *run.attacks_after, "after"), of(run.attacks_after->origin, own) + rest, gallery);
+  }
+  if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
+}
+
 void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blocks) {
   if (!run.attacks_before && !run.attacks_after) return;
   blocks.push_back(Heading{3, "Membership inference"});
@@ -205,19 +176,16 @@ void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blo
                           fmt::format("{:.3f}", attack.tpr_at_1), fmt::format("{:.3f}", attack.tpr_at_0_1)});
   }
   if (!run.attacks_after)
-    blocks.push_back(
-        Paragraph{"Of the original model only; the run's own model has not been attacked yet.", Paragraph::Kind::note});
+    blocks.push_back(Paragraph{"Before only; the run's own model has not been attacked yet.", Paragraph::Kind::note});
+  if (run.attacked_other_texts())
+    blocks.push_back(Paragraph{"Not the forget set against the approximate one: these figures do not enter the comparison.",
+                               Paragraph::Kind::note});
   blocks.push_back(std::move(table));
+  add_scored_texts(shown, blocks);
   blocks.push_back(Paragraph{"Accuracy and rates are those of an attacker who knows whether members score high or low. " +
                              shown.sampling()});
   add_conditions(run.attacked, run.attacks_before.has_value(), run.attacks_after.has_value(), blocks);
-  Gallery gallery;
-  const std::string rest = " Of each family of attacks the strongest is drawn.";
-  if (run.attacks_before) plotter.add(roc_plot(run, *run.attacks_before, "before"), "Original model." + rest, gallery);
-  if (run.attacks_after)
-    plotter.add(roc_plot(run, *run.attacks_after, "after"),
-                "Model of the run: the nearer to the diagonal, the better forgotten." + rest, gallery);
-  if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
+  add_curves(run, plotter, blocks);
 }
 
 std::vector<double> perplexities(std::vector<double> nll) {
@@ -282,10 +250,13 @@ void add_compute(const ReportRun& run, const RunSummary& s, const ReportConfig& 
   Table table;
   table.rows.push_back({"Training", fmt::format("{:.3g} FLOP = 6 x {} parameters x {} tokens", s.cost->training,
                                                 count(run.parameters), count(run.trajectory->tokens))});
+  if (const std::string earlier = run.uncounted_work(); !earlier.empty())
+    table.rows.push_back(
+        {"Not counted", fmt::format("{}, which earlier runs made: the figures are of this run's own steps", earlier)});
   if (s.cost->reference > 0)
     table.rows.push_back(
-        {"Frozen original model", fmt::format("about {:.3g} FLOP = 2 x parameters x {} tokens", s.cost->reference,
-                                              count(s.cost->reference / (2 * run.parameters)))});
+        {"Frozen reference model", fmt::format("about {:.3g} FLOP = 2 x parameters x {} tokens", s.cost->reference,
+                                               count(s.cost->reference / (2 * run.parameters)))});
   table.rows.push_back({"In all", fmt::format("{:.3g} FLOP", s.cost->total())});
   if (s.cost->retraining > 0) {
     table.rows.push_back({"Retraining", fmt::format("{:.3g} FLOP = 6 x parameters x {:.3g} tokens", s.cost->retraining,
@@ -303,7 +274,7 @@ void describe_run(const ReportRun& run, const RunSummary& summary, const ReportC
                   std::vector<Block>& blocks) {
   const std::string name = run.folder.filename().string();
   blocks.push_back(Heading{2, fmt::format("{}: {}", run.label, name.empty() ? run.folder.string() : name)});
-  blocks.push_back(identity(run));
+  blocks.push_back(identify_run(run));
   for (const std::string& note : run.notes) blocks.push_back(Paragraph{note, Paragraph::Kind::note});
   add_shared_text(run, blocks);
   add_evaluation(run, summary, blocks);

@@ -8,7 +8,8 @@
 
 namespace expunge {
 
-/// What the splits of the run's domain share with one another, with other splits and with themselves.
+/// What the splits that the run trained on, is judged by or has in its domain share with one another, with other splits and
+/// with themselves.
 void add_shared_text(const ReportRun& run, std::vector<Block>& blocks);
 
 }  // namespace expunge

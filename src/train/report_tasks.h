@@ -7,6 +7,7 @@
 
 #include "expunge/io/hdf5.h"
 #include "train/conditions.h"
+#include "train/report_origin.h"
 
 namespace expunge {
 
@@ -22,6 +23,7 @@ struct ReportTasks {
   std::string model, model_sha256;
   Conditions conditions;
   std::vector<ReportTask> tasks;
+  FigureOrigin origin = {};
 };
 
 /// Whether an HDF5 file is one of `expunge task`.

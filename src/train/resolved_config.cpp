@@ -108,8 +108,10 @@ bool fits_config_text(std::string_view value) {
   return value.find('\n') == std::string_view::npos && trim(value) == value && without_comment(line) == line;
 }
 
+bool may_change(std::string_view key) { return std::ranges::find(kFreeKeys, key) != kFreeKeys.end(); }
+
 bool decides_result(std::string_view key) {
-  return std::ranges::find(kFreeKeys, key) == kFreeKeys.end() && std::ranges::find(kHashedKeys, key) == kHashedKeys.end();
+  return !may_change(key) && std::ranges::find(kHashedKeys, key) == kHashedKeys.end();
 }
 
 std::vector<Difference> changed_options(std::string_view old_text, std::string_view new_text, std::string_view defaults) {

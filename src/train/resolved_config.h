@@ -21,6 +21,8 @@ std::vector<ConfigEntry> read_config_text(std::string_view text, const std::stri
 /// True when `value` reads back as itself from `key = value`.
 bool fits_config_text(std::string_view value);
 
+/// True for options that may change on resume: they say where, how often or how fast.
+bool may_change(std::string_view key);
 /// False for options that say where, how often or how fast, but not what is computed; they may change on resume. False for
 /// inputs that are compared by their hashes, too.
 bool decides_result(std::string_view key);

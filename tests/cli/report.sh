@@ -122,6 +122,90 @@ grep -q "12 documents, .* the run trained on 5 of the sequences, 320 tokens" par
 grep -q "of the first 2 sequences of each split only" partly.html && grep -q "model has not been evaluated" partly.html ||
   die "partly.html"
 
+# A chain of runs is told back to the original model, and a changed model before is called one.
+further=("$expunge" unlearn --tokens tokens.h5 --domain papers --lr-scheduler-type constant --global-batch-size 6 "${quiet[@]}")
+"${further[@]}" --model second --method grad_diff --max-steps 1 --output-dir chained
+"${further[@]}" --model base --method grad_diff --max-steps 5 --resume-from-checkpoint second/checkpoints/step-000004 --output-dir adopted
+for model in chained adopted; do "${evaluate[@]}" --model $model --output $model/eval.h5 >/dev/null; done
+says() { # PAGE TEXT...: its Markdown says each, whatever stands escaped there
+  local text
+  for text in "${@:2}"; do sed 's/\\//g; s/&gt;/>/g' "$1" | grep -F -- "$text" >/dev/null || die "$1 lacks: $text"; done
+}
+mute() { ! sed 's/\\//g; s/&gt;/>/g' "$1" | grep -F -- "$2" || die "$1 says: $2"; }
+after="4 steps of gradient_ascent on papers"
+goal() { printf 'The goal is %s, what %s model makes of papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
+"${report[@]}" chained adopted --before before.h5 --before second/eval.h5 --output chain.html
+says chain.md "R1: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "$(goal before.h5 'the original')" \
+  "R2: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "(own steps) |" \
+  "second/eval.h5 is not used: before.h5 is of the original model." "| Steps of this run | 5 |" "| Steps | 5 of 5, 6 sequences a step |" \
+  "| Before | steps 1 to 4 by gradient_ascent on papers, " "| grad_diff, after gradient_ascent |" "| Began from | $PWD/second |"
+"${report[@]}" chained --before second/eval.h5 --output changed.html
+says changed.md "Before is the model that this run began from, already changed by $after. $(goal second/eval.h5 that)" "(of a changed model) |"
+"$expunge" unlearn --model second --tokens tokens.h5 --domain papers --method grad_diff --max-steps 1 "${quiet[@]}" --output-dir third
+"$expunge" export --checkpoint third --output-dir exported 2>/dev/null
+"${further[@]}" --model exported --method npo --max-steps 1 --output-dir fourth
+for before in before.h5 second/eval.h5; do "${report[@]}" fourth --before $before --output fourth.html --overwrite; done
+
+# Figures of another model or of other texts are shown and enter nothing; an export is the run's model.
+"${evaluate[@]}" --model exported --output exported.h5 >/dev/null
+"${report[@]}" third --before before.h5 --after exported.h5 --output exported.html
+mute exported.md "not compared:"
+"${evaluate[@]}" --model "$run/checkpoints/step-000002" --output step-2.h5 >/dev/null
+"${report[@]}" "$run" --before before.h5 --after step-2.h5 --output older.html
+not_compared older.html "step-2.h5 is of step-000002, not of the newest checkpoint, step-000004" ">$(rounded step-2.h5 /papers/forget perplexity) (step-000002)<"
+says older.md "$run/eval.h5 is not used: step-2.h5 is given by --after."
+"${report[@]}" second --before before.h5 --after "$run/eval.h5" --output foreign.html
+not_compared foreign.html "eval.h5 is of another model (.*), not of the newest checkpoint, step-000004"
+cp -r second misplaced && cp exported.h5 misplaced/eval-before.h5
+"${report[@]}" misplaced --output misplaced.html
+not_compared misplaced.html "eval-before.h5 is of another model (.*), not one that this run came from"
+infer=("$expunge" mia --model second --tokens tokens.h5 --domain papers "${quiet[@]}" --max-eval-samples 20)
+"${infer[@]}" --output mia.h5 >/dev/null 2>&1
+"${infer[@]}" --members retain --non-members general/evaluation --output mia-other.h5 >/dev/null 2>&1
+"${report[@]}" second --before before.h5 --after mia.h5 --output own.html
+says own.md "Members: 20 sequences of papers/forget. Non-members: 20 sequences of papers/approximate." "with fewer than 30 a side"
+mute own.md "other texts |"
+"${report[@]}" second --before before.h5 --after mia-other.h5 --output texts.html
+says texts.md "| other texts |" "Members: 20 sequences of papers/retain. Non-members: 20 sequences of general/evaluation."
+"${report[@]}" bare --before before.h5 --after mia.h5 --output unlike.html --overwrite
+"${report[@]}" "$run" --before before.h5 --after mia.h5 --output unlike.html --overwrite
+says unlike.md "| another model |"
+
+# Of several evaluations of one model, that which compares.
+"${report[@]}" second --before before-bf16.h5 --before before.h5 --before before-2.h5 --output several.html
+says several.md "before-bf16.h5 is not used: before.h5 was computed as second/eval.h5 was." "before-2.h5 is not used" "its perplexity went from"
+
+# Options are those of the checkpoint, and text that the retain split of --general shares is looked for.
+cp texts/general/evaluation.jsonl texts/general/retain.jsonl
+"$expunge" tokenize --tokenizer init --data texts --output general.h5 --max-length 64 "${quiet[@]}"
+"$expunge" unlearn --model base --tokens general.h5 --domain papers --method ascent_plus_descent --general true --max-steps 2 --save-steps 1 \
+  --global-batch-size 1 "${quiet[@]}" --output-dir general
+sed -i 's/^method = .*/method = npo/; s/^learning-rate = .*/learning-rate = 7/; /^seed/d; s/^save-steps = .*/save-steps = 9/' general/config
+rm -r general/checkpoints/step-000002
+"${report[@]}" general --output general.html
+says general.md "learning-rate = 2e-05, in the file 7; method = ascent_plus_descent, in the file npo; seed = 42, in the file (not set)." \
+  "| general/retain | general/evaluation | 12 | 12 |" "(unfinished, step 1 of 2)" "Splits that were looked at: general/retain, papers/approximate" \
+  "1 of 2, 1 sequence a step, 1 sequence in all"
+mute general.md "None was found"
+mute general.md "save-steps = 9"
+# A token file that is another one now is in no command.
+cp tokens.h5 general.h5
+"${report[@]}" general --output general.html --overwrite
+says general.md "general.h5 is not the one that the run used" "--tokens TOKENS --domain papers"
+mute general.md "--tokens $PWD/general.h5"
+rm -r general/checkpoints/step-000001
+"${report[@]}" general --output general.html --overwrite
+says general.md "(it has made no checkpoint): papers/forget was to be forgotten"
+
+# A condition that held: after which step, and which state is kept.
+half=$(awk "BEGIN { print ($(rounded before.h5 /papers/forget perplexity) + $(rounded second/eval.h5 /papers/forget perplexity)) / 2 }")
+"$expunge" "${unlearn[@]:1}" "${quiet[@]}" --learning-rate 1e-3 --eval-steps 1 --stop-at "forget:perplexity >= $half" --output-dir reached
+kept=$(basename reached/checkpoints/step-*) && kept=$((10#${kept#step-}))
+held=$(h5dump -d /eval/step reached/evaluations.h5 | sed -nE 's/^ *\(0\): .*[^0-9]([0-9]+)$/\1/p')
+((kept > 0)) || die "the condition held before the first step"
+"${report[@]}" reached --output reached.html
+says reached.md "\"forget:perplexity >= $half\" held after step $held (" "The run ended there and keeps the state of step $kept, "
+
 # Without gnuplot: no plots, and a warning that names the package.
 expect_exit 0 "gnuplot-nox" env PATH=/nonexistent "$expunge" report second --before before.h5 --output plain.html
 [[ ! -e plain-figures ]] && ! grep -q "<svg" plain.html && grep -q gnuplot-nox plain.html || die "plain.html"

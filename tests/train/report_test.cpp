@@ -169,7 +169,8 @@ TEST(ReportAttacks, TheStrongerDirectionIsShown) {
   EXPECT_EQ(low.attacks[0].tpr_at_5, 0.625);
   EXPECT_EQ(low.attacks[0].best_accuracy, 0.75);
   EXPECT_EQ(low.sampling(),
-            "Intervals are resampled by document. 3 member and 2 non-member sequences stand on both sides and are left out.");
+            "Intervals are resampled by document. Sequences that stand on both sides are left out: 3 of the members, 2 of the "
+            "non-members.");
   EXPECT_EQ(with("high").attacks[0].best_accuracy, 0.5);
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { with("both"); }), HasSubstr("@stronger: expected high or low, found 'both'"));
 }
