@@ -56,6 +56,10 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const JsonObject& line = lines[i];
     check_fields(line);
+    if (line.value().contains(column) && !line.has(column))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: the prompt in column '{}' is null; leave the line out, or name another column with --prompt-column",
+                       line.where(), column));
     if (!line.has(column))
       fail(ExitCode::bad_input,
            fmt::format("{}: there is no prompt in {} (its columns: {}); name the column of the prompts with --prompt-column",
