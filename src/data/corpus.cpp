@@ -141,16 +141,17 @@ struct CorpusReader::Impl {
 
 /// The document in a line that is not empty.
 std::string CorpusReader::Impl::document(std::string line) {
-  const std::string where = lines->where();
-  if (const std::size_t good = valid_utf8_length(line); good != line.size()) {
-    fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", where, good + 1));
-  }
   if (!is_json) return line;
+  const std::string where = lines->where();
   const bool undecided = column.empty();
   // Other columns may be many and large, and are not needed.
   const JsonRules rules{.wanted = undecided ? std::vector<std::string>{"text", "content"} : std::vector{column}};
   const JsonObject object(parse_json(line, where, rules), where);
-  if (undecided) column = object.has("text") ? "text" : "content";
+  if (undecided) column = object.has("text") || !object.value().contains("content") ? "text" : "content";
+  if (object.value().contains(column) && !object.has(column))
+    fail(ExitCode::bad_input,
+         fmt::format("{}: the text in column '{}' is null; leave the line out, or name another column with --text-column",
+                     where, column));
   if (!object.has(column))
     fail(ExitCode::bad_input,
          fmt::format("{}: there is no text in {} (its columns: {}); name the column of the texts with --text-column", where,

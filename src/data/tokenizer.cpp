@@ -29,10 +29,8 @@ constexpr std::string_view kUnderline = "\u2581";  // what sentencepiece writes 
 std::string read_model(const fs::path& folder) {
   const fs::path path = folder / "tokenizer.model";
   if (fs::exists(path)) {
-    std::string model = read_file(path, kMaxModel);
-    if (const std::string what = mistaken_content(std::string_view(model).substr(0, 512)); !what.empty())
-      fail(ExitCode::bad_input, fmt::format("{}: {}", path.string(), what));
-    return model;
+    refuse_mistaken(path);
+    return read_file(path, kMaxModel);
   }
   const bool fast = fs::exists(folder / "tokenizer.json");
   fail(ExitCode::bad_input,
