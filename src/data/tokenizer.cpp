@@ -292,6 +292,10 @@ std::optional<std::int32_t> Tokenizer::eos_id() const {
 std::optional<std::int32_t> Tokenizer::pad_id() const {
   return impl_->settings.pad ? impl_->find(*impl_->settings.pad) : std::nullopt;
 }
+bool Tokenizer::is_special(std::int32_t id) const {
+  const bool is_control = id >= 0 && id < impl_->model.GetPieceSize() && impl_->model.IsControl(id);
+  return is_control || impl_->special.contains(impl_->piece(id));
+}
 const std::vector<std::int32_t>& Tokenizer::ids_before() const { return impl_->frame.before; }
 const std::vector<std::int32_t>& Tokenizer::ids_after() const { return impl_->frame.after; }
 bool Tokenizer::doubles_bos(std::span<const std::int32_t> ids) const {
