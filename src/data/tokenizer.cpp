@@ -32,6 +32,9 @@ std::string read_model(const fs::path& folder) {
     refuse_mistaken(path);
     return read_file(path, kMaxModel);
   }
+  if (!fs::is_directory(folder))
+    fail(ExitCode::bad_input, fmt::format("{}: {}; expected the folder that holds the model's tokenizer.model", folder.string(),
+                                          fs::exists(folder) ? "it is no folder" : "there is no such folder"));
   const bool fast = fs::exists(folder / "tokenizer.json");
   fail(ExitCode::bad_input,
        fmt::format("{} has no tokenizer.model{}: a sentencepiece model is needed; copy the one the model was published with",

@@ -48,9 +48,9 @@ void check_samples(const GenerateConfig& config, std::size_t lines, std::size_t 
 /// `samples` prompts of each line, one behind the other.
 std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig& model, const Tokenizer& tokenizer,
                                  const std::vector<JsonObject>& lines) {
-  const std::string column = !config.prompt_column.empty() ? config.prompt_column
-                             : lines.front().has("prompt") ? "prompt"
-                                                           : "text";
+  const JsonObject& first = lines.front();
+  const bool is_text = !first.has("prompt") && first.value().contains("text");
+  const std::string column = !config.prompt_column.empty() ? config.prompt_column : is_text ? "text" : "prompt";
   std::vector<std::vector<std::int32_t>> encoded;
   std::size_t longest = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
