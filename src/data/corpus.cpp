@@ -103,18 +103,33 @@ std::vector<SplitSource> splits_of(const fs::path& folder, const std::string& do
   return result;
 }
 
+/// The named domains, or all folders where none is named.
+std::set<std::string> domains_of(const fs::path& data, const std::vector<std::string>& named) {
+  std::set<std::string> domains(named.begin(), named.end());
+  if (!domains.empty()) return domains;
+  std::error_code unreadable;  // a link to nowhere is no domain
+  for (const fs::path& path : list_folder(data))
+    if (fs::is_directory(path, unreadable)) domains.insert(path.filename().string());
+  return domains;
+}
+
 }  // namespace
+
+std::vector<fs::path> capital_endings(const fs::path& data, const std::vector<std::string>& domains) {
+  std::vector<fs::path> found;
+  for (const std::string& domain : domains_of(data, domains))
+    for (const fs::path& path : list_folder(data / domain)) {
+      const std::string name = path.filename().string();
+      std::error_code unreadable;
+      if (!parse_name(name) && parse_name(in_small_letters(name)) && fs::is_regular_file(path, unreadable))
+        found.push_back(path);
+    }
+  return found;
+}
 
 std::vector<SplitSource> find_splits(const fs::path& data, const std::vector<std::string>& domains) {
   std::vector<SplitSource> result;
-  std::set<std::string> wanted(domains.begin(), domains.end());
-  if (wanted.empty()) {
-    std::error_code unreadable;  // a link to nowhere is no domain
-    for (const fs::path& path : list_folder(data)) {
-      if (fs::is_directory(path, unreadable)) wanted.insert(path.filename().string());
-    }
-  }
-  for (const std::string& domain : wanted) {
+  for (const std::string& domain : domains_of(data, domains)) {
     const std::vector<SplitSource> found = splits_of(data / domain, domain);
     if (found.empty() && !domains.empty()) {
       fail(ExitCode::bad_input, fmt::format("{} holds no {} file", (data / domain).string(), fmt::join(kFormats, ", ")));
