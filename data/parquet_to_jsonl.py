@@ -23,13 +23,28 @@ import tempfile
 try:
     import pyarrow.parquet
 except ImportError:
-    sys.exit("pyarrow is missing; install it with: pip install pyarrow")
+    pyarrow = None  # what is no Parquet file is named without it
 
 DOCUMENT_COLUMNS = ("text", "content")  # where tokenize looks for a document, in its order
 STRINGS = ("string", "large_string", "string_view")
 BYTES_OR_NULL = ("binary", "large_binary", "binary_view", "null")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
+
+
+def check_kind(path):
+    """Names what a file is that only bears the name of a Parquet file."""
+    with open(path, "rb") as file:
+        begin = file.read(512)
+    if not begin:
+        found = "an empty one (0 bytes); download it again"
+    elif begin.startswith(b"version https://git-lfs.github.com/spec/"):
+        found = "a Git LFS pointer, which stands for it; run `git lfs pull` in its repository, or download the file"
+    elif begin.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        found = "an HTML page, perhaps of a failed download; download the file again"
+    else:
+        return
+    sys.exit(f"{path}: expected a Parquet file, found {found}")
 
 
 def find_splits(folder):
@@ -41,6 +56,8 @@ def find_splits(folder):
         sys.exit(f"{folder}: expected <domain>/<split>.parquet, found none; name the folder that holds the domains' folders")
     for files in splits.values():
         check_shards(files)
+        for path in files:
+            check_kind(path)
     return splits
 
 
@@ -185,7 +202,10 @@ def main():
         if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, end)
     try:
-        convert(find_splits(arguments.input), arguments.output)
+        splits = find_splits(arguments.input)
+        if pyarrow is None:
+            sys.exit("pyarrow is missing; install it with: pip install pyarrow")
+        convert(splits, arguments.output)
     except OSError as error:
         sys.exit(f"{error}; nothing was written")
 

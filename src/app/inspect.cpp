@@ -11,6 +11,7 @@
 #include "expunge/core/log.h"
 #include "expunge/core/standard_streams.h"
 #include "expunge/data/token_file.h"
+#include "expunge/io/content_kind.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
@@ -316,6 +317,7 @@ Show way_to_show(const fs::path& path) {
     fail(ExitCode::bad_input, fmt::format("{}: not a run, checkpoint or model folder", path.string()));
   if (path.extension() == ".safetensors") return show_safetensors;
   if (has_hdf5_signature(path)) return way_to_show_hdf5(path);
+  refuse_mistaken(path);
   fail(ExitCode::bad_input, fmt::format("{}: not a file that can be shown; expected a run, checkpoint or model folder, a "
                                         ".safetensors file, or one of expunge's HDF5 files (.h5)",
                                         path.string()));

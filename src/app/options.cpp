@@ -17,7 +17,7 @@
 #include "app/suggest.h"
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
-#include "expunge/io/files.h"
+#include "expunge/io/content_kind.h"
 #include "train/resolved_config.h"
 
 namespace expunge {
@@ -183,9 +183,9 @@ std::vector<OptionTable::Given> OptionTable::read_command_line(const std::vector
 std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string& path, const KeyOwners& owners) const {
   const std::string text = [&] {
     try {
-      return read_file(path, kConfigLimit);
+      return read_text_file(path, kConfigLimit);
     } catch (const Error& error) {
-      refuse(fmt::format("--config {}: {}", path, error.what()));
+      refuse(fmt::format("--config: {}", error.what()));
     }
   }();
   std::vector<Given> given;

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <type_traits>
 
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "train/resolved_config.h"
 
@@ -110,19 +111,22 @@ std::optional<double> parse_duration(std::string_view text) {
 std::optional<std::int64_t> parse_whole(std::string_view text) { return parse_number<std::int64_t>(text); }
 
 std::optional<bool> parse_bool(std::string_view text) {
-  std::string lower(text);
-  for (char& letter : lower)
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  const std::string lower = in_small_letters(std::string(text));
   if (lower == "true" || lower == "on" || lower == "yes" || lower == "1") return true;
   if (lower == "false" || lower == "off" || lower == "no" || lower == "0") return false;
   return std::nullopt;
 }
 
 std::optional<double> parse_memory_size(std::string_view text) {
+  constexpr double kMostBareGigabytes = 65536;
   constexpr std::pair<std::string_view, double> kUnits[] = {{"B", 1},
+                                                            {"K", 1e3},
                                                             {"KB", 1e3},
+                                                            {"M", 1e6},
                                                             {"MB", 1e6},
+                                                            {"G", 1e9},
                                                             {"GB", 1e9},
+                                                            {"T", 1e12},
                                                             {"TB", 1e12},
                                                             {"KiB", 1024.0},
                                                             {"MiB", 1024.0 * 1024},
@@ -131,6 +135,8 @@ std::optional<double> parse_memory_size(std::string_view text) {
                                                             {"", 1e9}};
   const auto letters = std::min(text.find_first_not_of("0123456789."), text.size());
   const auto number = parse_real(text.substr(0, letters));
+  // More gigabytes than any machine has were meant as megabytes.
+  if (letters == text.size() && number.value_or(0) > kMostBareGigabytes) return std::nullopt;
   for (const auto& [unit, bytes] : kUnits)
     if (number && unit == text.substr(letters) && *number * bytes >= 1 && *number * bytes <= 1e18) return *number * bytes;
   return std::nullopt;
@@ -164,7 +170,7 @@ Option duration(std::string key, double& seconds, Range range, std::string help)
 Option memory_size(std::string key, double& bytes, std::string help) {
   return {.key = std::move(key),
           .value_name = "SIZE",
-          .expected = "a size such as 80GB or 512MiB",
+          .expected = "a size such as 80GB or 512MiB, or a number of GB up to 65536",
           .help = std::move(help),
           .set =
               [&bytes](const std::vector<std::string>& given) {

@@ -4,14 +4,18 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <span>
 
+#include "app/suggest.h"
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/core/parallel.h"
 #include "expunge/core/process.h"
+#include "expunge/core/text.h"
 #include "expunge/data/corpus.h"
 #include "expunge/data/duplicates.h"
 #include "expunge/data/token_file.h"
@@ -41,6 +45,28 @@ std::string file_names(const SplitSource& source) {
   std::vector<std::string> names;
   for (const auto& file : source.files) names.push_back(file.filename().string());
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// Unlearning looks for the splits forget and retain: a name that is one slip away from a missing one is told.
+void warn_of_slips(const std::vector<SplitSource>& splits) {
+  std::map<std::string, std::vector<std::string>> domains;
+  for (const SplitSource& split : splits) domains[split.domain].push_back(split.split);
+  for (const auto& [domain, names] : domains)
+    for (const std::string expected : {"forget", "retain"}) {
+      if (std::ranges::find(names, expected) != names.end()) continue;
+      for (const std::string& name : names) {
+        const std::string small = in_small_letters(name);
+        // forget10 is a name of its own.
+        if (small != expected && (small.starts_with(expected) || edit_distance(small, expected) > 1)) continue;
+        log_warning(fmt::format("{}: no split is named {}, and one is named {}: rename its file unless that is meant", domain,
+                                expected, name));
+      }
+    }
+}
+
+void warn_of_capital_endings(const TokenizeOptions& options) {
+  for (const std::filesystem::path& path : capital_endings(options.data, options.domains))
+    log_warning(fmt::format("{}: is not read; write its ending in small letters", path.string()));
 }
 
 /// "1 document", "2 documents".
@@ -122,7 +148,9 @@ int tokenize(const TokenizeOptions& options) {
   log_setup(0, 1, options.quiet);
   const Tokenizer tokenizer(options.tokenizer);
   const std::string differences = warn_of_differences(options.tokenizer, tokenizer);
+  warn_of_capital_endings(options);
   const std::vector<SplitSource> splits = find_splits(options.data, options.domains);
+  warn_of_slips(splits);
   TokenFileWriter writer(options.output, {tokenizer.hash(), static_cast<std::uint64_t>(tokenizer.vocabulary_size()),
                                           static_cast<std::uint64_t>(options.max_length)});
   for (const SplitSource& split : splits) tokenize_split(tokenizer, split, options.text_column, writer);

@@ -43,6 +43,12 @@ std::size_t valid_utf8_length(std::string_view text) {
   return text.size();
 }
 
+std::string in_small_letters(std::string text) {
+  for (char& letter : text)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return text;
+}
+
 std::string excerpt(std::string_view text, std::size_t place) {
   constexpr std::size_t kBefore = 60, kMost = 80;
   std::size_t at = std::min(place, text.size());

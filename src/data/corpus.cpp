@@ -103,18 +103,33 @@ std::vector<SplitSource> splits_of(const fs::path& folder, const std::string& do
   return result;
 }
 
+/// The named domains, or all folders where none is named.
+std::set<std::string> domains_of(const fs::path& data, const std::vector<std::string>& named) {
+  std::set<std::string> domains(named.begin(), named.end());
+  if (!domains.empty()) return domains;
+  std::error_code unreadable;  // a link to nowhere is no domain
+  for (const fs::path& path : list_folder(data))
+    if (fs::is_directory(path, unreadable)) domains.insert(path.filename().string());
+  return domains;
+}
+
 }  // namespace
+
+std::vector<fs::path> capital_endings(const fs::path& data, const std::vector<std::string>& domains) {
+  std::vector<fs::path> found;
+  for (const std::string& domain : domains_of(data, domains))
+    for (const fs::path& path : list_folder(data / domain)) {
+      const std::string name = path.filename().string();
+      std::error_code unreadable;
+      if (!parse_name(name) && parse_name(in_small_letters(name)) && fs::is_regular_file(path, unreadable))
+        found.push_back(path);
+    }
+  return found;
+}
 
 std::vector<SplitSource> find_splits(const fs::path& data, const std::vector<std::string>& domains) {
   std::vector<SplitSource> result;
-  std::set<std::string> wanted(domains.begin(), domains.end());
-  if (wanted.empty()) {
-    std::error_code unreadable;  // a link to nowhere is no domain
-    for (const fs::path& path : list_folder(data)) {
-      if (fs::is_directory(path, unreadable)) wanted.insert(path.filename().string());
-    }
-  }
-  for (const std::string& domain : wanted) {
+  for (const std::string& domain : domains_of(data, domains)) {
     const std::vector<SplitSource> found = splits_of(data / domain, domain);
     if (found.empty() && !domains.empty()) {
       fail(ExitCode::bad_input, fmt::format("{} holds no {} file", (data / domain).string(), fmt::join(kFormats, ", ")));
@@ -141,16 +156,17 @@ struct CorpusReader::Impl {
 
 /// The document in a line that is not empty.
 std::string CorpusReader::Impl::document(std::string line) {
-  const std::string where = lines->where();
-  if (const std::size_t good = valid_utf8_length(line); good != line.size()) {
-    fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", where, good + 1));
-  }
   if (!is_json) return line;
+  const std::string where = lines->where();
   const bool undecided = column.empty();
   // Other columns may be many and large, and are not needed.
   const JsonRules rules{.wanted = undecided ? std::vector<std::string>{"text", "content"} : std::vector{column}};
   const JsonObject object(parse_json(line, where, rules), where);
-  if (undecided) column = object.has("text") ? "text" : "content";
+  if (undecided) column = object.has("text") || !object.value().contains("content") ? "text" : "content";
+  if (object.value().contains(column) && !object.has(column))
+    fail(ExitCode::bad_input,
+         fmt::format("{}: the text in column '{}' is null; leave the line out, or name another column with --text-column",
+                     where, column));
   if (!object.has(column))
     fail(ExitCode::bad_input,
          fmt::format("{}: there is no text in {} (its columns: {}); name the column of the texts with --text-column", where,

@@ -5,7 +5,6 @@
 
 #include "data/line_reader.h"
 #include "expunge/core/error.h"
-#include "expunge/core/text.h"
 #include "expunge/data/corpus.h"
 
 namespace expunge {
@@ -21,8 +20,6 @@ JsonLines read_json_lines(const std::filesystem::path& path) {
       fail(ExitCode::bad_input, fmt::format("{}: the file holds more than {} bytes, which are kept in memory; split it",
                                             reader.where(), kJsonLinesLimit));
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
-    if (const std::size_t good = valid_utf8_length(line); good != line.size())
-      fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", reader.where(), good + 1));
     result.objects.emplace_back(parse_json(line, reader.where()), reader.where());
   }
   if (result.objects.empty())

@@ -46,6 +46,7 @@ void LineReader::damaged(const std::string& what) const {
 std::size_t LineReader::read_stored() {
   std::vector<char>& block = compressed_ ? stored_ : text_;
   const std::size_t got = file_.read(block);
+  if (compressed_ && zlib_.total_in == 0) check_gzip(std::string_view(block.data(), got));
   hash_.update(std::as_bytes(std::span(block.data(), got)));
   return got;
 }
@@ -77,17 +78,27 @@ std::size_t LineReader::decompress() {
   return text_.size() - zlib_.avail_out;
 }
 
-void LineReader::refuse_mistaken_begin(std::string_view begin) const {
-  constexpr std::size_t kCutCharacter = 3;  // bytes of a character whose rest is in the next block
-  const bool text = valid_utf8_length(begin) + kCutCharacter >= begin.size() && begin.find('\0') == std::string_view::npos;
-  if (const std::string what = text ? mistaken_text(begin) : mistaken_content(begin); !what.empty())
-    fail(ExitCode::bad_input, fmt::format("{}: {}", path_.string(), what));
+void LineReader::refuse_mistaken_begin(const std::string& name, std::string_view begin) {
+  if (const std::string what = mistaken_text(begin); !what.empty())
+    fail(ExitCode::bad_input, fmt::format("{}: {}", name, what));
+}
+
+/// A name that ends in .gz says how the bytes are stored.
+void LineReader::check_gzip(std::string_view begin) const {
+  constexpr std::string_view kMagic = "\x1f\x8b";
+  if (begin.empty()) refuse_mistaken(path_);
+  if (begin.starts_with(kMagic.substr(0, begin.size()))) return;
+  refuse_mistaken_begin(path_.string(), begin);
+  fail(ExitCode::bad_input,
+       fmt::format("{}: it is not compressed by gzip, as its name says: let the name of a file of plain text end otherwise",
+                   path_.string()));
 }
 
 bool LineReader::fill() {
   begin_ = 0;
   end_ = compressed_ ? decompress() : read_stored();
-  if (std::exchange(unseen_, false)) refuse_mistaken_begin(std::string_view(text_.data(), std::min<std::size_t>(end_, 512)));
+  if (std::exchange(unseen_, false))
+    refuse_mistaken_begin(path_.string() + (compressed_ ? ", decompressed" : ""), std::string_view(text_.data(), end_));
   return end_ > 0;
 }
 
@@ -108,7 +119,17 @@ bool LineReader::next(std::string& line) {
     if (!complete && !fill()) complete = true;
   }
   if (line.ends_with('\r')) line.pop_back();
+  check_text(line);
   return true;
+}
+
+void LineReader::check_text(const std::string& line) const {
+  if (const std::size_t good = valid_utf8_length(line); good != line.size())
+    fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", where(), good + 1));
+  if (const std::size_t zero = line.find('\0'); zero != std::string::npos)
+    fail(ExitCode::bad_input, fmt::format("{}: a zero byte at byte {} of the line, which text never holds: remove it, or "
+                                          "convert the file to UTF-8 with iconv",
+                                          where(), zero + 1));
 }
 
 }  // namespace expunge

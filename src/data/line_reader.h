@@ -22,7 +22,7 @@ class LineReader {
   ~LineReader();
   LineReader(const LineReader&) = delete;
 
-  /// The next line without its end ("\n" or "\r\n"); false at the end of the file.
+  /// The next line without its end ("\n" or "\r\n"), which is UTF-8 without zero bytes; false at the end of the file.
   bool next(std::string& line);
   /// Number of the last line, from 1.
   std::uint64_t line() const { return line_; }
@@ -30,7 +30,9 @@ class LineReader {
   std::string where() const;
 
  private:
-  void refuse_mistaken_begin(std::string_view begin) const;
+  static void refuse_mistaken_begin(const std::string& name, std::string_view begin);
+  void check_gzip(std::string_view begin) const;
+  void check_text(const std::string& line) const;
   bool fill();
   std::size_t read_stored();
   std::size_t decompress();

@@ -29,11 +29,12 @@ constexpr std::string_view kUnderline = "\u2581";  // what sentencepiece writes 
 std::string read_model(const fs::path& folder) {
   const fs::path path = folder / "tokenizer.model";
   if (fs::exists(path)) {
-    std::string model = read_file(path, kMaxModel);
-    if (const std::string what = mistaken_content(std::string_view(model).substr(0, 512)); !what.empty())
-      fail(ExitCode::bad_input, fmt::format("{}: {}", path.string(), what));
-    return model;
+    refuse_mistaken(path);
+    return read_file(path, kMaxModel);
   }
+  if (!fs::is_directory(folder))
+    fail(ExitCode::bad_input, fmt::format("{}: {}; expected the folder that holds the model's tokenizer.model", folder.string(),
+                                          fs::exists(folder) ? "it is no folder" : "there is no such folder"));
   const bool fast = fs::exists(folder / "tokenizer.json");
   fail(ExitCode::bad_input,
        fmt::format("{} has no tokenizer.model{}: a sentencepiece model is needed; copy the one the model was published with",
@@ -293,6 +294,10 @@ std::optional<std::int32_t> Tokenizer::eos_id() const {
 }
 std::optional<std::int32_t> Tokenizer::pad_id() const {
   return impl_->settings.pad ? impl_->find(*impl_->settings.pad) : std::nullopt;
+}
+bool Tokenizer::is_special(std::int32_t id) const {
+  const bool is_control = id >= 0 && id < impl_->model.GetPieceSize() && impl_->model.IsControl(id);
+  return is_control || impl_->special.contains(impl_->piece(id));
 }
 const std::vector<std::int32_t>& Tokenizer::ids_before() const { return impl_->frame.before; }
 const std::vector<std::int32_t>& Tokenizer::ids_after() const { return impl_->frame.after; }

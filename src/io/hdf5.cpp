@@ -2,6 +2,7 @@
 #include "expunge/io/hdf5.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <utility>
 
@@ -22,12 +23,13 @@ Reason library_reason() {
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &reason);
   constexpr std::string_view kMark = "error message = '";
   const auto at = reason.find(kMark);
-  const bool of_system = at != std::string::npos;
+  const bool of_system = at != std::string::npos, of_lock = reason.find("unable to lock file") != std::string::npos;
   if (of_system) {
     reason.erase(0, at + kMark.size());
     reason.erase(std::min(reason.find('\''), reason.size()));
   }
-  return {reason.empty() ? "unknown reason" : reason, of_system};
+  const bool in_use = of_lock && reason == system_reason(EWOULDBLOCK);
+  return {reason.empty() ? "unknown reason" : reason, of_system, in_use};
 }
 
 std::string type_name(hid_t type) {
@@ -126,10 +128,11 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode, std::uint6
                    : fresh       ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get())
                                  : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
   if (id < 0) {
-    std::string why = kind.empty() ? library_reason().text : fmt::format("it is {}", kind);
+    const Reason reason = kind.empty() ? library_reason() : Reason{fmt::format("it is {}", kind)};
     if (!fresh && kind.empty()) refuse_mistaken(path);
-    if (why.find("unable to lock file") != std::string::npos)
-      why = "another program has it open for writing; let that one close it";
+    const std::string why = !reason.in_use ? reason.text
+                            : reads        ? "another program has it open for writing; let that one close it"
+                                           : "another program has it open; let that one close it";
     fail(reads ? ExitCode::bad_input : ExitCode::output,
          fmt::format("cannot {} {} as an HDF5 file: {}", fresh ? "create" : "open", path.string(), why));
   }

@@ -18,6 +18,7 @@ namespace expunge::hdf5 {
 struct Reason {
   std::string text;        ///< the system's message when there is one, else the innermost description
   bool of_system = false;  ///< a call of the system failed
+  bool in_use = false;     ///< another program holds the lock of the file
 };
 Reason library_reason();
 
@@ -50,8 +51,9 @@ struct Place {
   /// Where the system had nothing to complain of, what the file holds already was in the way.
   void written(bool good, const char* what) const {
     if (good) return;
-    const auto [text, of_system] = library_reason();
-    fail(of_system ? ExitCode::output : ExitCode::bad_input, fmt::format("{}: cannot {}: {}", name(), what, text));
+    const Reason reason = library_reason();
+    fail(reason.of_system ? ExitCode::output : ExitCode::bad_input,
+         fmt::format("{}: cannot {}: {}", name(), what, reason.text));
   }
 };
 

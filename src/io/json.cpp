@@ -77,7 +77,9 @@ bool JsonObject::has(const std::string& key) const {
 }
 
 const json& JsonObject::at(const std::string& key) const {
-  if (!has(key)) fail(ExitCode::bad_input, fmt::format("{}: key '{}' is missing", where_, excerpt(key)));
+  if (!has(key))
+    fail(ExitCode::bad_input,
+         fmt::format("{}: key '{}' is {}", where_, excerpt(key), value_.contains(key) ? "null" : "missing"));
   return value_.at(key);
 }
 

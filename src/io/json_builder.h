@@ -70,7 +70,7 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
       added = is_new;
       value = &place->second;
     }
-    if (!added && rules_.refuse_repeated_keys) wrong(fmt::format("has {} twice", json_excerpt(name)));
+    if (!added) wrong(fmt::format("has {} twice in one object; leave one out", json_excerpt(name)));
     return value;
   }
 

@@ -164,10 +164,9 @@ void SafetensorsFile::parse_header() {
     bad(path_, fmt::format("its header claims {} bytes, the file has {} in all; it may be truncated", length, bytes_));
   header_bytes_ = kLengthBytes + length;
   fetch(0, header_bytes_);
-  // A key that comes twice is an error: readers differ on which one counts.
-  const JsonObject header(parse_json(std::string_view(map_ + kLengthBytes, length), not_valid(path_) + ": its header",
-                                     {.deepest = kDeepest, .refuse_repeated_keys = true}),
-                          not_valid(path_));
+  const JsonObject header(
+      parse_json(std::string_view(map_ + kLengthBytes, length), not_valid(path_) + ": its header", {.deepest = kDeepest}),
+      not_valid(path_));
   release(0, header_bytes_);
   for (const auto& [name, value] : header.value().items()) {
     if (name == "__metadata__") continue;

@@ -43,6 +43,16 @@ void print_table(const std::vector<SplitResult>& results) {
   }
 }
 
+/// Worse than a guess among all tokens: without a tokenizer.model to compare, the tokens may be those of another model.
+void warn_of_other_tokens(const EvalConfig& config, const std::vector<SplitResult>& results, int vocabulary) {
+  for (const SplitResult& result : results)
+    if (const double perplexity = summarise_split(result.sequences).token_perplexity; perplexity > vocabulary)
+      log_warning(
+          fmt::format("{}: a perplexity of {:.4g} per token is above the vocabulary's size, {}: unless the model was made to "
+                      "forget, the tokens of {} are probably another tokenizer's; tokenize the texts with the model's",
+                      result.split, perplexity, vocabulary, config.tokens.string()));
+}
+
 /// Results of an earlier evaluation, to print beside these.
 struct Earlier {
   std::map<std::string, SplitFigures> splits;
@@ -92,7 +102,7 @@ void run_evaluation(Session& session, const EvalConfig& config) {
   check_output(runtime, config.output, config.overwrite);
   const ModelSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
-  check_tokenizer(runtime, source, tokens);
+  const bool tokens_known = check_tokenizer(runtime, source, tokens);
   const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
   if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
   tokens.check(splits, source.config.vocab_size);
@@ -106,6 +116,7 @@ void run_evaluation(Session& session, const EvalConfig& config) {
     } else {
       print_table(results);
     }
+    if (!tokens_known) warn_of_other_tokens(config, results, source.config.vocab_size);
     write_evaluation(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });

@@ -48,14 +48,18 @@ void check_samples(const GenerateConfig& config, std::size_t lines, std::size_t 
 /// `samples` prompts of each line, one behind the other.
 std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig& model, const Tokenizer& tokenizer,
                                  const std::vector<JsonObject>& lines) {
-  const std::string column = !config.prompt_column.empty() ? config.prompt_column
-                             : lines.front().has("prompt") ? "prompt"
-                                                           : "text";
+  const JsonObject& first = lines.front();
+  const bool is_text = !first.has("prompt") && first.value().contains("text");
+  const std::string column = !config.prompt_column.empty() ? config.prompt_column : is_text ? "text" : "prompt";
   std::vector<std::vector<std::int32_t>> encoded;
   std::size_t longest = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const JsonObject& line = lines[i];
     check_fields(line);
+    if (line.value().contains(column) && !line.has(column))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: the prompt in column '{}' is null; leave the line out, or name another column with --prompt-column",
+                       line.where(), column));
     if (!line.has(column))
       fail(ExitCode::bad_input,
            fmt::format("{}: there is no prompt in {} (its columns: {}); name the column of the prompts with --prompt-column",

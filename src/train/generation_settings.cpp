@@ -64,6 +64,8 @@ GenerationSettings read_generation_settings(const fs::path& folder, const Tokeni
   }
   if (const auto id = tokenizer.eos_id()) eos_ids.insert(*id);
   if (const auto id = tokenizer.pad_id()) pad_ids.insert(*id);
+  // An ordinary piece is text, whatever batches are padded with.
+  std::erase_if(pad_ids, [&](std::int32_t id) { return !tokenizer.is_special(id); });
   settings.eos_ids.assign(eos_ids.begin(), eos_ids.end());
   settings.pad_ids.assign(pad_ids.begin(), pad_ids.end());
   return settings;

@@ -13,7 +13,7 @@ namespace expunge {
 /// Settings of generation_config.json, config.json and the tokenizer. Ids are in ascending order.
 struct GenerationSettings {
   std::vector<std::int32_t> eos_ids;  ///< the first of these that is drawn ends a completion
-  std::vector<std::int32_t> pad_ids;  ///< no part of the text of a completion
+  std::vector<std::int32_t> pad_ids;  ///< special tokens that are no part of the text of a completion
   std::vector<std::string> stop_strings;
 };
 

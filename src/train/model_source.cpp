@@ -108,6 +108,9 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
     fail(ExitCode::bad_input,
          fmt::format("{}: there is no such folder; models are read from local folders: one of the Hub is downloaded first",
                      path.string()));
+  if (!fs::is_directory(path))
+    fail(ExitCode::bad_input,
+         fmt::format("{}: it is no folder; expected a model folder, a run folder or a checkpoint", path.string()));
   if (!fs::exists(path / "config.json"))
     fail(ExitCode::bad_input,
          fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));
@@ -126,9 +129,17 @@ ModelSource initial_model(const fs::path& config_json) {
   return {ModelSource::Kind::initial, config_json, config_json.parent_path(), read_llama_config(config_json)};
 }
 
-void check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens) {
-  on_root(runtime, [&] {
-    if (!fs::exists(source.side_files / "tokenizer.model")) return std::string();
+bool check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens) {
+  const std::string known = on_root(runtime, [&] {
+    if (!fs::exists(source.side_files / "tokenizer.model")) {
+      // A model that begins with random weights has no tokens yet that could be others.
+      if (source.kind != ModelSource::Kind::initial)
+        log_warning(
+            fmt::format("{} has no tokenizer.model, so nothing tells whether {} holds this model's tokens; copy the one "
+                        "that the model was published with",
+                        source.side_files.string(), tokens.path().string()));
+      return std::string();
+    }
     const Tokenizer tokenizer(source.side_files);
     const std::string& hash = tokens.info().tokenizer_sha256;
     if (hash != tokenizer.hash() && hash == tokenizer.former_hash())
@@ -141,8 +152,9 @@ void check_tokenizer(const Runtime& runtime, const ModelSource& source, const To
            fmt::format("{}: the tokens were made with another tokenizer than the model's in {}; tokenize the texts with "
                        "--tokenizer {}",
                        tokens.path().string(), source.side_files.string(), source.side_files.string()));
-    return std::string();
+    return hash;
   });
+  return !known.empty();
 }
 
 void check_window(const LlamaConfig& config, const std::string& name, const TokenSplit& split, std::size_t most) {

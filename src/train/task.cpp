@@ -6,6 +6,7 @@
 #include "expunge/core/error.h"
 #include "expunge/core/log.h"
 #include "expunge/core/standard_streams.h"
+#include "expunge/core/text.h"
 #include "expunge/io/files.h"
 #include "expunge/train/commands.h"
 #include "train/conditions.h"
@@ -165,7 +166,14 @@ void run_task(Session& session, const TaskConfig& config) {
   const Tokenizer tokenizer(source.side_files);
   const TaskItems tasks = read_task_items(config);
   Work work = encode(config, tasks.items, source.config, tokenizer);
-  if (session.rank() == 0) warn_of_doubled_bos(config, tokenizer, work);
+  if (session.rank() == 0) {
+    warn_of_doubled_bos(config, tokenizer, work);
+    if (!tasks.not_scored.empty())
+      log_warning(
+          fmt::format("--num-fewshot {} takes all items of {} as examples, so these tasks are not scored; give examples "
+                      "with --fewshot-file",
+                      config.num_fewshot, excerpt_list(tasks.not_scored)));
+  }
   log_info(fmt::format("{} items: {} choices to score, {} answers to generate", tasks.items.size(), work.choices.size(),
                        work.prompts.size()));
   if (!work.prompts.empty()) {

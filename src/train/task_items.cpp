@@ -222,11 +222,13 @@ TaskItems read_task_items(const TaskConfig& config) {
                q.item.where, kJsonLinesLimit));
     result.items.push_back(std::move(q.item));
   }
+  for (const TaskItem& item : result.items) left_out.erase(item.task);
   if (result.items.empty())
     fail(ExitCode::bad_input,
          fmt::format("{}: --num-fewshot {} takes every item as an example and leaves none to score; give examples with "
                      "--fewshot-file",
                      config.tasks.string(), n));
+  for (const auto& [task, items] : left_out) result.not_scored.push_back(task);
   return result;
 }
 

@@ -11,7 +11,7 @@
 
 #include "expunge/core/error.h"
 #include "expunge/core/text.h"
-#include "expunge/io/files.h"
+#include "expunge/io/content_kind.h"
 
 namespace expunge {
 namespace {
@@ -20,7 +20,7 @@ constexpr std::uint64_t kOrderLimit = std::uint64_t{1} << 30;
 
 /// One item number a line, each below `items`.
 std::vector<std::size_t> read_order(const std::filesystem::path& path, std::size_t items) {
-  const std::string text = read_file(path, kOrderLimit);
+  const std::string text = read_text_file(path, kOrderLimit);
   std::vector<std::size_t> order;
   std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < text.size(); ++line_number) {

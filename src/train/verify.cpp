@@ -9,6 +9,7 @@
 #include <span>
 
 #include "expunge/core/error.h"
+#include "expunge/io/content_kind.h"
 #include "expunge/io/files.h"
 #include "expunge/io/hash.h"
 #include "expunge/io/hdf5_seal.h"
@@ -309,6 +310,7 @@ ExitCode run_verify(Session& session, const fs::path& path) {
   const RunFolder run{path};
   if (fs::exists(path / kExportRecord)) return verify_export(session.runtime(), path);
   if (fs::exists(run.config()) && fs::is_directory(run.checkpoints())) return RunCheck(session.runtime(), path).verify();
+  refuse_mistaken(path);
   fail(ExitCode::bad_input,
        fmt::format("{}: {}", whole_path(path).string(),
                    fs::exists(path) ? "neither a run folder nor a model folder of expunge export" : "does not exist"));

@@ -148,8 +148,8 @@ TEST(CommandLine, RefusesValues) {
       {"stray", "unexpected argument \"stray\""},
       {"-x", "unexpected argument \"-x\""},
       {"--config", "--config"},
-      {"--config does-not-exist.cfg", "--config does-not-exist.cfg: cannot open does-not-exist.cfg: No such file"},
-      {"--config /tmp", "--config /tmp: cannot read /tmp: it is a folder"},
+      {"--config does-not-exist.cfg", "--config: cannot open does-not-exist.cfg: No such file"},
+      {"--config /tmp", "--config: cannot read /tmp: it is a folder"},
   };
   for (const Bad& bad : table) {
     SCOPED_TRACE(bad.line);

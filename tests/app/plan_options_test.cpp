@@ -19,9 +19,13 @@ PlanConfig plan(const std::string& more) {
 TEST(MemorySize, IsANumberWithAUnit) {
   EXPECT_EQ(parse_memory_size("80"), 80e9);
   EXPECT_EQ(parse_memory_size("80GB"), 80e9);
+  EXPECT_EQ(parse_memory_size("80G"), 80e9);
+  EXPECT_EQ(parse_memory_size("1.5T"), 1.5e12);
+  EXPECT_EQ(parse_memory_size("512M"), 512e6);
+  EXPECT_EQ(parse_memory_size("65536"), 65536e9);
   EXPECT_EQ(parse_memory_size("1.5GiB"), 1.5 * (1 << 30));
   EXPECT_EQ(parse_memory_size("512MiB"), 512.0 * (1 << 20));
-  for (const char* bad : {"", "GB", "80G", "80 GB", "-1GB", "0", "1e400GB", "80gb", "nanGB"})
+  for (const char* bad : {"", "GB", "65537", "80000", "80 GB", "-1GB", "0", "1e400GB", "80gb", "nanGB"})
     EXPECT_EQ(parse_memory_size(bad), std::nullopt) << bad;
 }
 

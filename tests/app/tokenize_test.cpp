@@ -17,6 +17,7 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class Tokenize : public testing::Test {
  protected:
@@ -96,6 +97,23 @@ TEST_F(Tokenize, RecordsWhatTokenizerJsonSaysOtherwise) {
   std::filesystem::remove(options_.output);
   ASSERT_EQ(tokenize(options_), 0);
   EXPECT_FALSE(Hdf5File::open(options_.output).has_attribute("/", "tokenizer_differences"));
+}
+
+TEST_F(Tokenize, WarnsOfNamesThatAreProbablySlips) {
+  const char* const text = "{\"text\": \"The old printer painted seven letters\"}\n";
+  for (const char* file :
+       {"books/Forget.jsonl", "books/retian.jsonl", "books/notes.JSONL", "code/forget.jsonl", "code/retain.jsonl",
+        "code/forgets.txt", "tofu/forget10.jsonl", "tofu/retain90.jsonl", "tofu/evaluation.jsonl.GZ"})
+    folder_.write(std::string("data/") + file, text);
+  testing::internal::CaptureStderr();
+  ASSERT_EQ(tokenize(options_), 0);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("books: no split is named forget, and one is named Forget"));
+  EXPECT_THAT(said, HasSubstr("books: no split is named retain, and one is named retian"));
+  EXPECT_THAT(said, HasSubstr("books/notes.JSONL: is not read; write its ending in small letters"));
+  EXPECT_THAT(said, HasSubstr("tofu/evaluation.jsonl.GZ: is not read"));
+  EXPECT_THAT(said, Not(HasSubstr("code: no split")));
+  EXPECT_THAT(said, Not(HasSubstr("tofu: no split")));
 }
 
 TEST_F(Tokenize, CountsTextThatSplitsShareOnAnyNumberOfThreads) {

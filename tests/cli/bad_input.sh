@@ -65,6 +65,23 @@ expect_exit 3 "forget.jsonl: Too many levels" "$expunge" tokenize --tokenizer in
 for file in all.txt init/config.json; do
   expect_exit 3 "$file: not a file that can be shown; expected a run, checkpoint or model folder" "$expunge" inspect $file
 done
+# A file that is another kind of file is called so by every reader, and an empty one empty.
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0\nsize 1044992\n' >pointer
+echo '<!doctype html><html lang=en>' >page
+gzip -c all.txt >packed
+iconv -f UTF-8 -t UTF-16LE init/config.json >wide
+: >empty
+for kind in "pointer:a Git LFS pointer" "page:an HTML page" "packed:compressed by gzip" "wide:UTF-16LE text" "empty:empty \(0 bytes\)"; do
+  file=${kind%%:*}
+  said="$file: it is ${kind#*:}"
+  expect_exit 2 "--config: $said" "$expunge" train --config $file
+  expect_exit 3 "$said" "$expunge" "${train[@]}" --sample-order $file --output-dir x
+  expect_exit 3 "$said" "$expunge" inspect $file
+  expect_exit 3 "$said" "$expunge" verify $file
+  expect_exit 3 "$file: it is no folder; expected a model folder" "${eval[@]}" --model $file
+  rm -rf bad && mkdir -p bad/papers && cp $file bad/papers/forget.jsonl.gz
+  [[ $file == packed ]] || expect_exit 3 "forget.jsonl.gz: it is ${kind#*:}" "${tokenize[@]}"
+done
 # An output that cannot be is refused before anything is read.
 for command in eval mia; do
   expect_exit 4 "/proc/x: cannot be written" "$expunge" $command --tokens none --domain papers --model none --output /proc/x

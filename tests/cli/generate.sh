@@ -56,8 +56,14 @@ said "{eos_token_id: [2, $id]}"
 [[ $(first finish_reason) == eos && $(first completion_tokens) -lt 30 ]] || die "not ended at id $id: $(head -n 1 ends.jsonl)"
 [[ $whole == "$(completion ends.jsonl)"* ]] || die "another text than '$whole': $(head -n 1 ends.jsonl)"
 [[ $(jq -c .eos_token_ids ends.jsonl.expunge.json) == "[2,$id]" ]] || die "the record names no EOS"
+# Padding by an ordinary piece leaves texts as they are.
+said "{pad_token_id: $id}"
+[[ $(completion ends.jsonl) == "$whole" ]] || die "ordinary pieces are lost: $(head -n 1 ends.jsonl)"
+piece=$(spm_encode --model=model/tokenizer.model --output_format=piece <<<"$whole" | cut -d ' ' -f 2)
+jq --arg piece "$piece" '.additional_special_tokens = [$piece]' model/tokenizer_config.json >ends/tokenizer_config.json
 said "{pad_token_id: $id}"
 [[ $(first completion_tokens) == 30 && $(completion ends.jsonl) != "$whole" ]] || die "padding is text: $(head -n 1 ends.jsonl)"
+cp model/tokenizer_config.json ends/
 said "{stop_strings: [\"never to be found\", \"$stop\"]}"
 [[ $(first finish_reason)/$(completion ends.jsonl) == "stop/${whole%%"$stop"*}" ]] || die "stop_strings: $(head -n 1 ends.jsonl)"
 [[ $(jq -c '.stop | length' ends.jsonl.expunge.json) == 2 ]] || die "the record names no stop strings"
@@ -84,6 +90,17 @@ expect_exit 0 "tokens.h5: an earlier version put BOS or EOS around" "$expunge" e
 jq '.add_bos_token = false' model/tokenizer_config.json >moved/tokenizer_config.json
 expect_exit 3 "tokens.h5: the tokens were made with another tokenizer" "$expunge" eval --model moved --tokens tokens.h5 --domain papers --output x.h5
 
+# Without a tokenizer nothing tells whose tokens they are, but that they are unlikely.
+rm moved/tokenizer.model
+expect_exit 0 "moved has no tokenizer.model, so nothing tells whether tokens.h5" ranks 2 "$expunge" eval --model moved --tokens tokens.h5 \
+  --domain papers --output unknown.h5
+[[ $(grep -c "nothing tells" out.txt) == 1 ]] || die "said more than once: $(cat out.txt)"
+! grep -q "another tokenizer's" out.txt || die "the model's own tokens are suspected: $(cat out.txt)"
+mkdir other && cp "$root/tests/fixtures/tokenizer/bytes.model" other/tokenizer.model
+"$expunge" tokenize --tokenizer other --data texts --domain papers --output other.h5 --max-length 64 --quiet
+expect_exit 0 "papers/forget: a perplexity of .* is above the vocabulary's size, 400: .* other.h5 are probably another tokenizer's" \
+  "$expunge" eval --model moved --tokens other.h5 --domain papers --output unknown.h5 --overwrite
+
 expect_exit 4 "one.jsonl: exists already.*--overwrite" "${generate[@]}" --model base --max-new-tokens 3 --output one.jsonl
 expect_exit 2 "needs --max-new-tokens" "${generate[@]}" --model base --output x.jsonl
 expect_exit 2 "--top-k narrows a draw" "${generate[@]}" --model base --max-new-tokens 3 --top-k 4 --output x.jsonl
@@ -91,6 +108,8 @@ expect_exit 2 "--num-samples above 1 needs --temperature" "${generate[@]}" --mod
 bad() { cat >bad.jsonl; expect_exit 3 "$1" ranks 2 "$expunge" generate --model base --prompts bad.jsonl --max-new-tokens 3 --output x.jsonl; }
 bad "bad.jsonl, line 2: not valid JSON" <<<$'{"prompt": "fine"}\n{"prompt": oops}'
 bad "bad.jsonl, line 3: there is no prompt in column 'prompt'" <<<$'{"prompt": "fine"}\n\n{"text": "other"}'
+bad "line 1: the prompt in column 'prompt' is null" <<<'{"prompt": null}'
+bad "line 1: has \"prompt\" twice" <<<'{"prompt": "a", "prompt": "b"}'
 bad "line 1: key 'prompt': expected a string, found 7" <<<'{"prompt": 7}'
 bad "line 1: expected a JSON object" <<<'["prompt"]'
 bad "line 1: invalid UTF-8 at byte 13" <<<$'{"prompt": "\xff"}'

@@ -3,8 +3,19 @@
 # no Python with pyarrow is there: ${PYTHON:-python3}.
 source "$(dirname "$0")/common.sh" "$1"
 python=${PYTHON:-python3}
-"$python" -c "import pyarrow.parquet" 2>/dev/null || { echo "skipped: $python has no pyarrow"; exit 77; }
 converter=$root/data/parquet_to_jsonl.py
+
+# What has the name of a Parquet file alone is named without pyarrow, too (-S leaves out installed packages).
+mkdir -p mistaken/papers
+mistaken() { cat >mistaken/papers/forget.parquet; expect_exit 1 "papers/forget.parquet: expected a Parquet file, found $1" "$python" -S "$converter" mistaken out-bad; }
+mistaken "a Git LFS pointer, .*git lfs pull" <<<$'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 10'
+mistaken "an HTML page" <<<'<!DOCTYPE html><html>'
+mistaken "an empty one .0 bytes." </dev/null
+[[ ! -e out-bad ]] || die "$(find out-bad) is left"
+printf PAR1 >mistaken/papers/forget.parquet
+expect_exit 1 "pyarrow is missing" "$python" -S "$converter" mistaken out-bad
+
+"$python" -c "import pyarrow.parquet" 2>/dev/null || { echo "skipped: $python has no pyarrow"; exit 77; }
 
 # parquet FILE COLUMNS...: a table of Arrow's types, written by a Python expression for each column.
 parquet() {

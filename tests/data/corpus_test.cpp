@@ -99,25 +99,40 @@ TEST_F(Corpus, NamesTheBadLine) {
   EXPECT_LT(error("a.jsonl", "{\"" + std::string(1 << 20, 'k') + "\": 1}").size(), 400u);
   EXPECT_THAT(error("a.jsonl", good + "{\"text\": [\"x\"]}"),
               HasSubstr("line 2: key 'text': expected a string, found [\"x\"]"));
-  EXPECT_THAT(error("a.jsonl", "{\"text\": null}"), HasSubstr("no text in 'text' or"));
+  EXPECT_THAT(error("a.jsonl", "{\"text\": null}"), HasSubstr("line 1: the text in column 'text' is null; leave the line out"));
+  EXPECT_THAT(error("a.jsonl", good + "{\"text\": null, \"content\": \"x\"}"),
+              HasSubstr("line 2: the text in column 'text' is null"));
+  EXPECT_THAT(error("a.jsonl", good + "{\"text\": \"x\", \"text\": \"y\"}"), HasSubstr("line 2: has \"text\" twice"));
   EXPECT_THAT(error("a.jsonl", "{\"text\": \"\\ud800\"}"), HasSubstr("line 1"));
 }
 
 TEST_F(Corpus, RefusesInvalidUtf8) {
   EXPECT_THAT(error("a.jsonl", "\n{\"text\": \"ab\xff\"}"), HasSubstr("line 2: invalid UTF-8 at byte 13"));
   EXPECT_THAT(error("a.txt", "good\nbad \xc3\n"), HasSubstr("line 2: invalid UTF-8 at byte 5"));
+  EXPECT_THAT(error("a.txt", std::string(600, 'x') + "\ny" + std::string(1, '\0')), HasSubstr("line 2: a zero byte at byte 2"));
 }
 
 TEST_F(Corpus, RefusesDamagedGzip) {
   const std::string zipped = gzip("{\"text\": \"" + std::string(100000, 'x') + "\"}\n{\"text\": \"y\"}\n");
   EXPECT_THAT(error("a.jsonl.gz", zipped.substr(0, zipped.size() - 9)), HasSubstr("end too early"));
   EXPECT_THAT(error("a.jsonl.gz", zipped.substr(0, 5)), HasSubstr("end too early"));
-  EXPECT_THAT(error("a.jsonl.gz", ""), HasSubstr("end too early"));
-  EXPECT_THAT(error("a.jsonl.gz", "{\"text\": \"not compressed\"}"), HasSubstr("gzip data are damaged: incorrect header"));
+  EXPECT_THAT(error("a.jsonl.gz", ""), HasSubstr("a.jsonl.gz: it is empty (0 bytes)"));
   std::string flipped = zipped;
   flipped[flipped.size() - 6] ^= 1;
   EXPECT_THAT(error("a.jsonl.gz", flipped), HasSubstr("gzip data are damaged"));
   EXPECT_THAT(error("a.jsonl.gz", zipped + "tail"), HasSubstr("gzip data are damaged"));
+}
+
+TEST_F(Corpus, SaysWhatAFileIsInstead) {
+  const std::string page = "<!doctype html>\n<html></html>\n", wide("{\0\"\0t\0\"\0", 8);
+  for (const char* name : {"a.jsonl.gz", "a.jsonl", "a.txt"}) {
+    EXPECT_THAT(error(name, page), HasSubstr(std::string(name) + ": it is an HTML page")) << name;
+    EXPECT_THAT(error(name, wide), HasSubstr(std::string(name) + ": it is UTF-16LE text")) << name;
+    EXPECT_THAT(error(name, "\x28\xb5\x2f\xfd rest"), HasSubstr("zstd")) << name;
+  }
+  EXPECT_THAT(error("a.txt", "%PDF-1.7\n"), HasSubstr("it is a PDF"));
+  EXPECT_THAT(error("a.jsonl.gz", "{\"text\": \"not compressed\"}"), HasSubstr("a.jsonl.gz: it is not compressed by gzip"));
+  EXPECT_THAT(error("a.jsonl.gz", gzip(page)), HasSubstr("a.jsonl.gz, decompressed: it is an HTML page"));
 }
 
 TEST_F(Corpus, RefusesEndlessLines) {

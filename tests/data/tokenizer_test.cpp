@@ -100,13 +100,20 @@ TEST(Tokenizer, NeedsASentencepieceModel) {
   const TemporaryFolder folder;
   const auto message = [&] { return error_of(ExitCode::bad_input, [&] { Tokenizer{folder.path()}; }); };
   EXPECT_THAT(message(), HasSubstr("has no tokenizer.model: a sentencepiece model is needed"));
+  const auto of = [](const std::filesystem::path& path) { return error_of(ExitCode::bad_input, [&] { Tokenizer{path}; }); };
+  EXPECT_THAT(of(folder / "nowhere"), HasSubstr("nowhere: there is no such folder"));
+  EXPECT_THAT(of(folder.write("file", "x")), HasSubstr("file: it is no folder; expected the folder that holds"));
   folder.write("tokenizer.json", "{}");
   EXPECT_THAT(message(), HasSubstr("only a tokenizer.json"));
   const std::string model = slurp(kFixture / "bytes.model");
-  for (const std::string& broken : {std::string(), std::string("text"), model.substr(0, model.size() / 2), model.substr(10)}) {
+  for (const std::string& broken : {std::string("text"), model.substr(0, model.size() / 2), model.substr(10)}) {
     folder.write("tokenizer.model", broken);
     EXPECT_THAT(message(), HasSubstr("tokenizer.model is not a sentencepiece model"));
   }
+  folder.write("tokenizer.model", "");
+  EXPECT_THAT(message(), HasSubstr("tokenizer.model: it is empty (0 bytes)"));
+  folder.write("tokenizer.model", std::string("a\0b\0", 4));
+  EXPECT_THAT(message(), HasSubstr("it is UTF-16LE text"));
 }
 
 TEST(Tokenizer, RefusesWhatItCannotFollow) {

@@ -1,7 +1,10 @@
 // HDF5 files made to mislead: links and data that leave the file, filters, odd types, claims that the file does not hold.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <hdf5.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <functional>
 #include <numeric>
@@ -214,6 +217,18 @@ TEST(UntrustedHdf5, ANamedPipeIsNotWaitedFor) {
   const TemporaryFolder folder;
   ASSERT_EQ(::mkfifo((folder / "a.h5").c_str(), 0600), 0);
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { Hdf5File::open(folder / "a.h5"); }), HasSubstr("it is a named pipe"));
+}
+
+TEST(UntrustedHdf5, AFileThatAnotherProgramHasOpenIsNamedSo) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a.h5";
+  Hdf5File::create(path).close();
+  const int other = ::open(path.c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { Hdf5File::open(path); }),
+              HasSubstr("another program has it open for writing; let that one close it"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { Hdf5File::open_for_update(path); }), HasSubstr("another program has it open;"));
+  ::close(other);
 }
 
 }  // namespace

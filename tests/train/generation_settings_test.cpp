@@ -49,7 +49,15 @@ TEST_F(GenerationSettingsTest, PadIdsOutsideTheVocabularyAreNone) {
   EXPECT_THAT(read().pad_ids, ElementsAre());
   folder_.write("generation_config.json", R"({"pad_token_id": 5})");
   folder_.write("tokenizer_config.json", R"({"pad_token": "<unk>"})");
-  EXPECT_THAT(read().pad_ids, ElementsAre(0, 5));
+  EXPECT_THAT(read().pad_ids, ElementsAre(0));
+}
+
+TEST_F(GenerationSettingsTest, PadIdsOfOrdinaryPiecesAreText) {
+  const std::string piece = Tokenizer(folder_.path()).piece(300);
+  folder_.write("generation_config.json", R"({"pad_token_id": [1, 5, 300]})");
+  EXPECT_THAT(read().pad_ids, ElementsAre(1));
+  folder_.write("tokenizer_config.json", nlohmann::json{{"additional_special_tokens", {piece}}}.dump());
+  EXPECT_THAT(read().pad_ids, ElementsAre(1, 300));
 }
 
 TEST_F(GenerationSettingsTest, NamesFileAndKeyOfWhatIsNone) {

@@ -11,6 +11,9 @@ namespace expunge {
 /// Where `text` stops being valid UTF-8 (RFC 3629: no surrogates, no overlong forms); its size if it never does.
 std::size_t valid_utf8_length(std::string_view text);
 
+/// `text` with a to z in place of A to Z.
+std::string in_small_letters(std::string text);
+
 /// At most 80 bytes of `text`, from 60 before byte `place` on: what a parser had read when it stopped, and a little more.
 /// "..." stands for what is left out, "\x1b" for control characters and bytes that are not UTF-8.
 std::string excerpt(std::string_view text, std::size_t place = 0);

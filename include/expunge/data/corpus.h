@@ -20,6 +20,10 @@ struct SplitSource {
 /// split in Parquet alone, which must be converted first.
 std::vector<SplitSource> find_splits(const std::filesystem::path& data, const std::vector<std::string>& domains);
 
+/// Files in the folders of these domains that find_splits() passes over only since their ending has capital letters, such as
+/// forget.JSONL. Throws Error(bad_input) for a folder that cannot be listed.
+std::vector<std::filesystem::path> capital_endings(const std::filesystem::path& data, const std::vector<std::string>& domains);
+
 /// Streams the documents of a split, one line at a time: a JSON object's text column, or a line of a .txt file as it stands
 /// (without its line end, CRLF included); empty lines are skipped. Throws Error(bad_input) naming file and line for malformed
 /// JSON, a missing or other-than-text column, invalid UTF-8, a damaged gzip stream and lines over kMaxLine bytes.

@@ -44,6 +44,9 @@ class Tokenizer {
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;
   std::optional<std::int32_t> pad_id() const;
+  /// Whether transformers leaves the id out of a text where it is asked to skip special tokens: those that the folder names as
+  /// such, and control pieces of the sentencepiece model.
+  bool is_special(std::int32_t id) const;
   /// Ids that encode() puts in front of a text, and behind it.
   const std::vector<std::int32_t>& ids_before() const;
   const std::vector<std::int32_t>& ids_after() const;

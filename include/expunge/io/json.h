@@ -18,12 +18,12 @@ inline constexpr std::size_t kJsonValues = std::size_t{1} << 22;
 /// What a text may hold, and what is kept of it.
 struct JsonRules {
   int deepest = kJsonDepth;
-  bool refuse_repeated_keys = false;     ///< otherwise the last value of a key counts
   std::vector<std::string> wanted = {};  ///< members of the outermost object that are kept; all where empty
 };
 
 /// Parses `text` in time and memory that grow with its size. `where` (a file, or file and line) begins the message of the
-/// Error(bad_input) for a text that is not JSON, has a key twice against the rules, or exceeds a limit.
+/// Error(bad_input) for a text that is not JSON, has a key twice in one object, on whose value readers differ, or exceeds a
+/// limit.
 nlohmann::json parse_json(std::string_view text, const std::string& where, const JsonRules& rules = {});
 nlohmann::json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes, const JsonRules& rules = {});
 /// The same with keys in the order of the text: the library's own parser searches them all for each key.

@@ -29,8 +29,9 @@ std::filesystem::path side_files_folder(const std::filesystem::path& path);
 /// alone, not on the world size.
 ModelSource initial_model(const std::filesystem::path& config_json);
 
-/// Throws Error(bad_input) where the model has a tokenizer and the tokens were made with another. Collective.
-void check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens);
+/// Whether the tokens are known to be the model's: without a tokenizer.model they are not, which is warned of. Throws
+/// Error(bad_input) where the model has a tokenizer and the tokens were made with another. Collective.
+bool check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens);
 /// Throws Error(bad_input) where one of the first `most` sequences (0: all) is longer than the model's sliding window.
 void check_window(const LlamaConfig& config, const std::string& name, const TokenSplit& split, std::size_t most);
 
