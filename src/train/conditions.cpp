@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <re2/re2.h>
 
 #include <algorithm>
 #include <span>
@@ -24,8 +23,13 @@ constexpr Attribute kDtype{"dtype"}, kDevice{"device"}, kTokens{"tokens_sha256"}
 constexpr Attribute kEvaluation[] = {kDtype, kDevice, kTokens, kMaxLength, kTokenizer};
 constexpr Attribute kMembership[] = {kDtype,     kDevice,     kTokens,         kMaxLength,
                                      kTokenizer, {"members"}, {"non_members"}, {"reference_model_sha256", Type::text, "none"}};
-constexpr Attribute kTasks[] = {
-    kDtype, kDevice, {"tasks_sha256"}, {"num_fewshot", Type::int64}, {"fewshot_sha256", Type::text, "none"}, kTokenizer};
+constexpr Attribute kTasks[] = {kDtype,
+                                kDevice,
+                                {"tasks_sha256"},
+                                {"prompts_sha256"},
+                                {"num_fewshot", Type::int64},
+                                {"fewshot_sha256", Type::text, "none"},
+                                kTokenizer};
 
 std::string read(const Hdf5File& file, const Attribute& attribute) {
   if (!file.has_attribute("/", attribute.name)) return attribute.absent;
@@ -54,12 +58,6 @@ Conditions membership_conditions(const Hdf5File& file) { return read(file, kMemb
 Conditions task_conditions(const Hdf5File& file) { return read(file, kTasks); }
 
 std::string device_name(DeviceType type) { return type == DeviceType::cuda ? "cuda" : "cpu"; }
-
-std::string device_of_run(const std::string& libraries) {
-  std::string kernels;
-  if (!RE2::PartialMatch(libraries, "(?m)^ +kernels +(.+)$", &kernels)) return {};
-  return device_name(kernels.starts_with("CUDA") ? DeviceType::cuda : DeviceType::cpu);
-}
 
 std::string value_of(const Conditions& conditions, const std::string& name) {
   const auto found = std::ranges::find(conditions, name, &Condition::name);

@@ -24,13 +24,11 @@ Conditions evaluation_conditions(const Hdf5File& file);
 Conditions conditions_of(const EvaluationSource& source);
 /// Of `expunge mia`: the same, and members, non_members (names of splits), reference_model_sha256.
 Conditions membership_conditions(const Hdf5File& file);
-/// Of `expunge task`: dtype, device, tasks_sha256, num_fewshot, fewshot_sha256, tokenizer_sha256.
+/// Of `expunge task`: dtype, device, tasks_sha256, prompts_sha256, num_fewshot, fewshot_sha256, tokenizer_sha256.
 Conditions task_conditions(const Hdf5File& file);
 
 /// "cpu" or "cuda", the value of the attribute device.
 std::string device_name(DeviceType type);
-/// The same of a run, from the libraries that its checkpoint names; empty where they do not tell.
-std::string device_of_run(const std::string& libraries);
 
 /// The value of a condition; empty where it is not known.
 std::string value_of(const Conditions& conditions, const std::string& name);

@@ -100,9 +100,8 @@ InRunEnds read_in_run_evaluations(ReportRun& run) {
     return ends;
   }
   ReportEvaluation end{folder.evaluations(), run.option("model"), run.checkpoint->model_sha256, {}, {}};
-  end.conditions = {{"dtype", run.checkpoint->dtype},
-                    {"device", device_of_run(run.checkpoint->libraries)},
-                    {"tokens_sha256", run.checkpoint->tokens_sha256}};
+  end.conditions = {
+      {"dtype", run.checkpoint->dtype}, {"device", run.checkpoint->device}, {"tokens_sha256", run.checkpoint->tokens_sha256}};
   if (steps.front() == 0) (ends.before = end)->splits = std::move(rows.start);
   if (kept < steps.size()) (ends.after = end)->splits = std::move(rows.kept);
   return ends;

@@ -184,6 +184,7 @@ void run_task(Session& session, const TaskConfig& config) {
                        model_sha256(source, runtime, llama_units(source.config, session.world_size())),
                        whole_path(config.tasks).string(),
                        tasks.sha256,
+                       tasks.prompts_sha256,
                        config.fewshot_file.empty() ? "" : whole_path(config.fewshot_file).string(),
                        tasks.fewshot_sha256,
                        tokenizer.hash(),

@@ -14,6 +14,7 @@ void write_root(Hdf5File& file, const TaskSource& source) {
   file.write_attribute("/", "model", source.model);
   file.write_attribute("/", "tasks", source.tasks);
   file.write_attribute("/", "tasks_sha256", source.tasks_sha256);
+  file.write_attribute("/", "prompts_sha256", source.prompts_sha256);
   file.write_attribute("/", "num_fewshot", source.num_fewshot);
   if (!source.fewshot_sha256.empty()) {
     file.write_attribute("/", "fewshot_file", source.fewshot_file);

@@ -31,7 +31,8 @@ struct TaskResult {
 
 /// Attributes of the file's root, with those of every output.
 struct TaskSource {
-  std::string model, model_sha256, tasks, tasks_sha256, fewshot_file, fewshot_sha256, tokenizer_sha256, dtype, device;
+  std::string model, model_sha256, tasks, tasks_sha256, prompts_sha256, fewshot_file, fewshot_sha256, tokenizer_sha256, dtype,
+      device;
   std::int64_t num_fewshot;
   std::string options = {}, libraries = {};
   std::string eos_token_ids = {}, stop_strings = {};  ///< JSON lists: where generated answers end; left out when empty

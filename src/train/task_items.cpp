@@ -11,6 +11,7 @@
 #include "expunge/core/text.h"
 #include "expunge/data/json_lines.h"
 #include "expunge/eval/choices.h"
+#include "expunge/io/hash.h"
 #include "train/gsm8k_filters.h"
 #include "train/python_text.h"
 
@@ -186,11 +187,22 @@ struct Examples {
   std::map<std::string, std::pair<std::size_t, std::string>> of_task;
 };
 
+/// Each text with its length, so that none can pass for parts of two.
+std::string hash_of_prompts(const std::vector<TaskItem>& items) {
+  Sha256 hash;
+  const auto add = [&](const std::string& text) { hash.update(fmt::format("{}:{}", text.size(), text)); };
+  for (const TaskItem& item : items) {
+    add(item.prompt);
+    for (const std::string& choice : item.choices) add(choice);
+  }
+  return hash.hex();
+}
+
 }  // namespace
 
 TaskItems read_task_items(const TaskConfig& config) {
   const JsonLines lines = read_json_lines(config.tasks);
-  TaskItems result{{}, lines.sha256, ""};
+  TaskItems result{.items = {}, .sha256 = lines.sha256};
   std::vector<Question> questions = read_questions(lines);
   const auto n = static_cast<std::size_t>(config.num_fewshot);
   const bool own = config.fewshot_file.empty();
@@ -229,6 +241,7 @@ TaskItems read_task_items(const TaskConfig& config) {
                      "--fewshot-file",
                      config.tasks.string(), n));
   for (const auto& [task, items] : left_out) result.not_scored.push_back(task);
+  result.prompts_sha256 = hash_of_prompts(result.items);
   return result;
 }
 

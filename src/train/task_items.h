@@ -26,7 +26,8 @@ struct TaskItem {
 
 struct TaskItems {
   std::vector<TaskItem> items;
-  std::string sha256, fewshot_sha256;        ///< of the files; the second is empty without a file of examples
+  std::string sha256, fewshot_sha256 = {};   ///< of the files; the second is empty without a file of examples
+  std::string prompts_sha256 = {};           ///< of every prompt with its choices: another version may put questions otherwise
   std::vector<std::string> not_scored = {};  ///< tasks all of whose items are examples
 };
 

@@ -77,7 +77,7 @@ std::vector<GoodFile> write_all() {
       place("mia.h5"), Existing::replace,
       {source, "books/forget", "books/approximate", "", "", 42, "document", 1, 1, {0, 1, 3, 0, 1, 2}},
       {{"loss", high, low, summarise_attack(high, low, 42)}, {"zlib", low, high, summarise_attack(low, high, 42)}});
-  write_tasks(place("task.h5"), Existing::replace, {"model", "hash", "tasks", "hash", "", "", "hash", "float32", "cpu", 0},
+  write_tasks(place("task.h5"), Existing::replace, {"model", "hash", "tasks", "hash", "hash", "", "", "hash", "float32", "cpu", 0},
               {{"arc", {0, 1}, {1, 0}, {1, 1}, {0, 0}, {-1, -2, -3, -4}, {0, 2, 4}, {1, 0}, {0, 1}, {}, {}, {}},
                {"gsm8k", {0, 1}, {}, {}, {}, {}, {}, {}, {}, {1, 0}, {1, 0}, {1, 1}}});
   MetricsFile metrics(place("metrics.h5"), 0);

@@ -65,11 +65,5 @@ TEST(Conditions, AttributesOfAFileAreRead) {
   EXPECT_EQ(value("device"), "");
 }
 
-TEST(Conditions, ARunsDeviceIsThatOfItsKernels) {
-  EXPECT_EQ(device_of_run("expunge 0.1.0\n  kernels    AVX2, oneDNN avx2\n"), "cpu");
-  EXPECT_EQ(device_of_run("expunge 0.1.0\n  kernels    CUDA, NVIDIA H200\n"), "cuda");
-  EXPECT_EQ(device_of_run("expunge 0.1.0\n  HDF5       1.10.8\n"), "");
-}
-
 }  // namespace
 }  // namespace expunge
