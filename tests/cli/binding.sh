@@ -107,7 +107,7 @@ expect_exit 0 "going on after step 1 from first/checkpoints/step-000001" "${seco
 hash=$(sha256sum first/checkpoints/step-000001/manifest.json | cut -d ' ' -f 1)
 expect_exit 0 "^ok +began from $work/first/checkpoints/step-000001, step 1 of finetune: SHA-256 $hash" "$expunge" verify second
 expect_exit 0 "report" "$expunge" report second --output second.html
-grep -q "steps 1 to 1 by finetune, learning rate 0.0003, in $work/first/checkpoints/step-000001 (SHA-256 $hash)" second.md ||
+grep -q "step 1 by finetune on papers, learning rate 0.0003, in $work/first/checkpoints/step-000001 (SHA-256 $hash)" second.md ||
   die "the report does not tell of the steps before"
 grep -q "Steps of this run.*2 to 4" second.md || die "the report does not tell its own steps"
 expect_exit 2 "has made 1 optimizer steps already, and this run is to end after 1" "${second[@]/#second/third}" --max-steps 1
