@@ -1,9 +1,9 @@
 // Host conveniences over a communicator: each enqueues one collective and waits for it.
-#include "expunge/comm/communicator.h"
+#include "expunge/communicator.h"
 
 #include <cstdint>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "comm/missing_ranks.h"
 #include "comm/polling.h"
-#include "comm/roll_call.h"
-#include "expunge/comm/communicator.h"
-#include "expunge/core/error.h"
+#include "expunge/communicator.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Initialising MPI, and the threads a rank may use.
-#include "expunge/comm/mpi_environment.h"
+#include "comm/mpi_environment.h"
 
 #include <fmt/format.h>
 #include <mpi.h>
@@ -18,8 +18,8 @@
 #include <thread>
 #include <vector>
 
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
+#include "core/text.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {
@@ -71,13 +71,9 @@ constexpr Launcher kLaunchers[] = {
     {"WORLD_SIZE", "RANK", "torchrun", "LOCAL_RANK"},
 };
 
-std::optional<int> whole_number(const char* variable) {
+std::optional<std::int64_t> whole_number(const char* variable) {
   const char* const text = std::getenv(variable);
-  if (!text || *text == '\0') return std::nullopt;
-  char* end = nullptr;
-  const long number = std::strtol(text, &end, 10);
-  return *end == '\0' && number >= 0 && number < std::numeric_limits<int>::max() ? std::optional(static_cast<int>(number))
-                                                                                 : std::nullopt;
+  return text ? parse_whole(text) : std::nullopt;
 }
 
 /// A launcher of another MPI starts processes of which each would take itself for the whole job.
@@ -85,7 +81,7 @@ void refuse_other_launcher(int found) {
   const Launcher* other = nullptr;
   for (const Launcher& launcher : kLaunchers) {
     const auto size = whole_number(launcher.size), rank = whole_number(launcher.rank);
-    if (!size || !rank || (launcher.further && !std::getenv(launcher.further))) continue;
+    if (!size || !rank || *size < 0 || *rank < 0 || (launcher.further && !std::getenv(launcher.further))) continue;
     // An inner launcher says what counts: Slurm's variables stay around its mpirun.
     if (*size == found && (found > 1 || &launcher == kLaunchers)) return;
     if (!other && *size > found && *rank < *size) other = &launcher;

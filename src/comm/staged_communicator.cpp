@@ -2,7 +2,7 @@
 #include <utility>
 #include <vector>
 
-#include "expunge/comm/communicator.h"
+#include "expunge/communicator.h"
 
 namespace expunge {
 namespace {

@@ -7,8 +7,8 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "expunge/core/device.h"
-#include "expunge/core/error.h"
+#include "expunge/device.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

@@ -1,5 +1,5 @@
 // CPU streams, events and the memory pool.
-#include "expunge/core/device.h"
+#include "expunge/device.h"
 
 #include <sys/mman.h>
 
@@ -15,8 +15,8 @@
 
 #include "core/block_pool.h"
 #include "core/cuda/cuda_device.h"
-#include "expunge/core/error.h"
-#include "expunge/core/parallel.h"
+#include "core/parallel.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

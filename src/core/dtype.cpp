@@ -1,9 +1,9 @@
 // Names and sizes of element types.
-#include "expunge/core/dtype.h"
+#include "expunge/dtype.h"
 
 #include <fmt/format.h>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

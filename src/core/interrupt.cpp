@@ -1,5 +1,5 @@
 // Handlers that note the first signal and give the next one its default effect.
-#include "expunge/core/interrupt.h"
+#include "core/interrupt.h"
 
 #include <fmt/format.h>
 #include <semaphore.h>
@@ -16,7 +16,7 @@
 #include <thread>
 #include <utility>
 
-#include "expunge/core/log.h"
+#include "core/log.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Log lines and progress on standard error.
-#include "expunge/core/log.h"
+#include "core/log.h"
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>

@@ -1,6 +1,6 @@
 // The team of threads behind shared loops. OpenMP's own teams wait at the end of each loop for their slowest thread, and
 // spin meanwhile: where threads are preempted, that takes the time of those that could work.
-#include "expunge/core/parallel.h"
+#include "core/parallel.h"
 
 #include <fmt/format.h>
 #include <linux/futex.h>
@@ -20,7 +20,7 @@
 #include <thread>
 #include <vector>
 
-#include "expunge/core/log.h"
+#include "core/log.h"
 
 #if defined(_OPENMP)
 #include <omp.h>

@@ -1,5 +1,5 @@
 // Reading who this process is from the system.
-#include "expunge/core/process.h"
+#include "core/process.h"
 
 #include <fmt/chrono.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 // Asking the processor, compiled for the least of its family.
-#include "expunge/core/processor.h"
+#include "core/processor.h"
 
-#include "expunge/core/error.h"
-#include "expunge/core/process.h"
+#include "core/process.h"
+#include "expunge/error.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

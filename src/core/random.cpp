@@ -1,5 +1,5 @@
 // Counter-based random numbers.
-#include "expunge/core/random.h"
+#include "core/random.h"
 
 #include <cmath>
 #include <numbers>

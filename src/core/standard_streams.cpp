@@ -1,5 +1,5 @@
 // Standard output on a POSIX descriptor: nothing stays in a buffer, and the first failure is remembered.
-#include "expunge/core/standard_streams.h"
+#include "core/standard_streams.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <system_error>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

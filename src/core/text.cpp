@@ -1,7 +1,9 @@
 // UTF-8, and cutting text for messages.
-#include "expunge/core/text.h"
+#include "core/text.h"
 
 #include <fmt/format.h>
+#include <charconv>
+#include <system_error>
 
 #include <algorithm>
 
@@ -47,6 +49,13 @@ std::string in_small_letters(std::string text) {
   for (char& letter : text)
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
   return text;
+}
+
+std::optional<std::int64_t> parse_whole(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 std::string excerpt(std::string_view text, std::size_t place) {

@@ -1,11 +1,11 @@
 // Sample order and the deal of a step's sequences.
-#include "expunge/data/batches.h"
+#include "data/batches.h"
 
 #include <algorithm>
 #include <bit>
 #include <numeric>
 
-#include "expunge/core/random.h"
+#include "core/random.h"
 
 namespace expunge {
 namespace {

@@ -1,11 +1,11 @@
 // zlib in one call.
-#include "expunge/data/compressed_size.h"
+#include "data/compressed_size.h"
 
 #include <zlib.h>
 
 #include <vector>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

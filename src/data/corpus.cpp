@@ -1,5 +1,5 @@
 // Finding splits, and documents out of lines.
-#include "expunge/data/corpus.h"
+#include "data/corpus.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,11 +11,11 @@
 #include <set>
 #include <utility>
 
+#include "core/text.h"
 #include "data/line_reader.h"
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
-#include "expunge/io/files.h"
-#include "expunge/io/json.h"
+#include "expunge/error.h"
+#include "io/files.h"
+#include "io/json.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Equal documents and sequences by sorted digests, nearly equal documents by MinHash.
-#include "expunge/data/duplicates.h"
+#include "data/duplicates.h"
 
 #include <algorithm>
 #include <array>
@@ -8,9 +8,9 @@
 #include <tuple>
 
 #include "data/min_hash.h"
-#include "expunge/core/error.h"
-#include "expunge/data/token_file.h"
-#include "expunge/io/hash.h"
+#include "data/token_file.h"
+#include "expunge/error.h"
+#include "io/hash.h"
 
 namespace expunge {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "expunge/data/duplicates.h"
+#include "data/duplicates.h"
 
 namespace expunge {
 namespace {

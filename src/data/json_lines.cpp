@@ -1,11 +1,11 @@
 // Lines to JSON objects.
-#include "expunge/data/json_lines.h"
+#include "data/json_lines.h"
 
 #include <fmt/format.h>
 
+#include "data/corpus.h"
 #include "data/line_reader.h"
-#include "expunge/core/error.h"
-#include "expunge/data/corpus.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

@@ -1,13 +1,13 @@
 // Reading and writing label files.
-#include "expunge/data/label_file.h"
+#include "data/label_file.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "expunge/core/error.h"
-#include "expunge/io/files.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/error.h"
+#include "io/files.h"
+#include "io/hdf5.h"
 
 namespace expunge {
 

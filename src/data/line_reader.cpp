@@ -8,9 +8,9 @@
 #include <span>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
-#include "expunge/io/content_kind.h"
+#include "core/text.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
 
 namespace expunge {
 namespace {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "expunge/io/files.h"
-#include "expunge/io/hash.h"
+#include "io/files.h"
+#include "io/hash.h"
 
 namespace expunge {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <tuple>
 
-#include "expunge/core/error.h"
-#include "expunge/core/random.h"
+#include "core/random.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

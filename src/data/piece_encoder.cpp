@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
+#include "core/text.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

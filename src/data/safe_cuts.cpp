@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/text.h"
 #include "data/charsmap.h"
-#include "expunge/core/text.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Token files over HDF5.
-#include "expunge/data/token_file.h"
+#include "data/token_file.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
+#include "core/text.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Encoding as transformers' LlamaTokenizer does it: cut out added tokens, hand the rest to sentencepiece.
-#include "expunge/data/tokenizer.h"
+#include "data/tokenizer.h"
 
 #include <fmt/format.h>
 
@@ -8,14 +8,14 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/text.h"
 #include "data/added_tokens.h"
 #include "data/piece_encoder.h"
 #include "data/tokenizer_settings.h"
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
-#include "expunge/io/content_kind.h"
-#include "expunge/io/files.h"
-#include "expunge/io/hash.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
+#include "io/files.h"
+#include "io/hash.h"
 
 namespace expunge {
 namespace {

@@ -7,11 +7,11 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/text.h"
+#include "data/tokenizer.h"
 #include "data/tokenizer_settings.h"
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
-#include "expunge/data/tokenizer.h"
-#include "expunge/io/json.h"
+#include "expunge/error.h"
+#include "io/json.h"
 
 namespace expunge {
 namespace {

@@ -7,9 +7,9 @@
 #include <charconv>
 #include <set>
 
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
-#include "expunge/io/json.h"
+#include "core/text.h"
+#include "expunge/error.h"
+#include "io/json.h"
 
 namespace expunge {
 namespace {

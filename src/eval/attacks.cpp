@@ -1,12 +1,12 @@
 // Scores of Min-K%, Min-K%++ and loss.
-#include "expunge/eval/attacks.h"
+#include "eval/attacks.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <numeric>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

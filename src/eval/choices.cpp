@@ -1,5 +1,5 @@
 // Preferred answers, numbers in texts, and shares of hits.
-#include "expunge/eval/choices.h"
+#include "eval/choices.h"
 
 #include <algorithm>
 #include <cmath>

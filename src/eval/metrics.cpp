@@ -1,11 +1,11 @@
 // Perplexities, accuracy and memorisation.
-#include "expunge/eval/metrics.h"
+#include "eval/metrics.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

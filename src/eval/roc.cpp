@@ -1,11 +1,11 @@
 // ROC curves by sorting, and a bootstrap over ranks instead of scores.
-#include "expunge/eval/roc.h"
+#include "eval/roc.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "expunge/core/error.h"
-#include "expunge/core/random.h"
+#include "core/random.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Sharded parameters for the element types of the program.
-#include "sharded_params_impl.h"
+#include "fsdp/sharded_params_impl.h"
 
 namespace expunge {
 template class Lease<float>;

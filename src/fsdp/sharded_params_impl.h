@@ -5,8 +5,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/fsdp/sharded_params.h"
+#include "expunge/error.h"
+#include "fsdp/sharded_params.h"
 
 namespace expunge {
 

@@ -1,5 +1,5 @@
 // Placing parameters in a unit's flat vector.
-#include "expunge/fsdp/unit_layout.h"
+#include "fsdp/unit_layout.h"
 
 #include <algorithm>
 #include <functional>

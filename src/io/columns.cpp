@@ -1,14 +1,14 @@
 // Appendable columns: copy, change the copy, rename it over the file.
-#include "expunge/io/columns.h"
+#include "io/columns.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
 
-#include "expunge/core/error.h"
-#include "expunge/io/files.h"
-#include "expunge/io/hdf5_seal.h"
+#include "expunge/error.h"
+#include "io/files.h"
+#include "io/hdf5_seal.h"
 
 namespace expunge {
 namespace {

@@ -1,14 +1,14 @@
 // The first bytes of files that are often taken for others.
-#include "expunge/io/content_kind.h"
+#include "io/content_kind.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
 
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
-#include "expunge/io/files.h"
+#include "core/text.h"
+#include "expunge/error.h"
+#include "io/files.h"
 
 namespace expunge {
 namespace {

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/io/files.h"
+#include "expunge/error.h"
+#include "io/files.h"
 
 namespace expunge {
 

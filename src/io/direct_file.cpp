@@ -13,8 +13,8 @@
 #include <new>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/io/files.h"
+#include "expunge/error.h"
+#include "io/files.h"
 
 namespace expunge {
 namespace {

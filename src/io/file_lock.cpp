@@ -1,5 +1,5 @@
 // Locks by fcntl.
-#include "expunge/io/file_lock.h"
+#include "io/file_lock.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,11 +11,11 @@
 #include <string>
 #include <string_view>
 
-#include "expunge/core/error.h"
-#include "expunge/core/log.h"
-#include "expunge/core/process.h"
-#include "expunge/io/files.h"
+#include "core/log.h"
+#include "core/process.h"
+#include "expunge/error.h"
 #include "io/descriptor.h"
+#include "io/files.h"
 #include "io/lock.h"
 
 namespace expunge {

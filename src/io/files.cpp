@@ -1,5 +1,5 @@
 // Plain files on POSIX: every failure names the file and the system's reason.
-#include "expunge/io/files.h"
+#include "io/files.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -16,7 +16,7 @@
 #include <thread>
 #include <utility>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "io/descriptor.h"
 #include "io/lock.h"
 

@@ -1,5 +1,5 @@
 // SHA-256 by OpenSSL; CRC-32C by the processor's instruction, or by a table.
-#include "expunge/io/hash.h"
+#include "io/hash.h"
 
 #define OPENSSL_SUPPRESS_DEPRECATED  // only the low-level interface lets the state out
 #include <fmt/format.h>
@@ -13,8 +13,8 @@
 #include <functional>
 #include <vector>
 
-#include "expunge/core/error.h"
-#include "expunge/io/files.h"
+#include "expunge/error.h"
+#include "io/files.h"
 
 namespace expunge {
 namespace {

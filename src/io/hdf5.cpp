@@ -1,14 +1,14 @@
 // HDF5 files, groups and attributes over the C interface; every failure becomes an Error.
-#include "expunge/io/hdf5.h"
+#include "io/hdf5.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/io/content_kind.h"
-#include "expunge/io/files.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
+#include "io/files.h"
 #include "io/hdf5_handle.h"
 
 namespace expunge {

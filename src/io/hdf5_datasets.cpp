@@ -6,8 +6,8 @@
 #include <map>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/error.h"
+#include "io/hdf5.h"
 #include "io/hdf5_handle.h"
 
 namespace expunge {

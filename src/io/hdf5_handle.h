@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge::hdf5 {
 

@@ -1,5 +1,5 @@
 // Writing and checking the seal of an HDF5 file.
-#include "expunge/io/hdf5_seal.h"
+#include "io/hdf5_seal.h"
 
 #include <fmt/format.h>
 
@@ -9,8 +9,8 @@
 #include <optional>
 #include <system_error>
 
-#include "expunge/core/error.h"
-#include "expunge/io/hash.h"
+#include "expunge/error.h"
+#include "io/hash.h"
 
 namespace expunge {
 namespace {

@@ -1,12 +1,12 @@
 // JSON with errors that say where and what.
-#include "expunge/io/json.h"
+#include "io/json.h"
 
 #include <fmt/format.h>
 
-#include "expunge/core/error.h"
-#include "expunge/core/text.h"
-#include "expunge/io/content_kind.h"
-#include "expunge/io/files.h"
+#include "core/text.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
+#include "io/files.h"
 #include "io/json_builder.h"
 
 namespace expunge {

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "expunge/core/error.h"
-#include "expunge/io/json.h"
+#include "expunge/error.h"
+#include "io/json.h"
 
 namespace expunge {
 

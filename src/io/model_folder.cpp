@@ -1,5 +1,5 @@
 // Opening and writing model folders.
-#include "expunge/io/model_folder.h"
+#include "io/model_folder.h"
 
 #include <fmt/format.h>
 
@@ -8,9 +8,9 @@
 #include <string_view>
 #include <system_error>
 
-#include "expunge/core/error.h"
-#include "expunge/io/hash.h"
-#include "expunge/io/json.h"
+#include "expunge/error.h"
+#include "io/hash.h"
+#include "io/json.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Reading safetensors: mapping, header checks, conversion.
-#include "expunge/io/safetensors.h"
+#include "io/safetensors.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,10 +15,10 @@
 #include <new>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/io/content_kind.h"
-#include "expunge/io/json.h"
-#include "float16.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
+#include "io/float16.h"
+#include "io/json.h"
 
 namespace expunge {
 namespace {

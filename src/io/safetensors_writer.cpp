@@ -8,10 +8,10 @@
 #include <cstring>
 #include <utility>
 
-#include "expunge/core/error.h"
-#include "expunge/io/json.h"
-#include "expunge/io/safetensors.h"
-#include "float16.h"
+#include "expunge/error.h"
+#include "io/float16.h"
+#include "io/json.h"
+#include "io/safetensors.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // Making, locking, finding and removing staging folders.
-#include "expunge/io/staging.h"
+#include "io/staging.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "expunge/core/error.h"
-#include "expunge/core/process.h"
-#include "expunge/io/files.h"
+#include "core/process.h"
+#include "expunge/error.h"
+#include "io/files.h"
 #include "io/lock.h"
 
 namespace expunge {

@@ -1,7 +1,7 @@
 // Chooses the back end of a device.
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "kernels/cpu/cpu_table.h"
 #include "kernels/cpu/levels.h"
 #include "kernels/cuda/cuda_table.h"

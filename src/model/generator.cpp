@@ -1,14 +1,14 @@
 // The passes of a generation over the model's units, and the draw of next tokens.
-#include "expunge/model/generator.h"
+#include "model/generator.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <new>
 
-#include "expunge/core/error.h"
-#include "expunge/core/log.h"
-#include "llama_impl.h"
+#include "core/log.h"
+#include "expunge/error.h"
+#include "model/llama_impl.h"
 
 namespace expunge {
 

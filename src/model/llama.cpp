@@ -1,7 +1,7 @@
 // The model for the element types of the program, and its memory.
-#include "expunge/model/llama.h"
+#include "model/llama.h"
 
-#include "llama_loss.h"
+#include "model/llama_loss.h"
 
 namespace expunge {
 

@@ -1,10 +1,10 @@
 // One Llama block, forward and backward, on whole weights of one unit. Knows no rank and no sharding.
 #pragma once
 
-#include "expunge/core/device.h"
-#include "expunge/fsdp/unit_layout.h"
-#include "expunge/kernels/kernels.h"
-#include "expunge/model/llama.h"
+#include "expunge/device.h"
+#include "expunge/kernels.h"
+#include "fsdp/unit_layout.h"
+#include "model/llama.h"
 
 namespace expunge {
 

@@ -1,5 +1,5 @@
 // Reading config.json, and what it implies for the weights.
-#include "expunge/model/llama_config.h"
+#include "model/llama_config.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "expunge/core/error.h"
-#include "expunge/io/json.h"
-#include "expunge/model/llama.h"
+#include "expunge/error.h"
+#include "io/json.h"
+#include "model/llama.h"
 
 namespace expunge {
 namespace {

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <ranges>
 
-#include "expunge/core/error.h"
-#include "expunge/model/llama.h"
-#include "llama_block.h"
-#include "workspace.h"
+#include "expunge/error.h"
+#include "model/llama.h"
+#include "model/llama_block.h"
+#include "model/workspace.h"
 
 namespace expunge {
 

@@ -2,7 +2,7 @@
 // is instantiated.
 #pragma once
 
-#include "llama_impl.h"
+#include "model/llama_impl.h"
 
 namespace expunge {
 

@@ -1,7 +1,7 @@
 // The units that a model's weights are sharded by.
 #include <fmt/format.h>
 
-#include "expunge/model/llama.h"
+#include "model/llama.h"
 
 namespace expunge {
 

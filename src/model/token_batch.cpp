@@ -1,11 +1,11 @@
 // Packing sequences.
-#include "expunge/model/token_batch.h"
+#include "model/token_batch.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

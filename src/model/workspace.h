@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "expunge/core/error.h"
-#include "expunge/core/log.h"
-#include "llama_block.h"
+#include "core/log.h"
+#include "expunge/error.h"
+#include "model/llama_block.h"
 
 namespace expunge {
 

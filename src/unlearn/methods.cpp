@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "expunge/core/error.h"
-#include "expunge/unlearn/objective.h"
+#include "expunge/error.h"
+#include "expunge/objective.h"
 #include "unlearn/objectives.h"
 
 namespace expunge {

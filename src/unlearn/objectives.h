@@ -5,7 +5,7 @@
 #include <numeric>
 #include <vector>
 
-#include "expunge/unlearn/objective.h"
+#include "expunge/objective.h"
 
 namespace expunge {
 

@@ -11,8 +11,8 @@
 #include "bench/sections.h"
 #include "bench/tables.h"
 #include "bench/worker.h"
-#include "expunge/core/error.h"
-#include "train/subprocess.h"
+#include "expunge/error.h"
+#include "report/subprocess.h"
 
 namespace expunge::bench {
 namespace {

@@ -3,7 +3,7 @@
 # one is written, and the share of both if there is one a minute. Writing takes a core of its own
 # where training leaves one. Usage: [OMP_NUM_THREADS=N] checkpoint_cost.sh EXPUNGE [RANKS] [FOLDER]
 threads=${OMP_NUM_THREADS:-}
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 unset OMP_NUM_THREADS ONEDNN_MAX_CPU_ISA # what is timed is what a user runs
 [[ -z $threads ]] || export OMP_NUM_THREADS=$threads
 n=${2:-1}

@@ -8,13 +8,13 @@
 #include <fstream>
 
 #include "bench/sections.h"
-#include "expunge/core/error.h"
-#include "expunge/core/random.h"
-#include "expunge/data/corpus.h"
-#include "expunge/data/token_file.h"
-#include "expunge/io/json.h"
+#include "core/random.h"
+#include "data/corpus.h"
+#include "data/token_file.h"
+#include "expunge/error.h"
+#include "io/json.h"
+#include "report/subprocess.h"
 #include "support/temporary_folder.h"
-#include "train/subprocess.h"
 
 namespace expunge::bench {
 namespace {

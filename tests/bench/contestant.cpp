@@ -12,7 +12,7 @@
 #include <cstring>
 #include <utility>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge::bench {
 

@@ -12,8 +12,8 @@
 #include <tuple>
 
 #include "bench/contestant.h"
-#include "expunge/core/error.h"
-#include "train/plan_cost.h"
+#include "expunge/error.h"
+#include "plan/cost.h"
 
 namespace expunge::bench {
 namespace {

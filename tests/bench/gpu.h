@@ -4,8 +4,8 @@
 #include <span>
 #include <string>
 
-#include "expunge/core/device.h"
-#include "expunge/model/llama_config.h"
+#include "expunge/device.h"
+#include "model/llama_config.h"
 
 namespace expunge::bench {
 

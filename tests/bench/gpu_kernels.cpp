@@ -9,9 +9,9 @@
 #include <functional>
 
 #include "bench/gpu.h"
-#include "expunge/core/random.h"
-#include "expunge/kernels/kernels.h"
-#include "expunge/model/llama.h"
+#include "core/random.h"
+#include "expunge/kernels.h"
+#include "model/llama.h"
 
 namespace expunge::bench {
 namespace {

@@ -7,8 +7,8 @@
 #include <functional>
 
 #include "bench/worker.h"
-#include "expunge/core/processor.h"
-#include "expunge/kernels/kernels.h"
+#include "core/processor.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/numeric.h"
 
 namespace expunge::bench {

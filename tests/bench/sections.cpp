@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "bench/tables.h"
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge::bench {
 namespace {

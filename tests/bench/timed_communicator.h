@@ -4,7 +4,7 @@
 #include <atomic>
 #include <chrono>
 
-#include "expunge/comm/communicator.h"
+#include "expunge/communicator.h"
 
 namespace expunge::bench {
 

@@ -13,14 +13,15 @@
 
 #include "bench/timed_communicator.h"
 #include "bench/timed_kernels.h"
-#include "expunge/core/random.h"
-#include "expunge/train/evaluator.h"
-#include "expunge/train/model_source.h"
-#include "expunge/train/policies.h"
-#include "expunge/train/session.h"
-#include "expunge/train/trainer.h"
-#include "train/method_setup.h"
-#include "train/scoring.h"
+#include "core/random.h"
+#include "inference/frozen_model.h"
+#include "inference/scorer.h"
+#include "plan/memory.h"
+#include "run/options.h"
+#include "session/session.h"
+#include "store/weights.h"
+#include "training/reference.h"
+#include "training/trainer.h"
 
 namespace expunge::bench {
 namespace {

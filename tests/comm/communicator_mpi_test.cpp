@@ -3,7 +3,7 @@
 
 #include <numeric>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "support/mpi_session.h"
 
 namespace expunge {

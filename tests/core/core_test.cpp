@@ -6,12 +6,12 @@
 #include <set>
 #include <vector>
 
-#include "expunge/core/device.h"
-#include "expunge/core/dtype.h"
-#include "expunge/core/error.h"
-#include "expunge/core/log.h"
-#include "expunge/core/random.h"
-#include "expunge/core/text.h"
+#include "core/log.h"
+#include "core/random.h"
+#include "core/text.h"
+#include "expunge/device.h"
+#include "expunge/dtype.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

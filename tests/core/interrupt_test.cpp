@@ -1,5 +1,5 @@
 // Signals that ask a run to end: when the second one has its default effect.
-#include "expunge/core/interrupt.h"
+#include "core/interrupt.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

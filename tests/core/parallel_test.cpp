@@ -1,5 +1,5 @@
 // Shared loops: every piece is done once, whoever does it; errors come out; waiting threads sleep.
-#include "expunge/core/parallel.h"
+#include "core/parallel.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>

@@ -1,5 +1,5 @@
 // Standard output and the log on streams that take nothing.
-#include "expunge/core/standard_streams.h"
+#include "core/standard_streams.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 
 #include <cstdlib>
 
-#include "expunge/core/error.h"
-#include "expunge/core/log.h"
+#include "core/log.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

@@ -1,9 +1,10 @@
 // What a training step takes of a GPU's memory once a run is under way: nothing.
-#include "expunge/train/optimizer.h"
+#include "run/options.h"
 #include "support/gpu_test.h"
 #include "support/lone_rank.h"
 #include "support/nll_plan.h"
 #include "support/small_llama.h"
+#include "training/optimizer.h"
 
 namespace expunge {
 namespace {

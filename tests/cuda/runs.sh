@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs on a GPU beside the same runs on the CPU: losses, methods, sharing the GPU, repeating, resuming, evaluating, generating.
 # usage: runs.sh EXECUTABLE STEPS
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 steps=$2
 # One GPU alone: two ranks are to share it.
 CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-0}

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "expunge/comm/communicator.h"
-#include "expunge/comm/mpi_environment.h"
-#include "expunge/core/error.h"
+#include "comm/mpi_environment.h"
+#include "expunge/communicator.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

@@ -1,9 +1,9 @@
 // What ranks sent in bf16, added up on the GPU: to the last bit as in rank order on the host.
-#include "kernels/cuda/sum_parts.h"
+#include "expunge/kernels.h"
 
 #include <vector>
 
-#include "expunge/core/random.h"
+#include "core/random.h"
 #include "support/gpu_test.h"
 
 namespace expunge {

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <set>
 
-#include "expunge/core/random.h"
-#include "expunge/data/batches.h"
+#include "core/random.h"
+#include "data/batches.h"
 
 namespace expunge {
 namespace {

@@ -1,11 +1,11 @@
 // zlib sizes against Python's zlib.compress (tests/fixtures/make_membership_fixture.py).
-#include "expunge/data/compressed_size.h"
+#include "data/compressed_size.h"
 
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
-#include "expunge/io/json.h"
+#include "io/json.h"
 
 namespace expunge {
 namespace {

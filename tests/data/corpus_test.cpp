@@ -1,11 +1,11 @@
 // Corpora: which files make a split, which documents are in them, and every kind of bad line.
-#include "expunge/data/corpus.h"
+#include "data/corpus.h"
 
 #include <gmock/gmock.h>
 #include <zlib.h>
 
-#include "expunge/data/json_lines.h"
-#include "expunge/io/hash.h"
+#include "data/json_lines.h"
+#include "io/hash.h"
 #include "support/growth.h"
 #include "support/memory.h"
 #include "support/temporary_folder.h"

@@ -1,14 +1,14 @@
 // Shared text: counts that are known, similarities that are known, and time that grows with the input.
-#include "expunge/data/duplicates.h"
+#include "data/duplicates.h"
 
 #include <gmock/gmock.h>
 #include <omp.h>
 
 #include <cmath>
 
+#include "core/random.h"
 #include "data/min_hash.h"
-#include "expunge/core/random.h"
-#include "expunge/data/token_file.h"
+#include "data/token_file.h"
 #include "support/growth.h"
 #include "support/temporary_folder.h"
 

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "data/piece_encoder.h"
-#include "expunge/data/tokenizer.h"
+#include "data/tokenizer.h"
 #include "support/growth.h"
 #include "support/temporary_folder.h"
 

@@ -1,12 +1,12 @@
 // Token files: chunking, round trips and damaged files; labels that fit them or do not.
-#include "expunge/data/token_file.h"
+#include "data/token_file.h"
 
 #include <gmock/gmock.h>
 
 #include <functional>
 #include <numeric>
 
-#include "expunge/data/label_file.h"
+#include "data/label_file.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

@@ -1,11 +1,11 @@
 // The tokenizer against ids that transformers gave (tests/fixtures/make_tokenizer_fixture.py), and folders it must refuse.
-#include "expunge/data/tokenizer.h"
+#include "data/tokenizer.h"
 
 #include <gmock/gmock.h>
 
 #include <atomic>
 
-#include "expunge/io/json.h"
+#include "io/json.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

@@ -1,5 +1,5 @@
 // Preferred answers, last numbers and shares of hits, on examples worked out by hand.
-#include "expunge/eval/choices.h"
+#include "eval/choices.h"
 
 #include <gtest/gtest.h>
 

@@ -5,10 +5,10 @@
 
 #include <cmath>
 
-#include "expunge/core/random.h"
-#include "expunge/eval/attacks.h"
-#include "expunge/eval/roc.h"
-#include "expunge/io/json.h"
+#include "core/random.h"
+#include "eval/attacks.h"
+#include "eval/roc.h"
+#include "io/json.h"
 
 namespace expunge {
 namespace {

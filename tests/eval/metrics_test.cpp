@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "expunge/eval/metrics.h"
+#include "eval/metrics.h"
 
 namespace expunge {
 namespace {

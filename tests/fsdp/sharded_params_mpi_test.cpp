@@ -1,8 +1,8 @@
 // Sharded parameters over ranks: gathers, eviction, prefetch, reduction under both policies.
 #include <gtest/gtest.h>
 
-#include "expunge/core/error.h"
-#include "expunge/fsdp/sharded_params.h"
+#include "expunge/error.h"
+#include "fsdp/sharded_params.h"
 #include "support/mpi_session.h"
 
 namespace expunge {

@@ -1,7 +1,7 @@
 // Places and slices of a unit's parameters.
 #include <gtest/gtest.h>
 
-#include "expunge/fsdp/unit_layout.h"
+#include "fsdp/unit_layout.h"
 
 namespace expunge {
 namespace {

@@ -1,8 +1,8 @@
 // Fuzzes text corpora, plain and compressed: documents are valid UTF-8 and no longer than what was read.
-#include "expunge/core/text.h"
-#include "expunge/data/corpus.h"
-#include "expunge/data/json_lines.h"
-#include "expunge/io/hash.h"
+#include "core/text.h"
+#include "data/corpus.h"
+#include "data/json_lines.h"
+#include "io/hash.h"
 #include "target.h"
 
 namespace expunge::fuzz {

@@ -4,17 +4,17 @@
 #include <algorithm>
 #include <limits>
 
-#include "app/inspect.h"
-#include "expunge/data/label_file.h"
-#include "expunge/io/hdf5_seal.h"
-#include "expunge/train/metrics_file.h"
+#include "commands/inspect.h"
+#include "data/label_file.h"
+#include "io/hdf5_seal.h"
+#include "report/attacks.h"
+#include "report/tasks.h"
+#include "run/results/mia.h"
+#include "run/results/task.h"
+#include "run/step_metrics.h"
+#include "store/checkpoint_writer.h"
 #include "support/lone_rank.h"
 #include "target.h"
-#include "train/checkpoint_writer.h"
-#include "train/membership_file.h"
-#include "train/report_attacks.h"
-#include "train/report_tasks.h"
-#include "train/task_file.h"
 
 namespace expunge::fuzz {
 namespace {
@@ -77,7 +77,8 @@ std::vector<GoodFile> write_all() {
       place("mia.h5"), Existing::replace,
       {source, "books/forget", "books/approximate", "", "", 42, "document", 1, 1, {0, 1, 3, 0, 1, 2}},
       {{"loss", high, low, summarise_attack(high, low, 42)}, {"zlib", low, high, summarise_attack(low, high, 42)}});
-  write_tasks(place("task.h5"), Existing::replace, {"model", "hash", "tasks", "hash", "hash", "", "", "hash", "float32", "cpu", 0},
+  write_tasks(place("task.h5"), Existing::replace,
+              {"model", "hash", "tasks", "hash", "hash", "", "", "hash", "float32", "cpu", 0},
               {{"arc", {0, 1}, {1, 0}, {1, 1}, {0, 0}, {-1, -2, -3, -4}, {0, 2, 4}, {1, 0}, {0, 1}, {}, {}, {}},
                {"gsm8k", {0, 1}, {}, {}, {}, {}, {}, {}, {}, {1, 0}, {1, 0}, {1, 1}}});
   MetricsFile metrics(place("metrics.h5"), 0);

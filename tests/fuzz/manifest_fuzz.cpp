@@ -1,5 +1,5 @@
 // Fuzzes manifest.json of a checkpoint: no manifest leads out of the folder, and damage is an error.
-#include "expunge/train/checkpoint.h"
+#include "store/checkpoint.h"
 #include "support/lone_rank.h"
 #include "target.h"
 

@@ -1,5 +1,5 @@
 // Fuzzes config.json: an accepted one describes a model whose sizes fit.
-#include "expunge/model/llama_config.h"
+#include "model/llama_config.h"
 #include "target.h"
 
 namespace expunge::fuzz {

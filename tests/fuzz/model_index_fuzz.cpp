@@ -1,5 +1,5 @@
 // Fuzzes model.safetensors.index.json beside two small safetensors files: an index leads to no other file.
-#include "expunge/io/model_folder.h"
+#include "io/model_folder.h"
 #include "target.h"
 
 namespace expunge::fuzz {

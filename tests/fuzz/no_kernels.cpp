@@ -1,5 +1,5 @@
 // What readers ask of the kernels, which they are fuzzed without.
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 
 namespace expunge {
 

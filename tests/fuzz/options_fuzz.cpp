@@ -1,5 +1,5 @@
 // Fuzzes command lines and config files: accepted options, written as a config file, give the same options again.
-#include "app/options_commands.h"
+#include "commands/options_commands.h"
 #include "target.h"
 
 namespace expunge::fuzz {

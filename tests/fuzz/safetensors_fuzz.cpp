@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstring>
 
-#include "expunge/io/safetensors.h"
+#include "io/safetensors.h"
 #include "mutate.h"
 #include "target.h"
 

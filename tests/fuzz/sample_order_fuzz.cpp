@@ -1,6 +1,7 @@
 // Fuzzes files of --sample-order: every item of an accepted order exists.
-#include "expunge/train/training_data.h"
+#include "run/options.h"
 #include "target.h"
+#include "training/training_data.h"
 
 namespace expunge::fuzz {
 namespace {

@@ -1,6 +1,6 @@
 // Fuzzes what stands already in a file of --log-jsonl: only the lines of later steps go.
+#include "run/jsonl_log.h"
 #include "target.h"
-#include "train/jsonl_log.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge;

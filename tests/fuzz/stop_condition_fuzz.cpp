@@ -1,8 +1,8 @@
 // Fuzzes --stop-at.
 #include <cmath>
 
+#include "eval/condition.h"
 #include "target.h"
-#include "train/stop_condition.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace expunge::fuzz;

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "support/folder.h"
 #include "support/processor_time.h"
 

@@ -1,6 +1,7 @@
 // Fuzzes task files: an accepted item has a prompt and a right answer.
+#include "inference/options.h"
+#include "inference/task_items.h"
 #include "target.h"
-#include "train/task_items.h"
 
 namespace expunge::fuzz {
 namespace {

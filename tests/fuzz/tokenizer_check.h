@@ -1,7 +1,8 @@
 // What fuzz targets of tokenizers check: one that is accepted encodes to ids of its vocabulary, and decodes.
 #pragma once
 
-#include "expunge/data/tokenizer.h"
+#include "data/tokenizer.h"
+#include "inference/token_checks.h"
 #include "target.h"
 
 namespace expunge::fuzz {

@@ -1,4 +1,5 @@
 // Fuzzes tokenizer.model.
+#include "inference/token_checks.h"
 #include "tokenizer_check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,6 +1,7 @@
 // Fuzzes the JSON files of a tokenizer beside a sentencepiece model.
 #include <array>
 
+#include "inference/token_checks.h"
 #include "tokenizer_check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,11 +1,11 @@
 // Appendable columns: whole at every moment, cut on resume, refused when damaged.
-#include "expunge/io/columns.h"
+#include "io/columns.h"
 
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "expunge/io/hdf5.h"
+#include "io/hdf5.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_disk.h"
 

@@ -1,13 +1,13 @@
 // Files that are not what their name says.
-#include "expunge/io/content_kind.h"
+#include "io/content_kind.h"
 
 #include <gmock/gmock.h>
 
 #include <functional>
 
-#include "expunge/io/hdf5.h"
-#include "expunge/io/json.h"
-#include "expunge/io/safetensors.h"
+#include "io/hdf5.h"
+#include "io/json.h"
+#include "io/safetensors.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

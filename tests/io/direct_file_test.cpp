@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "expunge/core/error.h"
-#include "expunge/io/hdf5.h"
+#include "expunge/error.h"
+#include "io/hdf5.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

@@ -1,5 +1,5 @@
 // A lock: one holder, who is named; nothing left of a holder that died.
-#include "expunge/io/file_lock.h"
+#include "io/file_lock.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

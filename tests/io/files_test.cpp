@@ -1,5 +1,5 @@
 // Plain files: whole reads, atomic writes, errors with the system's reason.
-#include "expunge/io/files.h"
+#include "io/files.h"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 // SHA-256 and CRC-32C against published test vectors.
-#include "expunge/io/hash.h"
+#include "io/hash.h"
 
 #include <gmock/gmock.h>
 

@@ -1,14 +1,14 @@
 // The seal of a file: right until any byte changes, and made anew with each row that a table takes.
-#include "expunge/io/hdf5_seal.h"
+#include "io/hdf5_seal.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <string>
 
-#include "expunge/core/error.h"
-#include "expunge/io/columns.h"
-#include "expunge/io/hash.h"
+#include "expunge/error.h"
+#include "io/columns.h"
+#include "io/hash.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

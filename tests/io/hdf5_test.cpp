@@ -1,5 +1,5 @@
 // HDF5: what is written is read back, flat ranges, virtual datasets, and every kind of wrong or damaged file.
-#include "expunge/io/hdf5.h"
+#include "io/hdf5.h"
 
 #include <gmock/gmock.h>
 #include <hdf5.h>

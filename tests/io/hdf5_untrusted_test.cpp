@@ -9,7 +9,7 @@
 #include <functional>
 #include <numeric>
 
-#include "expunge/io/hdf5.h"
+#include "io/hdf5.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

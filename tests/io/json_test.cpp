@@ -1,5 +1,5 @@
 // JSON: positions in errors, kinds of values, absent keys.
-#include "expunge/io/json.h"
+#include "io/json.h"
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
 // Model folders: one file or several with an index, and writing them.
-#include "expunge/io/model_folder.h"
+#include "io/model_folder.h"
 
 #include <gmock/gmock.h>
 

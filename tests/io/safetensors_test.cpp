@@ -1,5 +1,5 @@
 // safetensors: reading slices of every dtype, refusing what is malformed, writing.
-#include "expunge/io/safetensors.h"
+#include "io/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <sys/mman.h>
@@ -11,8 +11,8 @@
 #include <limits>
 #include <numeric>
 
-#include "expunge/io/hash.h"
 #include "io/float16.h"
+#include "io/hash.h"
 #include "support/growth.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_disk.h"

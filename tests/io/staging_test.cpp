@@ -1,12 +1,12 @@
 // Staging folders: removed where their maker is dead, left alone where it lives or is somebody else.
-#include "expunge/io/staging.h"
+#include "io/staging.h"
 
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "expunge/io/files.h"
+#include "io/files.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "expunge/core/processor.h"
+#include "core/processor.h"
 #include "testing.h"
 
 namespace expunge::testing {

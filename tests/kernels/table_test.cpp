@@ -1,7 +1,7 @@
 // The tables: complete for every element type, and refused for a back end that this build lacks.
 #include <cstring>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "testing.h"
 
 namespace expunge::testing {

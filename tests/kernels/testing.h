@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/cpu_kernels.h"
 
 namespace expunge::testing {

@@ -1,5 +1,5 @@
 // Generation with a cache against scoring passes over the whole text so far.
-#include "expunge/model/generator.h"
+#include "model/generator.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <limits>
 #include <string>
 
-#include "expunge/core/random.h"
-#include "expunge/io/model_folder.h"
+#include "core/random.h"
+#include "io/model_folder.h"
 #include "support/lone_rank.h"
 
 namespace expunge {

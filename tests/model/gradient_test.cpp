@@ -4,8 +4,8 @@
 #include <cmath>
 #include <complex>
 
-#include "expunge/comm/communicator.h"
-#include "expunge/core/random.h"
+#include "core/random.h"
+#include "expunge/communicator.h"
 #include "fsdp/sharded_params_impl.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "model/llama_loss.h"

@@ -1,11 +1,11 @@
 // config.json: defaults, what is refused, and the tensors it implies.
-#include "expunge/model/llama_config.h"
+#include "model/llama_config.h"
 
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
 
-#include "expunge/model/llama.h"
+#include "model/llama.h"
 #include "support/temporary_folder.h"
 
 namespace expunge {

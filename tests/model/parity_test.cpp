@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "expunge/io/model_folder.h"
-#include "expunge/model/llama.h"
+#include "io/model_folder.h"
+#include "model/llama.h"
 #include "support/lone_rank.h"
 #include "support/nll_plan.h"
 

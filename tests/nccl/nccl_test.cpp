@@ -6,13 +6,14 @@
 #include <mutex>
 #include <numeric>
 
-#include "expunge/core/random.h"
-#include "expunge/model/llama.h"
+#include "core/random.h"
+#include "model/llama.h"
+#include "plan/cost.h"
 #include "rank_threads.h"
+#include "session/options.h"
 #include "support/lone_rank.h"
 #include "support/nll_plan.h"
 #include "support/small_llama.h"
-#include "train/plan_cost.h"
 
 namespace expunge {
 namespace {

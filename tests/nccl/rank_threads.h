@@ -12,8 +12,8 @@
 
 #include <omp.h>
 
-#include "expunge/comm/communicator.h"
-#include "expunge/core/error.h"
+#include "expunge/communicator.h"
+#include "expunge/error.h"
 
 namespace expunge {
 
@@ -73,8 +73,20 @@ class ThreadCommunicator final : public Communicator {
   int rank_;
 };
 
+/// What the GPU does with the parts of all ranks.
+inline void add_parts(Stream& stream, float* sum, const bf16* parts, int ranks, std::size_t n) {
+  stream.enqueue([=] {
+    for (std::size_t i = 0; i < n; ++i) {
+      float total = parts[i];
+      for (int rank = 1; rank < ranks; ++rank) total += parts[static_cast<std::size_t>(rank) * n + i];
+      sum[i] = total;
+    }
+  });
+}
+
 /// Runs work(runtime of the rank) in a thread for each of `ranks` ranks over the stand-in for NCCL. Rethrows the first error.
-inline void run_ranks(int ranks, const std::function<void(const Runtime&)>& work, const NcclOptions& options = {}) {
+inline void run_ranks(int ranks, const std::function<void(const Runtime&)>& work, NcclOptions options = {}) {
+  options.sum_parts = add_parts;
   ThreadHost host(ranks);
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(ranks));
   std::vector<std::thread> threads;

@@ -3,7 +3,7 @@
 # before a time limit, then by preemption; it is requeued, goes on, is evaluated, attacked and reported, and its weights are
 # bitwise those of a run that nobody disturbed. Usage: chain.sh EXPUNGE [demo]; demo: with the demo's corpus and model.
 source "$(dirname "$0")/cluster.sh"
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 source "$root/tests/slurm/study.sh"
 size=${2:-small}
 start_cluster 2

@@ -2,7 +2,7 @@
 # How jobs end, with a real Slurm: exit codes reach Slurm through srun and mpirun; only an interruption is requeued, up to the cap,
 # for tasks of an array alone; a cancelled job stays cancelled; a sweep whose tasks partly fail is reported.
 source "$(dirname "$0")/cluster.sh"
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 source "$root/tests/slurm/study.sh"
 start_cluster 2
 write_env srun

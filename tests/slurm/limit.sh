@@ -2,7 +2,7 @@
 # Time limits that Slurm itself enforces: the signal of --signal comes before the limit, or TERM at the limit; either way the job
 # leaves a checkpoint, is requeued and goes on.
 source "$(dirname "$0")/cluster.sh"
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 source "$root/tests/slurm/study.sh"
 steps=1000000
 start_cluster 2

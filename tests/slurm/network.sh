@@ -2,7 +2,7 @@
 # Lost and hung ranks on hosts of their own (network namespaces) under a real Slurm: a cable is pulled, a rank is stopped. The job ends
 # by itself, within the time stated, with one message that names the rank and exit code 6; started again, it goes on.
 source "$(dirname "$0")/cluster.sh"
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 source "$root/tests/slurm/study.sh"
 steps=4000
 start_cluster 2 network

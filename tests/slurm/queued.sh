@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Several calls of submit.sh that need one file: the first submits the job that makes it, the others wait for that job, whatever
 # path leads to the file and wherever they are called from. Jobs that would write one file by other options follow each other.
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_')
 slurm=$root/slurm
 export EXPUNGE_ENV=$work/env FAKE=$work/fake

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The scripts without a cluster: shellcheck finds nothing, help and dry runs show what would be done, mistakes are named.
-source "$(dirname "$0")/../cli/common.sh" "$1"
+source "$(dirname "$0")/../commands/common.sh" "$1"
 while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_')
 slurm=$root/slurm
 

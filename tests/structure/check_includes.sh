@@ -4,32 +4,31 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 compiler=${CXX:-g++}
 
-declare -A may_see=(
-  [core]="core"
-  [kernels]="core kernels"
-  [comm]="core comm"
-  [io]="core io"
-  [data]="core io data"
-  [fsdp]="core comm kernels fsdp"
-  [model]="core comm kernels fsdp io model"
-  [unlearn]="core unlearn"
-  [eval]="core eval"
-  [train]="core comm kernels fsdp io data model unlearn eval train"
-)
+# allowed FOLDER: what it may include, one a line; * for all.
+allowed() { sed -nE "s/^$1: *//p" "$root/src/arrows.txt" | tr ' ' '\n'; }
 failures=0
-for module in "${!may_see[@]}"; do
-  for file in $(find "$root/include/expunge/$module" "$root/src/$module" -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh'); do
-    while read -r seen; do
-      if [[ " ${may_see[$module]} " != *" $seen "* ]]; then
-        echo "${file#"$root"/} includes expunge/$seen, which module $module may not see"
-        failures=$((failures + 1))
-      fi
-    done < <(sed -nE 's|^#include "expunge/([a-z]+)/.*|\1|p' "$file" | sort -u)
-  done
-done
+while read -r file; do
+  folder=${file#"$root/src/"}
+  if [[ $folder == */* ]]; then folder=${folder%%/*}; else folder=main; fi
+  may=" core $folder $(if [[ $folder == main ]]; then echo commands; else allowed "$folder" | tr '\n' ' '; fi) "
+  if [[ $folder != main ]] && ! grep -q "^$folder:" "$root/src/arrows.txt"; then
+    echo "src/$folder is not in src/arrows.txt"
+    failures=$((failures + 1))
+  fi
+  while read -r included; do
+    [[ $included =~ ^expunge/[a-z_]+\.h$ || $may == *" * "* || $may == *" ${included%%/*} "* ]] && [[ -e $root/src/$included || -e $root/include/$included ]] && continue
+    echo "${file#"$root/"} includes $included, which src/arrows.txt does not let $folder include, or which is not in src"
+    failures=$((failures + 1))
+  done < <(sed -nE 's|^ *# *include "([^"]*)".*|\1|p' "$file")
+done < <(find "$root/src" -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+while read -r header included; do
+  [[ $included == expunge/* ]] && continue
+  echo "${header#"$root/"} is a seam and includes $included"
+  failures=$((failures + 1))
+done < <(grep -oE '^ *# *include "[^"]*"' -r "$root/include" | sed -E 's/^([^:]*):.*"([^"]*)"/\1 \2/')
 # Objectives and metrics are host arithmetic: of core they see no device and no log.
-for file in $(find "$root"/{include/expunge,src}/{unlearn,eval} -name '*.h' -o -name '*.cpp'); do
-  if grep -nE '#include "expunge/core/(device|log)' "$file"; then
+for file in $(find "$root"/src/{unlearn,eval} -name '*.h' -o -name '*.cpp'); do
+  if grep -nE '#include "(expunge/device|core/log)' "$file"; then
     echo "${file#"$root"/} includes more of core than host arithmetic needs"
     failures=$((failures + 1))
   fi

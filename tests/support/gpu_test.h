@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "expunge/core/device.h"
+#include "expunge/device.h"
 
 namespace expunge {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <memory>
 
-#include "expunge/comm/communicator.h"
+#include "expunge/communicator.h"
 
 namespace expunge {
 

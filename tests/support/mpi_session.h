@@ -1,7 +1,7 @@
 // For tests under mpirun: the session of this process.
 #pragma once
 
-#include "expunge/train/session.h"
+#include "session/session.h"
 
 namespace expunge {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "expunge/model/llama.h"
+#include "model/llama.h"
 
 namespace expunge {
 

@@ -1,7 +1,7 @@
 // For tests: the configuration of a Llama of awkward sizes.
 #pragma once
 
-#include "expunge/model/llama_config.h"
+#include "model/llama_config.h"
 
 namespace expunge {
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "support/folder.h"
 
 namespace expunge {

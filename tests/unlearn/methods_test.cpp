@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "expunge/core/error.h"
-#include "expunge/unlearn/objective.h"
+#include "expunge/error.h"
+#include "expunge/objective.h"
 
 namespace expunge {
 namespace {

@@ -13,12 +13,11 @@
 #include <thread>
 #include <vector>
 
+#include "comm/mpi_environment.h"
 #include "comm/polling.h"
 #include "core/cuda/cuda_stream.h"
-#include "expunge/comm/communicator.h"
-#include "expunge/comm/mpi_environment.h"
-#include "expunge/core/error.h"
-#include "kernels/cuda/sum_parts.h"
+#include "expunge/communicator.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {
@@ -102,7 +101,7 @@ class NcclCommunicator final : public Communicator {
       const ncclResult_t ended = ncclGroupEnd();  // in any case: an open group would swallow what ends the communicator
       return taken(result) ? ended : result;
     });
-    sum_parts(stream, shard, received_.data(), size(), n);
+    options_.sum_parts(stream, shard, received_.data(), size(), n);
   }
 
   // Host values never go through NCCL, nor device memory through MPI.

@@ -1,6 +1,6 @@
 // What a build without NCCL says when it is asked for it.
-#include "expunge/comm/communicator.h"
-#include "expunge/core/error.h"
+#include "expunge/communicator.h"
+#include "expunge/error.h"
 
 namespace expunge {
 

@@ -9,7 +9,7 @@
 
 #include "core/block_pool.h"
 #include "core/cuda/cuda_stream.h"
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace cuda {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "expunge/core/device.h"
+#include "expunge/device.h"
 
 namespace expunge::cuda {
 

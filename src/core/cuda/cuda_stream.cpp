@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/cuda/cuda_device.h"
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace cuda {

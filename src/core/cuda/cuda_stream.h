@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/cuda/pinned_ring.h"
-#include "expunge/core/device.h"
+#include "expunge/device.h"
 
 namespace expunge::cuda {
 

@@ -1,6 +1,6 @@
 // What a build without CUDA says when it is asked for a GPU.
 #include "core/cuda/cuda_device.h"
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge {
 namespace {

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "expunge/core/parallel.h"
-#include "expunge/kernels/kernels.h"
+#include "core/parallel.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/numeric.h"
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention {

@@ -1,7 +1,7 @@
 // The CPU's kernel table for any element type.
 #pragma once
 
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_cached.h"
 #include "kernels/cpu/distance.h"

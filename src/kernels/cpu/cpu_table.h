@@ -1,7 +1,7 @@
 // The CPU's kernel tables.
 #pragma once
 
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 
 namespace expunge::cpu {
 

@@ -1,8 +1,8 @@
 // Mean square distance of hidden states from a target, and its gradient.
 #pragma once
 
-#include "expunge/core/parallel.h"
-#include "expunge/kernels/kernels.h"
+#include "core/parallel.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/numeric.h"
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {

@@ -6,7 +6,7 @@
 #include <dnnl_debug.h>
 #include <dnnl.hpp>
 
-#include "expunge/core/processor.h"
+#include "core/processor.h"
 
 namespace expunge::cpu {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <tuple>
 
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 
 namespace expunge::cpu {
 

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "expunge/core/dtype.h"
+#include "expunge/dtype.h"
 
 // Each instruction set has a namespace of its own: of several equal inline functions the linker would take any one.
 #ifndef EXPUNGE_CPU_LEVEL

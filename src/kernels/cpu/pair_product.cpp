@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "kernels/cpu/product.h"
 
 #if defined(__x86_64__)

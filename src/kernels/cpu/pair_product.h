@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/numeric.h"
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {

@@ -8,7 +8,7 @@
 #include <map>
 #include <new>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 namespace {

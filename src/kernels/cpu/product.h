@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "expunge/core/parallel.h"
-#include "expunge/kernels/kernels.h"
+#include "core/parallel.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/numeric.h"
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {

@@ -1,8 +1,8 @@
 // SwiGLU (Shazeer 2020): y = silu(gate) up.
 #pragma once
 
-#include "expunge/core/parallel.h"
-#include "expunge/kernels/kernels.h"
+#include "core/parallel.h"
+#include "expunge/kernels.h"
 #include "kernels/cpu/numeric.h"
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {

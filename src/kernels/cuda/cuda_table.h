@@ -1,7 +1,7 @@
 // The GPU's kernel tables, each compiled once; a build without CUDA has them from kernels/no_cuda.
 #pragma once
 
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 
 namespace expunge::cuda {
 

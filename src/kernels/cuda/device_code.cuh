@@ -12,14 +12,10 @@
 #include <type_traits>
 
 #include "core/cuda/cuda_stream.h"
-#include "expunge/core/error.h"
-#include "expunge/kernels/kernels.h"
+#include "expunge/error.h"
+#include "expunge/kernels.h"
 
-#ifdef __CUDACC__
-#include "kernels/cuda/instructions.cuh"
-#else
-#include "emulator/instructions.h"
-#endif
+#include <ptx/instructions.cuh>  // NVIDIA's, or the stand-in that comes first on the path
 
 namespace expunge::cuda {
 

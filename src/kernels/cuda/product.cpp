@@ -16,7 +16,7 @@
 #include <source_location>
 
 #include "core/cuda/cuda_stream.h"
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "kernels/cuda/cuda_table.h"
 
 namespace expunge::cuda {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "expunge/kernels/kernels.h"
+#include "expunge/kernels.h"
 
 namespace expunge::cuda {
 

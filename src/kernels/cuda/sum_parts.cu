@@ -1,5 +1,5 @@
 // Adding up what ranks sent: each element by one thread, in rank order.
-#include "kernels/cuda/sum_parts.h"
+#include "expunge/kernels.h"
 
 #include "kernels/cuda/device_code.cuh"
 

@@ -1,5 +1,5 @@
 // What a build without CUDA says when it is asked for GPU kernels.
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 #include "kernels/cuda/cuda_table.h"
 
 namespace expunge::cuda {
@@ -24,3 +24,11 @@ const Kernels<double>& kernels() {
 void set_tf32(bool) { refuse(); }
 
 }  // namespace expunge::cuda
+
+namespace expunge {
+
+void sum_parts(Stream&, float*, const bf16*, int, std::size_t) {
+  fail(ExitCode::usage, "this build has no CUDA back end (nvcc was not found); use --device cpu");
+}
+
+}  // namespace expunge

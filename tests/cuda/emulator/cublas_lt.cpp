@@ -5,7 +5,7 @@
 
 #include "emulator/device_memory.h"
 #include "emulator/streams.h"
-#include "expunge/core/dtype.h"
+#include "expunge/dtype.h"
 
 namespace {
 

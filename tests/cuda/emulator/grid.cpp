@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <ptx/instructions.cuh>
 #include "emulator/device_memory.h"
-#include "emulator/instructions.h"
 
 thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 

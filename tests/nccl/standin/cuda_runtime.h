@@ -4,7 +4,7 @@
 #include <atomic>
 #include <memory>
 
-#include "expunge/core/device.h"
+#include "expunge/device.h"
 
 enum cudaError_t { cudaSuccess, cudaErrorNotReady };
 using cudaStream_t = expunge::Stream*;

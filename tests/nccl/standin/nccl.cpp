@@ -11,8 +11,8 @@
 #include <string>
 #include <thread>
 
-#include "expunge/core/error.h"
-#include "kernels/cuda/sum_parts.h"
+#include "expunge/dtype.h"
+#include "expunge/error.h"
 
 namespace {
 
@@ -217,17 +217,3 @@ void fail_with(ncclResult_t error) { current->error = error; }
 bool was_aborted() { return current->aborted; }
 
 }  // namespace standin
-
-namespace expunge {
-
-void sum_parts(Stream& stream, float* sum, const bf16* parts, int ranks, std::size_t n) {
-  stream.enqueue([=] {
-    for (std::size_t i = 0; i < n; ++i) {
-      float total = parts[i];
-      for (int rank = 1; rank < ranks; ++rank) total += parts[static_cast<std::size_t>(rank) * n + i];
-      sum[i] = total;
-    }
-  });
-}
-
-}  // namespace expunge

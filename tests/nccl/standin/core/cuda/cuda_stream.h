@@ -3,7 +3,7 @@
 
 #include <cuda_runtime.h>
 
-#include "expunge/core/error.h"
+#include "expunge/error.h"
 
 namespace expunge::cuda {
 

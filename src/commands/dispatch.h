@@ -1,0 +1,13 @@
+// The commands of the program.
+#pragma once
+
+#include <vector>
+
+#include "commands/run_command.h"
+
+namespace expunge {
+
+/// In the order in which help lists them.
+std::vector<Command> commands();
+
+}  // namespace expunge

@@ -1,0 +1,130 @@
+// `expunge eval`: perplexity and accuracy of a model over splits, printed and written to HDF5.
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands/options.h"
+#include "commands/run.h"
+#include "core/log.h"
+#include "core/standard_streams.h"
+#include "expunge/error.h"
+#include "inference/frozen_model.h"
+#include "inference/token_checks.h"
+#include "io/hdf5_seal.h"
+#include "run/conditions.h"
+#include "run/output.h"
+
+namespace expunge {
+namespace {
+
+std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& config, const ModelSource& source,
+                                  const TokenFile& tokens, const std::vector<std::string>& splits) {
+  return in_element_type(config.compute.dtype, [&]<Element T>(std::type_identity<T>) {
+    ScoringModel<T> model(session, source, config.compute);
+    std::vector<SplitResult> results;
+    for (const std::string& name : splits) {
+      const TokenSplit split = tokens.split(name, source.config.vocab_size);
+      check_window(source.config, name, split, static_cast<std::size_t>(config.max_eval_samples));
+      results.push_back({name, evaluate_split(model.llama, split, batching_of(config))});
+      check_finite(config.model.string(), name, results.back().sequences);
+      log_info(fmt::format("{}: {} sequences", name, results.back().sequences.size()));
+    }
+    return results;
+  });
+}
+
+void print_table(const std::vector<SplitResult>& results) {
+  print_result("\n{:<24}{:>11}{:>12}{:>14}{:>14}{:>12}{:>13}\n", "split", "sequences", "tokens", "perplexity", "per token",
+               "accuracy", "extraction");
+  for (const SplitResult& result : results) {
+    const SplitFigures f = summarise_split(result.sequences);
+    print_result("{:<24}{:>11}{:>12}{:>14.4g}{:>14.4g}{:>10.2f} %{:>11.2f} %\n", result.split, f.sequences, f.tokens,
+                 f.perplexity, f.token_perplexity, f.accuracy, 100 * f.extraction_strength);
+  }
+}
+
+/// Worse than a guess among all tokens: without a tokenizer.model to compare, the tokens may be those of another model.
+void warn_of_other_tokens(const EvalConfig& config, const std::vector<SplitResult>& results, int vocabulary) {
+  for (const SplitResult& result : results)
+    if (const double perplexity = summarise_split(result.sequences).token_perplexity; perplexity > vocabulary)
+      log_warning(
+          fmt::format("{}: a perplexity of {:.4g} per token is above the vocabulary's size, {}: unless the model was made to "
+                      "forget, the tokens of {} are probably another tokenizer's; tokenize the texts with the model's",
+                      result.split, perplexity, vocabulary, config.tokens.string()));
+}
+
+/// Results of an earlier evaluation, to print beside these.
+struct Earlier {
+  std::map<std::string, SplitFigures> splits;
+  Conditions conditions;
+};
+
+std::optional<Earlier> read_earlier(const std::filesystem::path& path) {
+  if (path.empty()) return std::nullopt;
+  const Hdf5File file = open_sealed(path);
+  return Earlier{read_evaluation(file), evaluation_conditions(file)};
+}
+
+/// What was computed otherwise than the figures beside it is not to be taken for what unlearning did.
+void warn_of_other_conditions(const EvalConfig& config, const EvaluationSource& source, const std::vector<SplitResult>& results,
+                              const Earlier& earlier) {
+  std::vector<ConditionPair> pairs = pair_conditions(earlier.conditions, conditions_of(source));
+  for (const SplitResult& result : results)
+    if (const auto old = earlier.splits.find(result.split); old != earlier.splits.end())
+      add_count(pairs, "sequences of " + result.split, old->second.sequences, result.sequences.size());
+  if (const std::string differing = differences(pairs); !differing.empty())
+    log_warning(fmt::format("{}: these figures were computed differently and are not to be compared: {}",
+                            config.compare.string(), differing));
+  for (const ConditionPair& pair : pairs)
+    if (!pair.known())
+      log_warning(
+          fmt::format("{}: {} is unknown, so nothing tells whether these figures compare", config.compare.string(), pair.name));
+}
+
+void print_comparison(const std::vector<SplitResult>& results, const std::map<std::string, SplitFigures>& before) {
+  print_result("\n{:<24}{:>14}{:>14}{:>16}{:>12}\n{:<24}{:>14}{:>14}{:>16}{:>12}\n", "", "perplexity", "", "accuracy", "",
+               "split", "before", "after", "before", "after");
+  for (const SplitResult& result : results) {
+    const SplitFigures f = summarise_split(result.sequences);
+    const auto old = before.find(result.split);
+    if (old == before.end())
+      print_result("{:<24}{:>14}{:>14.4g}{:>16}{:>10.2f} %\n", result.split, "-", f.perplexity, "-", f.accuracy);
+    else
+      print_result("{:<24}{:>14.4g}{:>14.4g}{:>14.2f} %{:>10.2f} %\n", result.split, old->second.perplexity, f.perplexity,
+                   old->second.accuracy, f.accuracy);
+  }
+}
+
+}  // namespace
+
+void run_evaluation(Session& session, const EvalConfig& config) {
+  const Runtime& runtime = session.runtime();
+  check_output(runtime, config.output, config.overwrite);
+  const ModelSource source = locate_model(runtime, config.model);
+  const TokenFile tokens(config.tokens);
+  const bool tokens_known = check_tokenizer(runtime, source, tokens);
+  const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
+  if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
+  tokens.check(splits, source.config.vocab_size);
+  const std::optional<Earlier> earlier = read_earlier(config.compare);
+  EvaluationSource described = evaluation_source(session, config.model, source, tokens, config.compute.dtype);
+  described.options = config.resolved;
+  described.libraries = config.libraries;
+  const std::vector<SplitResult> results = evaluate(session, config, source, tokens, splits);
+  on_root(runtime, [&] {
+    if (earlier) {
+      print_comparison(results, earlier->splits);
+      warn_of_other_conditions(config, described, results, *earlier);
+    } else {
+      print_table(results);
+    }
+    if (!tokens_known) warn_of_other_tokens(config, results, source.config.vocab_size);
+    write_evaluation(config.output, existing_of(config.overwrite), described, results);
+    return std::string();
+  });
+}
+
+}  // namespace expunge

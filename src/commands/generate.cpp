@@ -1,0 +1,195 @@
+// `expunge generate`: continues the prompts of a JSONL file and writes them back with their completions.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "commands/options.h"
+#include "commands/run.h"
+#include "core/log.h"
+#include "core/process.h"
+#include "core/random.h"
+#include "core/text.h"
+#include "data/json_lines.h"
+#include "expunge/error.h"
+#include "inference/frozen_model.h"
+#include "inference/generation.h"
+#include "io/files.h"
+#include "io/hash.h"
+#include "model/llama.h"
+#include "run/output.h"
+#include "run/provenance.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::uint64_t kRecordLimit = std::uint64_t{64} << 20;
+constexpr std::array<const char*, 3> kReasons = {"stop", "length", "eos"};
+constexpr std::array<const char*, 3> kFields = {"completion", "completion_tokens", "finish_reason"};
+
+void check_fields(const JsonObject& line) {
+  for (const char* field : kFields)
+    if (line.value().contains(field))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: there is a field '{}' already, which the output would lose; rename it", line.where(), field));
+}
+
+/// Every rank holds all prompts and completions. Throws Error(usage) where --num-samples makes more than that.
+void check_samples(const GenerateConfig& config, std::size_t lines, std::size_t longest) {
+  constexpr double kMostCompletions = 1 << 24, kMostPromptTokens = 1 << 30;
+  const double completions = static_cast<double>(lines) * static_cast<double>(config.num_samples);
+  const double tokens = completions * static_cast<double>(longest);
+  if (completions > kMostCompletions || tokens > kMostPromptTokens)
+    fail(ExitCode::usage,
+         fmt::format("--num-samples {}: {} prompts of up to {} tokens make {:.0f} completions; at most {:.0f} are "
+                     "held, with {:.0f} tokens of prompts: lower it, or cut {} into several files",
+                     config.num_samples, lines, longest, completions, kMostCompletions, kMostPromptTokens,
+                     config.prompts.string()));
+}
+
+/// `samples` prompts of each line, one behind the other.
+std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig& model, const Tokenizer& tokenizer,
+                                 const std::vector<JsonObject>& lines) {
+  const JsonObject& first = lines.front();
+  const bool is_text = !first.has("prompt") && first.value().contains("text");
+  const std::string column = !config.prompt_column.empty() ? config.prompt_column : is_text ? "text" : "prompt";
+  std::vector<std::vector<std::int32_t>> encoded;
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const JsonObject& line = lines[i];
+    check_fields(line);
+    if (line.value().contains(column) && !line.has(column))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: the prompt in column '{}' is null; leave the line out, or name another column with --prompt-column",
+                       line.where(), column));
+    if (!line.has(column))
+      fail(ExitCode::bad_input,
+           fmt::format("{}: there is no prompt in {} (its columns: {}); name the column of the prompts with --prompt-column",
+                       line.where(),
+                       config.prompt_column.empty() && i == 0 ? "'prompt' or 'text'" : fmt::format("column '{}'", column),
+                       excerpt_list(line.keys())));
+    encoded.push_back(prompt_ids(tokenizer, line.string(column), line.where()));
+    check_prompt(line.where(), encoded.back(), model);
+    longest = std::max(longest, encoded.back().size());
+  }
+  check_samples(config, lines.size(), longest);
+  std::vector<Prompt> prompts;
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    for (std::uint64_t sample = 0; sample < static_cast<std::uint64_t>(config.num_samples); ++sample)
+      prompts.push_back({encoded[i], random_bits(random_stream("generate"), i, sample)});
+  return prompts;
+}
+
+void warn_of_doubled_bos(const GenerateConfig& config, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts) {
+  const auto doubled = std::ranges::count_if(prompts, [&](const Prompt& prompt) { return tokenizer.doubles_bos(prompt.ids); });
+  const std::int64_t lines = doubled / config.num_samples;
+  if (lines > 0) log_warning(doubled_bos(tokenizer, config.prompts.string(), static_cast<std::uint64_t>(lines)));
+}
+
+std::string output_lines(const GenerateConfig& config, const std::vector<JsonObject>& lines,
+                         const std::vector<Completion>& completions) {
+  std::string text;
+  for (std::size_t i = 0; i < completions.size(); ++i) {
+    nlohmann::json line = lines[i / static_cast<std::size_t>(config.num_samples)].value();
+    line[kFields[0]] = completions[i].text;
+    line[kFields[1]] = completions[i].ids.size();
+    line[kFields[2]] = kReasons[static_cast<std::size_t>(completions[i].reason)];
+    text += line.dump() + "\n";
+  }
+  return text;
+}
+
+/// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
+std::string record_of(const GenerateConfig& config, const GenerationOptions& options, const std::string& text,
+                      const std::string& model_hash, const std::string& prompts_hash) {
+  nlohmann::ordered_json record = {{"output_sha256", sha256_text(text)},
+                                   {"model", whole_path(config.model).string()},
+                                   {"prompts", whole_path(config.prompts).string()},
+                                   {"prompts_sha256", prompts_hash},
+                                   {"dtype", dtype_name(config.compute.dtype)},
+                                   {"stop", options.stops},  // a text of several lines fits no line of `config`
+                                   {"eos_token_ids", options.eos_ids},
+                                   {"pad_token_ids", options.pad_ids}};
+  record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
+  return record.dump(2) + "\n";
+}
+
+/// A record that lies there is replaced with its output, or was left by a start that was killed before its output was there.
+void check_record(const std::filesystem::path& record) {
+  check_writable(record);
+  if (!std::filesystem::exists(record)) return;
+  const nlohmann::json found = nlohmann::json::parse(read_file(record, kRecordLimit), nullptr, false);
+  if (!found.is_object() || !found.contains("output_sha256"))
+    fail(ExitCode::output, fmt::format("{}: is in the place of the record of --output, and is none; move it", record.string()));
+}
+
+/// Both are written before either is there: where there is no room for one, nothing is left behind. The record is live first: a
+/// kill between the two leaves no output without it.
+void write_outputs(const std::filesystem::path& path, const std::string& text, const std::string& record, Existing existing) {
+  PendingFile output(path, existing), beside(record_of_generation(path));
+  write_new_file(output.temporary(), text);
+  write_new_file(beside.temporary(), record);
+  const FolderTurn turn(path);
+  if (existing == Existing::keep && std::filesystem::exists(path)) return output.commit();  // which refuses
+  beside.commit();
+  output.commit();
+}
+
+void log_completions(const std::vector<Completion>& completions, const std::filesystem::path& output) {
+  std::array<std::size_t, 3> reasons{};
+  std::size_t tokens = 0;
+  for (const Completion& completion : completions) {
+    ++reasons[static_cast<std::size_t>(completion.reason)];
+    tokens += completion.ids.size();
+  }
+  log_info(fmt::format("{}: {} completions, {} tokens; {} ended at a stop string, {} by length, {} at EOS", output.string(),
+                       completions.size(), tokens, reasons[0], reasons[1], reasons[2]));
+}
+
+}  // namespace
+
+std::filesystem::path record_of_generation(const std::filesystem::path& output) {
+  std::filesystem::path path = output;
+  path += std::string(".") + kExportRecord;
+  return path;
+}
+
+void run_generation(Session& session, const GenerateConfig& config) {
+  const Runtime& runtime = session.runtime();
+  check_output(runtime, config.output, config.overwrite);
+  on_root(runtime, [&] {
+    check_record(record_of_generation(config.output));
+    return std::string();
+  });
+  const ModelSource source = locate_model(runtime, config.model);
+  const Tokenizer tokenizer(source.side_files);
+  const auto [lines, prompts_hash] = read_json_lines(config.prompts);
+  const std::vector<Prompt> prompts = read_prompts(config, source.config, tokenizer, lines);
+  const GenerationSettings ends = read_generation_settings(source.side_files, tokenizer, source.config.vocab_size);
+  log_info(describe_ends(ends, tokenizer));
+  if (session.rank() == 0) warn_of_doubled_bos(config, tokenizer, prompts);
+  ComputeConfig compute = config.compute;
+  compute.gather = gather_for_generation(session, source.config, compute);
+  const bool greedy = config.temperature == 0;
+  const int vocabulary = std::min(source.config.vocab_size, tokenizer.vocabulary_size());
+  const GenerationOptions options =
+      with_ends({config.max_new_tokens.value(),
+                 greedy ? LabelSampling{1, 1, vocabulary}
+                        : LabelSampling{static_cast<int>(config.top_k), config.top_p, vocabulary, config.temperature},
+                 config.seed, config.stops, static_cast<std::size_t>(config.per_device_eval_batch_size)},
+                ends);
+  const std::vector<Completion> completions = in_element_type(compute.dtype, [&](auto type) {
+    ScoringModel<typename decltype(type)::type> model(session, source, compute);
+    return generate(model.llama, tokenizer, prompts, options);
+  });
+  const std::string model_hash = model_sha256(source, runtime, llama_units(source.config, session.world_size()));
+  on_root(runtime, [&] {
+    const std::string text = output_lines(config, lines, completions);
+    write_outputs(config.output, text, record_of(config, options, text, model_hash, prompts_hash),
+                  existing_of(config.overwrite));
+    log_completions(completions, config.output);
+    return std::string();
+  });
+}
+
+}  // namespace expunge

@@ -1,0 +1,335 @@
+// What is in the files that expunge reads and writes, printed for people.
+#include "commands/inspect.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "core/log.h"
+#include "core/standard_streams.h"
+#include "data/token_file.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
+#include "io/files.h"
+#include "io/hash.h"
+#include "io/hdf5_seal.h"
+#include "io/json.h"
+#include "io/model_folder.h"
+#include "model/llama_config.h"
+#include "run/conditions.h"
+#include "run/history.h"
+#include "run/provenance.h"
+#include "run/results/eval.h"
+#include "run/run_folder.h"
+#include "store/checkpoint.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kRowsShown = 10;
+
+void show_tensors(const std::map<std::string, TensorInfo>& tensors) {
+  for (const auto& [name, info] : tensors) print_result("  {:<56} {:<5} {}\n", name, info.dtype, fmt::join(info.shape, " x "));
+}
+
+void show_safetensors(const fs::path& path) {
+  const SafetensorsFile file(path);
+  print_result("safetensors file, {}, {} tensors\n", format_bytes(static_cast<double>(file.bytes())), file.tensors().size());
+  show_tensors(file.tensors());
+}
+
+void show_info(const CheckpointInfo& info) {
+  print_result("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
+  print_result("  written {} on {} by {} rank(s), expunge {}, {}\n", info.written, info.host, info.world_size, info.version,
+               info.dtype);
+  print_result("  chosen: device {}, comm {}, gather {}, recompute {}\n", info.device, info.comm, info.gather, info.recompute);
+  print_result("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
+}
+
+/// The runs that it began from, oldest first.
+void show_history(const std::vector<FormerRun>& history) {
+  for (const FormerRun& run : history) {
+    const std::string domain = config_value(run.config, "domain"), split = config_value(run.config, "split");
+    print_result("  began from    {}, step {} of {} on {}\n                sha256 {}\n", run.from, run.step,
+                 method_of(run.config), domain.empty() ? split : domain, run.sha256);
+  }
+}
+
+/// Of a model that `expunge export` wrote.
+void show_export(const fs::path& record) {
+  const JsonObject made(parse_json_file(record, std::uint64_t{16} << 20), record.string());
+  print_result("  exported from {}, step {}\n                sha256 {}\n", made.string("checkpoint"), made.integer("step", 0),
+               made.string("checkpoint_sha256"));
+  show_history(history_of_record(made));
+  print_result("options\n{}", made.string("config"));
+}
+
+void show_model(const fs::path& folder) {
+  const LlamaConfig c = read_llama_config(folder / "config.json");
+  print_result("model folder, {:.2f} M parameters\n", static_cast<double>(c.parameter_count()) / 1e6);
+  print_result("  {} layers, hidden {}, {} query and {} key-value heads of {}, feed-forward {}, vocabulary {}, {} embeddings\n",
+               c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim,
+               c.intermediate_size, c.vocab_size, c.tie_word_embeddings ? "tied" : "untied");
+  print_result("  rope_theta {}, rms_norm_eps {}, dtype {}\n", c.rope_theta, c.rms_norm_eps, dtype_name(c.torch_dtype));
+  const ModelFolder model = open_model(c, folder);
+  for (const SafetensorsFile& file : model.files()) {
+    print_result("{}, {}\n", file.path().filename().string(), format_bytes(static_cast<double>(file.bytes())));
+    show_tensors(file.tensors());
+  }
+  if (fs::exists(folder / kExportRecord)) show_export(folder / kExportRecord);
+}
+
+/// What `expunge verify` holds every file of the checkpoint against.
+void show_hash(const fs::path& checkpoint) {
+  if (fs::exists(checkpoint / kManifest)) print_result("  sha256        {}\n", sha256_file(checkpoint / kManifest));
+}
+
+void show_damage(const fs::path& checkpoint, const std::string& damage) {
+  if (damage.empty()) return;
+  const fs::path run = whole_path(checkpoint).parent_path().parent_path();
+  print_result("  DAMAGED: {}; a resume passes it over, `expunge verify {}` reads every file\n", damage, run.string());
+}
+
+void show_objects(const Hdf5File& file, const std::string& group) {
+  for (const std::string& name : file.children(group))
+    print_result("  {:<68} {}\n", group + "/" + name, fmt::join(file.shape(group + "/" + name), " x "));
+}
+
+void show_checkpoint(const fs::path& folder) {
+  const CheckpointReader reader(folder);
+  print_result("checkpoint\n");
+  show_info(reader.info());
+  show_history(parse_history(reader.info().history, folder.string()));
+  show_hash(folder);
+  show_damage(folder, visible_damage(folder));
+  const Hdf5File file = Hdf5File::open_index(folder / "checkpoint.h5");
+  for (const char* group : {"/parameters", "/exp_avg", "/exp_avg_sq"}) show_objects(file, group);
+  print_result("options\n{}", reader.info().config);
+}
+
+void show_metrics(const fs::path& path) {
+  const Hdf5File file = open_sealed(path);
+  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
+  const auto loss = file.read_all<double>("/train/loss"), norm = file.read_all<double>("/train/grad_norm"),
+             rate = file.read_all<double>("/train/learning_rate"), speed = file.read_all<double>("/train/tokens_per_second");
+  const std::size_t rows = std::min({steps.size(), loss.size(), norm.size(), rate.size(), speed.size()});
+  print_result("metrics of {} steps{}; columns: {}\n", steps.size(),
+               rows > kRowsShown ? fmt::format(", of which these are the last {}", kRowsShown) : "",
+               fmt::join(file.children("/train"), ", "));
+  print_result("{:>10}{:>14}{:>14}{:>16}{:>14}\n", "step", "loss", "grad norm", "learning rate", "tokens/s");
+  for (std::size_t i = rows > kRowsShown ? rows - kRowsShown : 0; i < rows; ++i)
+    print_result("{:>10}{:>14.6g}{:>14.4g}{:>16.4g}{:>14.0f}\n", steps[i], loss[i], norm[i], rate[i], speed[i]);
+}
+
+void show_run(const fs::path& folder) {
+  const RunFolder run{folder};
+  print_result("run folder\noptions\n{}", run.read_config());
+  const auto checkpoints = list_checkpoints(run.checkpoints());
+  print_result("{} checkpoint(s)\n", checkpoints.size());
+  for (const fs::path& path : checkpoints) {
+    print_result("{}\n", path.filename().string());
+    std::string damage = visible_damage(path);
+    try {
+      const CheckpointInfo info = CheckpointReader(path).info();
+      show_info(info);
+      show_history(parse_history(info.history, path.string()));
+      show_hash(path);
+    } catch (const Error& error) {
+      if (damage.empty()) damage = error.what();
+    }
+    show_damage(path, damage);
+  }
+  if (fs::exists(run.metrics())) show_metrics(run.metrics());
+}
+
+void show_conditions(const Hdf5File& file, const Conditions& conditions) {
+  print_result("  {:<24} {}\n", "model_sha256", file.read_attribute<std::string>("/", "model_sha256"));
+  for (const Condition& condition : conditions)
+    print_result("  {:<24} {}\n", condition.name, condition.value.empty() ? "unknown" : condition.value);
+}
+
+void show_evaluation(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
+  print_result("evaluation of {} on {}\n", text("model"), text("tokens"));
+  show_conditions(file, evaluation_conditions(file));
+  for (const auto& [split, f] : read_evaluation(file))
+    print_result("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split,
+                 f.sequences, f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
+}
+
+void show_membership(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
+  print_result("membership inference on {}: {} against {} of {}\n", text("model"), text("members"), text("non_members"),
+               text("tokens"));
+  show_conditions(file, membership_conditions(file));
+  for (const std::string& attack : file.children("/results")) {
+    const auto figure = [&](const char* name) { return file.read_attribute<double>("/results/" + attack, name); };
+    print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %", attack, figure("auc"),
+                 figure("auc_low"), figure("auc_high"), 100 * figure("tpr_at_1"), 100 * figure("best_accuracy"));
+    if (file.has_attribute("/results/" + attack, "stronger"))
+      print_result("; members scored low: {:.1f} %, {:.1f} %", 100 * figure("tpr_at_1_reversed"),
+                   100 * figure("best_accuracy_reversed"));
+    print_result("\n");
+  }
+  if (!file.has_attribute("/", "resampled_by")) return;
+  print_result("intervals by {}; left out because they stand on both sides: {} members, {} non-members\n", text("resampled_by"),
+               file.read_attribute<std::uint64_t>("/", "members_on_both_sides"),
+               file.read_attribute<std::uint64_t>("/", "non_members_on_both_sides"));
+}
+
+void show_tasks(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
+  print_result("answers of {} to {}, {} examples a question\n", text("model"), text("tasks"),
+               file.read_attribute<std::int64_t>("/", "num_fewshot"));
+  show_conditions(file, task_conditions(file));
+  for (const std::string& task : file.children("/")) {
+    const std::string group = "/" + task;
+    const auto share = [&](const char* name) { return 100 * file.read_attribute<double>(group, name); };
+    print_result("  {:<36} {} items: ", task, file.read_attribute<std::uint64_t>(group, "items"));
+    if (file.has_attribute(group, "exact_match"))
+      print_result("exact match {:.2f} %\n", share("exact_match"));
+    else
+      print_result("accuracy {:.2f} %, normalised by length {:.2f} %\n", share("accuracy"), share("accuracy_normalised"));
+  }
+}
+
+void show_shared_text(const TokenFile& file) {
+  const std::optional<Duplicates> duplicates = file.duplicates();
+  if (!duplicates) {
+    print_result("text that splits share is not recorded: the file is of an earlier version\n");
+    return;
+  }
+  const double threshold = duplicates->near_threshold;
+  print_result("text that splits share{}; {}\n", duplicates->shared.empty() ? ": none" : "",
+               threshold > 0 ? fmt::format("documents are nearly equal from a similarity of {} on", threshold)
+                             : "nearly equal documents were not looked for");
+  if (duplicates->shared.empty()) return;
+  print_result("{:<28}{:<28}{:>12}{:>14}{:>12}\n", "of", "also in", "documents", "nearly equal", "sequences");
+  for (const SharedText& pair : duplicates->shared)
+    print_result("{:<28}{:<28}{:>12}{:>14}{:>12}\n", pair.split, pair.other, pair.documents,
+                 threshold > 0 ? std::to_string(pair.near_documents) : "-", pair.sequences);
+}
+
+void show_tokens(const fs::path& path) {
+  const TokenFile file(path);
+  const TokenFileInfo& info = file.info();
+  print_result("token file, sequences of at most {} ids, vocabulary {}\n  tokenizer_sha256 {}\n", info.max_length,
+               info.vocabulary_size, info.tokenizer_sha256);
+  print_result("{:<28}{:>12}{:>12}{:>14}{:>10}\n", "split", "documents", "sequences", "tokens", "dropped");
+  for (const std::string& domain : file.domains()) {
+    for (const std::string& split : file.splits(domain)) {
+      const std::string name = domain + "/" + split;
+      const SplitCounts counts = file.counts(name);
+      print_result("{:<28}{:>12}{:>12}{:>14}{:>10}\n", name, counts.documents, counts.sequences, counts.tokens, counts.dropped);
+    }
+  }
+  show_shared_text(file);
+}
+
+void show_in_run_evaluations(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const auto steps = file.read_all<std::int64_t>("/eval/step");
+  print_result("evaluations inside a run, {} of them, after steps {}\n", steps.size(), fmt::join(steps, ", "));
+  for (const std::string& domain : file.children("/eval")) {
+    if (!file.is_group("/eval/" + domain)) continue;
+    for (const std::string& split : file.children("/eval/" + domain)) {
+      const auto perplexity = file.read_all<double>(fmt::format("/eval/{}/{}/perplexity", domain, split));
+      print_result("  {:<24} perplexity {:.4g}\n", domain + "/" + split, fmt::join(perplexity, ", "));
+    }
+  }
+}
+
+/// Whether groups of a domain and a split hold `dataset`.
+bool holds(const Hdf5File& file, const std::string& dataset) {
+  return std::ranges::any_of(file.children("/"), [&](const std::string& domain) {
+    return file.is_group("/" + domain) && std::ranges::any_of(file.children("/" + domain), [&](const std::string& split) {
+             return file.exists("/" + domain + "/" + split + "/" + dataset);
+           });
+  });
+}
+
+/// labels.h5 and reference.h5, what a method keeps of each sequence that it forgets; and labels that something else made,
+/// which do not say by what version of expunge.
+void show_method_file(const fs::path& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  const bool foreign = holds(file, "ids") && !file.has_attribute("/", "version");
+  print_result("{}\n", foreign ? "labels from elsewhere, for --labels" : "kept by a method for its run");
+  if (foreign && !file.has_attribute("/", "tokens_sha256"))
+    print_result("  no tokens_sha256: nothing says of which token file they are\n");
+  for (const char* name : {"model_sha256", "tokens_sha256"})
+    if (file.has_attribute("/", name)) print_result("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
+  for (const std::string& domain : file.children("/"))
+    for (const std::string& split : file.children("/" + domain)) {
+      const std::string group = "/" + domain + "/" + split;
+      if (file.exists(group + "/nll_sum")) {
+        const auto sums = file.read_all<double>(group + "/nll_sum");
+        print_result("  {:<24} summed nll of {} sequences under the original model\n", group.substr(1), sums.size());
+      } else {
+        const auto labels = file.read_all<std::int32_t>(group + "/ids");
+        const auto offsets = file.read_all<std::uint64_t>(group + "/offsets");
+        // Nothing predicts the first label of a sequence.
+        auto targets = std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; });
+        for (const std::uint64_t first : offsets)
+          if (first < labels.size() && labels[first] >= 0) --targets;
+        print_result("  {:<24} {} labels, {} of them targets, in {} sequences\n", group.substr(1), labels.size(), targets,
+                     offsets.empty() ? 0 : offsets.size() - 1);
+      }
+    }
+}
+
+/// How to show a file or folder; prints nothing yet.
+using Show = void (*)(const fs::path&);
+
+Show way_to_show_hdf5(const fs::path& path) {
+  const Hdf5File file = open_sealed(path);
+  if (file.has_attribute("/", "vocabulary_size")) return show_tokens;
+  if (file.exists("/train")) return show_metrics;
+  if (file.exists("/parameters")) return [](const fs::path& index) { show_checkpoint(index.parent_path()); };
+  if (file.exists("/results")) return show_membership;
+  if (file.has_attribute("/", "tasks_sha256")) return show_tasks;
+  if (file.exists("/eval")) return show_in_run_evaluations;
+  if (holds(file, "nll_sum") || holds(file, "ids")) return show_method_file;
+  if (file.has_attribute("/", "model_sha256")) return show_evaluation;
+  fail(ExitCode::bad_input,
+       fmt::format(
+           "{}: an HDF5 file, but not one of expunge's (tokens, labels, metrics, checkpoint, evaluation, membership, tasks)",
+           path.string()));
+}
+
+bool has_hdf5_signature(const fs::path& path) {
+  std::string start(8, '\0');
+  return InputFile(path).read(start) == start.size() && start == "\x89HDF\r\n\x1a\n";
+}
+
+Show way_to_show(const fs::path& path) {
+  if (!fs::exists(path)) fail(ExitCode::bad_input, fmt::format("{}: does not exist", whole_path(path).string()));
+  if (fs::exists(path / "checkpoint.h5")) return show_checkpoint;
+  if (fs::exists(path / "config") && fs::exists(path / "checkpoints")) return show_run;
+  if (fs::exists(path / "config.json")) return show_model;
+  if (fs::is_directory(path))
+    fail(ExitCode::bad_input, fmt::format("{}: not a run, checkpoint or model folder", path.string()));
+  if (path.extension() == ".safetensors") return show_safetensors;
+  if (has_hdf5_signature(path)) return way_to_show_hdf5(path);
+  refuse_mistaken(path);
+  fail(ExitCode::bad_input, fmt::format("{}: not a file that can be shown; expected a run, checkpoint or model folder, a "
+                                        ".safetensors file, or one of expunge's HDF5 files (.h5)",
+                                        path.string()));
+}
+
+}  // namespace
+
+int inspect(const fs::path& path) {
+  const Show show = way_to_show(path);
+  print_result("{}: ", path.string());
+  show(path);
+  return static_cast<int>(ExitCode::done);
+}
+
+}  // namespace expunge

@@ -1,0 +1,320 @@
+// `expunge verify`: the hashes that a run or an exported model names, held against what lies on disk.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+
+#include "cli/config_text.h"
+#include "commands/run.h"
+#include "commands/verify_findings.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
+#include "io/files.h"
+#include "io/hash.h"
+#include "io/hdf5_seal.h"
+#include "run/history.h"
+#include "run/output.h"
+#include "run/provenance.h"
+#include "run/run_folder.h"
+#include "run/run_mark.h"
+#include "store/checkpoint.h"
+#include "store/checkpoint_files.h"
+#include "store/tokenizer_files.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The numbers of a column, as they are stored.
+std::vector<std::byte> column_bytes(const Hdf5File& file, const std::string& object) {
+  const auto bytes = [](const auto& values) {
+    const auto view = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(view.begin(), view.end());
+  };
+  try {
+    return bytes(file.read_all<double>(object));
+  } catch (const Error&) {
+    return bytes(file.read_all<std::int64_t>(object));
+  }
+}
+
+/// Whether a table of figures begins with all rows of the copy that a checkpoint took.
+bool begins_with(const Hdf5File& table, const Hdf5File& copy, const std::string& group) {
+  return std::ranges::all_of(copy.children(group), [&](const std::string& name) {
+    const std::string object = (group == "/" ? "" : group) + "/" + name;
+    if (!table.exists(object) || table.is_group(object) != copy.is_group(object)) return false;
+    if (copy.is_group(object)) return begins_with(table, copy, object);
+    const std::vector<std::byte> before = column_bytes(copy, object), now = column_bytes(table, object);
+    return now.size() >= before.size() && std::equal(before.begin(), before.end(), now.begin());
+  });
+}
+
+class RunCheck {
+ public:
+  RunCheck(const Runtime& runtime, const fs::path& root) : runtime_(runtime), run_{root}, hashes_(runtime) {}
+
+  ExitCode verify() {
+    for (const fs::path& checkpoint : list_checkpoints(run_.checkpoints())) check_checkpoint(checkpoint);
+    if (newest_) {
+      check_config();
+      check_inputs();
+      check_side_files();
+      for (const fs::path& table : {run_.metrics(), run_.evaluations()}) check_table(table);
+      check_kept();
+      check_mark();
+      check_history(runtime_, parse_history(newest_->history, newest_path_.string()), hashes_, findings_);
+    } else {
+      findings_.mismatch(
+          fmt::format("{}: no good checkpoint, so nothing says what the run's model, options and inputs should be; start its "
+                      "command again, which makes one",
+                      run_.checkpoints().string()));
+    }
+    for (const fs::path& file : list_folder(run_.root))
+      if (file.extension() == ".h5") check_output(file);
+    return findings_.conclude(not_covered());
+  }
+
+ private:
+  void check_checkpoint(const fs::path& checkpoint) {
+    try {
+      verify_checkpoint(runtime_, checkpoint);
+      const CheckpointInfo info = CheckpointReader(checkpoint).info();
+      const std::vector<ManifestFile> files = read_manifest(checkpoint);
+      const std::string& root = hashes_.of_file(checkpoint / kManifest);
+      manifests_[root] = checkpoint.filename().string();
+      const bool bound = std::ranges::all_of(files, &ManifestFile::has_sha256);
+      findings_.fine(fmt::format("{}: {} of {}{}", checkpoint.string(),
+                                 bound ? "SHA-256 " + root : "every file matches the CRC-32C", kManifest,
+                                 bound ? ", and every file that it names matches" : ", which shows accidents alone"));
+      if (!newest_) newest_ = info, newest_path_ = checkpoint;
+      check_nothing_else(checkpoint, files);
+      check_kinship(checkpoint, info);
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  /// That a checkpoint is of the run whose newest one is `newest_`, and of the step that its folder names.
+  void check_kinship(const fs::path& checkpoint, const CheckpointInfo& info) {
+    const auto mismatch = [&](const std::string& what) {
+      findings_.mismatch(fmt::format("{}: {}", checkpoint.string(), what));
+    };
+    if (step_name(info.step) != checkpoint.filename()) mismatch(fmt::format("holds step {}", info.step));
+    if (info.model_sha256 != newest_->model_sha256 || info.tokens_sha256 != newest_->tokens_sha256)
+      mismatch(fmt::format("its model and tokens are not those of step {}", newest_->step));
+    if (info.history != newest_->history) mismatch(fmt::format("what it began from is not what step {} names", newest_->step));
+    for (const Difference& option : changed_options(info.config, newest_->config))
+      mismatch(fmt::format("{} = {}, in step {} {}", option.key, option.before, newest_->step, option.after));
+  }
+
+  void check_nothing_else(const fs::path& checkpoint, const std::vector<ManifestFile>& files) {
+    for (const fs::path& entry : list_folder(checkpoint)) {
+      const std::string name = entry.filename().string();
+      if (name != kManifest && std::ranges::find(files, name, &ManifestFile::name) == files.end())
+        findings_.mismatch(fmt::format("{}: {} does not name it", entry.string(), kManifest));
+    }
+  }
+
+  /// Rows that the newest checkpoint has a copy of.
+  void check_table(const fs::path& path) {
+    const fs::path copy = newest_path_ / path.filename();
+    if (!fs::exists(copy)) {
+      if (fs::exists(path)) findings_.mismatch(fmt::format("{}: {} has no copy of it", path.string(), newest_path_.string()));
+      return;
+    }
+    if (!fs::exists(path)) return findings_.mismatch(fmt::format("{}: gone; {} has a copy", path.string(), copy.string()));
+    try {
+      if (read_seal(path).state == Seal::State::broken) return;  // check_output() says so
+      const Hdf5File table(Hdf5File::open(path)), taken(Hdf5File::open(copy));
+      if (!begins_with(table, taken, "/"))
+        return findings_.mismatch(fmt::format("{}: its rows are not those of {}", path.string(), copy.string()));
+      findings_.fine(fmt::format("{}: begins with the rows of {}", path.string(), copy.string()));
+      const std::string steps = path == run_.metrics() ? "/train/step" : "/eval/step";
+      if (const std::uint64_t further = table.shape(steps).at(0) - taken.shape(steps).at(0); further > 0)
+        uncovered_.push_back(fmt::format("{} row{} of {} after step {}", further, further == 1 ? "" : "s",
+                                         path.filename().string(), newest_->step));
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  /// What a run writes once and its checkpoints have a hash of. Versions before them named none of reference.h5.
+  void check_kept() {
+    if (!newest_->reference_sha256.empty())
+      findings_.compare_own(run_.reference(), newest_->reference_sha256, hashes_.of_file(run_.reference()));
+    else if (fs::exists(run_.reference()) && is_bound(newest_path_))
+      findings_.mismatch(fmt::format("{}: the run made none", run_.reference().string()));
+    if (fs::exists(run_.labels()) && (newest_->labels_sha256.empty() || !config_value(newest_->config, "labels").empty()))
+      findings_.mismatch(fmt::format("{}: the run made none", run_.labels().string()));
+    if (newest_->step > 0 && !fs::exists(newest_path_ / run_.metrics().filename()))
+      findings_.mismatch(fmt::format("{}: has no {}, which every checkpoint after a step has", newest_path_.string(),
+                                     run_.metrics().filename().string()));
+  }
+
+  /// The mark names what the run wrote once. Versions before marks have none.
+  void check_mark() {
+    const std::optional<RunMark> mark = read_mark(run_);
+    if (!mark && (fs::exists(run_.mark()) || is_bound(newest_path_)))
+      return findings_.mismatch(fmt::format("{}: {}", run_.mark().string(), fs::exists(run_.mark()) ? "not a mark" : "gone"));
+    if (!mark) return;
+    // Its other files are held against what the checkpoints name.
+    if (const auto named = mark->files.find(run_.config().filename()); named != mark->files.end())
+      findings_.compare_own(run_.config(), named->second, hashes_.of_file(run_.config()));
+  }
+
+  /// What lies in the folder and is not looked at.
+  std::vector<std::string> not_covered() const {
+    std::vector<std::string> names = uncovered_;
+    for (const fs::path& entry : list_folder(run_.root)) {
+      const bool covered = entry == run_.config() || entry == run_.model() || entry == run_.checkpoints() ||
+                           entry == run_.mark() || entry == run_.lock() || entry.extension() == ".h5";
+      if (!covered) names.push_back(entry.filename().string());
+    }
+    for (const fs::path& entry : list_folder(run_.checkpoints()))
+      if (!is_step_name(entry.filename().string())) names.push_back("checkpoints/" + entry.filename().string());
+    return names;
+  }
+
+  /// Options that leave the result alone may change from start to start.
+  void check_config() {
+    try {
+      const std::vector<Difference> changed = changed_options(newest_->config, run_.read_config());
+      if (changed.empty()) findings_.fine(fmt::format("{}: the options of step {}", run_.config().string(), newest_->step));
+      for (const Difference& option : changed)
+        findings_.mismatch(fmt::format("{}: {} = {}, was {}", run_.config().string(), option.key, option.after, option.before));
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  /// Those of the run, which an export takes, and those of the original model.
+  void check_side_files() {
+    const std::map<std::string, std::string> named = read_hashes(newest_->model_files);
+    for (const auto& [name, hash] : named)
+      findings_.compare_own(run_.model() / name, hash, hashes_.of_file(run_.model() / name));
+    if (fs::is_directory(run_.model()))
+      for (const fs::path& file : list_folder(run_.model()))
+        if (!named.contains(file.filename().string()))
+          findings_.mismatch(fmt::format("{}: was not there when the run began", file.string()));
+    const fs::path model = config_value(newest_->config, "model"), original = side_files_folder(model);
+    if (!model.empty())
+      for (const auto& [name, hash] : named)
+        findings_.compare("the original model's " + (original / name).string(), hash, hashes_.of_file(original / name));
+  }
+
+  void check_inputs() {
+    const std::string& config = newest_->config;
+    check_origin({config, newest_->model_sha256, newest_->tokens_sha256}, hashes_, findings_);
+    if (const std::string order = config_value(config, "sample-order"); !order.empty() && !newest_->sample_order_sha256.empty())
+      findings_.compare("the sample order, " + order, newest_->sample_order_sha256, hashes_.of_file(order));
+    if (newest_->labels_sha256.empty()) return;
+    const std::string given = config_value(config, "labels");
+    if (given.empty()) return findings_.compare_own(run_.labels(), newest_->labels_sha256, hashes_.of_file(run_.labels()));
+    const std::string& now = hashes_.of_file(given);
+    findings_.compare("the labels, " + given + whose_labels(given, now), newest_->labels_sha256, now);
+  }
+
+  /// Labels of another model may be meant, but are to be known.
+  std::string whose_labels(const fs::path& labels, const std::string& now) const {
+    if (now != newest_->labels_sha256) return {};
+    const Hdf5File file = Hdf5File::open(labels);
+    if (!file.has_attribute("/", "model_sha256")) return " (they name no model that drew them)";
+    const auto drew = file.read_attribute<std::string>("/", "model_sha256");
+    return drew == newest_->model_sha256 ? "" : fmt::format(" (drawn by another model, SHA-256 {})", drew);
+  }
+
+  /// A file of results names the model and the texts that they are of; one that the run itself wrote, what the run began with.
+  void check_output(const fs::path& path) {
+    try {
+      if (path == run_.labels() ? !labels_are_whole() : !check_seal(path)) return;
+      const Hdf5File file = Hdf5File::open(path);
+      const auto text = [&](const char* name) {
+        return file.has_attribute("/", name) ? file.read_attribute<std::string>("/", name) : std::string();
+      };
+      const std::string name = path.filename().string(), model = text("model_sha256");
+      if (model.empty()) return findings_.missing(fmt::format("{}: names no hashes", path.string()));
+      if (text("model").empty()) {
+        if (results_of_commands().contains(path.stem().string()))
+          return findings_.mismatch(fmt::format("{}: does not name the model that it is of", path.string()));
+        if (!newest_) return;
+        findings_.compare(fmt::format("{}: the model that it names", name), model, newest_->model_sha256);
+        return findings_.compare(fmt::format("{}: the tokens that it names", name), text("tokens_sha256"),
+                                 newest_->tokens_sha256);
+      }
+      check_model(name, text("model"), model, true);
+      if (const std::string other = text("reference_model"); !other.empty())
+        check_model(name, other, text("reference_model_sha256"), false);
+      for (const auto& [input, hash] :
+           {std::pair{"tokens", "tokens_sha256"}, {"tasks", "tasks_sha256"}, {"fewshot_file", "fewshot_sha256"}})
+        if (const std::string other = text(input); !other.empty())
+          findings_.compare(fmt::format("{}: made with {}", name, other), text(hash), hashes_.of_file(other));
+    } catch (const Error& error) {
+      findings_.mismatch(error.what());
+    }
+  }
+
+  static const std::set<std::string>& results_of_commands() {
+    static const std::set<std::string> kNames = {"eval", "mia", "task", "eval-before", "mia-before", "task-before"};
+    return kNames;
+  }
+
+  /// Their hash stands in the checkpoints; check_inputs() says where it is another.
+  bool labels_are_whole() { return newest_ && hashes_.of_file(run_.labels()) == newest_->labels_sha256; }
+
+  /// False for a file that is damaged, which the HDF5 library had better not see.
+  bool check_seal(const fs::path& path) {
+    const std::string stem = path.stem().string();
+    const bool sealed =
+        stem == "metrics" || stem == "evaluations" || stem == "reference" || results_of_commands().contains(stem);
+    const Seal seal = read_seal(path);
+    const bool damaged = seal.state == Seal::State::broken || (seal.state == Seal::State::none && sealed);
+    if (seal.state == Seal::State::whole)
+      findings_.fine(fmt::format("{}: as its own file_sha256 says, {}", path.string(), seal.sha256));
+    else if (damaged)
+      findings_.mismatch(fmt::format("{}: {}", path.string(), kBrokenSeal));
+    else
+      findings_.missing(fmt::format("{}: names no SHA-256 of itself", path.string()));
+    return !damaged;
+  }
+
+  /// `own`: the model that the results are of, which for some names must be one of the run's.
+  void check_model(const std::string& output, const std::string& model, const std::string& named, bool own) {
+    // Results may be of an earlier checkpoint of the run.
+    if (const auto known = manifests_.find(named); known != manifests_.end())
+      return findings_.fine(fmt::format("{}: made of {}", output, known->second));
+    // These are taken for the run's own results.
+    static const std::set<std::string> kOwn = {"eval.h5", "mia.h5", "task.h5"};
+    if (own && newest_ && kOwn.contains(output))
+      return findings_.mismatch(
+          fmt::format("{}: made of {} (SHA-256 {}), which is none of the run's good checkpoints", output, model, named));
+    findings_.compare(fmt::format("{}: made of {}", output, model), named, hashes_.of_model(model));
+  }
+
+  const Runtime& runtime_;
+  RunFolder run_;
+  Hashes hashes_;
+  Findings findings_;
+  std::map<std::string, std::string> manifests_;  // of good checkpoints: SHA-256 to name
+  std::optional<CheckpointInfo> newest_;          // of the newest good one
+  fs::path newest_path_;
+  std::vector<std::string> uncovered_;
+};
+
+}  // namespace
+
+ExitCode run_verify(Session& session, const fs::path& path) {
+  const RunFolder run{path};
+  if (fs::exists(path / kExportRecord)) return verify_export(session.runtime(), path);
+  if (fs::exists(run.config()) && fs::is_directory(run.checkpoints())) return RunCheck(session.runtime(), path).verify();
+  refuse_mistaken(path);
+  fail(ExitCode::bad_input,
+       fmt::format("{}: {}", whole_path(path).string(),
+                   fs::exists(path) ? "neither a run folder nor a model folder of expunge export" : "does not exist"));
+}
+
+}  // namespace expunge

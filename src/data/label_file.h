@@ -1,0 +1,34 @@
+// Label files: what a method trains sequences on in place of their own ids.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/token_file.h"
+#include "io/hdf5.h"
+
+namespace expunge {
+
+/// Layout of a label file (HDF5): that of the token file it belongs to, /<domain>/<split>/ids and offsets, but ids are int32
+/// labels. Label t of a sequence is what position t - 1 is to predict; -100 stands for no target.
+inline constexpr std::int32_t kIgnoredLabel = -100;
+
+/// Labels of one split: (tokens of the split), sequence after sequence.
+using Labels = std::vector<std::int32_t>;
+
+/// Writes the labels of "domain/split" by one rename, with what `annotate` adds. Throws Error(output), also when the file
+/// exists.
+void write_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split, const Labels& labels,
+                  const std::function<void(Hdf5File&)>& annotate = {});
+
+/// The labels for "domain/split", checked against the split: equal offsets, every label -100 or an id below `vocabulary`, each
+/// sequence with a target. Nothing when the file has no such split. Throws Error(bad_input).
+std::optional<Labels> read_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split,
+                                  int vocabulary);
+
+}  // namespace expunge

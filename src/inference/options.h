@@ -1,0 +1,39 @@
+// Options that commands share which pass splits or texts through a model.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "session/options.h"
+
+namespace expunge {
+
+/// Options of the commands that pass splits through a model and write what it says of them.
+struct ScoringConfig {
+  std::filesystem::path model, tokens, output;  ///< model: a model folder, a run folder or a checkpoint folder
+  std::string domain;
+  ComputeConfig compute;
+  std::int64_t per_device_eval_batch_size = 1;
+  std::int64_t max_eval_samples = 0;  ///< first sequences of each split; 0: all
+  bool overwrite = false, quiet = false;
+  std::string resolved, libraries;  ///< as in TrainConfig
+};
+
+/// Options of the commands that give texts to a model and write what it makes of them.
+struct TextConfig {
+  std::filesystem::path model, output;  ///< model: a model folder, a run folder or a checkpoint folder
+  ComputeConfig compute;
+  std::int64_t per_device_eval_batch_size = 8;
+  bool overwrite = false, quiet = false;
+  std::string resolved, libraries;  ///< as in TrainConfig
+};
+
+/// Options of `expunge task`.
+struct TaskConfig : TextConfig {
+  std::filesystem::path tasks, fewshot_file;  ///< fewshot_file empty: examples are the first items of `tasks`
+  std::int64_t num_fewshot = 0;
+  std::int64_t max_new_tokens = 256;
+};
+
+}  // namespace expunge

@@ -1,0 +1,4 @@
+// The program.
+#include "commands/dispatch.h"
+
+int main(int argc, char** argv) { return expunge::run_command(expunge::commands(), {argv + (argc > 0), argv + argc}); }

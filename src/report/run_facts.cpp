@@ -1,0 +1,254 @@
+// Collecting what a report says of a run.
+#include "report/run_facts.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+
+#include "cli/config_text.h"
+#include "data/token_file.h"
+#include "expunge/error.h"
+#include "io/hash.h"
+#include "io/hdf5_seal.h"
+#include "model/llama_config.h"
+#include "report/evaluations.h"
+#include "report/options.h"
+#include "run/run_folder.h"
+#include "store/checkpoint_files.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The newest checkpoint whose manifest and index can be read. Checksums are not verified: a report reads no weights.
+void read_checkpoint(const RunFolder& folder, ReportRun& run) {
+  const std::vector<fs::path> all = list_checkpoints(folder.checkpoints());
+  run.has_checkpoints = !all.empty();
+  for (const fs::path& path : all) {
+    try {
+      read_manifest(path);
+      const CheckpointInfo info = CheckpointReader(path).info();
+      run.lineage = read_lineage(info, path.string());
+      run.checkpoint = info;
+      run.checkpoint_folder = path;
+      run.checkpoint_sha256 = sha256_file(path / kManifest);
+      break;
+    } catch (const Error& error) {
+      run.notes.push_back(fmt::format("Checkpoint {} cannot be read: {}", path.filename().string(), error.what()));
+    }
+  }
+  if (!run.checkpoint && !all.empty())
+    run.notes.push_back(
+        "No checkpoint of the run can be read, so its hashes and steps are not known. What is said of its model is what files "
+        "of earlier evaluations hold.");
+  else if (!run.checkpoint)
+    run.notes.push_back(
+        "The run has no checkpoint yet, so nothing can be said of the model that it makes: start its command again to go on.");
+  else if (run.checkpoint->step < run.checkpoint->total_steps)
+    run.notes.push_back(fmt::format("The run is unfinished, step {} of {}: start its command again to resume.",
+                                    run.checkpoint->step, run.checkpoint->total_steps));
+}
+
+void read_metrics(const fs::path& path, ReportRun& run) {
+  if (!fs::exists(path)) {
+    run.notes.push_back("No metrics.h5, hence no trajectories and no compute: the run has not made a step.");
+    return;
+  }
+  const Hdf5File file = open_sealed(path);
+  Trajectory t;
+  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
+  t.step.assign(steps.begin(), steps.end());
+  t.loss = file.read_all<double>("/train/loss");
+  t.loss_forget = file.read_all<double>("/train/loss_forget");
+  t.loss_retain = file.read_all<double>("/train/loss_retain");
+  const auto tokens = file.read_all<std::int64_t>("/train/tokens"), memory = file.read_all<std::int64_t>("/train/memory_bytes");
+  const auto speed = file.read_all<double>("/train/tokens_per_second");
+  for (const std::size_t rows : {t.loss.size(), t.loss_forget.size(), t.loss_retain.size(), tokens.size(), speed.size()})
+    if (rows != steps.size())
+      fail(ExitCode::bad_input, fmt::format("{}: columns of /train differ in length ({} and {} rows): the file is damaged",
+                                            path.string(), steps.size(), rows));
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    t.tokens += static_cast<double>(tokens[i]);
+    if (speed[i] > 0) t.seconds += static_cast<double>(tokens[i]) / speed[i];
+  }
+  for (const std::int64_t bytes : memory) t.memory_bytes = std::max(t.memory_bytes, bytes);
+  run.trajectory = std::move(t);
+}
+
+/// Options by key; a list's values joined by ", ". Throws Error(bad_input).
+std::map<std::string, std::string> options_by_key(const std::string& text, const std::string& origin) {
+  std::map<std::string, std::string> options;
+  try {
+    for (const ConfigEntry& entry : read_config_text(text, origin)) {
+      std::string& value = options[entry.key];
+      value += (value.empty() ? "" : ", ") + entry.value;
+    }
+  } catch (const Error& error) {
+    fail(ExitCode::bad_input, error.what());  // here a file that is read, not what the user typed
+  }
+  return options;
+}
+
+/// The options that made the run's model are those of its checkpoint: the file `config` may have been edited since.
+void read_options(const RunFolder& folder, ReportRun& run) {
+  run.config = folder.read_config();
+  run.options = options_by_key(run.config, folder.config().string());
+  if (!run.checkpoint) return;
+  std::map<std::string, std::string> edited;
+  edited.swap(run.options);
+  run.config = run.checkpoint->config;
+  run.options = options_by_key(run.config, run.checkpoint_folder.string() + ": config");
+  std::set<std::string> keys;
+  for (const auto* all : {&edited, &run.options})
+    for (const auto& [key, value] : *all)
+      if (!may_change(key)) keys.insert(key);
+  const auto shown = [](const std::map<std::string, std::string>& options, const std::string& key) {
+    const auto found = options.find(key);
+    return found == options.end() || found->second.empty() ? "(not set)" : found->second;
+  };
+  std::vector<std::string> differing;
+  for (const std::string& key : keys)
+    if (const std::string now = shown(edited, key), then = shown(run.options, key); now != then)
+      differing.push_back(fmt::format("{} = {}, in the file {}", key, then, now));
+  if (!differing.empty())
+    run.notes.push_back(
+        fmt::format("{} differs from the options that the newest checkpoint holds, which are those of this report: {}.",
+                    folder.config().string(), fmt::join(differing, "; ")));
+}
+
+/// What the token file says of the run's splits and of what it took of them, when it is still the one that the run used.
+void read_counts(ReportRun& run) {
+  const fs::path path = run.option("tokens");
+  if (path.empty()) return;
+  const auto note = [&](const char* what) {
+    run.notes.push_back(fmt::format(
+        "The token file {} {}, so documents are not counted and text that splits share is not known.", path.string(), what));
+  };
+  if (std::error_code none; !fs::is_regular_file(path, none)) return note("is gone");
+  if (run.checkpoint && sha256_file(path) != run.checkpoint->tokens_sha256)
+    return note("is not the one that the run used (its SHA-256 differs)");
+  const TokenFile tokens(path);
+  for (const std::string& domain : tokens.domains())
+    for (const std::string& split : tokens.splits(domain)) run.token_splits.insert(domain + "/" + split);
+  run.duplicates = tokens.duplicates();
+  const std::string split = run.domain() + "/forget";
+  if (!run.token_splits.contains(split)) return;
+  run.forget_counts = tokens.counts(split);
+  // The steps of another run that count as this one's took other sequences.
+  if (!run.checkpoint || run.lineage.adopted_steps() > 0) return;
+  const TokenSplit forget = tokens.split(split, static_cast<int>(tokens.info().vocabulary_size));
+  const auto taken = forget_sequences_taken(run.options, forget.sequences(), run.checkpoint->samples);
+  if (!taken) return;
+  run.forget_taken = {taken->size(), 0};
+  for (const std::size_t sequence : *taken) run.forget_taken->tokens += forget.length(sequence);
+}
+
+ReportRun read_run(const fs::path& folder, std::size_t number) {
+  const RunFolder place{folder};
+  if (!fs::is_directory(folder)) fail(ExitCode::bad_input, fmt::format("{}: not a folder", folder.string()));
+  if (!fs::exists(place.config()) || !fs::is_directory(place.checkpoints()))
+    fail(
+        ExitCode::bad_input,
+        fmt::format(
+            "{}: not a run folder: expected a file 'config' and a folder 'checkpoints', as expunge train and unlearn make them",
+            folder.string()));
+  ReportRun run;
+  run.label = fmt::format("R{}", number);
+  run.folder = folder;
+  read_checkpoint(place, run);
+  read_options(place, run);
+  if (fs::exists(place.model() / "config.json"))
+    run.parameters = static_cast<double>(read_llama_config(place.model() / "config.json").parameter_count());
+  else
+    run.notes.push_back("No model/config.json, so the parameters, and with them the compute, are not known.");
+  read_metrics(place.metrics(), run);
+  read_counts(run);
+  return run;
+}
+
+/// A word of a command line that a shell takes as it is: people copy the commands, and names come from files.
+std::string shell_word(const std::string& text) {
+  const auto harmless = [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("_./:=@%+,-").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, harmless)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
+  return word + "'";
+}
+
+/// A path where something lies, or the word for what should be given.
+std::string path_or(const std::string& path, const char* otherwise) {
+  std::error_code none;
+  return !path.empty() && fs::exists(path, none) ? path : otherwise;
+}
+
+void note_missing(ReportRun& run) {
+  const std::string folder = run.folder.string(), domain = run.domain().empty() ? "DOMAIN" : run.domain();
+  const std::string tokens = run.token_splits.empty() ? "TOKENS" : run.option("tokens");
+  const auto command = [&](const char* what, const std::string& model, const std::string& output) {
+    return fmt::format("expunge {} --model {} --tokens {} --domain {} --output {}", what, shell_word(model), shell_word(tokens),
+                       shell_word(domain), shell_word(output));
+  };
+  if (!run.after && run.checkpoint)
+    run.notes.push_back("The run's model has not been evaluated: " + command("eval", folder, folder + "/eval.h5"));
+  if (run.domain().empty()) return;
+  if (!run.before)
+    run.notes.push_back("The original model has not been evaluated, so there is no comparison and no distance: " +
+                        command("eval", path_or(run.original_model(), "MODEL"), "before.h5") +
+                        ", then give the report --before before.h5");
+  if (!run.attacks_after && run.checkpoint)
+    run.notes.push_back("No membership inference on the run's model: " + command("mia", folder, folder + "/mia.h5"));
+}
+
+}  // namespace
+
+std::string ReportRun::option(const std::string& key) const {
+  const auto found = options.find(key);
+  return found == options.end() ? std::string() : found->second;
+}
+
+std::string ReportRun::original_model() const {
+  return lineage.original < lineage.former.size() ? config_value(lineage.former[lineage.original].config, "model")
+                                                  : option("model");
+}
+
+std::string ReportRun::uncounted_work() const {
+  const bool whole = trajectory && !trajectory->step.empty() && trajectory->step.front() == 1;
+  return lineage.work(lineage.original, std::max(lineage.original, whole ? lineage.before_state() : lineage.former.size()));
+}
+
+std::string ReportRun::incomparable() const {
+  std::vector<std::string> reasons;
+  for (const auto* file : {&before, &after})
+    if (*file && (*file)->origin.is_other())
+      reasons.push_back(fmt::format("{} is of {}", (*file)->path.string(), (*file)->origin.other));
+  if (std::string differing = differences(evaluated); !differing.empty()) reasons.push_back(std::move(differing));
+  return fmt::format("{}", fmt::join(reasons, "; "));
+}
+
+bool ReportRun::attacked_other_texts() const {
+  if (!attacks_after) return false;
+  const std::string members = value_of(attacks_after->conditions, "members");
+  const std::string non_members = value_of(attacks_after->conditions, "non_members");
+  const std::string of = domain().empty() ? members.substr(0, members.rfind('/')) : domain();
+  return (!members.empty() && members != of + "/forget") || (!non_members.empty() && non_members != of + "/approximate");
+}
+
+std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
+  std::vector<ReportRun> runs;
+  for (const std::string& folder : config.runs) {
+    // "runs/a/" and "runs/a" are one folder.
+    const fs::path path = folder;
+    runs.push_back(read_run(path.has_filename() ? path : path.parent_path(), runs.size() + 1));
+  }
+  attach_figures(config, runs);
+  for (ReportRun& run : runs) note_missing(run);
+  return runs;
+}
+
+}  // namespace expunge

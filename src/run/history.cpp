@@ -1,0 +1,116 @@
+// Records of earlier runs as JSON.
+#include "run/history.h"
+
+#include <fmt/format.h>
+
+#include "cli/config_text.h"
+#include "core/log.h"
+#include "expunge/error.h"
+#include "io/files.h"
+#include "io/hash.h"
+#include "io/json.h"
+#include "run/provenance.h"
+#include "store/checkpoint.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kExportRecordLimit = std::uint64_t{16} << 20;
+
+/// The hash of a model by those that a record names of its files, as model_sha256() works it out.
+std::string named_model(const JsonObject& files) {
+  std::string lines, last;
+  int weights = 0;
+  for (const auto& [name, unused] : files.value().items()) {  // sorted by name
+    if (!name.ends_with(".safetensors")) continue;
+    last = files.string(name);
+    lines += fmt::format("{}  {}\n", last, name);
+    ++weights;
+  }
+  return weights == 1 ? last : sha256_text(lines);
+}
+
+/// What expunge.json says beside an exported model.
+std::vector<FormerRun> history_of_export(const fs::path& folder, const std::string& model_sha256) {
+  const fs::path path = folder / kExportRecord;
+  const JsonObject record(parse_json_file(path, kExportRecordLimit), path.string());
+  std::vector<FormerRun> history;
+  if (named_model(JsonObject(record.at("files"), record.where())) != model_sha256) {
+    log_warning(fmt::format("{}: is of other weights than those beside it; what it says of their making is not recorded",
+                            path.string()));
+    return history;
+  }
+  history = history_of_record(record);
+  history.push_back({FormerRun::kExport, whole_path(folder).string(), sha256_file(path), record.integer("step", 0),
+                     record.string("config"), record.string("model_sha256"), record.string("tokens_sha256")});
+  return history;
+}
+
+}  // namespace
+
+std::string history_text(const std::vector<FormerRun>& history) {
+  if (history.empty()) return {};
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const FormerRun& run : history)
+    list.push_back({{"how", run.how},
+                    {"from", run.from},
+                    {"sha256", run.sha256},
+                    {"step", run.step},
+                    {"config", run.config},
+                    {"model_sha256", run.model_sha256},
+                    {"tokens_sha256", run.tokens_sha256}});
+  return list.dump();
+}
+
+std::vector<FormerRun> parse_history(const std::string& text, const std::string& where) {
+  std::vector<FormerRun> history;
+  if (text.empty()) return history;
+  const nlohmann::json list = parse_json(text, where);
+  if (!list.is_array()) fail(ExitCode::bad_input, fmt::format("{}: history: expected a list of earlier runs", where));
+  for (const nlohmann::json& entry : list) {
+    const JsonObject run(entry, where + ": history");
+    history.push_back({run.string("how"), run.string("from"), run.string("sha256"), run.integer("step", 0),
+                       run.string("config"), run.string("model_sha256"), run.string("tokens_sha256")});
+  }
+  return history;
+}
+
+std::vector<FormerRun> history_of_record(const JsonObject& record) {
+  if (!record.value().contains("history")) return {};
+  return parse_history(record.at("history").dump(), record.where());
+}
+
+std::vector<FormerRun> history_of_checkpoint(const fs::path& checkpoint, const char* how) {
+  const CheckpointInfo info = CheckpointReader(checkpoint).info();
+  std::vector<FormerRun> history = parse_history(info.history, checkpoint.string());
+  history.push_back({how, whole_path(checkpoint).string(), sha256_file(checkpoint / kManifest), info.step, info.config,
+                     info.model_sha256, info.tokens_sha256});
+  return history;
+}
+
+std::vector<FormerRun> history_of_model(const ModelSource& source, const std::string& model_sha256) {
+  if (source.kind == ModelSource::Kind::checkpoint) return history_of_checkpoint(source.weights, FormerRun::kWeights);
+  const bool exported = source.kind == ModelSource::Kind::folder && fs::exists(source.weights / kExportRecord);
+  return exported ? history_of_export(source.weights, model_sha256) : std::vector<FormerRun>();
+}
+
+std::string checkpoint_of_export(const fs::path& record, const std::string& model_sha256) {
+  const JsonObject content(parse_json_file(record, kExportRecordLimit), record.string());
+  const bool is_of_it = model_sha256.empty() || named_model(JsonObject(content.at("files"), content.where())) == model_sha256;
+  return is_of_it ? content.string("checkpoint_sha256") : std::string();
+}
+
+std::string method_of(const std::string& config) {
+  const std::string method = config_value(config, "method");
+  return method.empty() ? "train" : method;
+}
+
+std::string config_value(const std::string& config, const std::string& key) {
+  for (const ConfigEntry& entry : read_config_text(config, "config"))
+    if (entry.key == key) return entry.value;
+  return {};
+}
+
+}  // namespace expunge

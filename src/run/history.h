@@ -1,0 +1,52 @@
+// What a run began from, where that was the work of earlier runs.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "io/json.h"
+#include "store/weights.h"
+
+namespace expunge {
+
+/// An earlier run whose weights a run began from. A record keeps them all, oldest first, so that it tells of every step since
+/// the original model although the earlier runs are gone.
+struct FormerRun {
+  std::string how;            ///< kState, kWeights or kExport
+  std::string from;           ///< the checkpoint's folder, or the exported model's
+  std::string sha256;         ///< of the checkpoint's manifest.json, or of the exported model's expunge.json
+  std::int64_t step = 0;      ///< optimizer steps that the earlier run had made
+  std::string config;         ///< its options
+  std::string model_sha256;   ///< of what it began from itself
+  std::string tokens_sha256;  ///< of what it learnt from
+
+  static constexpr const char* kState = "state";      ///< weights and moments; its steps count (--resume-from-checkpoint)
+  static constexpr const char* kWeights = "weights";  ///< a run or checkpoint given as --model
+  static constexpr const char* kExport = "export";    ///< an exported model given as --model
+};
+
+/// Text for a record, and back; empty for none. Reading throws Error(bad_input) with `where`.
+std::string history_text(const std::vector<FormerRun>& history);
+std::vector<FormerRun> parse_history(const std::string& text, const std::string& where);
+
+/// What the expunge.json of an exported model says. Throws Error(bad_input).
+std::vector<FormerRun> history_of_record(const JsonObject& record);
+
+/// The checkpoint, which `how` says what of is used, after what its own run began from. Throws Error(bad_input).
+std::vector<FormerRun> history_of_checkpoint(const std::filesystem::path& checkpoint, const char* how);
+/// The same of a model with this hash: nothing for the folder of a model that no run made, or whose expunge.json is of other
+/// weights, which it warns of. Throws Error(bad_input).
+std::vector<FormerRun> history_of_model(const ModelSource& source, const std::string& model_sha256);
+
+/// The hash of the checkpoint that an exported model was made of, as its expunge.json names it. With `model_sha256`, nothing
+/// where that file is of other weights. Throws Error(bad_input).
+std::string checkpoint_of_export(const std::filesystem::path& record, const std::string& model_sha256 = {});
+
+/// The method of a run with these options, or "train".
+std::string method_of(const std::string& config);
+/// The value of a key in `key = value` lines; empty where there is none. Throws Error(usage) where it is no such text.
+std::string config_value(const std::string& config, const std::string& key);
+
+}  // namespace expunge

@@ -1,0 +1,64 @@
+// Replacing damaged tables.
+#include "run/log_table.h"
+
+#include <fmt/format.h>
+
+#include "core/log.h"
+#include "expunge/error.h"
+#include "io/files.h"
+#include "io/hdf5_seal.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kLimit = std::uint64_t{1} << 30;
+
+Columns open(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
+  Columns table(path, columns);
+  table.truncate_after(columns.front().path, last_step);
+  return table;
+}
+
+/// What is wrong with the table; empty for nothing.
+std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
+  try {
+    if (read_seal(path).state != Seal::State::whole) return fmt::format("{}: {}", path.string(), kBrokenSeal);
+    (void)open(path, columns, last_step);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::bad_input) throw;
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step,
+                       const fs::path& checkpoint) {
+  const fs::path copy = checkpoint / path.filename();
+  const bool has_copy = !checkpoint.empty() && fs::exists(copy);
+  const bool there = fs::exists(path);
+  const std::string damage = there ? damage_of(path, columns, last_step) : "";
+  if (there ? damage.empty() : !has_copy) return open(path, columns, last_step);
+  if (has_copy) {
+    // A run that goes on in another folder takes the table along; nothing was lost.
+    const bool own = fs::weakly_canonical(checkpoint).parent_path().parent_path() == fs::weakly_canonical(path).parent_path();
+    if (there || own)
+      log_warning(fmt::format("{}: {}; put back from {}", path.string(),
+                              there ? fmt::format("damaged ({})", damage) : "missing", copy.string()));
+    if (there) fs::rename(path, free_name(path.string() + ".damaged"));
+    write_file_atomically(path, read_file(copy, kLimit), Existing::keep);
+  } else {
+    const fs::path aside = free_name(path.string() + ".damaged");
+    log_warning(fmt::format("{}: damaged ({}); kept as {}, and begun anew", path.string(), damage, aside.string()));
+    std::error_code error;
+    fs::rename(path, aside, error);
+    if (error)
+      fail(ExitCode::output, fmt::format("{}: cannot be renamed to {}: {}", path.string(), aside.string(), error.message()));
+  }
+  return open(path, columns, last_step);
+}
+
+}  // namespace expunge

@@ -1,0 +1,30 @@
+// The one list of a step's figures, for every file that holds them.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "run/step_metrics.h"
+
+namespace expunge {
+
+/// Figures of an evaluation between steps, such as "eval/books/forget/perplexity".
+using NamedFigures = std::vector<std::pair<std::string, double>>;
+
+/// Visits the figures of a step with their names, in the order of the columns; `visit` takes std::int64_t and double.
+template <typename Visit>
+void for_each_metric(const StepMetrics& m, Visit visit) {
+  visit("step", m.step);
+  visit("loss", m.loss);
+  visit("loss_forget", m.loss_forget);
+  visit("loss_retain", m.loss_retain);
+  visit("learning_rate", m.learning_rate);
+  visit("grad_norm", m.grad_norm);
+  visit("tokens", m.tokens);
+  visit("tokens_per_second", m.tokens_per_second);
+  visit("memory_bytes", m.memory_bytes);
+  visit("model_state_bytes", m.model_state_bytes);
+}
+
+}  // namespace expunge

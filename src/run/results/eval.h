@@ -1,0 +1,55 @@
+// eval.h5: figures of splits, written and read back for comparison.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/token_file.h"
+#include "eval/metrics.h"
+#include "io/files.h"
+#include "io/hdf5.h"
+#include "session/session.h"
+#include "store/weights.h"
+
+namespace expunge {
+
+/// What figures were made of and how; attributes of the file's root, with those of every output: the version of expunge, host,
+/// job_id, restarts, written.
+struct EvaluationSource {
+  std::string model, model_sha256, tokens, tokens_sha256;
+  std::string tokenizer_sha256;  ///< of the token file
+  std::uint64_t max_length = 0;  ///< of the token file
+  std::string dtype, device;     ///< "float32", "cpu"
+  std::string options = {}, libraries = {};
+};
+/// Of the model at `path` that splits of `tokens` are passed through; without options and libraries. Collective; the hash of
+/// the token file is taken on rank 0 alone.
+EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const ModelSource& model,
+                                   const TokenFile& tokens, DType dtype);
+void write_source(Hdf5File& file, const EvaluationSource& source);
+/// A 1-D dataset of these values.
+template <Hdf5Element T>
+void write_values(Hdf5File& file, const std::string& dataset, const std::vector<T>& values) {
+  file.create_dataset<T>(dataset, {values.size()});
+  file.write<T>(dataset, 0, values);
+}
+
+/// Figures by "domain/split", in the order in which they were evaluated.
+struct SplitResult {
+  std::string split;
+  std::vector<SequenceFigures> sequences;
+};
+
+/// A group /<domain>/<split> with attributes perplexity, token_perplexity, accuracy (percent), exact_memorisation,
+/// extraction_strength, sequences, tokens and datasets nll, accuracy (a share: the sequence's exact memorisation), tokens,
+/// extraction_strength (one value a sequence, in the order of the token file). Replaces the file by one rename. Throws
+/// Error(output).
+void write_evaluation(const std::filesystem::path& path, Existing existing, const EvaluationSource& source,
+                      const std::vector<SplitResult>& results);
+/// The split figures of such a file. Throws Error(bad_input).
+std::map<std::string, SplitFigures> read_evaluation(const Hdf5File& file);
+
+}  // namespace expunge

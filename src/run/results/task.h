@@ -1,0 +1,48 @@
+// task.h5: figures of tasks and what the model answered to each item.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/choices.h"
+#include "io/files.h"
+
+namespace expunge {
+
+/// What the answers to one task were; one value an item, in the order of the file.
+struct TaskResult {
+  std::string task;
+  std::vector<std::uint64_t> item;  ///< place in the file, from 0
+
+  // Of multiple choice, else empty:
+  std::vector<std::uint64_t> answer, predicted, predicted_normalised;  ///< numbers of choices
+  std::vector<double> log_likelihoods;  ///< of all choices, nats; those of item i are offsets[i] .. offsets[i + 1]
+  std::vector<std::uint64_t> offsets;
+  std::vector<std::uint8_t> hit, hit_normalised;
+
+  // Of generated answers, else empty:
+  std::vector<std::uint8_t> match, match_strict, match_flexible;  ///< the latter two as the evaluation harness finds answers
+
+  bool multiple_choice() const { return match.empty(); }
+};
+
+/// Attributes of the file's root, with those of every output.
+struct TaskSource {
+  std::string model, model_sha256, tasks, tasks_sha256, prompts_sha256, fewshot_file, fewshot_sha256, tokenizer_sha256, dtype,
+      device;
+  std::int64_t num_fewshot;
+  std::string options = {}, libraries = {};
+  std::string eos_token_ids = {}, stop_strings = {};  ///< JSON lists: where generated answers end; left out when empty
+};
+
+/// A group of each task with attributes items, and accuracy, standard_error, accuracy_normalised, standard_error_normalised
+/// (multiple choice) or exact_match, standard_error and both with _strict and _flexible; datasets item and answer, predicted,
+/// predicted_normalised, log_likelihoods, offsets, or match, match_strict, match_flexible. Replaces the file by one rename.
+/// Throws Error(output).
+void write_tasks(const std::filesystem::path& path, Existing existing, const TaskSource& source,
+                 const std::vector<TaskResult>& results);
+
+}  // namespace expunge

@@ -1,0 +1,17 @@
+// The run folder's name where none is given.
+#pragma once
+
+#include <filesystem>
+
+#include "run/options.h"
+
+namespace expunge {
+
+/// output/<domain>/<model>/<W>_rank_bs_<b>_gas_<a>_lr_<lr>_epoch<e>[_general][_rmgt]/unlearn/<method>, as the study's code
+/// names its runs: W ranks, b sequences a rank and micro-batch, a = ceil(G / (W b)) micro-batches a step, the learning rate
+/// with two digits (2e-5: "2.0e_5"), e epochs, --general, --rm-groundtruth. `expunge train` ends in /train, its domain is those
+/// of its splits joined by '+', and a model from scratch is named after the folder of its config.json. Relative to the working
+/// folder.
+std::filesystem::path run_name(const TrainConfig& config, int world_size);
+
+}  // namespace expunge

@@ -1,0 +1,70 @@
+// Where a run's steps are written: metrics.h5, and the logs that were asked for.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "run/jsonl_log.h"
+#include "run/options.h"
+#include "run/provenance.h"
+#include "run/run_folder.h"
+#include "run/run_mark.h"
+#include "run/step_metrics.h"
+#include "run/tensorboard.h"
+
+namespace expunge {
+
+class StepLog {
+ public:
+  /// Of one rank. Rows past `last_step` go: a resumed run repeats those steps; `checkpoint` is what it goes on from.
+  StepLog(const TrainConfig& config, std::int64_t last_step, const std::filesystem::path& checkpoint,
+          const Provenance& provenance)
+      : metrics_(RunFolder{config.output_dir}.metrics(), last_step, checkpoint) {
+    metrics_.annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
+    if (!config.log_jsonl.empty()) jsonl_.emplace(config.log_jsonl, last_step, run_id(RunFolder{config.output_dir}));
+    if (config.tensorboard) tensorboard_.emplace(RunFolder{config.output_dir}.tensorboard(), last_step);
+  }
+  /// Takes a step, to be written by one of the next two, which may run in another thread.
+  void add(const StepMetrics& metrics) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(metrics);
+  }
+  /// Writes the steps that wait, where the last write is a quarter of a second ago: metrics.h5 is copied and flushed for each,
+  /// which steps of milliseconds would have to share their cores with.
+  void write_in_time() {
+    if (std::chrono::steady_clock::now() - written_ >= std::chrono::milliseconds(250)) write();
+  }
+  /// Writes all steps that wait.
+  void write() {
+    std::vector<StepMetrics> steps;
+    {
+      const std::lock_guard lock(mutex_);
+      steps.swap(waiting_);
+    }
+    if (steps.empty()) return;
+    written_ = std::chrono::steady_clock::now();
+    metrics_.append(steps);
+    for (const StepMetrics& metrics : steps) {
+      if (jsonl_) jsonl_->append(metrics);
+      if (tensorboard_) tensorboard_->append(metrics);
+    }
+  }
+  /// An evaluation between steps, for the logs that were asked for; evaluations.h5 is the monitor's. After write() of its step.
+  void write_evaluation(std::int64_t step, const NamedFigures& figures) {
+    if (jsonl_) jsonl_->append(step, figures);
+    if (tensorboard_) tensorboard_->append(step, figures);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<StepMetrics> waiting_;
+  std::chrono::steady_clock::time_point written_;
+  MetricsFile metrics_;
+  std::optional<JsonlLog> jsonl_;
+  std::optional<TensorboardFile> tensorboard_;
+};
+
+}  // namespace expunge

@@ -1,0 +1,30 @@
+// Names of the choices.
+#include "session/options.h"
+
+namespace expunge {
+
+std::string_view gather_name(GatherPolicy policy) {
+  switch (policy) {
+    case GatherPolicy::automatic:
+      return "auto";
+    case GatherPolicy::per_micro_step:
+      return "per-micro-step";
+    case GatherPolicy::per_step:
+      return "per-step";
+  }
+  fail(ExitCode::internal, "unnamed gather policy");
+}
+
+std::string_view comm_policy_name(CommPolicy policy) {
+  switch (policy) {
+    case CommPolicy::automatic:
+      return "auto";
+    case CommPolicy::nccl:
+      return "nccl";
+    case CommPolicy::staged:
+      return "staged";
+  }
+  fail(ExitCode::internal, "unnamed communicator");
+}
+
+}  // namespace expunge

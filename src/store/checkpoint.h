@@ -1,0 +1,106 @@
+// Checkpoints: a folder step-NNNNNN that is whole and verified, or not there.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "expunge/communicator.h"
+#include "fsdp/unit_layout.h"
+#include "io/hdf5.h"
+
+namespace expunge {
+
+// On disk, in <run>/checkpoints/step-NNNNNN/:
+//   shard-RRRRR-of-WWWWW.h5  rank R's slice of every unit: /parameters/<unit>, /exp_avg/<unit>, /exp_avg_sq/<unit>, 1-D
+//   checkpoint.h5            /parameters/<HF name>, /exp_avg/<HF name>, /exp_avg_sq/<HF name> in their true shapes, as virtual
+//                            datasets over the shard files; what CheckpointInfo holds as attributes of the root
+//   metrics.h5, evaluations.h5  copies of the run's, where it has them, to replace damaged ones
+//   manifest.json            name, bytes and SHA-256 of each file above: its own SHA-256 is the checkpoint's, from which all
+//                            follow. That of an earlier version names CRC-32C, which shows accidents alone.
+// The folder is written in a staging folder, flushed to disk, and made live by one rename.
+
+inline constexpr const char* kManifest = "manifest.json";
+
+/// What a resume and an auditor need beside the numbers.
+struct CheckpointInfo {
+  std::int64_t step = 0;          ///< optimizer steps done
+  std::int64_t total_steps = 0;   ///< of the whole run
+  std::int64_t global_batch = 0;  ///< sequences of one optimizer step
+  std::int64_t samples = 0;       ///< cursor: items of the sample order consumed
+  std::int64_t world_size = 0;    ///< ranks that wrote it
+  std::uint64_t seed = 0;         ///< all randomness is counted from it
+  std::string dtype;              ///< compute type
+  std::string gather;             ///< "per-step" or "per-micro-step": decides the order of additions
+  std::string recompute;          ///< "none", "light" or "block"
+  std::string device, comm;       ///< "cpu" or "cuda"; "mpi", "nccl" or "staged"
+  std::string model_sha256;       ///< the model the run began from
+  std::string model_files;        ///< config.json and the tokenizer's files beside it: lines as sha256sum prints them
+  std::string tokens_sha256;
+  std::string config;                  ///< resolved options
+  std::string libraries;               ///< versions of what the numbers depend on, as --version prints them
+  std::string version, host, written;  ///< program version, host of rank 0, UTC time of writing
+  std::string job_id;                  ///< the batch system's, empty outside of one
+  std::int64_t restarts = 0;           ///< how often the run was resumed before
+  std::string labels_sha256;           ///< of the file of labels that the run trains on; empty without one
+  // Empty, too, in checkpoints of versions that did not record them.
+  std::string reference_sha256;     ///< of reference.h5, what the run keeps of the original model
+  std::string sample_order_sha256;  ///< of the file of --sample-order
+  std::string history;              ///< the earlier runs that the run began from, as history_text() writes them
+};
+
+/// This rank's shards of parameters and moments, unit by unit. A is float or double.
+template <typename A>
+struct StateShards {
+  std::vector<UnitLayout> units;
+  std::vector<std::span<A>> parameters, exp_avg, exp_avg_sq;
+};
+
+/// Bytes of the shards.
+template <typename A>
+std::size_t state_bytes(const StateShards<A>& state) {
+  std::size_t elements = 0;
+  for (const auto* group : {&state.parameters, &state.exp_avg, &state.exp_avg_sq})
+    for (const std::span<A>& shard : *group) elements += shard.size();
+  return elements * sizeof(A);
+}
+
+/// The newest checkpoint under `checkpoints` whose files match their manifest; others are named in a warning and passed
+/// over. Collective: ranks share the reading.
+std::optional<std::filesystem::path> newest_good_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoints);
+/// What is wrong with a checkpoint, on every rank; empty for a good one. Collective.
+std::string damage_of(const Runtime& runtime, const std::filesystem::path& checkpoint);
+/// The same as far as names and sizes of files tell, which are not read. Not collective.
+std::string visible_damage(const std::filesystem::path& checkpoint);
+/// Whether the index, checkpoint.h5, has the checksum that the manifest names. Not collective. Throws Error(bad_input).
+bool index_is_whole(const std::filesystem::path& checkpoint);
+/// Throws Error(bad_input) with the damage of one that is not good. Collective.
+void verify_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoint);
+/// Folders step-NNNNNN, newest first, not verified.
+std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& checkpoints);
+/// Removes what killed writers left.
+void sweep_checkpoints(const std::filesystem::path& checkpoints);
+
+/// Reads a checkpoint that any world size and element type wrote. Throws Error(bad_input).
+class CheckpointReader {
+ public:
+  explicit CheckpointReader(const std::filesystem::path& checkpoint);
+  const CheckpointInfo& info() const { return info_; }
+  /// Elements first .. first + values.size() of a parameter; `group` is parameters, exp_avg or exp_avg_sq. Converts between
+  /// float32 and float64.
+  template <typename A>
+  void read(const std::string& group, const ParameterView& view, std::size_t first, std::span<A> values) const;
+
+ private:
+  Hdf5File file_;
+  CheckpointInfo info_;
+};
+
+/// Fills a rank's shards of parameters and moments, which are memory of the stream's device.
+template <typename A>
+void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& state, Stream& stream);
+
+}  // namespace expunge

@@ -1,0 +1,151 @@
+// Comparing and recording what a run begins from.
+#include "training/beginning.h"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+
+#include "cli/config_text.h"
+#include "core/log.h"
+#include "core/process.h"
+#include "core/text.h"
+#include "expunge/error.h"
+#include "io/files.h"
+#include "io/hash.h"
+#include "run/history.h"
+#include "run/run_folder.h"
+#include "store/tokenizer_files.h"
+#include "training/reference.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A file that says in which order sequences are taken is compared by its hash; by its name where that is not recorded.
+void check_sample_order(const TrainConfig& config, const CheckpointInfo& before, const std::string& sha256) {
+  const std::string was = config_value(before.config, "sample-order");
+  const std::string is = config.sample_order.empty() ? "" : whole_path(config.sample_order).string();
+  const bool recorded = !before.sample_order_sha256.empty();
+  if (was.empty() != is.empty() || (!recorded && was != is))
+    fail(ExitCode::usage, fmt::format("--sample-order: this run was started with {}, now {}; give the same to resume",
+                                      was.empty() ? "none" : was, is.empty() ? "none" : is));
+  if (recorded) refuse_changed("the file of --sample-order", config.sample_order, before.sample_order_sha256, sha256);
+}
+
+/// Throws Error(bad_input) when what a run is resumed with, or begins from, is not what it was.
+void compare_inputs(const TrainConfig& config, const ModelSource& source, const Beginning& beginning,
+                    const CheckpointInfo& info) {
+  const CheckpointInfo& before = *beginning.before;
+  if (!beginning.own) {
+    if (before.model_sha256 != info.model_sha256)
+      fail(ExitCode::bad_input,
+           fmt::format("--resume-from-checkpoint {}: its run began from another original model (SHA-256 {}) than {} ({}); give "
+                       "that one as --model, or the checkpoint itself, whose weights the run then begins from",
+                       beginning.checkpoint->string(), before.model_sha256, source.weights.string(), info.model_sha256));
+    return;
+  }
+  const fs::path own = RunFolder{config.output_dir}.model();
+  refuse_changed_side_files(before.model_files, source.side_files, side_files(source));
+  refuse_changed_side_files(before.model_files, own, side_files(own));
+  refuse_changed("the token file", config.tokens, before.tokens_sha256, info.tokens_sha256);
+  refuse_changed("the original model", source.weights, before.model_sha256, info.model_sha256);
+  check_sample_order(config, before, info.sample_order_sha256);
+}
+
+std::string history_of(const ModelSource& source, const Beginning& beginning, const std::string& model_sha256) {
+  if (beginning.own) return beginning.before->history;
+  return history_text(beginning.checkpoint ? history_of_checkpoint(*beginning.checkpoint, FormerRun::kState)
+                                           : history_of_model(source, model_sha256));
+}
+
+/// The splits that a run with these options trained on.
+std::vector<std::string> splits_of(const std::string& config) {
+  std::vector<std::string> splits;
+  for (const ConfigEntry& entry : read_config_text(config, "config"))
+    if (entry.key == "split" || entry.key == "domain") splits.push_back(entry.value);
+  return splits;
+}
+
+}  // namespace
+
+void refuse_changed(const char* what, const fs::path& path, const std::string& was, const std::string& now) {
+  if (was != now)
+    fail(ExitCode::bad_input, fmt::format("{}: {} changed since the run began (SHA-256 {}, was {}); restore it to resume",
+                                          path.string(), what, now, was));
+}
+
+CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const ModelSource& source,
+                            const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
+                            const Beginning& beginning) {
+  const Runtime& runtime = session.runtime();
+  CheckpointInfo info;
+  info.global_batch = config.global_batch_size;
+  info.world_size = session.world_size();
+  info.seed = config.seed;
+  info.dtype = dtype_name(config.compute.dtype);
+  info.device = runtime.device.type == DeviceType::cuda ? "cuda" : "cpu";
+  info.comm = session.comm_name();
+  info.config = config.resolved;
+  info.version = EXPUNGE_VERSION;
+  info.libraries = config.libraries;
+  info.host = host_name();
+  info.job_id = job_id();
+  // A job that was killed before its first checkpoint was restarted, too, although nothing was resumed.
+  info.restarts = std::max(beginning.own ? beginning.before->restarts + 1 : 0, job_restarts());
+  info.model_sha256 = model_sha256(source, runtime, units);
+  info.tokens_sha256 = tokens_sha256;
+  info.sample_order_sha256 = hash_if_there(runtime, config.sample_order);
+  on_root(runtime, [&] {
+    if (beginning.before) compare_inputs(config, source, beginning, info);
+    return std::string();
+  });
+  info.model_files =
+      on_root(runtime, [&] { return beginning.own ? beginning.before->model_files : hash_side_files(side_files(source)); });
+  info.history = on_root(runtime, [&] { return history_of(source, beginning, info.model_sha256); });
+  return info;
+}
+
+std::int64_t adopted_step(const Beginning& beginning) {
+  if (!beginning.before) return 0;
+  if (!beginning.own) return beginning.before->step;
+  std::int64_t step = 0;
+  for (const FormerRun& former : parse_history(beginning.before->history, beginning.checkpoint->string()))
+    if (former.how == FormerRun::kState) step = former.step;
+  return step;
+}
+
+void warn_of_other_sums(const Session& session, const CheckpointInfo& before) {
+  std::string was;  // stays empty for versions that chose none
+  RE2::PartialMatch(before.libraries, "(?m)^ +kernels +(.+)$", &was);
+  if (session.rank() != 0) return;
+  if (before.world_size != session.world_size())
+    log_warning(
+        fmt::format("the run was computed on {} ranks, and goes on on {}: sums are rounded in another order, so it is not "
+                    "bitwise the run that never stopped",
+                    before.world_size, session.world_size()));
+  if (was == session.kernels()) return;
+  log_warning(
+      fmt::format("the run was computed by kernels {}, and goes on by those of {}: it is {}not bitwise the run that never "
+                  "stopped",
+                  was.empty() ? "that its checkpoint does not name" : "of " + excerpt(was), session.kernels(),
+                  was.empty() ? "perhaps " : ""));
+}
+
+void warn_of_what_was_learnt(const TrainConfig& config, const CheckpointInfo& info) {
+  if (config.domain.empty()) return;
+  for (const FormerRun& former : parse_history(info.history, config.output_dir.string())) {
+    if (former.tokens_sha256 != info.tokens_sha256 || former.how == FormerRun::kState) continue;
+    for (const std::string& split : splits_of(former.config)) {
+      if (split == config.domain + "/approximate")
+        log_warning(
+            fmt::format("{}: trained on {}, which counts as text that the original model never saw", former.from, split));
+      if (config.objective.method == "retrain" && (split == config.domain + "/forget" || split == config.domain))
+        log_warning(fmt::format("{}: trained on {}/forget, and --method retrain is for a model that never saw it", former.from,
+                                config.domain));
+    }
+  }
+}
+
+}  // namespace expunge

@@ -1,0 +1,206 @@
+// Setting up a method before its first step, or finding again what its first start left.
+#include "training/reference.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/log.h"
+#include "data/tokenizer.h"
+#include "expunge/error.h"
+#include "io/files.h"
+#include "io/hash.h"
+#include "io/hdf5_seal.h"
+#include "run/run_mark.h"
+#include "training/drawn_labels.h"
+#include "training/trainer.h"
+
+namespace expunge {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Ids that keep their place when labels are replaced.
+std::vector<std::int32_t> special_ids(const ModelSource& source) {
+  if (!fs::exists(source.side_files / "tokenizer.model")) return {};
+  const Tokenizer tokenizer(source.side_files);
+  std::vector<std::int32_t> special;
+  for (const auto& id : {tokenizer.bos_id(), tokenizer.eos_id(), tokenizer.id("<unk>"), tokenizer.id("<pad>")})
+    if (id) special.push_back(*id);
+  return special;
+}
+
+/// No more at once than in a training step, whose memory was planned.
+EvaluationBatching batching(const TrainConfig& config, const TrainingData& data, const std::function<bool()>& cut_short) {
+  const std::int64_t packed = std::min<std::int64_t>(config.compute.micro_batch_tokens, largest_micro_batch(config, data));
+  return {static_cast<std::size_t>(std::min(config.per_device_train_batch_size, config.global_batch_size)),
+          static_cast<std::size_t>(packed), 0, cut_short};
+}
+
+std::size_t forget_source(const TrainingData& data) {
+  for (std::size_t s = 0; s < data.sources(); ++s)
+    if (data.source(s).role == Role::forget) return s;
+  fail(ExitCode::internal, "the method has no forget set");
+}
+
+void require(const fs::path& path, bool sealed) {
+  const char* const wrong = !fs::exists(path)                                       ? "missing"
+                            : sealed && read_seal(path).state != Seal::State::whole ? kBrokenSeal
+                                                                                    : nullptr;
+  if (wrong)
+    fail(ExitCode::bad_input,
+         fmt::format("{}: {}, and only the original model could make it again; put it back to resume, or start afresh with "
+                     "--overwrite-output-dir",
+                     path.string(), wrong));
+}
+
+/// A start that died after writing both files is followed by one that writes them again.
+bool is_copy(const fs::path& file, const fs::path& labels) {
+  return fs::exists(file) && fs::exists(labels) && sha256_file(file) == sha256_file(labels);
+}
+
+void save_labels(const RunFolder& run, const fs::path& file) {
+  if (!is_copy(file, run.labels())) copy_file_atomically(run.labels(), file, Existing::keep);
+}
+
+}  // namespace
+
+std::string give_labels(const Runtime& runtime, const fs::path& path, const std::string& tokens_sha256,
+                        const ModelSource& source, TrainingData& data) {
+  const auto hash = [&] { return on_root(runtime, [&] { return sha256_file(path); }); };
+  const std::string sha256 = hash();
+  bool any = false;
+  for (std::size_t s = 0; s < data.sources(); ++s) {
+    auto labels = read_labels(path, data.source(s).split, data.split(s), source.config.vocab_size);
+    if (!labels) continue;
+    data.set_labels(s, std::move(*labels));
+    any = true;
+  }
+  if (!any) fail(ExitCode::bad_input, fmt::format("{}: holds no labels for {}", path.string(), data.source(0).split));
+  const Hdf5File file = Hdf5File::open(path);
+  if (!file.has_attribute("/", "tokens_sha256")) {
+    if (runtime.comm.rank() == 0)
+      log_warning(
+          fmt::format("{}: has no attribute tokens_sha256: its sequences have the lengths of the run's, but whether it "
+                      "was made for their text is not known",
+                      path.string()));
+  } else if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256) {
+    fail(ExitCode::bad_input, fmt::format("{}: labels for another token file (tokens_sha256 {}, the run's is {})",
+                                          path.string(), other, tokens_sha256));
+  }
+  if (hash() != sha256)
+    fail(ExitCode::bad_input, fmt::format("{}: changed while it was read; start again when nothing writes it", path.string()));
+  return sha256;
+}
+
+void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
+  const fs::path& file = config.labels.save;
+  if (file.empty()) return;
+  if (fs::exists(file) && !is_copy(file, run.labels()))
+    fail(ExitCode::output, fmt::format("--save-labels {}: exists already; remove it or give another name", file.string()));
+  check_writable(file);
+}
+
+template <Element T>
+ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config,
+                                  GatherPolicy gather)
+    : params(runtime, llama_units(source.config, runtime.comm.size()),
+             {gather == GatherPolicy::per_step, config.compute.prefetch, false}, false),
+      model(source.config, params, Recompute::none) {
+  load_weights(source, config.seed, config.bf16_master_weights, params);
+}
+
+bool uses_reference(const Objective& objective) {
+  return std::ranges::any_of(objective.terms(), [](const Term& term) { return term.signal.uses_reference(); });
+}
+
+template <Element T>
+bool prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+                    TrainingData& data, const FirstStart& first) {
+  const Runtime& runtime = model.params().runtime();
+  if (!config.labels.given.empty() || config.command == "train" || !method_info(config.objective.method).replaces_labels)
+    return true;
+  if (!first.now) {
+    require(run.labels(), false);
+  } else {
+    const std::size_t forget = forget_source(data);
+    const TokenSplit& split = data.split(forget);
+    const Labels labels = config.labels.from_model()
+                              ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed,
+                                                  batching(config, data, first.cut_short))
+                              : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
+    if (labels.empty()) return false;
+    check_drawn(config.model.string(), data.source(forget).split, split, labels);
+    on_root(runtime, [&] {
+      PendingFile pending(run.labels());
+      write_labels(pending.temporary(), data.source(forget).split, split, labels,
+                   [&](Hdf5File& file) { write_provenance(file, first.provenance); });
+      mark_file(run, run.labels().filename(), sha256_file(pending.temporary()));
+      pending.commit();
+      if (!config.labels.save.empty()) save_labels(run, config.labels.save);
+      return std::string();
+    });
+    log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
+                         config.labels.from_model() ? "from the original model" : "uniformly"));
+  }
+  give_labels(runtime, run.labels(), first.provenance.tokens_sha256, source, data);
+  return true;
+}
+
+fs::path labels_file(const TrainConfig& config, const RunFolder& run) {
+  return config.labels.given.empty() ? run.labels() : config.labels.given;
+}
+
+std::string hash_if_there(const Runtime& runtime, const fs::path& path) {
+  return on_root(runtime, [&] { return fs::exists(path) ? sha256_file(path) : std::string(); });
+}
+
+template <Element T>
+bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
+                           const FirstStart& first, std::vector<double>& nll) {
+  const std::size_t forget = forget_source(data);
+  const std::string dataset = "/" + data.source(forget).split + "/nll_sum";
+  if (!first.now) {
+    require(run.reference(), true);
+  } else {
+    std::vector<double> sums;
+    for (const SequenceFigures& figures : evaluate_split(model, data.split(forget), batching(config, data, first.cut_short)))
+      sums.push_back(figures.nll * static_cast<double>(figures.tokens));
+    if (sums.empty()) return false;
+    on_root(model.params().runtime(), [&] {
+      PendingFile pending(run.reference());
+      Hdf5File file = Hdf5File::create(pending.temporary());
+      file.create_dataset<double>(dataset, {sums.size()});
+      file.write<double>(dataset, 0, sums);
+      write_provenance(file, first.provenance);
+      commit_sealed(file, pending);
+      return std::string();
+    });
+  }
+  const Hdf5File file = Hdf5File::open(run.reference());
+  for (const auto& [name, expected] :
+       {std::pair{"model_sha256", first.provenance.model_sha256}, {"tokens_sha256", first.provenance.tokens_sha256}})
+    if (const auto found = file.read_attribute<std::string>("/", name); found != expected)
+      fail(ExitCode::bad_input,
+           fmt::format("{}: of another original model or token file ({} {}, the run's is {}); put back the "
+                       "run's own, or start afresh with --overwrite-output-dir",
+                       run.reference().string(), name, found, expected));
+  nll = file.read_all<double>(dataset);
+  if (nll.size() != data.split(forget).sequences())
+    fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} sequences, found {}", run.reference().string(), dataset,
+                                          data.split(forget).sequences(), nll.size()));
+  return true;
+}
+
+#define EXPUNGE_METHOD_SETUP(T)                                                                                                \
+  template struct ReferenceModel<T>;                                                                                           \
+  template bool prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&,             \
+                               const FirstStart&);                                                                             \
+  template bool prepare_reference_nll(const TrainConfig&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
+                                      std::vector<double>&);
+EXPUNGE_METHOD_SETUP(float)
+EXPUNGE_METHOD_SETUP(bf16)
+EXPUNGE_METHOD_SETUP(double)
+#undef EXPUNGE_METHOD_SETUP
+
+}  // namespace expunge

@@ -1,0 +1,115 @@
+// Counting optimizer steps.
+#include "training/run_length.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "expunge/error.h"
+#include "model/token_batch.h"
+
+namespace expunge {
+namespace {
+
+/// Throws Error(usage) where epochs make more steps than a run takes. `steps` may be any number, as it is no integer yet.
+void check_steps(const TrainConfig& config, std::int64_t items, double steps) {
+  if (steps <= static_cast<double>(kMostSteps)) return;
+  fail(ExitCode::usage, fmt::format("--num-train-epochs {}: passes over {} sequences, {} a step, make {:.4g} optimizer steps, "
+                                    "and a run takes at most {}; lower it, or give --max-steps",
+                                    config.num_train_epochs, items, config.global_batch_size, steps, kMostSteps));
+}
+
+}  // namespace
+
+std::optional<std::int64_t> sequences_of_step(std::int64_t ranks, std::int64_t batch, std::int64_t accumulation) {
+  // Any product of three options fits a double, where it need not fit 64 bits.
+  const double product = static_cast<double>(ranks) * static_cast<double>(batch) * static_cast<double>(accumulation);
+  if (product > static_cast<double>(kLargestGlobalBatch)) return std::nullopt;
+  return ranks * batch * accumulation;
+}
+
+std::int64_t checked_sequences_of_step(std::int64_t ranks, std::int64_t batch, std::int64_t accumulation) {
+  if (const auto sequences = sequences_of_step(ranks, batch, accumulation)) return *sequences;
+  fail(ExitCode::usage, fmt::format("{} ranks x --per-device-train-batch-size {} x --gradient-accumulation-steps {} is more "
+                                    "than the {} sequences that an optimizer step can hold; lower one of them",
+                                    ranks, batch, accumulation, kLargestGlobalBatch));
+}
+
+void check_global_batch(std::int64_t global_batch) {
+  if (global_batch > kLargestGlobalBatch)
+    fail(ExitCode::usage, fmt::format("--global-batch-size {} is more than the {} sequences that an optimizer step can hold; "
+                                      "lower it",
+                                      global_batch, kLargestGlobalBatch));
+}
+
+int largest_micro_batch(std::int64_t longest, std::int64_t packed, std::int64_t batch, std::int64_t global_batch) {
+  const std::int64_t tokens =
+      packed > 0 ? std::max(longest, std::min(packed, longest * global_batch)) : longest * std::min(batch, global_batch);
+  if (tokens > kMostBatchTokens)
+    fail(ExitCode::usage, fmt::format("--{} {} makes micro-batches of up to {} tokens, of sequences of up to {}; one holds at "
+                                      "most {}: lower it",
+                                      packed > 0 ? "micro-batch-tokens" : "per-device-train-batch-size",
+                                      packed > 0 ? packed : batch, tokens, longest, kMostBatchTokens));
+  return static_cast<int>(tokens);
+}
+
+/// Steps end at multiples of the accumulation, and at multiples of an epoch's rounds where an epoch has no more than that.
+std::int64_t RunLength::Released::micro_batches_after(std::int64_t n) const {
+  if (rounds > accumulation) return n * accumulation;
+  // Both kinds of ends repeat with their least common multiple, at which one end is of both kinds.
+  const std::int64_t period = std::lcm(rounds, accumulation), ends = period / rounds + period / accumulation - 1;
+  const std::int64_t left = n % ends;
+  std::int64_t below = 0, end = left == 0 ? 0 : period;  // the first `left` ends lie in (below, end]
+  while (end - below > 1) {
+    const std::int64_t middle = below + (end - below) / 2;
+    (middle / rounds + middle / accumulation < left ? below : end) = middle;
+  }
+  return n / ends * period + end;
+}
+
+std::optional<RunLength::Released> RunLength::released_of(const TrainConfig& config, std::int64_t items) {
+  if (!config.objective.released) return std::nullopt;
+  const std::int64_t global_batch = config.global_batch_size;
+  const std::int64_t accumulation = config.gradient_accumulation_steps > 0
+                                        ? config.gradient_accumulation_steps
+                                        : std::max<std::int64_t>(1, global_batch / config.per_device_train_batch_size);
+  const std::int64_t round = std::max<std::int64_t>(1, global_batch / accumulation);
+  return Released{round, (items + round - 1) / round, accumulation};
+}
+
+RunLength::RunLength(const TrainConfig& config, std::size_t count)
+    : items(static_cast<std::int64_t>(count)),
+      epoch(items),
+      global_batch(config.global_batch_size),
+      samples(0),
+      steps(config.max_steps),
+      divide_by_global_batch(config.objective.released),
+      released_(released_of(config, items)) {
+  if (released_) {
+    epoch = released_->rounds * released_->round;
+    const std::int64_t of_epoch = std::max<std::int64_t>(1, released_->rounds / released_->accumulation);
+    const double asked = std::ceil(config.num_train_epochs * static_cast<double>(of_epoch));
+    if (config.max_steps <= 0) {
+      check_steps(config, items, asked);
+      steps = static_cast<std::int64_t>(asked);
+    }
+    samples = samples_after(steps);
+    return;
+  }
+  if (config.max_steps > 0) {
+    samples = config.max_steps * global_batch;
+    return;
+  }
+  const double asked = std::ceil(static_cast<double>(items) * config.num_train_epochs);
+  check_steps(config, items, std::ceil(asked / static_cast<double>(global_batch)));
+  samples = static_cast<std::int64_t>(asked);
+  steps = (samples + global_batch - 1) / global_batch;
+}
+
+std::int64_t RunLength::samples_after(std::int64_t n) const {
+  n = std::min(n, steps);
+  return released_ ? released_->round * released_->micro_batches_after(n) : std::min(n * global_batch, samples);
+}
+
+}  // namespace expunge

@@ -1,0 +1,39 @@
+// The model of a run and its optimizer while they are trained, and their state as a checkpoint holds it.
+#pragma once
+
+#include "run/options.h"
+#include "store/checkpoint.h"
+#include "store/weights.h"
+#include "training/optimizer.h"
+
+namespace expunge {
+
+template <Element T>
+StateShards<acc_t<T>> state_of(ShardedParams<T>& params, Optimizer<T>& optimizer) {
+  StateShards<acc_t<T>> state;
+  for (int unit = 0; unit < params.units(); ++unit) {
+    state.units.push_back(params.layout(unit));
+    state.parameters.push_back(params.master(unit));
+    state.exp_avg.push_back(optimizer.exp_avg(unit));
+    state.exp_avg_sq.push_back(optimizer.exp_avg_sq(unit));
+  }
+  return state;
+}
+
+template <Element T>
+struct TrainedModel {
+  TrainedModel(const Runtime& runtime, const TrainConfig& config, const ModelSource& source,
+               const std::vector<UnitLayout>& units, GatherPolicy gather, Recompute recompute)
+      : params(runtime, units, {gather == GatherPolicy::per_step, config.compute.prefetch, config.compute.reduce_in_bf16},
+               true),
+        optimizer(params, config),
+        state(state_of(params, optimizer)),
+        model(source.config, params, recompute) {}
+
+  ShardedParams<T> params;
+  Optimizer<T> optimizer;
+  StateShards<acc_t<T>> state;
+  Llama<T> model;
+};
+
+}  // namespace expunge

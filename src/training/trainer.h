@@ -1,0 +1,73 @@
+// One optimizer step after another: the heart of `expunge train` and `expunge unlearn`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "expunge/objective.h"
+#include "model/llama.h"
+#include "run/options.h"
+#include "run/step_metrics.h"
+#include "training/optimizer.h"
+#include "training/run_length.h"
+#include "training/training_data.h"
+
+namespace expunge {
+
+/// The most tokens that a micro-batch of the run can hold, for reserving memory. Throws Error(usage) for too many.
+int largest_micro_batch(const TrainConfig& config, const TrainingData& data);
+
+/// What a run trains by.
+template <Element T>
+struct Task {
+  const Objective& objective;
+  TrainingData& data;
+  Llama<T>* reference = nullptr;           ///< the frozen original model, where a signal uses it
+  std::vector<double> reference_nll = {};  ///< of each forget sequence, where the objective uses it
+};
+
+/// Asked before every micro-batch, on all ranks alike, with the seconds that the step still takes on this one.
+using DropStep = std::function<bool(double seconds_left)>;
+
+template <Element T>
+class Trainer {
+ public:
+  Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& optimizer, Task<T> task);
+
+  /// The next optimizer step on all ranks; nothing when `drop` said to end it. Throws Error(collapse) when loss or gradient is
+  /// not finite or the model has collapsed. The weights are in both cases as before the step.
+  std::optional<StepMetrics> step(const DropStep& drop = {});
+
+  /// Looks at what the last update made of the model, before it is kept: the mean nll of the text of that step's first
+  /// micro-batches. Throws Error(collapse) when it is not finite or the model has collapsed. Collective.
+  void check_update();
+
+ private:
+  struct Sums;
+  std::vector<std::size_t> step_items(std::int64_t step);
+  StepPlan plan(const std::vector<std::size_t>& items) const;
+  double seconds_left(std::size_t round, std::size_t rounds, double since_start) const;
+  Scope count(const std::vector<std::size_t>& items) const;
+  bool uses_reference(Role role) const;
+  void micro_batch(std::vector<std::size_t> items, const Scope& scope, bool with_reference, Sums& sums);
+  bool has_collapsed(double nll) const;
+  std::string describe_collapse(const char* role, double nll) const;
+  void guard_against_collapse(const StepMetrics& metrics) const;
+  void run_round(const StepPlan& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
+                 Sums& sums);
+  std::string find_bad_gradient(const StepPlan& plan, const std::vector<std::size_t>& items, const Scope& scope);
+  [[noreturn]] void refuse_to_go_on(const StepMetrics& metrics, const std::string& culprit) const;
+
+  const TrainConfig& config_;
+  Llama<T>& model_;
+  Optimizer<T>& optimizer_;
+  Task<T> task_;
+  RunLength length_;
+  std::int64_t warmup_;
+  double micro_batch_seconds_ = 0, update_seconds_ = 0;  // of the last step: a micro-batch, and what follows the last one
+  double first_seconds_ = 0;                             // of this step's first micro-batch
+};
+
+}  // namespace expunge

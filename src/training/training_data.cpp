@@ -1,0 +1,131 @@
+// Collecting the sequences of a run and their order.
+#include "training/training_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+
+#include "core/text.h"
+#include "expunge/error.h"
+#include "io/content_kind.h"
+
+namespace expunge {
+namespace {
+
+constexpr std::uint64_t kOrderLimit = std::uint64_t{1} << 30;
+
+/// One item number a line, each below `items`.
+std::vector<std::size_t> read_order(const std::filesystem::path& path, std::size_t items) {
+  const std::string text = read_text_file(path, kOrderLimit);
+  std::vector<std::size_t> order;
+  std::size_t line_number = 0;
+  for (std::size_t begin = 0; begin < text.size(); ++line_number) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line(text.data() + begin, end - begin);
+    std::size_t item = 0;
+    const auto [rest, error] = std::from_chars(line.data(), line.data() + line.size(), item);
+    if (error != std::errc() || rest != line.data() + line.size() || item >= items)
+      fail(ExitCode::bad_input, fmt::format("{}: line {}: expected a sequence number from 0 to {}, found '{}'", path.string(),
+                                            line_number + 1, items - 1, excerpt(line)));
+    order.push_back(item);
+    begin = end + 1;
+  }
+  if (order.empty()) fail(ExitCode::bad_input, fmt::format("{}: holds no sequence numbers", path.string()));
+  return order;
+}
+
+SampleOrder make_order(const TrainConfig& config, std::size_t items) {
+  if (!config.sample_order.empty()) return SampleOrder(read_order(config.sample_order, items));
+  return SampleOrder(items, config.seed, config.shuffle);
+}
+
+/// As --max-train-samples says; more than there are where it says nothing.
+std::size_t most_items(const TrainConfig& config) {
+  return config.max_train_samples > 0 ? static_cast<std::size_t>(config.max_train_samples)
+                                      : std::numeric_limits<std::size_t>::max();
+}
+
+/// The run goes no further than this many items of its list; more than there are where it goes through all.
+std::size_t items_used(const TrainConfig& config) {
+  std::size_t used = most_items(config);
+  const bool in_order = !config.shuffle && config.sample_order.empty() && !config.objective.released;
+  if (in_order && config.max_steps > 0)
+    used = std::min(used, static_cast<std::size_t>(config.max_steps * config.global_batch_size));
+  return used;
+}
+
+}  // namespace
+
+TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const TrainConfig& config,
+                           int vocabulary)
+    : order_(std::vector<std::size_t>{}) {
+  std::array<std::optional<std::size_t>, 2> part_of;  // by role, where each has one source
+  for (const Source& source : sources) {
+    part_of[static_cast<std::size_t>(source.role)] = parts_.size();
+    parts_.push_back({source, tokens.split(source.split, vocabulary), {}});
+  }
+  const auto forget = part_of[static_cast<std::size_t>(Role::forget)], retain = part_of[static_cast<std::size_t>(Role::retain)];
+  if (forget && retain)
+    interleave(*forget, *retain, config);
+  else
+    for (std::size_t p = 0; p < parts_.size(); ++p)
+      for (std::size_t i = 0; i < parts_[p].split.sequences(); ++i) items_.push_back({parts_[p].source.role, p, i});
+  items_.resize(std::min(items_.size(), most_items(config)));
+  order_ = make_order(config, items_.size());
+}
+
+void TrainingData::interleave(std::size_t forget, std::size_t retain, const TrainConfig& config) {
+  const std::size_t available = parts_[retain].split.sequences(), all = parts_[forget].split.sequences();
+  const auto ratio = static_cast<std::size_t>(config.retain.positive_ratio);
+  const std::size_t used = std::min(items_used(config), all * (1 + ratio));  // items of the run
+  const std::size_t needed = used / (1 + ratio) * ratio + (used % (1 + ratio) > 0 ? used % (1 + ratio) - 1 : 0);
+  if (needed > available && !config.retain.repeat)
+    fail(ExitCode::usage,
+         fmt::format("{} has {} sequences, and --positive-ratio {} needs {} beside {} of {}; tokenize more retain text, lower "
+                     "--positive-ratio, or use --retain-repeat to go through it again",
+                     parts_[retain].source.split, available, ratio, needed, used - needed, parts_[forget].source.split));
+  const std::size_t items = std::min(all * (1 + ratio), most_items(config));
+  if (items > kMostItems)
+    fail(ExitCode::usage,
+         fmt::format("--positive-ratio {}: so many sequences after each of {} of {} make a list of {}, and a run "
+                     "holds at most {}; lower it, or give --max-train-samples",
+                     ratio, all, parts_[forget].source.split, items, kMostItems));
+  for (std::size_t i = 0; i < items; ++i) {
+    const std::size_t group = i / (1 + ratio), within = i % (1 + ratio);
+    if (within == 0)
+      items_.push_back({Role::forget, forget, group});
+    else
+      items_.push_back({Role::retain, retain, (group * ratio + within - 1) % available});
+  }
+}
+
+std::span<const std::int32_t> TrainingData::labels(std::size_t item) const {
+  const Part& p = part(item);
+  if (p.labels.empty()) return ids(item);
+  return std::span(p.labels).subspan(p.split.offsets()[items_[item].sequence], length(item));
+}
+
+bool TrainingData::labels_replaced(Role role) const {
+  return std::ranges::any_of(parts_, [&](const Part& p) { return p.source.role == role && !p.labels.empty(); });
+}
+
+std::size_t TrainingData::targets(std::size_t item) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(labels(item).subspan(1), [](std::int32_t label) { return label >= 0; }));
+}
+
+std::string TrainingData::describe(std::size_t item) const {
+  return fmt::format("{} sequence {}", part(item).source.split, items_[item].sequence);
+}
+
+std::size_t TrainingData::longest() const {
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < items(); ++i) longest = std::max(longest, length(i));
+  return longest;
+}
+
+}  // namespace expunge

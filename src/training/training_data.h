@@ -1,0 +1,74 @@
+// The sequences that a run trains on: which splits in which role, in which order.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/batches.h"
+#include "data/label_file.h"
+#include "data/token_file.h"
+#include "expunge/token_signal.h"
+#include "run/options.h"
+
+namespace expunge {
+
+class TrainingData {
+ public:
+  /// A split to draw from: "domain/split".
+  struct Source {
+    std::string split;
+    Role role;
+  };
+  /// Items are the sources' sequences one behind the other, at most max_train_samples of them; of forget and retain sources
+  /// together one interleaved list: forget 0, positive_ratio retain sequences, forget 1, and so on. Every id is checked to lie
+  /// below `vocabulary`. Throws Error(bad_input) for the token file, Error(usage) for options that do not fit it.
+  TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const TrainConfig& config, int vocabulary);
+
+  std::size_t items() const { return items_.size(); }
+  Role role(std::size_t item) const { return items_[item].role; }
+  std::span<const std::int32_t> ids(std::size_t item) const { return part(item).split.ids(items_[item].sequence); }
+  std::size_t length(std::size_t item) const { return ids(item).size(); }
+  /// What position t - 1 is to predict; the ids themselves, or set_labels().
+  std::span<const std::int32_t> labels(std::size_t item) const;
+  /// Positions of an item with something to predict.
+  std::size_t targets(std::size_t item) const;
+  /// The number of an item's sequence in its split, and both for people: "books/forget sequence 3".
+  std::size_t sequence(std::size_t item) const { return items_[item].sequence; }
+  std::string describe(std::size_t item) const;
+  /// Tokens of the longest item.
+  std::size_t longest() const;
+  /// The item at a position of the endless sample order.
+  std::size_t item(std::uint64_t position) { return order_.item(position); }
+
+  /// Positions after which the sample order begins again.
+  std::size_t order_length() const { return order_.size(); }
+
+  std::size_t sources() const { return parts_.size(); }
+  const Source& source(std::size_t s) const { return parts_[s].source; }
+  const TokenSplit& split(std::size_t s) const { return parts_[s].split; }
+  void set_labels(std::size_t s, Labels labels) { parts_[s].labels = std::move(labels); }
+  /// Whether sequences of a role are trained on other labels than their ids.
+  bool labels_replaced(Role role) const;
+
+ private:
+  struct Part {
+    Source source;
+    TokenSplit split;
+    Labels labels;  // empty: the ids
+  };
+  struct Item {
+    Role role;
+    std::size_t part, sequence;
+  };
+  const Part& part(std::size_t item) const { return parts_[items_[item].part]; }
+  void interleave(std::size_t forget, std::size_t retain, const TrainConfig& config);
+
+  std::vector<Part> parts_;
+  std::vector<Item> items_;
+  SampleOrder order_;
+};
+
+}  // namespace expunge
