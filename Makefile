@@ -69,7 +69,7 @@ asan: install-packages ## Build with AddressSanitizer and UBSan in build-asan, a
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir $(BUILD_ASAN) --output-on-failure --no-tests=error -j $(JOBS) -LE long -E '_ranks$$|^slurm_'
 
 fuzz: install-packages ## Fuzz every reader of files for FUZZ_SECONDS each, in build-fuzz (libFuzzer)
-	@.ci/install_packages.sh clang-16 libclang-rt-16-dev
+	@.ci/install_packages.sh clang-16 libclang-rt-16-dev libomp-16-dev
 	@tests/fuzz/fuzz.sh $(BUILD_FUZZ) $(FUZZ_SECONDS)
 
 format: ## Format the sources with clang-format

@@ -24,6 +24,7 @@ std::vector<Option> run_options(PlanConfig& c) {
           path("model", "DIR", FileUse::model, c.model, "folder with the model's config.json; nothing else of it is read")),
       std::move(method),
       choice<bool>("retain-loss", c.retain_kl, {{"nll", false}, {"kl", true}}, "the retain term, as for expunge unlearn"),
+      real("alpha", c.alpha, kNotNegative, "weight of the retain term; 0: no retain set is read"),
       whole("positive-ratio", c.positive_ratio, 1, "retain sequences after each forget sequence"),
       whole("max-length", c.max_length, 5, "tokens of a sequence"),
       whole("per-device-train-batch-size", c.per_device_train_batch_size, 1, "sequences in a rank's micro-batch"),

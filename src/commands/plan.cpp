@@ -141,6 +141,7 @@ TimedRun read_timed_run(const fs::path& folder) {
   MethodOptions method;
   method.method = options.text("method");
   method.retain_kl = options.text("retain-loss") == "kl";
+  method.alpha = parse_real(options.text("alpha"));
   const auto ratio = static_cast<double>(options.whole("positive-ratio", 1));
   const double frozen = method.method.empty() ? 0 : frozen_share(method, ratio);
   const BatchOptions batch{std::max<std::int64_t>(1, tokens.back() / info.global_batch), options.whole("micro-batch-tokens", 0),
@@ -152,7 +153,7 @@ TimedRun read_timed_run(const fs::path& folder) {
                        frozen > 0,
                        options.text("reduce-dtype") == "bf16",
                        false,
-                       DeviceType::cpu};
+                       info.device == "cuda" ? DeviceType::cuda : DeviceType::cpu};
   const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
   const auto recompute = info.recompute == recompute_name(Recompute::block)   ? RecomputePolicy::block
                          : info.recompute == recompute_name(Recompute::light) ? RecomputePolicy::light
@@ -215,6 +216,7 @@ Question ask(const PlanConfig& config) {
   MethodOptions method;
   method.method = config.method;
   method.retain_kl = config.retain_kl;
+  method.alpha = config.alpha;
   const double frozen = frozen_share(method, static_cast<double>(config.positive_ratio));
   const auto world = static_cast<int>(config.world);
   const std::int64_t of_step = config.global_batch_size > 0

@@ -20,6 +20,7 @@ struct PlanConfig {
   double gpu_memory = 0, memory_per_rank = 0;  ///< bytes; the one that the device needs must be set
   std::string method = "gradient_ascent";
   bool retain_kl = false;
+  std::optional<double> alpha = {};  ///< weight of the retain term; 0: no retain set is read
   std::int64_t positive_ratio = 1;
 
   std::int64_t max_length = 4096;

@@ -41,6 +41,7 @@ std::string options(const PlanConfig& config, const RunShape& shape, const Polic
   text += fmt::format(" \\\n  --gather {} --recompute {} --per-device-train-batch-size {}", gather_name(policies.gather),
                       recompute_name(policies.recompute), config.per_device_train_batch_size);
   if (config.retain_kl) text += " --retain-loss kl";
+  if (config.alpha) text += fmt::format(" --alpha {}", *config.alpha);
   if (config.positive_ratio != 1) text += fmt::format(" --positive-ratio {}", config.positive_ratio);
   if (config.compute.reduce_in_bf16) text += " --reduce-dtype bf16";
   if (config.compute.tf32) text += " --tf32 true";

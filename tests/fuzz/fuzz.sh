@@ -8,7 +8,7 @@ shift 2
 jobs=$(nproc)
 
 if ! command -v clang++-16 >/dev/null; then
-  echo "skipped: fuzzing needs clang++-16 and its run-time library (packages clang-16 and libclang-rt-16-dev)"
+  echo "skipped: fuzzing needs clang++-16 and its run-time library (packages clang-16, libclang-rt-16-dev and libomp-16-dev)"
   exit 77
 fi
 [ -f "$build/build.ninja" ] || [ -f "$build/Makefile" ] ||

@@ -7,9 +7,8 @@ check_cxx_source_compiles("#include <source_location>
                           EXPUNGE_HAS_LIBFUZZER)
 unset(CMAKE_REQUIRED_FLAGS)
 if(NOT EXPUNGE_HAS_LIBFUZZER)
-  message(FATAL_ERROR "EXPUNGE_FUZZ needs Clang 16 or later with its run-time library (clang-16, libclang-rt-16-dev)")
+  message(FATAL_ERROR "EXPUNGE_FUZZ needs Clang 16 or later with its run-time library (clang-16, libclang-rt-16-dev, libomp-16-dev)")
 endif()
-set(CMAKE_UNITY_BUILD OFF)  # sources of several modules in one target
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -gline-tables-only -DNDEBUG")
 target_compile_options(expunge_settings INTERFACE -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
                                                    -Wno-unknown-pragmas)

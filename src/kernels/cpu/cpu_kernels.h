@@ -2,11 +2,12 @@
 #pragma once
 
 #include "expunge/kernels.h"
+#include "kernels/cpu/adamw.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_cached.h"
 #include "kernels/cpu/distance.h"
-#include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/embedding.h"
+#include "kernels/cpu/flat.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/log_prob_moments.h"
 #include "kernels/cpu/nll.h"

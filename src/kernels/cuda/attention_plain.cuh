@@ -1,4 +1,4 @@
-// Attention without tensor cores: for float and double, head sizes that the tensor-core kernels do not take, and cached keys.
+// Attention without tensor cores: for float and double, and head sizes that the tensor-core kernels do not take.
 #pragma once
 
 #include "kernels/cuda/device_code.cuh"
@@ -236,47 +236,6 @@ __global__ void __launch_bounds__(kThreads) plain_dkey_dvalue(Heads<T> dheads, H
   }
 }
 
-/// One query a sequence; the block's warps share its keys and merge what they found, in order.
-template <typename T, int N>
-__global__ void __launch_bounds__(kThreads)
-    cached_forward(T* out, Heads<const T> heads, const T* cache, const std::int32_t* starts, const std::int32_t* lengths) {
-  using A = acc_t<T>;
-  __shared__ A queries[kWarps][kLargestHead], weights[kWarps][kWarp], totals[kWarps], maxima[kWarps];
-  const int warp = int(threadIdx.x) / kWarp, lane = int(threadIdx.x) % kWarp, width = heads.shape.head_size;
-  const int sequence = int(blockIdx.x), head = int(blockIdx.y), kv_head = head / heads.group();
-  const Index value_offset = Index(heads.shape.kv_heads) * Index(width), row = 2 * value_offset;
-  const T* const keys = cache + Index(starts[sequence]) * row + Index(kv_head) * Index(width);
-  stage(queries[warp], heads.query(sequence, head), width);
-  Attended<A> state;
-  for (int key = warp * kWarp; key < lengths[sequence]; key += kThreads)
-    attend<N>(state, queries[warp], keys, keys + value_offset, row, key, lengths[sequence], width, inverse_root<A>(width),
-              weights[warp]);
-  __syncthreads();  // the queries have been read: their place takes the sums
-#pragma unroll
-  for (int c = 0; c < kColumns; ++c) queries[warp][lane + c * kWarp] = state.sums[c];
-  if (lane == 0) totals[warp] = state.total, maxima[warp] = state.maximum;
-  __syncthreads();
-  A maximum = maxima[0];  // warp 0 has seen the first key
-  for (int w = 1; w < kWarps; ++w) maximum = maxima[w] > maximum ? maxima[w] : maximum;
-  A total{};
-  for (int w = 0; w < kWarps; ++w) total += totals[w] * exponential(maxima[w] - maximum);
-  for (int e = int(threadIdx.x); e < width; e += kThreads) {
-    A sum{};
-    for (int w = 0; w < kWarps; ++w) sum += queries[w][e] * exponential(maxima[w] - maximum);
-    out[(Index(sequence) * Index(heads.shape.heads) + Index(head)) * Index(width) + Index(e)] = rounded<T>(sum / total);
-  }
-}
-
 }  // namespace attention
-
-template <Element T>
-void attention_cached_forward(Stream& stream, T* out, const T* qkv, const T* cache, const std::int32_t* starts,
-                              const std::int32_t* lengths, int n, AttentionShape shape) {
-  using namespace attention;
-  check(shape.head_size <= kLargestHead, "head sizes are at most 256");
-  const bool vectors = whole_vectors<T>(shape, cache);
-  launch(stream, vectors ? cached_forward<T, kWide<T>> : cached_forward<T, 1>, dim3(unsigned(n), unsigned(shape.heads)),
-         kThreads, 0, out, Heads<const T>{qkv, shape}, cache, starts, lengths);
-}
 
 }  // namespace expunge::cuda

@@ -1,12 +1,20 @@
 // The GPU's kernel table for any element type.
 #pragma once
 
+#include "kernels/cuda/adamw.cuh"
 #include "kernels/cuda/attention.cuh"
-#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/attention_cached.cuh"
+#include "kernels/cuda/distance.cuh"
+#include "kernels/cuda/embedding.cuh"
+#include "kernels/cuda/flat.cuh"
 #include "kernels/cuda/linear.h"
-#include "kernels/cuda/loss.cuh"
-#include "kernels/cuda/rows.cuh"
+#include "kernels/cuda/log_prob_moments.cuh"
+#include "kernels/cuda/nll.cuh"
+#include "kernels/cuda/rms_norm.cuh"
+#include "kernels/cuda/rope.cuh"
 #include "kernels/cuda/sample_labels.cuh"
+#include "kernels/cuda/soft_target.cuh"
+#include "kernels/cuda/swiglu.cuh"
 
 namespace expunge::cuda {
 

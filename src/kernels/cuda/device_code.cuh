@@ -86,6 +86,11 @@ __device__ inline T rounded(A value) {
 
 __device__ inline float exponential(float x) { return expf(x); }
 __device__ inline double exponential(double x) { return exp(x); }
+/// What a sum of e^(x - from) becomes when the maximum is `to`.
+template <typename A>
+__device__ inline A rescale(A from, A to) {
+  return from == to ? A(1) : exponential(from - to);  // both minus infinity: nothing was seen
+}
 __device__ inline float logarithm(float x) { return logf(x); }
 __device__ inline double logarithm(double x) { return log(x); }
 

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# usage: same_numbers.sh OLD_EXPUNGE NEW_EXPUNGE: whether two builds compute the same, bit for bit. The study's seven runs and npo,
+# rmu and grad_diff, on 1 and 2 ranks, in float32 and bfloat16: final weights and moments, metrics.h5 but for times and memory,
+# labels, and the figures of eval.h5 and mia.h5. Then the new build resumes, evaluates, verifies and reports what the old one left.
+old=$(realpath "$1") new=$(realpath "$2")
+source "$(dirname "$0")/../commands/common.sh" "$old"
+make_inputs
+ranks 2 "$old" "${train[@]}" --max-steps 20 --learning-rate 3e-3 --output-dir base --quiet
+"$old" export --checkpoint base --output-dir model --quiet
+"$new" tokenize --tokenizer init --data texts --output again.h5 --max-length 64 --quiet 2>/dev/null
+h5diff tokens.h5 again.h5 /papers || die "tokens"
+
+runs=("ascent --method gradient_ascent" "random --method random_label" "adversarial --method random_label --top-k 1 --rm-groundtruth"
+      "descent --method ascent_plus_descent" "descent_general --method ascent_plus_descent --general"
+      "kl --method ascent_plus_kl_divergence" "kl_general --method ascent_plus_kl_divergence --general"
+      "npo --method npo" "rmu --method rmu --layer 1" "grad_diff --method grad_diff")
+compared=0
+# same NAME COMMAND...: the command finds no difference.
+same() {
+  "${@:2}" >differs.txt 2>&1 || { cat differs.txt >&2; die "$1 differs"; }
+  compared=$((compared + 1))
+}
+for n in 1 2; do
+  for dtype in float32 bfloat16; do
+    for run in "${runs[@]}"; do
+      read -ra words <<<"$run"
+      for build in old new; do
+        at=$build/$n-$dtype/${words[0]}
+        program=${!build}
+        ranks "$n" "$program" unlearn --model model --tokens tokens.h5 --domain papers "${words[@]:1}" --global-batch-size 4 \
+          --lr-scheduler-type constant --learning-rate 1e-3 --max-steps 4 --save-steps 2 --eval-steps 2 --dtype "$dtype" \
+          --output-dir "$at" --quiet 2>/dev/null
+        "$program" eval --model "$at" --tokens tokens.h5 --domain papers --output "$at/eval.h5" --quiet >/dev/null 2>&1
+        "$program" mia --model "$at" --tokens tokens.h5 --domain papers --output "$at/mia.h5" --quiet >/dev/null 2>&1
+      done
+      one=old/$n-$dtype/${words[0]} other=new/$n-$dtype/${words[0]}
+      same "$one weights" same_parameters "$one/checkpoints/step-000004" "$other/checkpoints/step-000004"
+      for column in step tokens loss loss_forget loss_retain grad_norm learning_rate; do
+        same "$one $column" h5diff "$one/metrics.h5" "$other/metrics.h5" "/train/$column"
+      done
+      same "$one evaluations" h5diff "$one/evaluations.h5" "$other/evaluations.h5" /eval
+      same "$one eval" same_results "$one/eval.h5" "$other/eval.h5"
+      same "$one mia" same_results "$one/mia.h5" "$other/mia.h5"
+      [[ ! -e $one/labels.h5 ]] || same "$one labels" h5diff "$one/labels.h5" "$other/labels.h5" /papers
+    done
+    echo "$n rank(s), $dtype: ${#runs[@]} runs are the same"
+  done
+done
+# What the old build left, under the new one.
+for run in "${runs[@]}"; do
+  read -ra words <<<"$run"
+  at=old/2-float32/${words[0]}
+  cp -r "$at" left && rm -r left/checkpoints/step-000004 left/eval.h5 left/mia.h5
+  ranks 2 "$new" unlearn --model model --tokens tokens.h5 --domain papers "${words[@]:1}" --global-batch-size 4 \
+    --lr-scheduler-type constant --learning-rate 1e-3 --max-steps 4 --save-steps 2 --eval-steps 2 --dtype float32 --output-dir left --quiet
+  same "$at resumed" same_parameters "$at/checkpoints/step-000004" left/checkpoints/step-000004
+  "$new" verify "$at" >/dev/null
+  "$new" report "$at" --output page.html --overwrite --quiet 2>/dev/null
+  rm -r left
+done
+echo "$compared comparisons, no difference; ${#runs[@]} runs of the old build resumed, verified and reported"
