@@ -1,6 +1,7 @@
 // The model of a run and its optimizer while they are trained, and their state as a checkpoint holds it.
 #pragma once
 
+#include "model/llama.h"
 #include "run/options.h"
 #include "store/checkpoint.h"
 #include "store/weights.h"

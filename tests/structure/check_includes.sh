@@ -39,8 +39,11 @@ if grep -rnE '^#include <regex>' "$root"/{include,src}; then
   echo "these include <regex>; use RE2"
   failures=$((failures + 1))
 fi
+libraries=$(mpicc --showme:compile 2>/dev/null || true; pkg-config --cflags hdf5-openmpi 2>/dev/null || true)
+export libraries
 compile_alone() {
-  "$1" -std=c++20 -fsyntax-only -fopenmp -I"$2/include" -I"$2/src" -x c++ - <<<"#include \"$3\"" && return
+  # shellcheck disable=SC2086  # several flags
+  "$1" $libraries -std=c++20 -fsyntax-only -fopenmp -I"$2/include" -I"$2/src" -x c++ - <<<"#include \"$3\"" && return
   echo "${3#"$2"/} does not compile alone"
   return 1
 }

@@ -5,10 +5,15 @@
 old=$(realpath "$1") new=$(realpath "$2")
 source "$(dirname "$0")/../commands/common.sh" "$old"
 make_inputs
+head -n 3 texts/papers/retain.jsonl >texts/general/retain.jsonl
+rm tokens.h5
+"$old" tokenize --tokenizer init --data texts --output tokens.h5 --max-length 64 --quiet 2>/dev/null
 ranks 2 "$old" "${train[@]}" --max-steps 20 --learning-rate 3e-3 --output-dir base --quiet
 "$old" export --checkpoint base --output-dir model --quiet
 "$new" tokenize --tokenizer init --data texts --output again.h5 --max-length 64 --quiet 2>/dev/null
 h5diff tokens.h5 again.h5 /papers || die "tokens"
+# quietly COMMAND...: what it says is shown where it fails.
+quietly() { "$@" >said.txt 2>&1 || { cat said.txt >&2; die "exit $?: $*"; }; }
 
 runs=("ascent --method gradient_ascent" "random --method random_label" "adversarial --method random_label --top-k 1 --rm-groundtruth"
       "descent --method ascent_plus_descent" "descent_general --method ascent_plus_descent --general"
@@ -27,11 +32,11 @@ for n in 1 2; do
       for build in old new; do
         at=$build/$n-$dtype/${words[0]}
         program=${!build}
-        ranks "$n" "$program" unlearn --model model --tokens tokens.h5 --domain papers "${words[@]:1}" --global-batch-size 4 \
+        quietly ranks "$n" "$program" unlearn --model model --tokens tokens.h5 --domain papers "${words[@]:1}" --global-batch-size 4 \
           --lr-scheduler-type constant --learning-rate 1e-3 --max-steps 4 --save-steps 2 --eval-steps 2 --dtype "$dtype" \
-          --output-dir "$at" --quiet 2>/dev/null
-        "$program" eval --model "$at" --tokens tokens.h5 --domain papers --output "$at/eval.h5" --quiet >/dev/null 2>&1
-        "$program" mia --model "$at" --tokens tokens.h5 --domain papers --output "$at/mia.h5" --quiet >/dev/null 2>&1
+          --output-dir "$at" --quiet
+        quietly "$program" eval --model "$at" --tokens tokens.h5 --domain papers --output "$at/eval.h5" --quiet
+        quietly "$program" mia --model "$at" --tokens tokens.h5 --domain papers --output "$at/mia.h5" --quiet
       done
       one=old/$n-$dtype/${words[0]} other=new/$n-$dtype/${words[0]}
       same "$one weights" same_parameters "$one/checkpoints/step-000004" "$other/checkpoints/step-000004"
@@ -51,11 +56,11 @@ for run in "${runs[@]}"; do
   read -ra words <<<"$run"
   at=old/2-float32/${words[0]}
   cp -r "$at" left && rm -r left/checkpoints/step-000004 left/eval.h5 left/mia.h5
-  ranks 2 "$new" unlearn --model model --tokens tokens.h5 --domain papers "${words[@]:1}" --global-batch-size 4 \
+  quietly ranks 2 "$new" unlearn --model model --tokens tokens.h5 --domain papers "${words[@]:1}" --global-batch-size 4 \
     --lr-scheduler-type constant --learning-rate 1e-3 --max-steps 4 --save-steps 2 --eval-steps 2 --dtype float32 --output-dir left --quiet
   same "$at resumed" same_parameters "$at/checkpoints/step-000004" left/checkpoints/step-000004
-  "$new" verify "$at" >/dev/null
-  "$new" report "$at" --output page.html --overwrite --quiet 2>/dev/null
+  quietly "$new" verify "$at"
+  quietly "$new" report "$at" --output page.html --overwrite --quiet
   rm -r left
 done
 echo "$compared comparisons, no difference; ${#runs[@]} runs of the old build resumed, verified and reported"
