@@ -134,6 +134,10 @@ class RunCheck {
       if (!begins_with(table, taken, "/"))
         return findings_.mismatch(fmt::format("{}: its rows are not those of {}", path.string(), copy.string()));
       findings_.fine(fmt::format("{}: begins with the rows of {}", path.string(), copy.string()));
+      if (table.has_attribute("/", "config"))
+        for (const Difference& option : changed_options(newest_->config, table.read_attribute<std::string>("/", "config")))
+          findings_.mismatch(fmt::format("{}: says {} = {}, in step {} {}", path.string(), option.key, option.after,
+                                         newest_->step, option.before));
       const std::string steps = path == run_.metrics() ? "/train/step" : "/eval/step";
       if (const std::uint64_t further = table.shape(steps).at(0) - taken.shape(steps).at(0); further > 0)
         uncovered_.push_back(fmt::format("{} row{} of {} after step {}", further, further == 1 ? "" : "s",
