@@ -1,4 +1,6 @@
 // `expunge eval`: perplexity and accuracy of a model over splits, printed and written to HDF5.
+#include "commands/eval.h"
+
 #include <fmt/format.h>
 
 #include <map>
@@ -6,8 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "commands/options.h"
-#include "commands/run.h"
+#include "cli/values.h"
+#include "commands/shared_options.h"
+#include "commands/start.h"
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "expunge/error.h"
@@ -98,8 +101,6 @@ void print_comparison(const std::vector<SplitResult>& results, const std::map<st
   }
 }
 
-}  // namespace
-
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
@@ -125,6 +126,33 @@ void run_evaluation(Session& session, const EvalConfig& config) {
     write_evaluation(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });
+}
+
+}  // namespace
+
+OptionTable eval_options(EvalConfig& c) {
+  OptionTable table("eval");
+  std::vector<Option> input = scoring_input(c, "domain to evaluate");
+  input.push_back(list("split", "SPLIT", c.splits, "split to evaluate; without it, all of the domain and general/evaluation"));
+  table.group("Input", std::move(input));
+  std::vector<Option> output = scoring_output(c);
+  output.push_back(path("compare", "FILE", FileUse::file, c.compare, "earlier file of results to print beside these"));
+  table.group("Output", std::move(output));
+  add_scoring_compute(table, c);
+  table.then([&c](const OptionTable& given) {
+    check_compute(c.compute, given);
+    check_splits("split", c.domain, c.splits);
+  });
+  return table;
+}
+
+Command eval_command() {
+  return command<EvalConfig>(
+      "eval", "Measures perplexity, accuracy and memorisation of a model on a domain's splits.",
+      "mpirun -n 2 expunge eval --model output/unlearn --tokens tokens.h5 --domain arxiv --output eval.h5", Ranks::any,
+      eval_options, [](EvalConfig& config, const OptionTable& given) {
+        return start_inference(config, given, eval_options, run_evaluation);
+      });
 }
 
 }  // namespace expunge

@@ -1,9 +1,13 @@
 // `expunge export`: a checkpoint as a Hugging Face folder.
+#include "commands/export.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "commands/run.h"
+#include "cli/values.h"
+#include "commands/shared_options.h"
+#include "commands/start.h"
 #include "core/log.h"
 #include "expunge/error.h"
 #include "io/files.h"
@@ -50,8 +54,6 @@ void write_record(ModelFolderWriter& writer, const fs::path& checkpoint, const C
   writer.write_side_file(kExportRecord, record.dump(2) + "\n");
 }
 
-}  // namespace
-
 void run_export(Session& session, const fs::path& checkpoint, const fs::path& output, std::optional<DType> dtype) {
   check_folder_writable(output);
   const ModelSource source = locate_model(session.runtime(), checkpoint);
@@ -77,6 +79,37 @@ void run_export(Session& session, const fs::path& checkpoint, const fs::path& ou
   writer.finish();
   log_info(fmt::format("{}: step {} written to {} as {}", source.weights.string(), reader.info().step, output.string(),
                        dtype_name(stored)));
+}
+
+/// The element type of written weights; unset, and out of the config text, unless given.
+Option export_dtype_option(std::optional<DType>& dtype) {
+  return choice<std::optional<DType>>("dtype", dtype,
+                                      {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float16", DType::float16}},
+                                      "element type of the written weights; without it, what the model's config.json says");
+}
+
+}  // namespace
+
+OptionTable export_options(ExportConfig& c) {
+  OptionTable table("export");
+  table.group("Options", {required(path("checkpoint", "DIR", FileUse::model, c.checkpoint,
+                                        "run folder, whose newest checkpoint is taken, or "
+                                        "checkpoint folder")),
+                          required(path("output-dir", "DIR", FileUse::output_folder, c.output_dir,
+                                        "new model folder to write (Hugging Face layout)")),
+                          export_dtype_option(c.dtype), quiet_option(c.quiet), config_option(), print_config_option()});
+  return table;
+}
+
+Command export_command() {
+  return command<ExportConfig>("export", "Writes a checkpoint as a Hugging Face model folder.",
+                               "expunge export --checkpoint output/unlearn --output-dir models/unlearned", Ranks::one,
+                               export_options, [](ExportConfig& config, const OptionTable& given) {
+                                 check_file_uses(given);
+                                 return in_session({.device = "cpu"}, config.quiet, [&](Session& session) {
+                                   run_export(session, config.checkpoint, config.output_dir, config.dtype);
+                                 });
+                               });
 }
 
 }  // namespace expunge

@@ -1,11 +1,14 @@
 // `expunge generate`: continues the prompts of a JSONL file and writes them back with their completions.
+#include "commands/generate.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-#include "commands/options.h"
-#include "commands/run.h"
+#include "cli/values.h"
+#include "commands/shared_options.h"
+#include "commands/start.h"
 #include "core/log.h"
 #include "core/process.h"
 #include "core/random.h"
@@ -154,6 +157,8 @@ std::filesystem::path record_of_generation(const std::filesystem::path& output) 
   return path;
 }
 
+namespace {
+
 void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
@@ -190,6 +195,73 @@ void run_generation(Session& session, const GenerateConfig& config) {
     log_completions(completions, config.output);
     return std::string();
   });
+}
+
+/// Unlike other lists, of texts with line breaks and blanks as they stand.
+Option stop_option(std::vector<std::string>& stops) {
+  return {.key = "stop",
+          .value_name = "TEXT",
+          .expected = "a text that is not empty",
+          .help = "end a completion where this text begins",
+          .set =
+              [&stops](const std::vector<std::string>& given) {
+                if (std::ranges::any_of(given, &std::string::empty)) return false;
+                stops = given;
+                return true;
+              },
+          .get = [] { return std::vector<std::string>(); },
+          .kind = Option::Kind::list,
+          .resolved = false};
+}
+
+void check_sampling(const GenerateConfig& c, const OptionTable& given) {
+  for (const char* key : {"top-k", "top-p"})
+    if (c.temperature == 0 && given.source(key) != Source::none)
+      fail(ExitCode::usage, std::string("--") + key + " narrows a draw, and without --temperature above 0 there is none");
+  if (c.temperature == 0 && c.num_samples > 1)
+    fail(ExitCode::usage, "--num-samples above 1 needs --temperature above 0: greedy completions are all the same");
+  if (c.top_p == 0) fail(ExitCode::usage, "--top-p 0 leaves no token to draw; expected a number above 0 up to 1");
+}
+
+}  // namespace
+
+OptionTable generate_options(GenerateConfig& c) {
+  OptionTable table("generate");
+  table.group(
+      "Input",
+      {text_model_option(c),
+       required(path("prompts", "FILE", FileUse::file, c.prompts, "prompts, one JSON object a line (.jsonl or .jsonl.gz)")),
+       text("prompt-column", "NAME", c.prompt_column, "field of the prompt; without it, prompt or else text"), config_option(),
+       print_config_option()});
+  std::vector<Option> output = text_output(c, "file to write: the objects of --prompts with their completions");
+  output.front().beside = [](const std::filesystem::path& path) { return std::vector{record_of_generation(path)}; };
+  table.group("Output", std::move(output));
+  Option most = required(whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a completion"));
+  table.group("Generation",
+              {std::move(most), stop_option(c.stops),
+               real("temperature", c.temperature, kTemperature,
+                    "logits are divided by this before a token is drawn; 0: the most likely one is taken"),
+               whole("top-k", c.top_k, 0, "draw from so many most likely tokens; 0: all"),
+               real("top-p", c.top_p, kFraction, "draw from the most likely tokens that make up this probability"),
+               whole("num-samples", c.num_samples, 1, "completions of each prompt, a line each"),
+               seed("seed", c.seed,
+                    "seed of the draws: they depend on it, the prompt's place in the file, the sample and the place in the "
+                    "completion")});
+  add_text_compute(table, c);
+  table.then([&c](const OptionTable& given) {
+    check_compute(c.compute, given);
+    check_sampling(c, given);
+  });
+  return table;
+}
+
+Command generate_command() {
+  return command<GenerateConfig>("generate", "Continues the prompts of a JSONL file, greedily or by sampling.",
+                                 "mpirun -n 2 expunge generate --model output/unlearn --prompts prompts.jsonl \\\n"
+                                 "    --max-new-tokens 100 --output completions.jsonl",
+                                 Ranks::any, generate_options, [](GenerateConfig& config, const OptionTable& given) {
+                                   return start_inference(config, given, generate_options, run_generation);
+                                 });
 }
 
 }  // namespace expunge

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "cli/values.h"
+#include "commands/shared_options.h"
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "data/token_file.h"
@@ -330,6 +332,19 @@ int inspect(const fs::path& path) {
   print_result("{}: ", path.string());
   show(path);
   return static_cast<int>(ExitCode::done);
+}
+
+OptionTable inspect_options(InspectConfig& c) {
+  OptionTable table("inspect");
+  table.group("Argument", {positional(path("path", "FILE_OR_DIR", FileUse::model, c.path, "what to look at"))});
+  table.group("Options", {config_option(), print_config_option()});
+  return table;
+}
+
+Command inspect_command() {
+  return command<InspectConfig>("inspect", "Shows what is in a checkpoint, metrics, token or model file or folder.",
+                                "expunge inspect output/unlearn", Ranks::one, inspect_options,
+                                [](InspectConfig& config, const OptionTable&) { return inspect(config.path); });
 }
 
 }  // namespace expunge

@@ -1,18 +1,22 @@
 // `expunge plan`: what a run would take of memory, network and time, before anything is started.
+#include "commands/plan.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <optional>
 
-#include "cli/config_text.h"
-#include "commands/run.h"
+#include "cli/values.h"
+#include "commands/file_uses.h"
+#include "commands/measured_run.h"
+#include "commands/shared_options.h"
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "core/text.h"
 #include "expunge/error.h"
+#include "expunge/kernels.h"
 #include "expunge/objective.h"
 #include "inference/frozen_model.h"
 #include "io/files.h"
@@ -37,135 +41,6 @@ constexpr int kLargestWorld = 1024;
 constexpr double kGpuTflops = 400, kGpuTflopsFp32 = 40, kCpuTflops = 0.1;
 constexpr double kGpuMemoryBandwidth = 3000, kCpuMemoryBandwidth = 20;  // GB/s
 constexpr double kGpuNodeGbps = 2400, kCpuNodeGbps = 20;
-
-/// The share of sequences that pass through the frozen model.
-double frozen_share(const MethodOptions& method, double positive_ratio) {
-  double frozen = 0, all = 0;
-  for (const Term& term : make_objective(method)->terms()) {
-    const double sequences = term.role == Role::forget ? 1 : positive_ratio;
-    all += sequences;
-    if (term.signal.uses_reference()) frozen += sequences;
-  }
-  return frozen / all;
-}
-
-/// Micro-batches of a run, as its options cut them.
-struct BatchOptions {
-  std::int64_t length, packed, batch, global_batch;
-
-  int tokens() const { return largest_micro_batch(length, packed, batch, global_batch); }
-  /// Sequences in a micro-batch.
-  int sequences() const {
-    const std::int64_t together = packed > 0 ? std::max<std::int64_t>(1, packed / length) : batch;
-    return static_cast<int>(std::min(together, global_batch));
-  }
-};
-
-/// The options that a run folder's `config` holds.
-class RunOptions {
- public:
-  explicit RunOptions(const RunFolder& run) : file_(run.config()) {
-    for (const ConfigEntry& entry : read_config_text(run.read_config(), file_.string())) values_[entry.key] = entry.value;
-  }
-  std::string text(const std::string& key) const {
-    const auto found = values_.find(key);
-    return found == values_.end() ? "" : found->second;
-  }
-  /// `least` where the key is not there. Throws Error(bad_input) for what no run has.
-  std::int64_t whole(const std::string& key, std::int64_t least) const {
-    constexpr std::int64_t kMost = 1'000'000'000;
-    const std::string given = text(key);
-    if (given.empty()) return least;
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
-    if (error != std::errc() || end != given.data() + given.size() || value < least || value > kMost)
-      fail(ExitCode::bad_input, fmt::format("{}: {} = {}: expected a whole number from {} to {}; was the file edited?",
-                                            file_.string(), key, excerpt(given), least, kMost));
-    return value;
-  }
-
- private:
-  fs::path file_;
-  std::map<std::string, std::string> values_;
-};
-
-/// A run whose steps were timed, as the plan sees it.
-struct TimedRun {
-  RunShape shape;
-  Policies policies;
-  StepShape step;
-  double seconds;  ///< median of its steps but the first
-};
-
-/// The median of the steps' seconds, the first of them left out.
-double median_seconds(const fs::path& folder, const std::vector<double>& speeds, const std::vector<std::int64_t>& tokens) {
-  if (speeds.size() < 2 || tokens.size() != speeds.size())
-    fail(ExitCode::bad_input,
-         fmt::format("--measured-run {}: needs at least two steps, of which the first does not count", folder.string()));
-  std::vector<double> seconds;
-  for (std::size_t i = 1; i < speeds.size(); ++i) {
-    seconds.push_back(static_cast<double>(tokens[i]) / speeds[i]);
-    if (!(seconds.back() > 0) || !std::isfinite(seconds.back()))
-      fail(ExitCode::bad_input, fmt::format("--measured-run {}: metrics.h5: row {}: {} tokens at {} tokens/s take no time that "
-                                            "could be measured; take another run",
-                                            folder.string(), i, tokens[i], speeds[i]));
-  }
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::ranges::nth_element(seconds, middle);
-  return *middle;
-}
-
-/// What the run's checkpoint says of its ranks and steps, where that can be.
-CheckpointInfo read_timed_checkpoint(const fs::path& checkpoint) {
-  CheckpointInfo info = CheckpointReader(checkpoint).info();
-  if (info.world_size < 1 || info.world_size > PlanConfig::kMostRanks || info.global_batch < 1 ||
-      info.global_batch > kLargestGlobalBatch)
-    fail(ExitCode::bad_input,
-         fmt::format("{}: {} ranks and {} sequences a step: expected 1 to {} and 1 to {}; take another run",
-                     checkpoint.string(), info.world_size, info.global_batch, PlanConfig::kMostRanks, kLargestGlobalBatch));
-  return info;
-}
-
-TimedRun read_timed_run(const fs::path& folder) {
-  const RunFolder run{folder};
-  const auto checkpoints = list_checkpoints(run.checkpoints());
-  if (!fs::exists(run.metrics()) || checkpoints.empty())
-    fail(ExitCode::bad_input,
-         fmt::format("--measured-run {}: not a run folder with metrics.h5 and a checkpoint", folder.string()));
-  const Hdf5File metrics = open_sealed(run.metrics());
-  const auto tokens = metrics.read_all<std::int64_t>("/train/tokens");
-  const double seconds = median_seconds(folder, metrics.read_all<double>("/train/tokens_per_second"), tokens);
-
-  const RunOptions options(run);
-  const CheckpointInfo info = read_timed_checkpoint(checkpoints.front());
-  MethodOptions method;
-  method.method = options.text("method");
-  method.retain_kl = options.text("retain-loss") == "kl";
-  method.alpha = parse_real(options.text("alpha"));
-  const auto ratio = static_cast<double>(options.whole("positive-ratio", 1));
-  const double frozen = method.method.empty() ? 0 : frozen_share(method, ratio);
-  const BatchOptions batch{std::max<std::int64_t>(1, tokens.back() / info.global_batch), options.whole("micro-batch-tokens", 0),
-                           options.whole("per-device-train-batch-size", 1), info.global_batch};
-  const RunShape shape{read_llama_config(run.model() / "config.json"),
-                       static_cast<int>(info.world_size),
-                       batch.tokens(),
-                       parse_dtype(info.dtype),
-                       frozen > 0,
-                       options.text("reduce-dtype") == "bf16",
-                       false,
-                       info.device == "cuda" ? DeviceType::cuda : DeviceType::cpu};
-  const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
-  const auto recompute = info.recompute == recompute_name(Recompute::block)   ? RecomputePolicy::block
-                         : info.recompute == recompute_name(Recompute::light) ? RecomputePolicy::light
-                                                                              : RecomputePolicy::none;
-  const Policies policies =
-      choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step, recompute, 0);
-  return {shape,
-          policies,
-          {static_cast<double>(info.global_batch), static_cast<int>(batch.length), batch.sequences(), frozen,
-           options.text("prefetch") != "off"},
-          seconds};
-}
 
 /// The rate at which the plan gives the time that the steps of an earlier run took.
 double measured_flops(const fs::path& folder, Rates rates) {
@@ -311,8 +186,6 @@ void write_script(const PlanConfig& config, const Question& question, const Poli
   print_result("\nwritten: {}\n", config.sbatch.string());
 }
 
-}  // namespace
-
 void run_plan(const PlanConfig& config) {
   const Question question = ask(config);
   const RunShape& shape = question.shape;
@@ -328,6 +201,89 @@ void run_plan(const PlanConfig& config) {
   print_worlds(config, question);
   if (!policies.fits) fail(ExitCode::usage, describe_misfit(shape, policies, question.memory));
   if (!config.sbatch.empty()) write_script(config, question, policies, cost.seconds() * static_cast<double>(config.max_steps));
+}
+
+std::vector<Option> run_options(PlanConfig& c) {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const MethodInfo& info : methods()) names.emplace_back(info.name, info.name);
+  Option method = choice<std::string>("method", c.method, std::move(names),
+                                      "method of the run: some keep the original model beside the trained one");
+  method.value_name = "METHOD";
+  return {
+      required(
+          path("model", "DIR", FileUse::model, c.model, "folder with the model's config.json; nothing else of it is read")),
+      std::move(method),
+      choice<bool>("retain-loss", c.retain_kl, {{"nll", false}, {"kl", true}}, "the retain term, as for expunge unlearn"),
+      real("alpha", c.alpha, kNotNegative, "weight of the retain term; 0: no retain set is read"),
+      whole("positive-ratio", c.positive_ratio, 1, "retain sequences after each forget sequence"),
+      whole("max-length", c.max_length, 5, "tokens of a sequence"),
+      whole("per-device-train-batch-size", c.per_device_train_batch_size, 1, "sequences in a rank's micro-batch"),
+      whole("micro-batch-tokens", c.compute.micro_batch_tokens, 0,
+            "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"),
+      whole("gradient-accumulation-steps", c.gradient_accumulation_steps, 0, "micro-batches of a rank in one optimizer step"),
+      whole("global-batch-size", c.global_batch_size, 0,
+            "sequences in one optimizer step; 0: ranks x per-device batch x accumulation"),
+      whole("max-steps", c.max_steps, {1, kMostSteps}, "optimizer steps, for the time limit of --sbatch"),
+      whole("save-steps", c.save_steps, 0, "steps between checkpoints, which on the CPU take a copy of the shards; 0: none"),
+      config_option(),
+      print_config_option()};
+}
+
+std::vector<Option> machine_options(PlanConfig& c) {
+  return {
+      required(whole("world", c.world, {1, PlanConfig::kMostRanks}, "ranks, each with a GPU of its own (--device cuda)")),
+      memory_size("gpu-memory", c.gpu_memory, "memory of a GPU: 80GB, 141GB; a bare number is in GB"),
+      memory_size("memory-per-rank", c.memory_per_rank, "with --device cpu: memory that a rank may take"),
+      whole("gpus-per-node", c.gpus_per_node, 1, "ranks of a node"),
+      real("tflops", c.tflops, kRate,
+           "TFLOP/s that a rank achieves; without it, 400 for bfloat16 on a GPU, 40 for float32, 0.1 on the CPU"),
+      path("measured-run", "RUN", FileUse::run, c.measured_run, "take that rate from the steps of this run folder"),
+      real("memory-bandwidth", c.memory_bandwidth, kRate, "GB/s of a rank's memory; without it, 3000 on a GPU, 20 on the CPU"),
+      real("node-gbps", c.node_gbps, kRate,
+           "Gbit/s that a rank receives from others of its node; without it, 2400 on a GPU (NVLink), 20 on the CPU"),
+      real("network-gbps", c.network_gbps, kRate, "Gbit/s that a rank receives from other nodes"),
+      real("network-latency-us", c.network_latency_us, kTime, "microseconds of a message between nodes")};
+}
+
+void check_plan(PlanConfig& c, const OptionTable& given) {
+  check_compute(c.compute, given);
+  const bool cpu = c.compute.device == "cpu";
+  if (c.compute.dtype_by_device && has_bf16_products(cpu ? DeviceType::cpu : DeviceType::cuda))
+    c.compute.dtype = DType::bfloat16;
+  c.compute.dtype_by_device = false;
+  const char* const needed = cpu ? "memory-per-rank" : "gpu-memory";
+  if ((cpu ? c.memory_per_rank : c.gpu_memory) == 0)
+    fail(ExitCode::usage, fmt::format("expunge plan needs --{} SIZE with --device {}, such as --{} {}", needed,
+                                      c.compute.device, needed, cpu ? "16GB" : "80GB"));
+  if (!c.measured_run.empty() && c.tflops)
+    fail(ExitCode::usage, "--measured-run and --tflops both give the rate; drop one of them");
+  check_global_batch(c.global_batch_size);
+}
+
+}  // namespace
+
+OptionTable plan_options(PlanConfig& c) {
+  OptionTable table("plan");
+  table.group("The run", run_options(c));
+  table.group("The machine", machine_options(c));
+  table.group("Computing", training_compute_options(c.compute));
+  table.group("Output", {path("sbatch", "FILE", FileUse::output, c.sbatch, "batch script for Slurm to write"),
+                         flag("overwrite", c.overwrite, "replace the script where there is one")});
+  table.reads_configs_of("unlearn");
+  table.then([&c](const OptionTable& given) { check_plan(c, given); });
+  return table;
+}
+
+Command plan_command() {
+  return command<PlanConfig>("plan",
+                             "Says what a run would take of memory, network and time, and which policies it would choose.",
+                             "expunge plan --model models/Yi-6B --world 8 --gpu-memory 80GB --bf16 --global-batch-size 480 \\\n"
+                             "    --method ascent_plus_kl_divergence --sbatch unlearn.sbatch",
+                             Ranks::one, plan_options, [](PlanConfig& config, const OptionTable& given) {
+                               check_file_uses(given);
+                               run_plan(config);
+                               return static_cast<int>(ExitCode::done);
+                             });
 }
 
 }  // namespace expunge

@@ -1,9 +1,13 @@
 // `expunge report`: reads the runs, says what they did, writes HTML, Markdown and figures.
+#include "commands/report.h"
+
 #include <fmt/format.h>
 
 #include <unistd.h>
 
-#include "commands/run.h"
+#include "cli/values.h"
+#include "commands/file_uses.h"
+#include "commands/shared_options.h"
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "expunge/error.h"
@@ -121,6 +125,8 @@ std::vector<fs::path> files_beside_report(const fs::path& page) {
   return {all.markdown, all.figures};
 }
 
+namespace {
+
 void run_report(const ReportConfig& config) {
   const Outputs to = outputs(config.output);
   check_place(to, config.overwrite);
@@ -134,6 +140,42 @@ void run_report(const ReportConfig& config) {
       break;
     }
   log_info(fmt::format("report: {} and {}", to.page.string(), to.markdown.string()));
+}
+
+}  // namespace
+
+OptionTable report_options(ReportConfig& c) {
+  OptionTable table("report");
+  Option runs = required(naming(
+      FileUse::run, list("run", "RUN", c.runs, "run folder, with its evaluations as eval.h5, mia.h5 and task.h5 in it")));
+  runs.kind = Option::Kind::positional_list;
+  Option output = required(
+      path("output", "FILE", FileUse::output, c.output, "HTML page to write; NAME.md and NAME-figures/ are written beside it"));
+  output.beside = files_beside_report;
+  table.group("Arguments", {runs});
+  table.group("Options",
+              {naming(FileUse::file, list("before", "FILE", c.before,
+                                          "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as "
+                                          "RUN/eval-before.h5, mia-before.h5)")),
+               naming(FileUse::file, list("after", "FILE", c.after,
+                                          "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder")),
+               std::move(output), text("title", "TEXT", c.title, "title of the report"),
+               real("pretraining-tokens", c.pretraining_tokens, kCount,
+                    "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
+               flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet), config_option(),
+               print_config_option()});
+  return table;
+}
+
+Command report_command() {
+  return command<ReportConfig>("report", "Says what runs forgot, kept and cost: an HTML page, and the same as Markdown.",
+                               "expunge report output/run-a output/run-b --before before.h5 --output report.html", Ranks::one,
+                               report_options, [](ReportConfig& config, const OptionTable& given) {
+                                 check_file_uses(given);
+                                 log_setup(0, 1, config.quiet);
+                                 run_report(config);
+                                 return static_cast<int>(ExitCode::done);
+                               });
 }
 
 }  // namespace expunge

@@ -1,9 +1,13 @@
 // `expunge task`: multiple choice by log-likelihood, and generated answers by their number.
+#include "commands/task.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "commands/run.h"
+#include "cli/values.h"
+#include "commands/shared_options.h"
+#include "commands/start.h"
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "core/text.h"
@@ -159,8 +163,6 @@ void print_table(const std::vector<TaskResult>& results) {
   if (tasks > 1) row(all);
 }
 
-}  // namespace
-
 void run_task(Session& session, const TaskConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
@@ -204,6 +206,37 @@ void run_task(Session& session, const TaskConfig& config) {
     write_tasks(config.output, existing_of(config.overwrite), described, results);
     return std::string();
   });
+}
+
+}  // namespace
+
+OptionTable task_options(TaskConfig& c) {
+  OptionTable table("task");
+  table.group(
+      "Input",
+      {text_model_option(c),
+       required(path("tasks", "FILE", FileUse::file, c.tasks, "questions, one JSON object a line (.jsonl or .jsonl.gz)")),
+       whole("num-fewshot", c.num_fewshot, 0,
+             "examples before each question, with their answers: the first of its task; they are not scored"),
+       path("fewshot-file", "FILE", FileUse::file, c.fewshot_file, "take the examples from this file and score all of --tasks"),
+       whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option(),
+       print_config_option()});
+  table.group("Output", text_output(c, "file of results to write (HDF5)"));
+  add_text_compute(table, c);
+  table.then([&c](const OptionTable& given) {
+    check_compute(c.compute, given);
+    if (!c.fewshot_file.empty() && c.num_fewshot == 0)
+      fail(ExitCode::usage, "--fewshot-file needs --num-fewshot, which says how many examples to take from it");
+  });
+  return table;
+}
+
+Command task_command() {
+  return command<TaskConfig>(
+      "task", "Scores a model on questions: MMLU, ARC, HellaSwag and GSM8K as JSONL.",
+      "mpirun -n 2 expunge task --model output/unlearn --tasks mmlu.jsonl --num-fewshot 5 --output task.h5", Ranks::any,
+      task_options,
+      [](TaskConfig& config, const OptionTable& given) { return start_inference(config, given, task_options, run_task); });
 }
 
 }  // namespace expunge

@@ -11,6 +11,9 @@
 #include <span>
 
 #include "cli/suggest.h"
+#include "cli/values.h"
+#include "commands/file_uses.h"
+#include "commands/shared_options.h"
 #include "core/log.h"
 #include "core/parallel.h"
 #include "core/process.h"
@@ -20,7 +23,9 @@
 #include "data/token_file.h"
 #include "data/tokenizer.h"
 #include "expunge/error.h"
+#include "expunge/kernels.h"
 #include "run/provenance.h"
+#include "session/version.h"
 
 namespace expunge {
 namespace {
@@ -163,6 +168,34 @@ int tokenize(const TokenizeOptions& options) {
   });
   log_info(fmt::format("written: {}", options.output.string()));
   return static_cast<int>(ExitCode::done);
+}
+
+OptionTable tokenize_options(TokenizeOptions& c) {
+  OptionTable table("tokenize");
+  table.group("Input",
+              {required(path("tokenizer", "DIR", FileUse::model, c.tokenizer, "folder of the model, with tokenizer.model")),
+               required(path("data", "DIR", FileUse::texts, c.data, "folder of texts: DOMAIN/SPLIT.jsonl, .jsonl.gz or .txt")),
+               list("domain", "NAME", c.domains, "domain to read; without it, every folder of --data"),
+               text("text-column", "NAME", c.text_column, "column of the documents; without it, text or else content"),
+               config_option(), print_config_option()});
+  table.group("Output", {required(path("output", "FILE", FileUse::output, c.output, "token file to write (HDF5)")),
+                         whole("max-length", c.max_length, 5, "most ids in a sequence; longer documents are cut into several"),
+                         real("near-duplicate-threshold", c.near_duplicate_threshold, kSimilarity,
+                              "count documents of this similarity (Jaccard, of their runs of five ids) as nearly equal; 0: "
+                              "equal ones only"),
+                         quiet_option(c.quiet)});
+  return table;
+}
+
+Command tokenize_command() {
+  return command<TokenizeOptions>("tokenize", "Turns folders of text into one token file.",
+                                  "expunge tokenize --tokenizer models/Yi-6B --data texts --output tokens.h5 --max-length 4096",
+                                  Ranks::one, tokenize_options, [](TokenizeOptions& config, const OptionTable& given) {
+                                    check_file_uses(given);
+                                    config.resolved = tokenize_options(config).text();
+                                    config.libraries = version_text(cpu_kernels());
+                                    return tokenize(config);
+                                  });
 }
 
 }  // namespace expunge

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "commands/run_command.h"
+
 namespace expunge {
 
 struct TokenizeOptions {
@@ -23,5 +25,9 @@ struct TokenizeOptions {
 /// Writes the token file; the same input gives the same ids whatever the number of threads. Returns the process exit code.
 /// Throws Error(bad_input) for data or tokenizer, Error(output) for the token file.
 int tokenize(const TokenizeOptions& options);
+
+/// The table refers to `config`, which must outlive it and stay in place.
+OptionTable tokenize_options(TokenizeOptions& config);
+Command tokenize_command();
 
 }  // namespace expunge

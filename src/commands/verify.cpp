@@ -1,4 +1,6 @@
 // `expunge verify`: the hashes that a run or an exported model names, held against what lies on disk.
+#include "commands/verify.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +11,9 @@
 #include <span>
 
 #include "cli/config_text.h"
-#include "commands/run.h"
+#include "cli/values.h"
+#include "commands/shared_options.h"
+#include "commands/start.h"
 #include "commands/verify_findings.h"
 #include "expunge/error.h"
 #include "io/content_kind.h"
@@ -309,8 +313,6 @@ class RunCheck {
   std::vector<std::string> uncovered_;
 };
 
-}  // namespace
-
 ExitCode run_verify(Session& session, const fs::path& path) {
   const RunFolder run{path};
   if (fs::exists(path / kExportRecord)) return verify_export(session.runtime(), path);
@@ -319,6 +321,24 @@ ExitCode run_verify(Session& session, const fs::path& path) {
   fail(ExitCode::bad_input,
        fmt::format("{}: {}", whole_path(path).string(),
                    fs::exists(path) ? "neither a run folder nor a model folder of expunge export" : "does not exist"));
+}
+
+}  // namespace
+
+OptionTable verify_options(VerifyConfig& c) {
+  OptionTable table("verify");
+  table.group("Argument",
+              {positional(path("folder", "DIR", FileUse::model, c.path, "run folder, or model folder of expunge export"))});
+  table.group("Options", {config_option(), print_config_option()});
+  return table;
+}
+
+Command verify_command() {
+  return command<VerifyConfig>(
+      "verify", "Recomputes the hashes that a run or an exported model names.", "expunge verify output/unlearn", Ranks::one,
+      verify_options, [](VerifyConfig& config, const OptionTable&) {
+        return in_session({.device = "cpu"}, false, [&](Session& session) { return run_verify(session, config.path); });
+      });
 }
 
 }  // namespace expunge

@@ -4,7 +4,6 @@
 
 #include "audit/membership.h"
 #include "command_lines.h"
-#include "commands/options.h"
 #include "expunge/kernels.h"
 #include "report/options.h"
 #include "run/options.h"

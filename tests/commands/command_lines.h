@@ -7,7 +7,19 @@
 #include <string>
 #include <vector>
 
-#include "commands/options_commands.h"
+#include "commands/eval.h"
+#include "commands/export.h"
+#include "commands/generate.h"
+#include "commands/inspect.h"
+#include "commands/mia.h"
+#include "commands/plan.h"
+#include "commands/report.h"
+#include "commands/task.h"
+#include "commands/tokenize.h"
+#include "commands/train.h"
+#include "commands/training_options.h"
+#include "commands/unlearn.h"
+#include "commands/verify.h"
 #include "expunge/error.h"
 #include "run/options.h"
 #include "support/temporary_folder.h"

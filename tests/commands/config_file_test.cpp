@@ -4,7 +4,6 @@
 
 #include "cli/config_text.h"
 #include "command_lines.h"
-#include "commands/options.h"
 #include "report/options.h"
 #include "run/options.h"
 #include "support/growth.h"

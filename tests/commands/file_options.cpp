@@ -1,7 +1,7 @@
 // Prints a line "COMMAND OPTION USE" for every option that names files, USE as the program has it; positional ones as "-".
 #include <fmt/format.h>
 
-#include "commands/dispatch.h"
+#include "commands/commands.h"
 
 namespace {
 

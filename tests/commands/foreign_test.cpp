@@ -6,7 +6,6 @@
 #include "cli/foreign.h"
 #include "cli/suggest.h"
 #include "command_lines.h"
-#include "commands/options.h"
 #include "run/options.h"
 
 namespace expunge {

@@ -15,8 +15,8 @@
 
 #include "cli/values.h"
 #include "comm/mpi_environment.h"
-#include "commands/options_shared.h"
 #include "commands/run_command.h"
+#include "commands/shared_options.h"
 #include "core/standard_streams.h"
 #include "expunge/error.h"
 #include "io/files.h"

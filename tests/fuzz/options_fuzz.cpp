@@ -1,5 +1,17 @@
 // Fuzzes command lines and config files: accepted options, written as a config file, give the same options again.
-#include "commands/options_commands.h"
+#include "commands/eval.h"
+#include "commands/export.h"
+#include "commands/generate.h"
+#include "commands/inspect.h"
+#include "commands/mia.h"
+#include "commands/plan.h"
+#include "commands/report.h"
+#include "commands/task.h"
+#include "commands/tokenize.h"
+#include "commands/train.h"
+#include "commands/training_options.h"
+#include "commands/unlearn.h"
+#include "commands/verify.h"
 #include "target.h"
 
 namespace expunge::fuzz {

@@ -1,4 +1,4 @@
-// Options of the commands that evaluate a model, as plain values.
+// `expunge generate`.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "commands/run_command.h"
 #include "inference/options.h"
 
 namespace expunge {
-
-/// Options of `expunge eval`.
-struct EvalConfig : ScoringConfig {
-  std::vector<std::string> splits;  ///< empty: every split of the domain, and general/evaluation where there is one
-  std::filesystem::path compare;    ///< an earlier eval.h5 to print beside the result
-};
 
 /// Options of `expunge generate`.
 struct GenerateConfig : TextConfig {
@@ -29,5 +24,11 @@ struct GenerateConfig : TextConfig {
   std::vector<std::string> stops;
   std::int64_t num_samples = 1;
 };
+
+/// The table refers to `config`, which must outlive it and stay in place.
+OptionTable generate_options(GenerateConfig& config);
+/// Where it says how its output was made.
+std::filesystem::path record_of_generation(const std::filesystem::path& output);
+Command generate_command();
 
 }  // namespace expunge

@@ -1,15 +1,18 @@
-// Options of `expunge train` and `expunge unlearn`.
+// What `expunge train` and `expunge unlearn` have in common.
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "cli/values.h"
-#include "commands/options_commands.h"
-#include "commands/options_shared.h"
-#include "commands/options_train.h"
+#include "commands/shared_options.h"
+#include "commands/start.h"
+#include "commands/train.h"
+#include "commands/training_options.h"
+#include "commands/unlearn.h"
 #include "expunge/error.h"
 #include "run/run_name.h"
 #include "training/run_length.h"
+#include "training/training.h"
 
 namespace expunge {
 namespace {
@@ -120,19 +123,6 @@ void settle_order(TrainConfig& config, const OptionTable& given) {
   if (order > shuffle) config.shuffle = false;
 }
 
-void check_train(TrainConfig& config, const OptionTable& given) {
-  if (config.model.empty() == config.init_config.empty())
-    fail(ExitCode::usage,
-         fmt::format(
-             "expunge train needs {} --model DIR (go on from a model) {} --init-config FILE (train from scratch)\nusage: {}",
-             config.model.empty() ? "either" : "one of", config.model.empty() ? "or" : "and", given.synopsis()));
-  for (const std::string& split : config.splits)
-    if (std::count(split.begin(), split.end(), '/') != 1 || split.front() == '/' || split.back() == '/')
-      fail(ExitCode::usage, fmt::format("--split: expected DOMAIN/SPLIT, such as books/forget, found \"{}\"", split));
-  check_splits("split", "", config.splits);
-  check_training(config, given);
-}
-
 }  // namespace
 
 OptionTable training_table(TrainConfig& config, std::vector<OptionGroup> first) {
@@ -163,19 +153,6 @@ void check_training(TrainConfig& config, const OptionTable& given) {
     fail(ExitCode::usage, "--eval-steps needs --eval-split DOMAIN/SPLIT");
 }
 
-OptionTable train_options(TrainConfig& config) {
-  config.command = "train";
-  OptionTable table = training_table(
-      config, {{"Input",
-                {path("model", "DIR", FileUse::model, config.model,
-                      "model folder to go on from (Hugging Face layout, Llama architecture)"),
-                 path("init-config", "FILE", FileUse::file, config.init_config, "config.json of a model to train from scratch"),
-                 required(path("tokens", "FILE", FileUse::file, config.tokens, "token file of expunge tokenize")),
-                 required(list("split", "DOMAIN/SPLIT", config.splits, "what to train on"))}}});
-  table.then([&config](const OptionTable& given) { check_train(config, given); });
-  return table;
-}
-
 void resolve(TrainConfig& config, int world_size) {
   const std::int64_t ranks = world_size, batch = config.per_device_train_batch_size;
   const std::int64_t steps = std::max<std::int64_t>(config.gradient_accumulation_steps, 1);
@@ -194,6 +171,14 @@ void resolve(TrainConfig& config, int world_size) {
   TrainConfig none;
   config.defaults = text(none);
   config.resolved = text(config);
+}
+
+int start_training(TrainConfig& config, const OptionTable& given) {
+  return with_model(config, &Session::default_dtype, [&](Session& session) {
+    resolve(config, session.world_size());
+    check_files(session, given);
+    return run_training(session, config);
+  });
 }
 
 }  // namespace expunge

@@ -7,7 +7,7 @@
 
 namespace expunge {
 
-/// In the order in which help lists them.
+/// In the order in which help lists them. A new command is one file and one entry.
 std::vector<Command> commands();
 
 }  // namespace expunge

@@ -1,10 +1,12 @@
 // Options of `expunge unlearn` that choose and shape the method.
+#include "commands/unlearn.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "cli/values.h"
-#include "commands/options_train.h"
+#include "commands/training_options.h"
 #include "expunge/error.h"
 #include "expunge/objective.h"
 #include "run/options.h"
@@ -89,6 +91,13 @@ OptionTable unlearn_options(TrainConfig& config) {
        {"Methods later than the study", later_method_options(config)}});
   table.then([&config](const OptionTable& given) { check_unlearning(config, given); });
   return table;
+}
+
+Command unlearn_command() {
+  return command<TrainConfig>("unlearn", "Makes a model forget a domain's split forget.",
+                              "mpirun -n 8 expunge unlearn --model models/Yi-6B --tokens tokens.h5 --domain arxiv \\\n"
+                              "    --method gradient_ascent --bf16 --global-batch-size 480 --output-dir output/unlearn",
+                              Ranks::any, unlearn_options, start_training);
 }
 
 }  // namespace expunge

@@ -1,0 +1,13 @@
+// `expunge task`.
+#pragma once
+
+#include "commands/run_command.h"
+#include "inference/options.h"
+
+namespace expunge {
+
+/// The table refers to `config`, which must outlive it and stay in place.
+OptionTable task_options(TaskConfig& config);
+Command task_command();
+
+}  // namespace expunge

@@ -1,0 +1,13 @@
+// `expunge unlearn`.
+#pragma once
+
+#include "commands/run_command.h"
+#include "run/options.h"
+
+namespace expunge {
+
+/// The table refers to `config`, which must outlive it and stay in place.
+OptionTable unlearn_options(TrainConfig& config);
+Command unlearn_command();
+
+}  // namespace expunge
