@@ -55,6 +55,9 @@ void check_against_checkpoint(const JsonObject& made, const fs::path& folder, co
     findings.mismatch(fmt::format("{}: {} is not that of the checkpoint", record, key));
   };
   hold("step", made.integer("step", 0), info.step);
+  hold("restarts", made.integer("restarts", 0), info.restarts);
+  // Versions before this key recorded the step alone.
+  if (made.value().contains("total_steps")) hold("total_steps", made.integer("total_steps", 0), info.total_steps);
   hold("config", made.string("config"), info.config);
   hold("model_sha256", made.string("model_sha256"), info.model_sha256);
   hold("tokens_sha256", made.string("tokens_sha256"), info.tokens_sha256);
@@ -99,7 +102,7 @@ ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
     }
   check_origin({made.string("config"), made.string("model_sha256"), made.string("tokens_sha256")}, hashes, findings);
   check_history(runtime, history_of_record(made), hashes, findings);
-  return findings.conclude({});
+  return findings.conclude({"host, job_id, libraries, version and written of expunge.json"});
 }
 
 }  // namespace expunge

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "core/log.h"
 #include "expunge/error.h"
 #include "io/files.h"
@@ -33,6 +36,24 @@ std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& 
   return {};
 }
 
+/// Whether the table's rows up to `last_step` are those of a checkpoint's copy, bit for bit. A column that the copy lacks is of
+/// a split that was not evaluated then.
+bool has_rows_of(const fs::path& copy, const fs::path& path, const std::vector<Columns::Column>& columns,
+                 std::int64_t last_step) {
+  const Hdf5File table = Hdf5File::open(path), taken = Hdf5File::open(copy);
+  const std::vector<std::int64_t> steps = taken.read_all<std::int64_t>(columns.front().path);
+  const auto rows = static_cast<std::size_t>(std::ranges::count_if(steps, [&](std::int64_t s) { return s <= last_step; }));
+  const auto same = [&](const auto& ours, const auto& theirs) {
+    return ours.size() >= rows && theirs.size() >= rows && std::memcmp(ours.data(), theirs.data(), rows * sizeof(ours[0])) == 0;
+  };
+  return std::ranges::all_of(columns, [&](const Columns::Column& column) {
+    if (!taken.exists(column.path)) return true;
+    return column.kind == Columns::Kind::int64
+               ? same(table.read_all<std::int64_t>(column.path), taken.read_all<std::int64_t>(column.path))
+               : same(table.read_all<double>(column.path), taken.read_all<double>(column.path));
+  });
+}
+
 }  // namespace
 
 Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step,
@@ -40,7 +61,9 @@ Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>&
   const fs::path copy = checkpoint / path.filename();
   const bool has_copy = !checkpoint.empty() && fs::exists(copy);
   const bool there = fs::exists(path);
-  const std::string damage = there ? damage_of(path, columns, last_step) : "";
+  std::string damage = there ? damage_of(path, columns, last_step) : "";
+  if (there && has_copy && damage.empty() && !has_rows_of(copy, path, columns, last_step))
+    damage = "its rows are not those of the checkpoint's copy";
   if (there ? damage.empty() : !has_copy) return open(path, columns, last_step);
   if (has_copy) {
     // A run that goes on in another folder takes the table along; nothing was lost.

@@ -57,7 +57,7 @@ TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length
       writer_(trained.params.runtime(), RunFolder{config.output_dir}.checkpoints(), config.save_total_limit,
               {RunFolder{config.output_dir}.metrics(), RunFolder{config.output_dir}.evaluations()}, io),
       first_(trained.optimizer.steps),
-      saved_(resumed.empty() ? -1 : trained.optimizer.steps) {
+      saved_(resumed.empty() || !is_of_run(RunFolder{config.output_dir}, resumed) ? -1 : trained.optimizer.steps) {
   if (monitor_)
     if (const std::int64_t nearest = monitor_->nearest(); nearest > 0) prefer(nearest);
   if (trained.params.runtime().comm.rank() == 0)

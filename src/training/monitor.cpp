@@ -53,8 +53,7 @@ Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, Monitored mo
   for (std::size_t i = 0; i < steps.size() && steps[i] <= last_step; ++i) {
     recorded_ = steps[i];
     if (steps[i] < adopted_step) continue;
-    const Outcome outcome = judge(steps[i], rows[i]);
-    if (steps[i] == adopted_step) adopted_ = outcome;
+    judge(steps[i], rows[i]);
   }
 }
 
@@ -93,7 +92,7 @@ double Monitor::value(const StopCondition::Figure& figure, const Figures& now) c
 }
 
 void Monitor::record(std::int64_t step, const Figures& figures) {
-  if (step == 0) start_ = figures;
+  if (step == adopted_step_) start_ = figures;
   std::vector<Columns::Value> row{step};
   NamedFigures named;
   std::string line;
@@ -122,11 +121,8 @@ std::int64_t Monitor::nearest() const {
 
 template <Element T>
 Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short) {
-  if (!last && step % config_.eval_steps != 0) return Outcome::go_on;
-  if (recorded() >= step) {
-    if (step == 0 || step != adopted_step_) return Outcome::go_on;
-    return static_cast<Outcome>(std::stoi(on_root(runtime_, [&] { return std::to_string(static_cast<int>(adopted_)); })));
-  }
+  if (!last && step != adopted_step_ && step % config_.eval_steps != 0) return Outcome::go_on;
+  if (recorded() >= step) return Outcome::go_on;
   bool ended = false;
   // No more tokens at once than a training step has room for: the run's plan of memory knows of no others.
   const std::int64_t asked = config_.compute.micro_batch_tokens, room = model.room();

@@ -29,9 +29,10 @@ struct Monitored {
 };
 
 /// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
-/// first row is step 0, the model before the run. Rows past `last_step` do not count and are dropped by begin(); a damaged file
-/// is replaced by the copy in `checkpoint`. Rows before `adopted_step` are of another run, which this one went on from: they
-/// are kept, and none of their states is one that this run could return to. Rows are written by the I/O thread.
+/// first row is of the model that the run began from: step 0, or `adopted_step` where it went on from another run's state.
+/// Rows past `last_step` do not count and are dropped by begin(); a damaged file is replaced by the copy in `checkpoint`. Rows
+/// before `adopted_step`, which earlier versions took along, are of no state that this run could return to. Rows are written by
+/// the I/O thread.
 class Monitor {
  public:
   Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
@@ -49,8 +50,8 @@ class Monitor {
     stop,      ///< the run's condition holds
     cut_short  ///< nothing was recorded
   };
-  /// Evaluates after `step`, if that is due and not recorded yet, unless `cut_short` says on all ranks to end. Of the state
-  /// that was adopted the recorded figures are judged. Collective.
+  /// Evaluates after `step`, if that is due and not recorded yet, unless `cut_short` says on all ranks to end. The state that
+  /// the run began from is always due. Collective.
   template <Element T>
   Outcome evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short);
   /// The last step whose row is in the file; -1 for none. Collective.
@@ -75,7 +76,6 @@ class Monitor {
   std::optional<Columns> columns_;  // on rank 0
   Figures start_;                   // on rank 0
   std::int64_t adopted_step_;
-  Outcome adopted_ = Outcome::go_on;                           // on rank 0, of the state that was adopted
   std::int64_t recorded_ = -1;                                 // the last step in the file
   std::int64_t nearest_ = -1;                                  // on rank 0
   double distance_ = std::numeric_limits<double>::infinity();  // of the nearest

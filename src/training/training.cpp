@@ -214,7 +214,8 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
   IoThread io;
   std::optional<Monitor> monitor;
   if (monitored)
-    monitor.emplace(runtime, config, std::move(*monitored), before ? before->step : 0, adopted_step(beginning), resumed, io);
+    monitor.emplace(runtime, config, std::move(*monitored), beginning.own ? before->step : 0, adopted_step(beginning),
+                    beginning.own ? resumed : fs::path(), io);
   const bool evaluated = !monitor || !before || monitor->recorded() >= before->step;
   if (beginning.own && evaluated && before->step >= std::min(length.steps, before->total_steps)) {
     log_info(fmt::format("{}: finished already, all {} steps are done", config.output_dir.string(), before->step));

@@ -132,6 +132,16 @@ expect_exit 0 "step 3: forget:perplexity >= forget:perplexity@start holds; the r
 ! grep -q "nearer" out.txt || { cat out.txt >&2; die "a state of another run was taken for one of this"; }
 [[ $(ls holds/checkpoints) == step-000003 ]] || die "checkpoints of a run that made no step: $(ls holds/checkpoints)"
 expect_exit 0 " 0 that do not match" "$expunge" verify holds
+# Its evaluations are its own, and begin with the state that it began from, also where that is not a step to evaluate at.
+judged=("${common[@]}" --method gradient_ascent --max-steps 5 --resume-from-checkpoint ahead/checkpoints/step-000003)
+expect_exit 0 "going on after step 3" "${judged[@]}" --eval-steps 2 --eval-split forget --output-dir judged
+[[ $(h5dump -d /eval/step judged/evaluations.h5 | sed -nE 's/^ *\(0\): (.*)$/\1/p') == "3, 4, 5" ]] || { h5dump -d /eval/step judged/evaluations.h5; die "steps"; }
+[[ $(h5ls judged/evaluations.h5/eval/papers | wc -l) == 1 ]] || die "splits of the run before"
+"$expunge" report judged --output judged.html --quiet
+# Rows that are not those of the checkpoint are put back when a run goes on.
+cp -r run swapped && rm -r swapped/checkpoints/step-000003 swapped/{eval,mia}.h5 && cp idle/{metrics,evaluations}.h5 swapped/
+expect_exit 0 "evaluations.h5: damaged .its rows are not those of the checkpoint's copy" "${run[@]}" --learning-rate 1e-3 --output-dir swapped
+h5diff run/evaluations.h5 swapped/evaluations.h5 /eval && h5diff run/metrics.h5 swapped/metrics.h5 /train/loss || die "rows of another run were kept"
 expect_exit 0 "^ok +began from $work/first/checkpoints/step-000001" "$expunge" verify second
 # By way of an exported model, too.
 "$expunge" export --checkpoint second --output-dir second-model --quiet
