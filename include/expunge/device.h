@@ -10,6 +10,8 @@
 namespace expunge {
 
 enum class DeviceType { cpu, cuda };
+/// "cpu" or "cuda", as users type it and files carry it.
+std::string device_name(DeviceType type);
 
 struct Device {
   DeviceType type = DeviceType::cpu;

@@ -54,16 +54,14 @@ void show_info(const CheckpointInfo& info) {
 
 /// The runs that it began from, oldest first.
 void show_history(const std::vector<FormerRun>& history) {
-  for (const FormerRun& run : history) {
-    const std::string domain = config_value(run.config, "domain"), split = config_value(run.config, "split");
-    print_result("  began from    {}, step {} of {} on {}\n                sha256 {}\n", run.from, run.step,
-                 method_of(run.config), domain.empty() ? split : domain, run.sha256);
-  }
+  for (const FormerRun& run : history)
+    print_result("  began from    {}, step {} of {}\n                sha256 {}\n", run.from, run.step,
+                 describe_work(run.config), run.sha256);
 }
 
 /// Of a model that `expunge export` wrote.
 void show_export(const fs::path& record) {
-  const JsonObject made(parse_json_file(record, std::uint64_t{16} << 20), record.string());
+  const JsonObject made = read_export_record(record);
   print_result("  exported from {}, step {}\n                sha256 {}\n", made.string("checkpoint"), made.integer("step", 0),
                made.string("checkpoint_sha256"));
   show_history(history_of_record(made));

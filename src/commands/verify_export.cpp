@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kJsonLimit = std::uint64_t{16} << 20;
-
 /// The first tensor whose numbers are not those of the checkpoint, rounded to the type that they are stored in.
 std::string other_weights(const CheckpointReader& reader, const fs::path& folder, DType stored) {
   constexpr std::size_t kPiece = std::size_t{1} << 22;
@@ -74,7 +72,7 @@ void check_against_checkpoint(const JsonObject& made, const fs::path& folder, co
 
 ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
   const fs::path record = folder / kExportRecord;
-  const JsonObject made(parse_json_file(record, kJsonLimit), record.string());
+  const JsonObject made = read_export_record(record);
   Hashes hashes(runtime);
   Findings findings;
   findings.fine(fmt::format("{}: SHA-256 {}", record.string(), hashes.of_file(record)));

@@ -158,6 +158,8 @@ void move_in_parallel(std::size_t bytes, Move move) {
 
 }  // namespace
 
+std::string device_name(DeviceType type) { return type == DeviceType::cuda ? "cuda" : "cpu"; }
+
 std::unique_ptr<Stream> make_inline_stream() { return std::make_unique<InlineStream>(); }
 std::unique_ptr<Stream> make_thread_stream() { return std::make_unique<ThreadStream>(); }
 

@@ -35,9 +35,8 @@ std::string quoted(const std::string& text) {
 }
 
 std::string options(const PlanConfig& config, const RunShape& shape, const Policies& policies) {
-  const bool gpu = shape.device == DeviceType::cuda;
   std::string text = fmt::format("--model {} --method {} --device {} --dtype {}", quoted(whole_path(config.model).string()),
-                                 config.method, gpu ? "cuda" : "cpu", dtype_name(shape.dtype));
+                                 config.method, device_name(shape.device), dtype_name(shape.dtype));
   text += fmt::format(" \\\n  --gather {} --recompute {} --per-device-train-batch-size {}", gather_name(policies.gather),
                       recompute_name(policies.recompute), config.per_device_train_batch_size);
   if (config.retain_kl) text += " --retain-loss kl";

@@ -106,14 +106,10 @@ bool is_inside(const ReportRun& run, const std::string& model) {
   return !place.empty() && (place == "." || *place.begin() == "checkpoints");
 }
 
-struct NamedCheckpoint {
-  std::string name, sha256;
-};
-
-/// The run's checkpoints by their manifests, newest first.
-std::vector<NamedCheckpoint> named_checkpoints(const ReportRun& run) {
+/// A run's checkpoints by their manifests, newest first.
+std::vector<NamedCheckpoint> named_checkpoints(const fs::path& folder) {
   std::vector<NamedCheckpoint> named;
-  for (const fs::path& checkpoint : list_checkpoints(RunFolder{run.folder}.checkpoints()))
+  for (const fs::path& checkpoint : list_checkpoints(RunFolder{folder}.checkpoints()))
     if (const fs::path manifest = checkpoint / kManifest; fs::is_regular_file(manifest))
       named.push_back({checkpoint.filename().string(), sha256_file(manifest)});
   return named;
@@ -124,7 +120,7 @@ template <typename File>
 void mark_after(const ReportRun& run, File& file) {
   if (file.model_sha256.empty()) return;
   FigureOrigin& origin = file.origin;
-  const std::vector<NamedCheckpoint> all = named_checkpoints(run);
+  const std::vector<NamedCheckpoint>& all = run.checkpoints;
   const auto its = std::ranges::find_if(all, [&](const NamedCheckpoint& one) { return is_of(file, one.sha256); });
   if (its != all.end()) {
     const std::string newest = run.checkpoint ? run.checkpoint_folder.filename().string() : all.front().name;
@@ -162,7 +158,7 @@ void read_own(const char* name, const Kind<File>& kind, ReportRun& run, std::vec
   File file = with_origin(kind.read(open_sealed(path)));
   const bool outdated =
       !file.model.empty() && !file.model_sha256.empty() && is_inside(run, file.model) &&
-      std::ranges::none_of(named_checkpoints(run), [&](const NamedCheckpoint& one) { return is_of(file, one.sha256); });
+      std::ranges::none_of(run.checkpoints, [&](const NamedCheckpoint& one) { return is_of(file, one.sha256); });
   if (!outdated) return files.push_back(std::move(file));
   run.notes.push_back(
       fmt::format("{} is about a state of this run that is gone, and is left out: remove it, or make it anew with --overwrite.",
@@ -302,6 +298,7 @@ void attach_figures(const ReportConfig& config, std::vector<ReportRun>& runs) {
   for (const std::string& path : config.after)
     read_figures(path, [&](auto file) { std::get<Given<decltype(file)>>(given).after.push_back(std::move(file)); });
   for (ReportRun& run : runs) {
+    run.checkpoints = named_checkpoints(run.folder);
     attach(kEvaluations, given, read_in_run_evaluations(run), run);
     attach(kAttacks, given, {}, run);
     attach(kTasks, given, {}, run);

@@ -92,12 +92,4 @@ Lineage read_lineage(const CheckpointInfo& info, const std::string& where) {
   return lineage;
 }
 
-std::string describe_work(const std::string& config) {
-  std::vector<std::string> splits;
-  for (const ConfigEntry& entry : read_config_text(config, "config"))
-    if (entry.key == "split" && !entry.value.empty()) splits.push_back(entry.value);
-  const std::string domain = config_value(config, "domain");
-  return fmt::format("{} on {}", method_of(config), domain.empty() ? fmt::format("{}", fmt::join(splits, ", ")) : domain);
-}
-
 }  // namespace expunge

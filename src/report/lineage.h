@@ -42,7 +42,4 @@ struct Lineage {
 /// Throws Error(bad_input) with `where`.
 Lineage read_lineage(const CheckpointInfo& info, const std::string& where);
 
-/// "gradient_ascent on papers", or "train on papers/forget, papers/retain", of a run with these options.
-std::string describe_work(const std::string& config);
-
 }  // namespace expunge

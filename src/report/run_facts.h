@@ -47,6 +47,11 @@ struct ForgetTaken {
   std::uint64_t sequences, tokens;
 };
 
+/// A checkpoint by the hash of its manifest.
+struct NamedCheckpoint {
+  std::string name, sha256;
+};
+
 /// One run. What is absent from the folder is absent here, and `notes` say how to make it.
 struct ReportRun {
   std::string label;  ///< "R1", short enough for plots
@@ -55,8 +60,9 @@ struct ReportRun {
   std::map<std::string, std::string> options;  ///< the same by key; a list's values joined by ", "
   std::optional<CheckpointInfo> checkpoint;    ///< the newest that can be read
   std::filesystem::path checkpoint_folder;
-  std::string checkpoint_sha256;  ///< of its manifest
-  bool has_checkpoints = false;   ///< whether there are any, such that cannot be read included
+  std::string checkpoint_sha256;             ///< of its manifest
+  std::vector<NamedCheckpoint> checkpoints;  ///< those with a manifest, newest first
+  bool has_checkpoints = false;              ///< whether there are any, such that cannot be read included
   Lineage lineage;
   double parameters = 0;
   std::optional<Trajectory> trajectory;

@@ -57,8 +57,6 @@ Conditions conditions_of(const EvaluationSource& source) {
 Conditions membership_conditions(const Hdf5File& file) { return read(file, kMembership); }
 Conditions task_conditions(const Hdf5File& file) { return read(file, kTasks); }
 
-std::string device_name(DeviceType type) { return type == DeviceType::cuda ? "cuda" : "cpu"; }
-
 std::string value_of(const Conditions& conditions, const std::string& name) {
   const auto found = std::ranges::find(conditions, name, &Condition::name);
   return found == conditions.end() ? std::string() : found->value;

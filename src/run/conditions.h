@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "expunge/device.h"
 #include "io/hdf5.h"
 #include "run/results/eval.h"
 
@@ -26,9 +25,6 @@ Conditions conditions_of(const EvaluationSource& source);
 Conditions membership_conditions(const Hdf5File& file);
 /// Of `expunge task`: dtype, device, tasks_sha256, prompts_sha256, num_fewshot, fewshot_sha256, tokenizer_sha256.
 Conditions task_conditions(const Hdf5File& file);
-
-/// "cpu" or "cuda", the value of the attribute device.
-std::string device_name(DeviceType type);
 
 /// The value of a condition; empty where it is not known.
 std::string value_of(const Conditions& conditions, const std::string& name);

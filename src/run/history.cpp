@@ -2,6 +2,7 @@
 #include "run/history.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/config_text.h"
 #include "core/log.h"
@@ -16,8 +17,6 @@ namespace expunge {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kExportRecordLimit = std::uint64_t{16} << 20;
 
 /// The hash of a model by those that a record names of its files, as model_sha256() works it out.
 std::string named_model(const JsonObject& files) {
@@ -35,7 +34,7 @@ std::string named_model(const JsonObject& files) {
 /// What expunge.json says beside an exported model.
 std::vector<FormerRun> history_of_export(const fs::path& folder, const std::string& model_sha256) {
   const fs::path path = folder / kExportRecord;
-  const JsonObject record(parse_json_file(path, kExportRecordLimit), path.string());
+  const JsonObject record = read_export_record(path);
   std::vector<FormerRun> history;
   if (named_model(JsonObject(record.at("files"), record.where())) != model_sha256) {
     log_warning(fmt::format("{}: is of other weights than those beside it; what it says of their making is not recorded",
@@ -77,6 +76,11 @@ std::vector<FormerRun> parse_history(const std::string& text, const std::string&
   return history;
 }
 
+JsonObject read_export_record(const fs::path& path) {
+  constexpr std::uint64_t kLimit = std::uint64_t{16} << 20;
+  return {parse_json_file(path, kLimit), path.string()};
+}
+
 std::vector<FormerRun> history_of_record(const JsonObject& record) {
   if (!record.value().contains("history")) return {};
   return parse_history(record.at("history").dump(), record.where());
@@ -97,7 +101,7 @@ std::vector<FormerRun> history_of_model(const ModelSource& source, const std::st
 }
 
 std::string checkpoint_of_export(const fs::path& record, const std::string& model_sha256) {
-  const JsonObject content(parse_json_file(record, kExportRecordLimit), record.string());
+  const JsonObject content = read_export_record(record);
   const bool is_of_it = model_sha256.empty() || named_model(JsonObject(content.at("files"), content.where())) == model_sha256;
   return is_of_it ? content.string("checkpoint_sha256") : std::string();
 }
@@ -105,6 +109,14 @@ std::string checkpoint_of_export(const fs::path& record, const std::string& mode
 std::string method_of(const std::string& config) {
   const std::string method = config_value(config, "method");
   return method.empty() ? "train" : method;
+}
+
+std::string describe_work(const std::string& config) {
+  std::vector<std::string> splits;
+  for (const ConfigEntry& entry : read_config_text(config, "config"))
+    if (entry.key == "split" && !entry.value.empty()) splits.push_back(entry.value);
+  const std::string domain = config_value(config, "domain");
+  return fmt::format("{} on {}", method_of(config), domain.empty() ? fmt::format("{}", fmt::join(splits, ", ")) : domain);
 }
 
 std::string config_value(const std::string& config, const std::string& key) {

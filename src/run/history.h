@@ -31,7 +31,9 @@ struct FormerRun {
 std::string history_text(const std::vector<FormerRun>& history);
 std::vector<FormerRun> parse_history(const std::string& text, const std::string& where);
 
-/// What the expunge.json of an exported model says. Throws Error(bad_input).
+/// The expunge.json of an exported model. Throws Error(bad_input).
+JsonObject read_export_record(const std::filesystem::path& path);
+/// The runs before, as it tells them. Throws Error(bad_input).
 std::vector<FormerRun> history_of_record(const JsonObject& record);
 
 /// The checkpoint, which `how` says what of is used, after what its own run began from. Throws Error(bad_input).
@@ -46,6 +48,8 @@ std::string checkpoint_of_export(const std::filesystem::path& record, const std:
 
 /// The method of a run with these options, or "train".
 std::string method_of(const std::string& config);
+/// "gradient_ascent on papers", or "train on papers/forget, papers/retain", of a run with these options.
+std::string describe_work(const std::string& config);
 /// The value of a key in `key = value` lines; empty where there is none. Throws Error(usage) where it is no such text.
 std::string config_value(const std::string& config, const std::string& key);
 

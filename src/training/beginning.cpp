@@ -85,7 +85,7 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.world_size = session.world_size();
   info.seed = config.seed;
   info.dtype = dtype_name(config.compute.dtype);
-  info.device = runtime.device.type == DeviceType::cuda ? "cuda" : "cpu";
+  info.device = device_name(runtime.device.type);
   info.comm = session.comm_name();
   info.config = config.resolved;
   info.version = EXPUNGE_VERSION;
