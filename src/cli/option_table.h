@@ -23,6 +23,13 @@ enum class FileUse {
   log             ///< appends to this file
 };
 
+/// What an option may do when a run is resumed.
+enum class OnResume {
+  same,    ///< it decides the result: the value stays
+  hashed,  ///< it names an input that is compared by its hash: the file may be named in another way, or lie elsewhere
+  free     ///< it says where, how often or how fast, but not what is computed
+};
+
 /// One option, with everything that is known of it. `set` and `get` speak the text that users type.
 struct Option {
   enum class Kind {
@@ -42,6 +49,7 @@ struct Option {
   bool required = false;
   bool resolved = true;  ///< stands in the resolved config; acts (such as overwriting) and other spellings do not
   FileUse use = FileUse::none;
+  OnResume on_resume = OnResume::same;
   /// What is written beside an output of this path.
   std::function<std::vector<std::filesystem::path>(const std::filesystem::path&)> beside = {};
 };
@@ -68,6 +76,9 @@ class OptionTable {
   /// Sets the variables from what follows the command's name, and from --config FILE where the table has that option. The
   /// command line wins. Throws Error(usage) that names the option, its value and what is expected.
   void parse(const std::vector<std::string>& arguments, const KeyOwners& owners = {});
+  /// Sets the variables from the config that an earlier start wrote. `passed_over` and keys that the table lacks are passed
+  /// over, and none is required. Throws Error(bad_input) that names `origin` and the line, for a value that is not expected.
+  void read(const std::string& config, const std::string& origin, std::string_view passed_over = {});
   Source source(std::string_view key) const;
   /// The text that was given last; empty when none was.
   std::string value(std::string_view key) const;

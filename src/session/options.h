@@ -28,10 +28,9 @@ struct ComputeConfig {
   RecomputePolicy recompute = RecomputePolicy::automatic;
   bool prefetch = true;
   CommPolicy comm = CommPolicy::automatic;
-  bool tf32 = false;                    ///< TensorFloat-32 products; CUDA alone has them
-  bool reduce_in_bf16 = false;          ///< --reduce-dtype bf16
-  std::int64_t micro_batch_tokens = 0;  ///< most tokens in a micro-batch; 0: count sequences instead
-  double collective_timeout = 1800;     ///< seconds after which ranks that others wait for are given up
+  bool tf32 = false;                 ///< TensorFloat-32 products; CUDA alone has them
+  bool reduce_in_bf16 = false;       ///< --reduce-dtype bf16
+  double collective_timeout = 1800;  ///< seconds after which ranks that others wait for are given up
 };
 
 }  // namespace expunge
