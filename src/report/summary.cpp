@@ -94,8 +94,8 @@ std::optional<std::vector<std::size_t>> forget_sequences_taken(const RunOptions&
   if (std::ranges::none_of(terms, [](const Term& term) { return term.role == Role::forget; })) return taken;
   const std::size_t every =  // items from one forget sequence to the next
       terms.size() > 1 ? 1 + static_cast<std::size_t>(options.samples.retain.positive_ratio) : 1;
-  const double most = options.samples.most > 0 ? static_cast<double>(options.samples.most) : static_cast<double>(kMostItems);
-  const double items = std::min(static_cast<double>(sequences) * static_cast<double>(every), most);
+  double items = static_cast<double>(sequences) * static_cast<double>(every);
+  if (options.samples.most > 0) items = std::min(items, static_cast<double>(options.samples.most));
   if (items > static_cast<double>(kMostItems)) return std::nullopt;
   const auto all = static_cast<std::size_t>(items);
   const std::size_t reached = std::min(all, static_cast<std::size_t>(std::max<std::int64_t>(samples, 0)));

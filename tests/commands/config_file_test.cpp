@@ -342,14 +342,16 @@ TEST(FirstDifference, TheOptionsThatMayChangeAreThese) {
 TEST(ReadRunOptions, GivesBackWhatARunHad) {
   RunOptions run;
   parse_into(run, unlearn_options,
-             words("--model m --tokens t.h5 --domain books --method npo --output-dir run --global-batch-size 8 --alpha 0 "
+             words("--model m --tokens t.h5 --domain books --method npo --output-dir run --dtype float32 --global-batch-size 8 "
+                   "--alpha 0 "
                    "--retain-loss kl --beta 0.25 --positive-ratio 3 --variant released "
                    "--labels l.h5 --learning-rate 1e-3 --eval-steps 2 --stop-at forget:perplexity>=3"));
   resolve(run, 1);
   RunOptions again = read_run_options(run.resolved, "config");
   EXPECT_EQ(again.command, "unlearn");
   EXPECT_EQ(again.method.name, "npo");
-  EXPECT_EQ(again.method.given, (std::map<std::string, double, std::less<>>{{"alpha", 0}, {"beta", 0.25}, {"retain-loss", 1}}));
+  for (const auto& [key, value] : {std::pair("alpha", 0.0), {"beta", 0.25}, {"retain-loss", 1.0}})
+    EXPECT_EQ(again.method.given.at(key), value) << key;
   EXPECT_EQ(again.samples.retain.positive_ratio, 3);
   EXPECT_TRUE(again.released);
   write_option_texts(again);

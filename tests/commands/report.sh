@@ -183,7 +183,7 @@ cp texts/general/evaluation.jsonl texts/general/retain.jsonl
 sed -i 's/^method = .*/method = npo/; s/^learning-rate = .*/learning-rate = 7/; /^seed/d; s/^save-steps = .*/save-steps = 9/' general/config
 rm -r general/checkpoints/step-000002
 "${report[@]}" general --output general.html
-says general.md "learning-rate = 2e-05, in the file 7; method = ascent_plus_descent, in the file npo; seed = 42, in the file (not set)." \
+says general.md "method = ascent_plus_descent, in the file npo; learning-rate = 2e-05, in the file 7; seed = 42, in the file (not set)." \
   "| general/retain | general/evaluation | 12 | 12 |" "(unfinished, step 1 of 2)" "Splits that were looked at: general/retain, papers/approximate" \
   "1 of 2, 1 sequence a step, 1 sequence in all"
 mute general.md "None was found"
