@@ -97,23 +97,19 @@ std::string share(double value, double error) {
 void add_tasks(const ReportRun& run, std::vector<Block>& blocks) {
   if (!run.tasks_before && !run.tasks_after) return;
   blocks.push_back(Heading{3, "Tasks"});
-  Table table{{"Task", "Items", "Figure", "Before", "After"}, {}, {}};
+  Table table{{"Task", "Items", "Metric", "Before", "After"}, {}, {}};
   const ReportTasks& shown = run.tasks_after ? *run.tasks_after : *run.tasks_before;
-  for (const ReportTask& task : shown.tasks) {
-    const auto row = [&](const char* figure, double ReportTask::*value, double ReportTask::*error) {
-      const auto cell = [&](const std::optional<ReportTasks>& tasks) {
-        if (tasks)
-          for (const ReportTask& one : tasks->tasks)
-            if (one.name == task.name) return share(one.*value, one.*error);
-        return std::string("–");
-      };
-      if (std::isfinite(task.*value))
-        table.rows.push_back({task.name, count(task.items), figure, cell(run.tasks_before), cell(run.tasks_after)});
-    };
-    row("accuracy", &ReportTask::accuracy, &ReportTask::accuracy_error);
-    row("accuracy, normalised", &ReportTask::normalised, &ReportTask::normalised_error);
-    row("exact match", &ReportTask::exact_match, &ReportTask::exact_match_error);
-  }
+  const auto cell = [](const std::optional<ReportTasks>& tasks, const std::string& name, std::string_view label) {
+    if (tasks)
+      for (const StoredTask& task : tasks->results)
+        for (const StoredRate& rate : task.rates)
+          if (task.name == name && rate.label == label) return share(rate.share, rate.error);
+    return std::string("–");
+  };
+  for (const StoredTask& task : shown.results)
+    for (const StoredRate& rate : task.rates)
+      table.rows.push_back({task.name, count(static_cast<double>(task.items)), std::string(rate.label),
+                            cell(run.tasks_before, task.name, rate.label), cell(run.tasks_after, task.name, rate.label)});
   blocks.push_back(std::move(table));
   add_conditions(run.asked, run.tasks_before.has_value(), run.tasks_after.has_value(), blocks);
 }
@@ -125,15 +121,15 @@ Plot roc_plot(const ReportRun& run, const ReportAttacks& attacks, const std::str
             .y_label = "true-positive rate",
             .curves = {},
             .unit_square = true};
-  for (const ReportAttack* attack : attacks.strongest_by_family())
-    plot.curves.push_back({attack->name, attack->fpr, attack->tpr, Curve::Style::line, {}});
+  for (const StoredAttack* attack : attacks.strongest_by_family())
+    plot.curves.push_back({attack->name, attack->curve.fpr, attack->curve.tpr, Curve::Style::line, {}});
   return plot;
 }
 
 /// Which texts were scored, and whether they are enough.
 void add_scored_texts(const ReportAttacks& attacks, std::vector<Block>& blocks) {
   std::uint64_t members = 0, non_members = 0;  // that at least one attack scored
-  for (const ReportAttack& attack : attacks.attacks) {
+  for (const StoredAttack& attack : attacks.attacks) {
     members = std::max(members, attack.members);
     non_members = std::max(non_members, attack.non_members);
   }
@@ -176,16 +172,17 @@ void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blo
               {},
               {}};
   const ReportAttacks& shown = run.attacks_after ? *run.attacks_after : *run.attacks_before;
-  for (const ReportAttack& attack : shown.attacks) {
+  for (const StoredAttack& attack : shown.attacks) {
+    const AttackRates& best = attack.stronger();
     std::string before = "–";
     if (run.attacks_before)
-      for (const ReportAttack& other : run.attacks_before->attacks)
+      for (const StoredAttack& other : run.attacks_before->attacks)
         if (other.name == attack.name) before = fmt::format("{:.3f}", other.auc);
     table.rows.push_back({attack.name, before, run.attacks_after ? fmt::format("{:.3f}", attack.auc) : "–",
                           fmt::format("{:.3f} to {:.3f}", attack.auc_low, attack.auc_high),
-                          attack.stronger.empty() ? "high (low is not recorded)" : attack.stronger,
-                          fmt::format("{:.3f}", attack.best_accuracy), fmt::format("{:.3f}", attack.tpr_at_5),
-                          fmt::format("{:.3f}", attack.tpr_at_1), fmt::format("{:.3f}", attack.tpr_at_0_1)});
+                          attack.low ? (attack.low_is_stronger ? "low" : "high") : "high (low is not recorded)",
+                          fmt::format("{:.3f}", best.best_accuracy), fmt::format("{:.3f}", best.tpr_at_5),
+                          fmt::format("{:.3f}", best.tpr_at_1), fmt::format("{:.3f}", best.tpr_at_0_1)});
   }
   if (!run.attacks_after)
     blocks.push_back(Paragraph{"Before only; the run's own model has not been attacked yet.", Paragraph::Kind::note});

@@ -80,8 +80,8 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
   TrainingInputs<double> task{*objective, data, &reference};
   const TokenSplit forget = tokens.split("study/forget", source.config.vocab_size);
   if (objective->uses_reference_nll())
-    for (const SequenceFigures& figures : evaluate_split(reference, forget, {1, 0, 0}))
-      task.reference_nll.push_back(figures.nll * static_cast<double>(figures.tokens));
+    for (const SequenceMetrics& sequence : evaluate_split(reference, forget, {1, 0, 0}))
+      task.reference_nll.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
   task.control = control_vector(*objective, config.samples.seed, source.config.hidden_size);
   Trainer<double> trainer(RunLength(config.schedule, config.batch, false, data.items()), {config.schedule, config.batch}, model,
                           optimizer, std::move(task));

@@ -90,8 +90,8 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
     data.set_labels(0, draw_model_labels(model, data.split(0), {.top_k = 1, .rm_groundtruth = true}, false, 3,
                                          {static_cast<std::size_t>(split.batch), 0, 0}));
   if (objective->uses_reference_nll())
-    for (const SequenceFigures& figures : evaluate_split(reference, tokens.split("papers/forget", kVocabulary), {2, 0, 0}))
-      task.reference_nll.push_back(figures.nll * static_cast<double>(figures.tokens));
+    for (const SequenceMetrics& sequence : evaluate_split(reference, tokens.split("papers/forget", kVocabulary), {2, 0, 0}))
+      task.reference_nll.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
   task.control = control_vector(*objective, options.samples.seed, config.hidden_size);
   Trainer<T> trainer(RunLength(options.schedule, options.batch, false, data.items()), {options.schedule, options.batch}, model,
                      optimizer, std::move(task));
