@@ -265,7 +265,6 @@ void run_membership(Session& session, const MembershipConfig& config) {
     const std::vector<AttackResult> results = summarise(attacks, sides, config.seed);
     print_table(sides, results, described.resampled_by);
     write_membership(config.output, existing_of(config.overwrite), described, results);
-    return std::string();
   });
 }
 

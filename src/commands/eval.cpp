@@ -124,7 +124,6 @@ void run_evaluation(Session& session, const EvalConfig& config) {
     }
     if (!tokens_known) warn_of_other_tokens(config, results, source.config.vocab_size);
     write_evaluation(config.output, existing_of(config.overwrite), described, results);
-    return std::string();
   });
 }
 

@@ -63,7 +63,7 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
     check_fields(line);
     if (line.value().contains(column) && !line.has(column))
       fail(ExitCode::bad_input,
-           fmt::format("{}: the prompt in column '{}' is null; leave the line out, or name another column with --prompt-column",
+           fmt::format("{}: the prompt in column '{}' is null; remove the line, or name another column with --prompt-column",
                        line.where(), column));
     if (!line.has(column))
       fail(ExitCode::bad_input,
@@ -162,10 +162,7 @@ namespace {
 void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
-  on_root(runtime, [&] {
-    check_record(record_of_generation(config.output));
-    return std::string();
-  });
+  on_root(runtime, [&] { check_record(record_of_generation(config.output)); });
   const ModelSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const auto [lines, prompts_hash] = read_json_lines(config.prompts);
@@ -193,7 +190,6 @@ void run_generation(Session& session, const GenerateConfig& config) {
     write_outputs(config.output, text, record_of(config, options, text, model_hash, prompts_hash),
                   existing_of(config.overwrite));
     log_completions(completions, config.output);
-    return std::string();
   });
 }
 

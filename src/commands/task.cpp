@@ -204,7 +204,6 @@ void run_task(Session& session, const TaskConfig& config) {
   on_root(runtime, [&] {
     print_table(results);
     write_tasks(config.output, existing_of(config.overwrite), described, results);
-    return std::string();
   });
 }
 

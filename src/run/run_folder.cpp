@@ -209,7 +209,6 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainCon
     make_folder(run.root);
     lock = std::make_unique<FileLock>(run.lock());
     for (const fs::path& folder : {run.root, run.model()}) remove_stale_staging(folder);
-    return std::string();
   });
   return lock;
 }
@@ -217,23 +216,20 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainCon
 std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const ModelSource& source) {
   const RunFolder run{config.output_dir};
   const bool resume = on_root(runtime, [&] {
-                        RunContent content = own_content(run);
-                        add_log(config, content.mark);
-                        const bool found = may_resume(run, config, content);
-                        if (found) {
-                          sweep_checkpoints(run.checkpoints());
-                          write_mark(run, content.mark);
-                        } else {
-                          write_new_run(run, config, source, content.mark);
-                        }
-                        return std::string(found ? "resume" : "");
-                      }) == "resume";
+    RunContent content = own_content(run);
+    add_log(config, content.mark);
+    const bool found = may_resume(run, config, content);
+    if (found) {
+      sweep_checkpoints(run.checkpoints());
+      write_mark(run, content.mark);
+    } else {
+      write_new_run(run, config, source, content.mark);
+    }
+    return found;
+  });
   const std::optional<fs::path> asked = asked_checkpoint(config);
   if (asked && (!resume || is_of_run(run, *asked))) {
-    on_root(runtime, [&] {
-      refuse_foreign_after(run, is_of_run(run, *asked) ? asked : std::nullopt);
-      return std::string();
-    });
+    on_root(runtime, [&] { refuse_foreign_after(run, is_of_run(run, *asked) ? asked : std::nullopt); });
     return asked;
   }
   if (!resume) return std::nullopt;
@@ -242,7 +238,6 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainCo
   on_root(runtime, [&] {
     set_aside_damaged(run, good);
     refuse_foreign_after(run, good);
-    return std::string();
   });
   return good;
 }

@@ -99,7 +99,6 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.sample_order_sha256 = hash_if_there(runtime, config.sample_order);
   on_root(runtime, [&] {
     if (beginning.before) compare_inputs(config, source, beginning, info);
-    return std::string();
   });
   info.model_files =
       on_root(runtime, [&] { return beginning.own ? beginning.before->model_files : hash_side_files(side_files(source)); });

@@ -137,11 +137,10 @@ Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last
     check_finite(fmt::format("step {}", step), monitored_.names[s], sequences);
     figures[monitored_.names[s]] = summarise_split(sequences);
   }
-  const std::string outcome = on_root(runtime_, [&] {
+  return on_root(runtime_, [&] {
     record(step, figures);
-    return std::to_string(static_cast<int>(judge(step, figures)));
+    return judge(step, figures);
   });
-  return static_cast<Outcome>(std::stoi(outcome));
 }
 
 #define EXPUNGE_MONITOR(T) \

@@ -138,7 +138,6 @@ bool prepare_labels(const TrainConfig& config, const ModelSource& source, const 
       mark_file(run, run.labels().filename(), sha256_file(pending.temporary()));
       pending.commit();
       if (!config.labels.save.empty()) save_labels(run, config.labels.save);
-      return std::string();
     });
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
                          config.labels.from_model() ? "from the original model" : "uniformly"));
@@ -174,7 +173,6 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
       file.write<double>(dataset, 0, sums);
       write_provenance(file, first.provenance);
       commit_sealed(file, pending);
-      return std::string();
     });
   }
   const Hdf5File file = Hdf5File::open(run.reference());
@@ -194,7 +192,7 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
 
 #define EXPUNGE_METHOD_SETUP(T)                                                                                                \
   template struct ReferenceModel<T>;                                                                                           \
-  template bool prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&,             \
+  template bool prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&,           \
                                const FirstStart&);                                                                             \
   template bool prepare_reference_nll(const TrainConfig&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
                                       std::vector<double>&);

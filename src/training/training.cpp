@@ -198,10 +198,7 @@ ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals&
     check_window(source.config, monitored->names[s], monitored->splits[s], static_cast<std::size_t>(config.max_eval_samples));
 
   const RunFolder run{config.output_dir};
-  on_root(runtime, [&] {
-    check_other_outputs(config, run);
-    return std::string();
-  });
+  on_root(runtime, [&] { check_other_outputs(config, run); });
   const std::unique_ptr<FileLock> lock = hold_run_folder(runtime, config, length.steps);
   Beginning beginning{prepare_run_folder(runtime, config, source), {}};
   const std::optional<CheckpointInfo>& before = beginning.before;

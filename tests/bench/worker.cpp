@@ -206,7 +206,7 @@ int serve(const Json& work) {
   const TokenFile tokens(folder / "tokens.h5");
   const Policies policies = policies_of(session, work, dtype_of(work));
   const std::unique_ptr<Work> mine = make_work(runtime, work, tokens, policies);
-  on_root(runtime, [&] { return fs::remove_all(folder), std::string(); });
+  on_root(runtime, [&] { fs::remove_all(folder); });
 
   for (std::string line; std::getline(std::cin, line), line = broadcast(runtime, line, 0), !line.empty();) {
     take_costs();
