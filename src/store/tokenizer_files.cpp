@@ -1,4 +1,4 @@
-// Finding and hashing a model's side files.
+// Finds and hashes a model's side files.
 #include "store/tokenizer_files.h"
 
 #include <fmt/format.h>
@@ -59,7 +59,7 @@ void refuse_changed_side_files(const std::string& lines, const fs::path& folder,
                                            files.at(name).string(), now[name], hash));
   for (const auto& [name, path] : files)
     if (!before.contains(name))
-      fail(ExitCode::bad_input, fmt::format("{}: was not there when the run began; remove it to resume", path.string()));
+      fail(ExitCode::bad_input, fmt::format("{}: did not exist when the run began; remove it to resume", path.string()));
 }
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Finding and reading a model's weights.
+// Finds and reads a model's weights.
 #include "store/weights.h"
 
 #include <fmt/format.h>
@@ -27,7 +27,7 @@ ModelSource from_checkpoint(const fs::path& checkpoint) {
 
 double rounded_to_bf16(double value) { return static_cast<double>(static_cast<float>(bf16(static_cast<float>(value)))); }
 
-/// Reads each parameter's slice of this rank by `read(slice, values)` and hands it to `use(unit, slice, values)`.
+/// Calls `read(slice, values)` and then `use(unit, slice, values)` for each of this rank's parameter slices.
 template <Element T, typename Read, typename Use>
 void for_each_slice(ShardedParams<T>& params, Read read, Use use) {
   std::vector<acc_t<T>> values;
@@ -40,7 +40,7 @@ void for_each_slice(ShardedParams<T>& params, Read read, Use use) {
   }
 }
 
-/// Hands every slice of this rank as the source has it to `use(unit, slice, values)`.
+/// Passes every slice of this rank, as the source has it, to `use(unit, slice, values)`.
 template <Element T, typename Use>
 void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params, Use use) {
   using A = acc_t<T>;
@@ -72,7 +72,7 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
       return for_each_slice(
           params,
           [&](const ParameterSlice& slice, std::vector<A>& values) {
-            constexpr std::size_t kElements = 64;  // that a random number takes as long as
+            constexpr std::size_t kElements = 64;  // work of one random number, in elements
             const std::uint64_t stream = random_stream(slice.view->name);
             parallel_for(values.size(), kElements, [&](std::size_t i) {
               values[i] = slice.view->decays
@@ -90,7 +90,7 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
   const auto from = [&](const fs::path& checkpoint) {
     if (runtime.comm.rank() == 0 && !is_bound(checkpoint))
       log_warning(
-          fmt::format("{}: its manifest, of an earlier version, has CRC-32C alone, which shows accidents and not changes",
+          fmt::format("{}: its manifest is of an earlier version and has only CRC-32C, which detects accidents but not changes",
                       checkpoint.string()));
     return from_checkpoint(checkpoint);
   };
@@ -105,11 +105,10 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
   }
   if (!fs::exists(path))
     fail(ExitCode::bad_input,
-         fmt::format("{}: there is no such folder; models are read from local folders: one of the Hub is downloaded first",
-                     path.string()));
+         fmt::format("{}: there is no such folder; expected a local folder: download a model of the Hub first", path.string()));
   if (!fs::is_directory(path))
     fail(ExitCode::bad_input,
-         fmt::format("{}: it is no folder; expected a model folder, a run folder or a checkpoint", path.string()));
+         fmt::format("{}: it is not a folder; expected a model folder, a run folder or a checkpoint", path.string()));
   if (!fs::exists(path / "config.json"))
     fail(ExitCode::bad_input,
          fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));

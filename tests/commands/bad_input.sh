@@ -78,7 +78,7 @@ for kind in "pointer:a Git LFS pointer" "page:an HTML page" "packed:compressed b
   expect_exit 3 "$said" "$expunge" "${train[@]}" --sample-order $file --output-dir x
   expect_exit 3 "$said" "$expunge" inspect $file
   expect_exit 3 "$said" "$expunge" verify $file
-  expect_exit 3 "$file: it is no folder; expected a model folder" "${eval[@]}" --model $file
+  expect_exit 3 "$file: it is not a folder; expected a model folder" "${eval[@]}" --model $file
   rm -rf bad && mkdir -p bad/papers && cp $file bad/papers/forget.jsonl.gz
   [[ $file == packed ]] || expect_exit 3 "forget.jsonl.gz: it is ${kind#*:}" "${tokenize[@]}"
 done
