@@ -1,4 +1,4 @@
-// Reading and comparing config text.
+// Reads and compares config text.
 #include "cli/config_text.h"
 
 #include <fmt/format.h>
@@ -16,9 +16,9 @@ namespace expunge {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\v\f";
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // editors on Windows begin UTF-8 with it
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // a UTF-8 mark that editors on Windows write
 
-// A run's batch is compared as global-batch-size; how that is cut into micro-batches is free.
+// Compared as global-batch-size; its division into micro-batches may change.
 constexpr std::array<std::string_view, 21> kFreeKeys = {"config",
                                                         "output-dir",
                                                         "overwrite-output-dir",
@@ -41,7 +41,7 @@ constexpr std::array<std::string_view, 21> kFreeKeys = {"config",
                                                         "per-device-train-batch-size",
                                                         "gradient-accumulation-steps"};
 
-// Compared by the hashes that checkpoints hold: a file may be named in another way, or lie elsewhere.
+// Compared by the hashes in checkpoints, because a file may have another name or place.
 constexpr std::array<std::string_view, 5> kHashedKeys = {"model", "init-config", "tokens", "labels", "sample-order"};
 
 std::string_view trim(std::string_view text) {
@@ -60,7 +60,7 @@ std::string_view without_comment(std::string_view line) {
 struct Values {
   std::vector<std::string> order;
   std::map<std::string, std::string, std::less<>> text;
-  std::set<std::string, std::less<>> named;  // with a value or without
+  std::set<std::string, std::less<>> named;  // with or without a value
 };
 
 Values collect(std::string_view config, const std::string& origin) {

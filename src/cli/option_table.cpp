@@ -1,4 +1,4 @@
-// Parsing, config files, help and the resolved config, from a table of options.
+// Command line, config files, help and resolved config of a table of options.
 #include "cli/option_table.h"
 
 #include <fmt/format.h>
@@ -27,7 +27,7 @@ namespace po = boost::program_options;
 
 constexpr unsigned kHelpWidth = 110;
 constexpr unsigned kDescriptionWidth = 64;
-constexpr std::size_t kMostArguments = 10'000;  // the parsing library's time grows as the square of their number
+constexpr std::size_t kMostArguments = 10'000;                  // the parsing library takes quadratic time
 constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;  // bytes of a config file
 
 [[noreturn]] void refuse(const std::string& message) { fail(ExitCode::usage, message); }
@@ -45,7 +45,7 @@ bool repeats(const Option& option) { return option.kind == Option::Kind::list ||
 
 bool is_option(std::string_view token) { return token.size() > 2 && token.starts_with("--"); }
 
-/// What the user typed, as the parsing library wants it: dashes in keys, and a value joined to every toggle.
+/// Prepares arguments for the parsing library: dashes in keys, and an explicit value for every toggle.
 std::vector<std::string> normalise(const std::vector<std::string>& arguments, const std::set<std::string>& toggles) {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -67,11 +67,11 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments, co
 
 }  // namespace
 
-/// One value, as given.
+/// One given value.
 struct OptionTable::Given {
   const Option* option;
   std::string value;
-  std::string shown;  ///< how a message names the option: "--seed", "run.cfg:3: seed"
+  std::string shown;  ///< the option's name in messages: "--seed", "run.cfg:3: seed"
 };
 
 void OptionTable::group(std::string title, std::vector<Option> options) {
@@ -212,7 +212,7 @@ void OptionTable::apply(const std::vector<Given>& given, Source source) {
     origins_[option->key] = {source, value};
     if (!option->set({value})) refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, excerpt(value)));
   }
-  // Once a list: after each of its values the time would grow as the square of their number.
+  // Set each list only once: setting it for each value would take quadratic time.
   for (const auto& [option, all] : values)
     if (repeats(*option)) option->set(all);
 }
@@ -251,7 +251,7 @@ std::string OptionTable::synopsis() const {
 
 std::string OptionTable::help() const {
   std::string positional;
-  po::options_description page("", kHelpWidth, kDescriptionWidth);  // one for all groups, so that columns line up
+  po::options_description page("", kHelpWidth, kDescriptionWidth);  // one for all groups, so that columns align
   for (const Group& group : groups_) {
     po::options_description described(group.title, kHelpWidth, kDescriptionWidth);
     for (std::size_t i = 0; i < group.options.size(); ++i) {
@@ -286,8 +286,9 @@ std::string OptionTable::lines(const std::string& title, bool (*shown)(const Opt
       if (values.empty()) lines += fmt::format("{} =\n", option.key);
       for (const std::string& value : values) {
         if (!fits_config_text(value))
-          refuse(fmt::format("--{}: \"{}\" cannot stand in a config file, because of a line break, ' #' or a blank at an end",
-                             option.key, value));
+          refuse(
+              fmt::format("--{}: \"{}\" cannot be written to a config file because of a line break, ' #' or a blank at an end",
+                          option.key, value));
         lines += fmt::format("{} = {}\n", option.key, value);
       }
     }
