@@ -100,9 +100,9 @@ std::vector<std::string> OptionTable::keys() const {
   return keys;
 }
 
-Source OptionTable::source(std::string_view key) const {
+OptionSource OptionTable::source(std::string_view key) const {
   const auto found = origins_.find(key);
-  return found == origins_.end() ? Source::none : found->second.source;
+  return found == origins_.end() ? OptionSource::none : found->second.source;
 }
 
 std::string OptionTable::value(std::string_view key) const {
@@ -203,7 +203,7 @@ std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string&
   return given;
 }
 
-void OptionTable::apply(const std::vector<Given>& given, Source source) {
+void OptionTable::apply(const std::vector<Given>& given, OptionSource source) {
   std::map<const Option*, std::vector<std::string>> values;
   for (const auto& [option, value, shown] : given) {
     values[option].push_back(value);
@@ -221,7 +221,7 @@ void OptionTable::require() const {
   std::vector<std::string> missing;
   for (const Group& group : groups_)
     for (const Option& option : group.options)
-      if (option.required && source(option.key) == Source::none)
+      if (option.required && source(option.key) == OptionSource::none)
         missing.push_back(stands_alone(option) ? option.value_name : fmt::format("--{} {}", option.key, option.value_name));
   if (!missing.empty())
     refuse(fmt::format("expunge {} needs {}\nusage: {}", command_, join_choices(missing, ", ", " and "), synopsis()));
@@ -230,8 +230,8 @@ void OptionTable::require() const {
 void OptionTable::parse(const std::vector<std::string>& arguments, const KeyOwners& owners) {
   const std::vector<Given> given = read_command_line(arguments, owners);
   for (const Given& one : given)
-    if (one.option->key == "config") apply(read_config_file(one.value, owners), Source::config_file);
-  apply(given, Source::command_line);
+    if (one.option->key == "config") apply(read_config_file(one.value, owners), OptionSource::config_file);
+  apply(given, OptionSource::command_line);
   require();
   if (check_) check_(*this);
 }

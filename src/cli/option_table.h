@@ -47,7 +47,7 @@ struct Option {
 };
 
 /// Origin of a value; a later one in this list wins.
-enum class Source { none, config_file, command_line };
+enum class OptionSource { none, config_file, command_line };
 
 /// The commands of each key, to help users who gave it to another command.
 using KeyOwners = std::map<std::string, std::vector<std::string>, std::less<>>;
@@ -68,7 +68,7 @@ class OptionTable {
   /// Sets the variables from the arguments after the command's name, and from --config FILE if the table has that option. The
   /// command line wins. Throws Error(usage) naming the option, its value and the expected value.
   void parse(const std::vector<std::string>& arguments, const KeyOwners& owners = {});
-  Source source(std::string_view key) const;
+  OptionSource source(std::string_view key) const;
   /// The last given text; empty if there is none.
   std::string value(std::string_view key) const;
 
@@ -97,14 +97,14 @@ class OptionTable {
   std::vector<Given> read_config_file(const std::string& path, const KeyOwners& owners) const;
   std::string refuse_unknown(const std::string& key, const std::string& shown, const KeyOwners& owners) const;
   std::string lines(const std::string& title, bool (*shown)(const Option&)) const;
-  void apply(const std::vector<Given>& given, Source source);
+  void apply(const std::vector<Given>& given, OptionSource source);
   void require() const;
 
   std::string command_, config_owner_;
   std::vector<Group> groups_;
   std::function<void(const OptionTable&)> check_;
   struct Origin {
-    Source source;
+    OptionSource source;
     std::string value;
   };
   std::map<std::string, Origin, std::less<>> origins_;

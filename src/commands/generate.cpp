@@ -163,7 +163,7 @@ void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
   on_root(runtime, [&] { check_record(record_of_generation(config.output)); });
-  const ModelSource source = locate_model(runtime, config.model);
+  const WeightsSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const auto [lines, prompts_hash] = read_json_lines(config.prompts);
   const std::vector<Prompt> prompts = read_prompts(config, source.config, tokenizer, lines);
@@ -212,7 +212,7 @@ Option stop_option(std::vector<std::string>& stops) {
 
 void check_sampling(const GenerateConfig& c, const OptionTable& given) {
   for (const char* key : {"top-k", "top-p"})
-    if (c.temperature == 0 && given.source(key) != Source::none)
+    if (c.temperature == 0 && given.source(key) != OptionSource::none)
       fail(ExitCode::usage, std::string("--") + key + " narrows a draw, and without --temperature above 0 there is none");
   if (c.temperature == 0 && c.num_samples > 1)
     fail(ExitCode::usage, "--num-samples above 1 needs --temperature above 0: greedy completions are all the same");

@@ -72,7 +72,7 @@ struct Answers {
   std::string eos_token_ids, stop_strings;  // JSON: where completions end; empty without any
 };
 
-Answers ask(const Session& session, const TaskConfig& config, const ModelSource& source, const Tokenizer& tokenizer,
+Answers ask(const Session& session, const TaskConfig& config, const WeightsSource& source, const Tokenizer& tokenizer,
             const Work& work) {
   ComputeConfig compute = config.compute;
   compute.gather = gather_for_generation(session, source.config, compute);
@@ -166,7 +166,7 @@ void print_table(const std::vector<TaskResult>& results) {
 void run_task(Session& session, const TaskConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
-  const ModelSource source = locate_model(runtime, config.model);
+  const WeightsSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const TaskItems tasks = read_task_items(config);
   Work work = encode(config, tasks.items, source.config, tokenizer);

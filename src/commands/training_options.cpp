@@ -108,7 +108,7 @@ std::vector<Option> compute_options(TrainConfig& c) {
 
 /// G and the accumulation say the same thing: the later source wins. (Whether two of one source agree is known to resolve().)
 void settle_batch(TrainConfig& config, const OptionTable& given) {
-  const Source global = given.source("global-batch-size"), accumulation = given.source("gradient-accumulation-steps");
+  const OptionSource global = given.source("global-batch-size"), accumulation = given.source("gradient-accumulation-steps");
   if (global > accumulation && config.global_batch_size > 0) config.gradient_accumulation_steps = 0;
   if (accumulation > global) config.global_batch_size = 0;
 }
@@ -116,7 +116,7 @@ void settle_batch(TrainConfig& config, const OptionTable& given) {
 /// A sample order is not shuffled: of the two options the later source wins.
 void settle_order(TrainConfig& config, const OptionTable& given) {
   if (config.sample_order.empty()) return;
-  const Source order = given.source("sample-order"), shuffle = given.source("shuffle");
+  const OptionSource order = given.source("sample-order"), shuffle = given.source("shuffle");
   if (config.shuffle && shuffle == order)
     fail(ExitCode::usage, "--sample-order fixes the order of sequences and --shuffle on changes it; give one of them");
   if (config.shuffle && shuffle > order) config.sample_order.clear();

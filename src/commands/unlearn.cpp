@@ -57,7 +57,8 @@ void refuse_idle_options(const TrainConfig& config, const OptionTable& given) {
   const MethodInfo& info = method_info(config.objective.method);
   for (const MethodInfo& other : methods()) {
     for (const std::string_view key : other.options) {
-      if (given.source(key) != Source::command_line || std::ranges::find(info.options, key) != info.options.end()) continue;
+      if (given.source(key) != OptionSource::command_line || std::ranges::find(info.options, key) != info.options.end())
+        continue;
       std::vector<std::string> users;
       for (const MethodInfo& user : methods())
         if (std::ranges::find(user.options, key) != user.options.end()) users.emplace_back(user.name);
@@ -73,7 +74,7 @@ void check_unlearning(TrainConfig& config, const OptionTable& given) {
   if (!config.labels.given.empty() && (config.labels.from_model() || !config.labels.save.empty()))
     fail(ExitCode::usage, "--labels gives the labels; drop --top-k, --top-p, --rm-groundtruth and --save-labels");
   // The study walks the list of a mixed method as it is.
-  if (method_info(config.objective.method).mixes && given.source("shuffle") == Source::none) config.shuffle = false;
+  if (method_info(config.objective.method).mixes && given.source("shuffle") == OptionSource::none) config.shuffle = false;
   check_training(config, given);
 }
 

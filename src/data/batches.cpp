@@ -66,7 +66,7 @@ std::size_t SampleOrder::item(std::uint64_t position) {
   return permutation_[position % permutation_.size()];
 }
 
-StepPlan plan_step(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
+BatchDeal deal_batches(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
                        std::size_t micro_batch_tokens) {
   std::vector<std::size_t> order(lengths.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -84,7 +84,7 @@ StepPlan plan_step(std::span<const std::size_t> lengths, int world_size, std::si
     least->tokens += lengths[item];
   }
 
-  StepPlan deal;
+  BatchDeal deal;
   std::size_t rounds = 0;
   for (const RankLoad& load : loads) {
     deal.push_back(micro_batch_tokens > 0 ? pack(load.items, lengths, micro_batch_tokens) : split(load.items, batch_size));

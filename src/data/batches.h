@@ -32,12 +32,12 @@ class SampleOrder {
 
 /// deal[rank][micro-batch]: indices into the step's items. All ranks have the same number of micro-batches; the last may be
 /// empty. A micro-batch's items have falling lengths.
-using StepPlan = std::vector<std::vector<std::vector<std::size_t>>>;
+using BatchDeal = std::vector<std::vector<std::vector<std::size_t>>>;
 
 /// Deals a step's items to ranks, balanced by tokens: longest first, each to the rank with the fewest tokens. A micro-batch
 /// holds at most `batch_size` sequences or, if `micro_batch_tokens` > 0, at most that many tokens; a longer sequence stands
 /// alone. The result depends only on the arguments, so every rank knows the whole deal.
-StepPlan plan_step(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
+BatchDeal deal_batches(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
                        std::size_t micro_batch_tokens);
 
 }  // namespace expunge

@@ -52,7 +52,7 @@ struct SignalRows {
 
 /// The loss of a training pass over a batch: the sum over tokens of weight times signal.
 template <Element T>
-struct LossPlan {
+struct LossSpec {
   std::vector<SignalRows> rows;  ///< cover the batch in order; rows that use the reference model come first
   /// dL/dsignal of every token (T), if known beforehand: each chunk of logits is then scored and differentiated at once.
   std::vector<double> weights;
@@ -64,7 +64,7 @@ struct LossPlan {
 
 /// A loss on a block's output, where forward and backward pass stop.
 template <Element T>
-struct LayerPlan {
+struct LayerLossSpec {
   int layer;                     ///< counted from 0
   std::vector<SignalRows> rows;  ///< as above; all of Kind::distance
   std::vector<double> weights;   ///< (T)
@@ -95,9 +95,9 @@ class Llama {
   TokenScores<A> score(const TokenBatch& batch, Moments moments = Moments::leave_out);
 
   /// One forward and backward pass: adds to the parameters' gradients and returns the scores of the pass.
-  TokenScores<A> forward_backward(const TokenBatch& batch, const LossPlan<T>& spec);
+  TokenScores<A> forward_backward(const TokenBatch& batch, const LossSpec<T>& spec);
   /// The same for a loss on a block's output; the scores contain only the signal.
-  TokenScores<A> forward_backward(const TokenBatch& batch, const LayerPlan<T>& spec);
+  TokenScores<A> forward_backward(const TokenBatch& batch, const LayerLossSpec<T>& spec);
 
   /// One forward pass that draws a label at each position from the model's distribution. Never draws `excluded` (T) if it is
   /// an id; `uniform` (T) are the random numbers.
@@ -121,7 +121,7 @@ class Llama {
   void score_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target);
   void differentiate_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target,
                           GradientLease<T>& gradients);
-  TokenScores<A> train_head(const TokenBatch& batch, const DeviceBatch& device, const LossPlan<T>& spec,
+  TokenScores<A> train_head(const TokenBatch& batch, const DeviceBatch& device, const LossSpec<T>& spec,
                             GradientLease<T>& gradients);
   /// Copies the scores from the workspace; they are there after the compute stream has been synchronised.
   TokenScores<A> read_scores(int tokens);

@@ -7,7 +7,7 @@
 namespace expunge {
 
 template <Element T>
-auto Llama<T>::forward_backward(const TokenBatch& batch, const LossPlan<T>& spec) -> TokenScores<A> {
+auto Llama<T>::forward_backward(const TokenBatch& batch, const LossSpec<T>& spec) -> TokenScores<A> {
   check(spec.weigh || spec.weights.size() == batch.ids.size(), "one weight a token");
   workspace_->reserve(batch.tokens(), true);
   const DeviceBatch device(batch, workspace_->batch_room(), params_.runtime());
@@ -26,7 +26,7 @@ auto Llama<T>::forward_backward(const TokenBatch& batch, const LossPlan<T>& spec
 }
 
 template <Element T>
-auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerPlan<T>& spec) -> TokenScores<A> {
+auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerLossSpec<T>& spec) -> TokenScores<A> {
   check(spec.layer < config_.num_hidden_layers && spec.weights.size() == batch.ids.size(),
         "a layer of the model, one weight a token");
   Workspace<T>& w = *workspace_;
@@ -120,7 +120,7 @@ void Llama<T>::differentiate_rows(const Head& head, const SignalRows& rows, cons
 /// Final norm, signals and their gradient down to the last block's output, in workspace dx. Both heads stay leased during the
 /// loop over chunks of tokens. The scores are valid after the compute stream has been synchronised.
 template <Element T>
-auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, const LossPlan<T>& spec,
+auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, const LossSpec<T>& spec,
                           GradientLease<T>& gradients) -> TokenScores<A> {
   const Workspace<T>& w = *workspace_;
   const Head head = open_head(batch.tokens());

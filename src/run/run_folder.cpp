@@ -125,7 +125,7 @@ void add_log(const TrainConfig& config, RunMark& mark) {
 }
 
 /// Writes what a run begins with; the mark first, so that what a killed start leaves is known to be ours.
-void write_new_run(const RunFolder& run, const TrainConfig& config, const ModelSource& source, const RunMark& begun) {
+void write_new_run(const RunFolder& run, const TrainConfig& config, const WeightsSource& source, const RunMark& begun) {
   std::map<fs::path, std::string> files = {{run.config(), config.resolved}};
   for (const auto& [name, path] : side_files(source)) files[run.model() / name] = read_file(path, kSideFileLimit);
   RunMark mark{{}, begun.logs, begun.id};
@@ -213,7 +213,7 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainCon
   return lock;
 }
 
-std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const ModelSource& source) {
+std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const WeightsSource& source) {
   const RunFolder run{config.output_dir};
   const bool resume = on_root(runtime, [&] {
     RunContent content = own_content(run);

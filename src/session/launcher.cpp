@@ -35,7 +35,7 @@ int first_number(std::initializer_list<const char*> names, int otherwise) {
   return otherwise;
 }
 
-int report(Place launched, ExitCode code, const std::string& message) {
+int report(LaunchInfo launched, ExitCode code, const std::string& message) {
   const bool in_mpi = MpiEnvironment::active();
   const int status = static_cast<int>(code);
   // A launcher ends a job at its first failed process, so the other ranks give rank 0 time to report.
@@ -69,7 +69,7 @@ bool without_working_folder(const std::filesystem::path& path) {
 }
 
 /// Reports a path error that no caller explained.
-int report_path(Place launched, const std::filesystem::filesystem_error& error) {
+int report_path(LaunchInfo launched, const std::filesystem::filesystem_error& error) {
   const std::string path = error.path1().string(), why = error.code().message();
   if (without_working_folder(error.path1()))
     return report(launched, ExitCode::usage,
@@ -87,18 +87,18 @@ int report_path(Place launched, const std::filesystem::filesystem_error& error) 
 
 }  // namespace
 
-Place launched_place() {
+LaunchInfo launch_info() {
   const int rank = first_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}, 0);
   const int size = first_number({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}, 1);
   return {rank, std::max(size, rank + 1)};
 }
 
-Place launched_place_on_node() {
+LaunchInfo launch_info_on_node() {
   const int rank = first_number({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
   return {rank, std::max(first_number({"OMPI_COMM_WORLD_LOCAL_SIZE"}, 1), rank + 1)};
 }
 
-int guarded(Place launched, const std::function<int()>& work) {
+int guarded(LaunchInfo launched, const std::function<int()>& work) {
   try {
     return work();
   } catch (const Error& error) {

@@ -26,9 +26,9 @@ std::map<std::string, fs::path> side_files(const fs::path& folder) {
   return found;
 }
 
-std::map<std::string, fs::path> side_files(const ModelSource& source) {
+std::map<std::string, fs::path> side_files(const WeightsSource& source) {
   std::map<std::string, fs::path> found = side_files(source.side_files);
-  if (source.kind == ModelSource::Kind::initial) found["config.json"] = source.weights;
+  if (source.kind == WeightsSource::Kind::initial) found["config.json"] = source.weights;
   return found;
 }
 

@@ -12,7 +12,7 @@ namespace expunge {
 /// Maps the names of a model folder's existing side files to their paths.
 std::map<std::string, std::filesystem::path> side_files(const std::filesystem::path& folder);
 /// The same for a model that a run begins from; the config.json of an initial model may have another name.
-std::map<std::string, std::filesystem::path> side_files(const ModelSource& source);
+std::map<std::string, std::filesystem::path> side_files(const WeightsSource& source);
 
 /// Lines in the format of sha256sum, sorted by name. Throws Error(bad_input).
 std::string hash_side_files(const std::map<std::string, std::filesystem::path>& files);

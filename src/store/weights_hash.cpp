@@ -94,13 +94,13 @@ std::string file_sha256(const SafetensorsFile& file, const Owners& owners, const
 
 }  // namespace
 
-std::string model_sha256(const ModelSource& source, const Runtime& runtime, const std::vector<UnitLayout>& units) {
+std::string model_sha256(const WeightsSource& source, const Runtime& runtime, const std::vector<UnitLayout>& units) {
   switch (source.kind) {
-    case ModelSource::Kind::initial:
+    case WeightsSource::Kind::initial:
       return on_root(runtime, [&] { return sha256_file(source.weights); });
-    case ModelSource::Kind::checkpoint:
+    case WeightsSource::Kind::checkpoint:
       return on_root(runtime, [&] { return sha256_file(source.weights / kManifest); });
-    case ModelSource::Kind::folder:
+    case WeightsSource::Kind::folder:
       break;
   }
   const ModelFolder folder(source.weights);

@@ -35,7 +35,7 @@ void check_sample_order(const TrainConfig& config, const CheckpointInfo& before,
 }
 
 /// Throws Error(bad_input) when what a run is resumed with, or begins from, is not what it was.
-void compare_inputs(const TrainConfig& config, const ModelSource& source, const Beginning& beginning,
+void compare_inputs(const TrainConfig& config, const WeightsSource& source, const Beginning& beginning,
                     const CheckpointInfo& info) {
   const CheckpointInfo& before = *beginning.before;
   if (!beginning.own) {
@@ -54,7 +54,7 @@ void compare_inputs(const TrainConfig& config, const ModelSource& source, const 
   check_sample_order(config, before, info.sample_order_sha256);
 }
 
-std::string history_of(const ModelSource& source, const Beginning& beginning, const std::string& model_sha256) {
+std::string history_of(const WeightsSource& source, const Beginning& beginning, const std::string& model_sha256) {
   if (beginning.own) return beginning.before->history;
   return history_text(beginning.checkpoint ? history_of_checkpoint(*beginning.checkpoint, FormerRun::kState)
                                            : history_of_model(source, model_sha256));
@@ -76,7 +76,7 @@ void refuse_changed(const char* what, const fs::path& path, const std::string& w
                                           path.string(), what, now, was));
 }
 
-CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const ModelSource& source,
+CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const WeightsSource& source,
                             const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
                             const Beginning& beginning) {
   const Runtime& runtime = session.runtime();

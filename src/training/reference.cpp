@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Ids that keep their place when labels are replaced.
-std::vector<std::int32_t> special_ids(const ModelSource& source) {
+std::vector<std::int32_t> special_ids(const WeightsSource& source) {
   if (!fs::exists(source.side_files / "tokenizer.model")) return {};
   const Tokenizer tokenizer(source.side_files);
   std::vector<std::int32_t> special;
@@ -66,7 +66,7 @@ void save_labels(const RunFolder& run, const fs::path& file) {
 }  // namespace
 
 std::string give_labels(const Runtime& runtime, const fs::path& path, const std::string& tokens_sha256,
-                        const ModelSource& source, TrainingData& data) {
+                        const WeightsSource& source, TrainingData& data) {
   const auto hash = [&] { return on_root(runtime, [&] { return sha256_file(path); }); };
   const std::string sha256 = hash();
   bool any = false;
@@ -102,7 +102,7 @@ void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
 }
 
 template <Element T>
-ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config,
+ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const WeightsSource& source, const TrainConfig& config,
                                   GatherPolicy gather)
     : params(runtime, llama_units(source.config, runtime.comm.size()),
              {gather == GatherPolicy::per_step, config.compute.prefetch, false}, false),
@@ -115,7 +115,7 @@ bool uses_reference(const Objective& objective) {
 }
 
 template <Element T>
-bool prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+bool prepare_labels(const TrainConfig& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, const FirstStart& first) {
   const Runtime& runtime = model.params().runtime();
   if (!config.labels.given.empty() || config.command == "train" || !method_info(config.objective.method).replaces_labels)
@@ -192,7 +192,7 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
 
 #define EXPUNGE_METHOD_SETUP(T)                                                                                                \
   template struct ReferenceModel<T>;                                                                                           \
-  template bool prepare_labels(const TrainConfig&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&,           \
+  template bool prepare_labels(const TrainConfig&, const WeightsSource&, const RunFolder&, Llama<T>&, TrainingData&,           \
                                const FirstStart&);                                                                             \
   template bool prepare_reference_nll(const TrainConfig&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
                                       std::vector<double>&);

@@ -18,7 +18,7 @@ namespace expunge {
 /// they never change; else two units are whole at a time.
 template <Element T>
 struct ReferenceModel {
-  ReferenceModel(const Runtime& runtime, const ModelSource& source, const TrainConfig& config, GatherPolicy gather);
+  ReferenceModel(const Runtime& runtime, const WeightsSource& source, const TrainConfig& config, GatherPolicy gather);
   ShardedParams<T> params;
   Llama<T> model;
 };
@@ -29,7 +29,7 @@ bool uses_reference(const Objective& objective);
 /// says that it was made for another token file than the one with this hash; warns where it does not say for which. Returns the
 /// file's SHA-256. Collective.
 std::string give_labels(const Runtime& runtime, const std::filesystem::path& path, const std::string& tokens_sha256,
-                        const ModelSource& source, TrainingData& data);
+                        const WeightsSource& source, TrainingData& data);
 
 /// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
 void check_saved_labels(const TrainConfig& config, const RunFolder& run);
@@ -47,7 +47,7 @@ struct FirstStart {
 /// For a method that replaces labels, unless --labels gave them: those of RUN/labels.h5, drawn and written there on the first
 /// start, when `model` is still the original.
 template <Element T>
-bool prepare_labels(const TrainConfig& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+bool prepare_labels(const TrainConfig& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, const FirstStart& first);
 /// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
 /// first start.

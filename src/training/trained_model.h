@@ -23,7 +23,7 @@ StateShards<acc_t<T>> state_of(ShardedParams<T>& params, Optimizer<T>& optimizer
 
 template <Element T>
 struct TrainedModel {
-  TrainedModel(const Runtime& runtime, const TrainConfig& config, const ModelSource& source,
+  TrainedModel(const Runtime& runtime, const TrainConfig& config, const WeightsSource& source,
                const std::vector<UnitLayout>& units, GatherPolicy gather, Recompute recompute)
       : params(runtime, units, {gather == GatherPolicy::per_step, config.compute.prefetch, config.compute.reduce_in_bf16},
                true),

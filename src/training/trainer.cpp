@@ -80,12 +80,12 @@ std::vector<std::size_t> Trainer<T>::step_items(std::int64_t step) {
 }
 
 template <Element T>
-StepPlan Trainer<T>::plan(const std::vector<std::size_t>& items) const {
+BatchDeal Trainer<T>::plan(const std::vector<std::size_t>& items) const {
   std::vector<std::size_t> lengths(items.size());
   std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return task_.data.length(item); });
-  return plan_step(lengths, model_.params().runtime().comm.size(),
-                   static_cast<std::size_t>(config_.per_device_train_batch_size),
-                   static_cast<std::size_t>(config_.compute.micro_batch_tokens));
+  return deal_batches(lengths, model_.params().runtime().comm.size(),
+                      static_cast<std::size_t>(config_.per_device_train_batch_size),
+                      static_cast<std::size_t>(config_.compute.micro_batch_tokens));
 }
 
 template <Element T>
@@ -122,7 +122,7 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
   const Runtime& runtime = params.runtime();
   const std::vector<std::size_t> items = step_items(optimizer_.steps);
   const Scope scope = count(items);
-  const StepPlan plan = this->plan(items);
+  const BatchDeal plan = this->plan(items);
 
   params.begin_step();
   Sums sums;
@@ -165,7 +165,7 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
 
 /// One micro-batch of every rank.
 template <Element T>
-void Trainer<T>::run_round(const StepPlan& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
+void Trainer<T>::run_round(const BatchDeal& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
                            Sums& sums) {
   const auto& mine = plan[static_cast<std::size_t>(model_.params().runtime().comm.rank())][round];
   std::vector<std::size_t> own(mine.size());
@@ -180,7 +180,7 @@ void Trainer<T>::run_round(const StepPlan& plan, std::size_t round, const std::v
 /// The sequences of the first micro-batches whose gradient is not finite, where each sequence's loss is. A step knows the sum
 /// alone, so its micro-batches are gone through again, one of every rank at a time: ranks' gradients are only known summed.
 template <Element T>
-std::string Trainer<T>::find_bad_gradient(const StepPlan& plan, const std::vector<std::size_t>& items, const Scope& scope) {
+std::string Trainer<T>::find_bad_gradient(const BatchDeal& plan, const std::vector<std::size_t>& items, const Scope& scope) {
   constexpr std::size_t kNamed = 16;
   ShardedParams<T>& params = model_.params();
   for (std::size_t round = 0; round < plan.front().size(); ++round) {
@@ -245,7 +245,7 @@ void Trainer<T>::check_update() {
   if (optimizer_.steps == 0) return;
   const Runtime& runtime = model_.params().runtime();
   const std::vector<std::size_t> items = step_items(optimizer_.steps - 1);
-  const StepPlan plan = this->plan(items);
+  const BatchDeal plan = this->plan(items);
   std::vector<std::size_t> own;
   for (const std::size_t i : plan[static_cast<std::size_t>(runtime.comm.rank())].front()) own.push_back(items[i]);
   TokenBatch batch;
@@ -287,10 +287,10 @@ void Trainer<T>::micro_batch(std::vector<std::size_t> items, const Scope& scope,
   TokenScores<acc_t<T>> scores;
   if (const std::optional<Signal> at_layer = layer_signal(task_.objective)) {
     scores = model_.forward_backward(
-        batch.tokens(), LayerPlan<T>{at_layer->layer, batch.rows(), *weights,
-                                     control_vector(*at_layer, config_.seed, model_.config().hidden_size), reference});
+        batch.tokens(), LayerLossSpec<T>{at_layer->layer, batch.rows(), *weights,
+                                         control_vector(*at_layer, config_.seed, model_.config().hidden_size), reference});
   } else {
-    LossPlan<T> plan{batch.rows(), {}, nullptr, reference};
+    LossSpec<T> plan{batch.rows(), {}, nullptr, reference};
     if (weights)
       plan.weights = std::move(*weights);
     else

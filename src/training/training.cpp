@@ -56,7 +56,7 @@ Policies decide_policies(const Session& session, const TrainConfig& config, cons
   return policies;
 }
 
-void log_start(const Session& session, const TrainConfig& config, const ModelSource& source, const TrainingData& data,
+void log_start(const Session& session, const TrainConfig& config, const WeightsSource& source, const TrainingData& data,
                std::int64_t steps, const Policies& policies) {
   log_info(fmt::format(
       "{} {} | {:.2f} M parameters, {} | {} rank{} x {} | gather {}, recompute {}, about "
@@ -176,7 +176,7 @@ void end_the_start(const Session& session, const std::string& signal) {
 template <Element T>
 ExitCode train_as(Session& session, const TrainConfig& config, InterruptSignals& signals) {
   const Runtime& runtime = session.runtime();
-  const ModelSource source =
+  const WeightsSource source =
       config.init_config.empty() ? locate_model(runtime, config.model) : initial_model(config.init_config);
   const TokenFile tokens(config.tokens);
   const auto objective = objective_of(config, tokens);

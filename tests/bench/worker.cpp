@@ -110,7 +110,7 @@ Policies policies_of(const Session& session, const Json& work, DType dtype) {
                          RecomputePolicy::none, session.available_memory());
 }
 
-ModelSource random_model(const Json& work) { return {ModelSource::Kind::initial, {}, {}, model_config(work)}; }
+WeightsSource random_model(const Json& work) { return {WeightsSource::Kind::initial, {}, {}, model_config(work)}; }
 
 template <Element T>
 class Training final : public Work {

@@ -205,8 +205,8 @@ class LauncherTest : public testing::Test {
   }
   void TearDown() override { SetUp(); }
   static void expect(int rank, int size) {
-    EXPECT_EQ(launched_place().rank, rank);
-    EXPECT_EQ(launched_place().size, size);
+    EXPECT_EQ(launch_info().rank, rank);
+    EXPECT_EQ(launch_info().size, size);
   }
 };
 
