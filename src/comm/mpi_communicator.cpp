@@ -50,6 +50,18 @@ void add(Sum* sum, const Wire* x, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) sum[i] += static_cast<Sum>(x[i]);
 }
 
+MPI_Op mpi_operation(Reduce reduce) {
+  switch (reduce) {
+    case Reduce::sum:
+      return MPI_SUM;
+    case Reduce::max:
+      return MPI_MAX;
+    case Reduce::min:
+      return MPI_MIN;
+  }
+  fail(ExitCode::internal, "unnamed reduction");
+}
+
 class MpiCommunicator final : public Communicator {
  public:
   explicit MpiCommunicator(double time_limit_s) : time_limit_s_(time_limit_s) {
@@ -88,7 +100,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_reduce(Stream& stream, std::span<double> values, Reduce reduce) override {
     enqueue(stream, [=, this] {
-      const MPI_Op op = reduce == Reduce::sum ? MPI_SUM : reduce == Reduce::max ? MPI_MAX : MPI_MIN;
+      const MPI_Op op = mpi_operation(reduce);
       MPI_Request request{};
       must(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE, op, comm_, &request),
            "MPI_Iallreduce");

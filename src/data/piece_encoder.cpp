@@ -66,9 +66,10 @@ std::size_t PieceEncoder::end_of_stretch(std::string_view text, std::size_t begi
   const std::size_t until = std::min(text.size(), begin + kLongestStretch);
   if (const auto cut = cuts_->find(text, begin + stretch_, until)) return *cut;
   if (until == text.size()) return until;
-  fail(ExitCode::bad_input, fmt::format("{}: the tokenizer's model allows no cut for more than {} bytes, from '{}' on; break "
-                                        "them up, for example by line breaks, or remove the document",
-                                        where, kLongestStretch, excerpt(text.substr(begin))));
+  fail(ExitCode::bad_input,
+       fmt::format("{}: the tokenizer's model allows no cut for more than {} bytes, from '{}' on; break the "
+                   "text up, for example by line breaks, or remove the document",
+                   where, kLongestStretch, excerpt(text.substr(begin))));
 }
 
 void PieceEncoder::encode(std::string_view before, std::size_t skip, std::string_view text, const std::string& where,

@@ -38,7 +38,11 @@ PieceModel read_piece_model(std::string_view bytes);
 using Character = std::uint32_t;
 Character first_character(std::string_view text);
 /// Length in bytes of a valid UTF-8 character with this lead byte.
-constexpr std::size_t character_size(unsigned char lead) { return lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4; }
+constexpr std::size_t character_size(unsigned char lead) {
+  if (lead < 0xc0) return 1;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : 4;
+}
 /// Length in bytes of the first character of a non-empty text.
 std::size_t character_size(std::string_view text);
 

@@ -124,15 +124,16 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode, std::uint6
   const std::string kind = fresh ? "" : other_kind(path);
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   check(H5Pset_alignment(access.get(), alignment, alignment) >= 0, "an alignment");
-  const hid_t id = !kind.empty() ? H5I_INVALID_HID
-                   : fresh       ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get())
-                                 : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t id = H5I_INVALID_HID;
+  if (fresh)
+    id = H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get());
+  else if (kind.empty())
+    id = H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
   if (id < 0) {
     const Reason reason = kind.empty() ? library_reason() : Reason{fmt::format("it is {}", kind)};
     if (!fresh && kind.empty()) refuse_mistaken(path);
-    const std::string why = !reason.in_use ? reason.text
-                            : reads        ? "another program has it open for writing; let that one close it"
-                                           : "another program has it open; let that one close it";
+    std::string why = reason.text;
+    if (reason.in_use) why = fmt::format("another program has it open{}; let that one close it", reads ? " for writing" : "");
     fail(reads ? ExitCode::bad_input : ExitCode::output,
          fmt::format("cannot {} {} as an HDF5 file: {}", fresh ? "create" : "open", path.string(), why));
   }
