@@ -22,7 +22,7 @@ expect_exit 3 "config.json" "${eval[@]}" --model broken
 broken && sed -i 's/"model_type": "llama"/"model_type": "gpt2"/' broken/config.json
 expect_exit 3 "gpt2.*not supported" "${eval[@]}" --model broken
 expect_exit 3 "neither a model folder" "${eval[@]}" --model texts
-expect_exit 3 "01-ai/Yi-6B: there is no such folder; .* downloaded first" "${eval[@]}" --model 01-ai/Yi-6B
+expect_exit 3 "01-ai/Yi-6B: there is no such folder; .* download a model of the Hub first" "${eval[@]}" --model 01-ai/Yi-6B
 
 bad_text() { rm -rf bad && mkdir -p bad/papers && cat >bad/papers/forget.jsonl; }
 tokenize=("$expunge" tokenize --tokenizer init --data bad --output bad.h5)
