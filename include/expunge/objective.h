@@ -1,6 +1,9 @@
 // An unlearning method: host arithmetic from per-token signals to a loss and its gradient. Knows no device and no rank.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,36 +35,77 @@ class Objective {
   virtual bool uses_reference_nll() const { return false; }
 };
 
-/// What a method's loss depends on beside the signals; unset: the method's own default.
-struct MethodOptions {
-  std::string method;
-  bool released = false;             ///< as the study's released code computes it, not as its paper says
-  double positive_factor = 1;        ///< weight of the retain term in ascent_plus_descent and ascent_plus_kl_divergence
-  bool retain_kl = false;            ///< retain term of gamma/alpha methods: KL to the reference model instead of nll
-  std::optional<double> gamma = {};  ///< weight of the forget term
-  std::optional<double> alpha = {};  ///< weight of the retain term; 0: no retain set is read
-  std::optional<double> beta = {}, beta2 = {}, delta = {};
-  std::optional<int> layer = {};        ///< rmu: the block whose output is steered, counted from 0
-  std::optional<double> steering = {};  ///< rmu: length of the control vector
-  double max_length = 0;                ///< of the token file; the released KL term divides by it
+/// An option of a method. The command line, its help page and the run's config are all made from it.
+struct MethodOption {
+  enum class Values : std::uint8_t { above_zero, at_least_zero, whole, one_of };
+  std::string_view key;  ///< "beta"
+  Values values;
+  double usual;  ///< what the method takes where the option is not given; of one_of the place in `choices`
+  std::string_view help;
+  std::vector<std::string_view> choices = {};  ///< of one_of
+  bool written = false;                        ///< the config names the usual value, too, where the option is not given
+
+  /// How a value is written on a command line.
+  std::string text(double value) const;
 };
 
-/// What a method needs, known before its objective is made.
-struct MethodInfo {
+/// A method as a run asks for it.
+struct MethodOptions {
+  std::string name = {};
+  std::map<std::string, double, std::less<>> given = {};  ///< values of its options, by key; the rest have their usual ones
+};
+
+/// The options that were given, as they are written on a command line: " --beta 0.2 --retain-loss kl".
+std::string given_text(const MethodOptions& options);
+
+/// What a method depends on beside its own options.
+struct MethodContext {
+  bool released = false;  ///< as the study's released code computes it, not as its paper says
+  double max_length = 0;  ///< of the token file; the released KL term divides by it
+};
+
+class MethodValues;
+
+/// A row of the registry: a method with its options and the function that makes its objective.
+struct Method {
   std::string_view name;
   std::string_view summary;
-  bool replaces_labels = false;                ///< forget sequences are trained on other labels than their ids
-  bool mixes = false;                          ///< reads forget and retain, in one interleaved list
-  std::vector<std::string_view> options = {};  ///< command-line options that mean something to it
+  bool replaces_labels = false;             ///< forget sequences are trained on other labels than their ids
+  bool mixes = false;                       ///< reads forget and retain, in one interleaved list
+  std::vector<std::string_view> uses = {};  ///< options of the run, about data and labels, that mean something to it
+  std::vector<MethodOption> options = {};   ///< its own
+  std::unique_ptr<Objective> (*make)(const MethodValues&) = nullptr;
 };
 
-/// The objective of a method; throws Error(usage) that lists the methods for an unknown name, or names an option whose value
-/// the method cannot use.
-std::unique_ptr<Objective> make_objective(const MethodOptions& options);
-/// All methods, the study's first; throws like make_objective for an unknown name.
-const std::vector<MethodInfo>& methods();
-const MethodInfo& method_info(std::string_view name);
+/// What a method's function reads: the values of its options, given or usual.
+class MethodValues : public MethodContext {
+ public:
+  MethodValues(const Method& method, const MethodOptions& options, const MethodContext& context)
+      : MethodContext(context), method_(method), given_(options.given) {}
+  /// Throws Error(internal) for a key that the method's row does not have.
+  double operator[](std::string_view key) const;
+  /// Whether an option that is one of a few names has this one.
+  bool is(std::string_view key, std::string_view choice) const;
+
+ private:
+  const MethodOption& option(std::string_view key) const;
+
+  const Method& method_;
+  const std::map<std::string, double, std::less<>>& given_;
+};
+
+/// All methods, the study's first.
+const std::vector<Method>& methods();
+bool known_method(std::string_view name);
+/// Throws Error(usage) that lists the methods for an unknown name.
+const Method& find_method(std::string_view name);
+/// The objective of a method; throws like find_method().
+std::unique_ptr<Objective> make_objective(const MethodOptions& options, const MethodContext& context = {});
 /// Plain descent, what `expunge train` minimises: the mean over sequences of a sequence's mean nll.
 std::unique_ptr<Objective> make_descent();
+
+/// Where an objective steers a block's output: uniform in the positive orthant, scaled to Signal::control_norm (Li et al. 2024,
+/// arXiv 2403.03218). (hidden_size); empty where it steers none.
+std::vector<double> control_vector(const Objective& objective, std::uint64_t seed, int hidden_size);
 
 }  // namespace expunge

@@ -236,6 +236,18 @@ void OptionTable::parse(const std::vector<std::string>& arguments, const KeyOwne
   if (check_) check_(*this);
 }
 
+void OptionTable::read(const std::string& config, const std::string& origin, std::string_view passed_over) {
+  try {
+    std::vector<Given> given;
+    for (const ConfigEntry& entry : read_config_text(config, origin))
+      if (const Option* const option = find(entry.key); option && !entry.value.empty() && entry.key != passed_over)
+        given.push_back({option, entry.value, fmt::format("{}:{}: {}", origin, entry.line, entry.key)});
+    apply(given, OptionSource::config_file);
+  } catch (const Error& error) {
+    fail(ExitCode::bad_input, fmt::format("{}; was it edited?", error.what()));  // a file that is read, not what the user typed
+  }
+}
+
 std::string OptionTable::synopsis() const {
   std::string line = "expunge " + command_;
   bool more = false;

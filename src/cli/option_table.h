@@ -23,6 +23,13 @@ enum class FileUse {
   log             ///< appends to this file
 };
 
+/// What an option may do when a run is resumed.
+enum class OnResume {
+  same,    ///< affects the result, so its value must stay
+  hashed,  ///< names an input that is compared by its hash, because a file may have another name or place
+  free     ///< only says where, how often or how fast
+};
+
 /// One option with all its properties. `set` and `get` use the text that users type.
 struct Option {
   enum class Kind {
@@ -42,6 +49,7 @@ struct Option {
   bool required = false;
   bool resolved = true;  ///< appears in the resolved config; actions (such as overwriting) and aliases do not
   FileUse use = FileUse::none;
+  OnResume on_resume = OnResume::same;
   /// Files written beside an output of this path.
   std::function<std::vector<std::filesystem::path>(const std::filesystem::path&)> beside = {};
 };
@@ -68,6 +76,9 @@ class OptionTable {
   /// Sets the variables from the arguments after the command's name, and from --config FILE if the table has that option. The
   /// command line wins. Throws Error(usage) naming the option, its value and the expected value.
   void parse(const std::vector<std::string>& arguments, const KeyOwners& owners = {});
+  /// Sets the variables from the config that an earlier start wrote. Skips `passed_over` and keys that the table lacks; none is
+  /// required. Throws Error(bad_input) naming `origin` and the line of an unexpected value.
+  void read(const std::string& config, const std::string& origin, std::string_view passed_over = {});
   OptionSource source(std::string_view key) const;
   /// The last given text; empty if there is none.
   std::string value(std::string_view key) const;

@@ -239,6 +239,28 @@ Option on_off(std::string key, bool& variable, std::string help) {
   return boolean(std::move(key), variable, "on", "off", std::move(help));
 }
 
+Option config_option() {
+  return {.key = "config",
+          .value_name = "FILE",
+          .expected = "a file name",
+          .help = "read options from a file of `key = value` lines; the command line wins",
+          .set = [](const std::vector<std::string>&) { return true; },
+          .get = [] { return std::vector<std::string>(); },
+          .resolved = false,
+          .use = FileUse::file};
+}
+
+Option print_config_option() {
+  return {.key = "print-config",
+          .value_name = "true|false",
+          .expected = "true or false",
+          .help = "print the options as `key = value` lines, as --config and the command line give them, and do nothing else",
+          .set = [](const std::vector<std::string>& given) { return parse_bool(given.back()).has_value(); },
+          .get = [] { return std::vector<std::string>(); },
+          .kind = Option::Kind::toggle,
+          .resolved = false};
+}
+
 std::string join_choices(const std::vector<std::string>& names, std::string_view separator, std::string_view last) {
   std::string joined;
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -73,6 +73,11 @@ Option flag(std::string key, bool& variable, std::string help);
 /// --key on|off
 Option on_off(std::string key, bool& variable, std::string help);
 
+/// --config FILE, which the table itself reads.
+Option config_option();
+/// --print-config, which is answered in the place of the command.
+Option print_config_option();
+
 /// "cosine|linear|constant" or "cosine, linear or constant".
 std::string join_choices(const std::vector<std::string>& names, std::string_view separator, std::string_view last);
 
@@ -110,6 +115,14 @@ inline Option naming(FileUse use, Option option) {
 }
 inline Option required(Option option) {
   option.required = true;
+  return option;
+}
+inline Option free_on_resume(Option option) {
+  option.on_resume = OnResume::free;
+  return option;
+}
+inline Option hashed_on_resume(Option option) {
+  option.on_resume = OnResume::hashed;
   return option;
 }
 /// Excludes an option from the resolved config.

@@ -17,6 +17,7 @@
 #include "inference/frozen_model.h"
 #include "inference/token_checks.h"
 #include "io/hdf5_seal.h"
+#include "run/compute_options.h"
 #include "run/conditions.h"
 #include "run/output.h"
 

@@ -20,6 +20,7 @@
 #include "io/files.h"
 #include "io/hash.h"
 #include "model/llama.h"
+#include "run/compute_options.h"
 #include "run/output.h"
 #include "run/provenance.h"
 

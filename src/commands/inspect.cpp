@@ -56,7 +56,7 @@ void show_info(const CheckpointInfo& info) {
 void show_history(const std::vector<FormerRun>& history) {
   for (const FormerRun& run : history)
     print_result("  began from    {}, step {} of {}\n                sha256 {}\n", run.from, run.step,
-                 describe_work(run.config), run.sha256);
+                 describe_work(run.options()), run.sha256);
 }
 
 /// Of a model that `expunge export` wrote.

@@ -3,18 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
-#include <map>
 #include <string>
 #include <vector>
 
-#include "cli/config_text.h"
-#include "cli/values.h"
-#include "core/text.h"
 #include "expunge/error.h"
 #include "io/hdf5_seal.h"
 #include "plan/options.h"
+#include "run/option_tables.h"
 #include "run/run_folder.h"
 #include "store/checkpoint.h"
 
@@ -22,34 +18,6 @@ namespace expunge {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The options that a run folder's `config` holds.
-class RunOptions {
- public:
-  explicit RunOptions(const RunFolder& run) : file_(run.config()) {
-    for (const ConfigEntry& entry : read_config_text(run.read_config(), file_.string())) values_[entry.key] = entry.value;
-  }
-  std::string text(const std::string& key) const {
-    const auto found = values_.find(key);
-    return found == values_.end() ? "" : found->second;
-  }
-  /// `least` where the key is not there. Throws Error(bad_input) for what no run has.
-  std::int64_t whole(const std::string& key, std::int64_t least) const {
-    constexpr std::int64_t kMost = 1'000'000'000;
-    const std::string given = text(key);
-    if (given.empty()) return least;
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
-    if (error != std::errc() || end != given.data() + given.size() || value < least || value > kMost)
-      fail(ExitCode::bad_input, fmt::format("{}: {} = {}: expected a whole number from {} to {}; was the file edited?",
-                                            file_.string(), key, excerpt(given), least, kMost));
-    return value;
-  }
-
- private:
-  fs::path file_;
-  std::map<std::string, std::string> values_;
-};
 
 /// The median of the steps' seconds, the first of them left out.
 double median_seconds(const fs::path& folder, const std::vector<double>& speeds, const std::vector<std::int64_t>& tokens) {
@@ -82,14 +50,14 @@ CheckpointInfo read_timed_checkpoint(const fs::path& checkpoint) {
 
 }  // namespace
 
-double frozen_share(const MethodOptions& method, double positive_ratio) {
-  double frozen = 0, all = 0;
+double reference_share(const MethodOptions& method, double positive_ratio) {
+  double reference = 0, all = 0;
   for (const Term& term : make_objective(method)->terms()) {
     const double sequences = term.role == Role::forget ? 1 : positive_ratio;
     all += sequences;
-    if (term.signal.uses_reference()) frozen += sequences;
+    if (term.signal.uses_reference()) reference += sequences;
   }
-  return frozen / all;
+  return reference / all;
 }
 
 TimedRun read_timed_run(const fs::path& folder) {
@@ -102,22 +70,19 @@ TimedRun read_timed_run(const fs::path& folder) {
   const auto tokens = metrics.read_all<std::int64_t>("/train/tokens");
   const double seconds = median_seconds(folder, metrics.read_all<double>("/train/tokens_per_second"), tokens);
 
-  const RunOptions options(run);
+  const RunOptions options = read_run_options(run.read_config(), run.config().string());
   const CheckpointInfo info = read_timed_checkpoint(checkpoints.front());
-  MethodOptions method;
-  method.method = options.text("method");
-  method.retain_kl = options.text("retain-loss") == "kl";
-  method.alpha = parse_real(options.text("alpha"));
-  const auto ratio = static_cast<double>(options.whole("positive-ratio", 1));
-  const double frozen = method.method.empty() ? 0 : frozen_share(method, ratio);
-  const BatchOptions batch{std::max<std::int64_t>(1, tokens.back() / info.global_batch), options.whole("micro-batch-tokens", 0),
-                           options.whole("per-device-train-batch-size", 1), info.global_batch};
+  const auto ratio = static_cast<double>(options.samples.retain.positive_ratio);
+  const double reference = options.command == "train" ? 0 : reference_share(options.method, ratio);
+  BatchOptions as_made = options.batch;
+  as_made.global = info.global_batch;
+  const MicroBatch batch{std::max<std::int64_t>(1, tokens.back() / info.global_batch), as_made};
   const RunShape shape{read_llama_config(run.model() / "config.json"),
                        static_cast<int>(info.world_size),
                        batch.tokens(),
                        parse_dtype(info.dtype),
-                       frozen > 0,
-                       options.text("reduce-dtype") == "bf16",
+                       reference > 0,
+                       options.compute.reduce_in_bf16,
                        false,
                        info.device == "cuda" ? DeviceType::cuda : DeviceType::cpu};
   const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
@@ -128,8 +93,8 @@ TimedRun read_timed_run(const fs::path& folder) {
       choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step, recompute, 0);
   return {shape,
           policies,
-          {static_cast<double>(info.global_batch), static_cast<int>(batch.length), batch.sequences(), frozen,
-           options.text("prefetch") != "off"},
+          {static_cast<double>(info.global_batch), static_cast<int>(batch.length), batch.sequences(), reference,
+           options.compute.prefetch},
           seconds};
 }
 

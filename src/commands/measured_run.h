@@ -8,22 +8,25 @@
 #include "expunge/objective.h"
 #include "plan/cost.h"
 #include "plan/memory.h"
+#include "run/options.h"
 #include "training/run_length.h"
 
 namespace expunge {
 
-/// The share of sequences that pass through the frozen model.
-double frozen_share(const MethodOptions& method, double positive_ratio);
+/// The share of sequences that pass through the reference model.
+double reference_share(const MethodOptions& method, double positive_ratio);
 
-/// Micro-batches of a run, as its options cut them.
-struct BatchOptions {
-  std::int64_t length, packed, batch, global_batch;
+/// Micro-batches of sequences that are all equally long.
+struct MicroBatch {
+  std::int64_t length;
+  BatchOptions options;
 
-  int tokens() const { return largest_micro_batch(length, packed, batch, global_batch); }
+  int tokens() const { return largest_micro_batch(options, length); }
   /// Sequences in a micro-batch.
   int sequences() const {
-    const std::int64_t together = packed > 0 ? std::max<std::int64_t>(1, packed / length) : batch;
-    return static_cast<int>(std::min(together, global_batch));
+    const std::int64_t packed = options.micro_batch_tokens;
+    const std::int64_t together = packed > 0 ? std::max<std::int64_t>(1, packed / length) : options.per_device;
+    return static_cast<int>(std::min(together, options.global));
   }
 };
 

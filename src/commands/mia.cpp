@@ -4,6 +4,7 @@
 #include "cli/values.h"
 #include "commands/shared_options.h"
 #include "commands/start.h"
+#include "run/compute_options.h"
 
 namespace expunge {
 

@@ -24,6 +24,8 @@
 #include "plan/cost.h"
 #include "plan/options.h"
 #include "plan/script.h"
+#include "run/compute_options.h"
+#include "run/method_options.h"
 #include "run/output.h"
 #include "run/run_folder.h"
 #include "store/checkpoint.h"
@@ -88,21 +90,18 @@ Question ask(const PlanConfig& config) {
   const DeviceType device = config.compute.device == "cpu" ? DeviceType::cpu : DeviceType::cuda;
   const bool gpu = device == DeviceType::cuda;
   const LlamaConfig model = read_llama_config(config.model / "config.json");
-  MethodOptions method;
-  method.method = config.method;
-  method.retain_kl = config.retain_kl;
-  method.alpha = config.alpha;
-  const double frozen = frozen_share(method, static_cast<double>(config.positive_ratio));
+  const double reference = reference_share(config.method, static_cast<double>(config.positive_ratio));
   const auto world = static_cast<int>(config.world);
   const std::int64_t of_step = config.global_batch_size > 0
                                    ? config.global_batch_size
                                    : checked_sequences_of_step(world, config.per_device_train_batch_size, accumulation(config));
-  const BatchOptions batch{config.max_length, config.compute.micro_batch_tokens, config.per_device_train_batch_size, of_step};
+  const MicroBatch batch{
+      config.max_length,
+      {.per_device = config.per_device_train_batch_size, .global = of_step, .micro_batch_tokens = config.micro_batch_tokens}};
   const auto [rates, source] = rates_of(config, gpu);
-  return {{model, world, batch.tokens(), config.compute.dtype, frozen > 0, config.compute.reduce_in_bf16, config.save_steps > 0,
-           device},
-          {static_cast<double>(batch.global_batch), static_cast<int>(batch.length), batch.sequences(), frozen,
-           config.compute.prefetch},
+  return {{model, world, batch.tokens(), config.compute.dtype, reference > 0, config.compute.reduce_in_bf16,
+           config.save_steps > 0, device},
+          {static_cast<double>(of_step), static_cast<int>(batch.length), batch.sequences(), reference, config.compute.prefetch},
           rates,
           source,
           static_cast<std::size_t>(gpu ? config.gpu_memory : config.memory_per_rank)};
@@ -191,7 +190,7 @@ void run_plan(const PlanConfig& config) {
   const RunShape& shape = question.shape;
   const int nodes = nodes_of(shape.world_size, question.rates);
   print_result("{}: {:.2f} M parameters, {}, {} | {} {} rank{} on {} node{}\n", config.model.string(),
-               static_cast<double>(shape.model.parameter_count()) / 1e6, dtype_name(shape.dtype), config.method,
+               static_cast<double>(shape.model.parameter_count()) / 1e6, dtype_name(shape.dtype), config.method.name,
                shape.world_size, config.compute.device, shape.world_size == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
   const Policies policies = choose_policies(shape, config.compute.gather, config.compute.recompute, question.memory);
   const StepCost cost = step_cost(shape, policies, question.step, question.rates);
@@ -204,21 +203,17 @@ void run_plan(const PlanConfig& config) {
 }
 
 std::vector<Option> run_options(PlanConfig& c) {
-  std::vector<std::pair<std::string, std::string>> names;
-  for (const MethodInfo& info : methods()) names.emplace_back(info.name, info.name);
-  Option method = choice<std::string>("method", c.method, std::move(names),
-                                      "method of the run: some keep the original model beside the trained one");
-  method.value_name = "METHOD";
+  Option method = method_option(c.method.name);
+  method.required = false;
+  method.help = "method of the run: some keep the original model beside the trained one";
   return {
       required(
           path("model", "DIR", FileUse::model, c.model, "folder with the model's config.json; nothing else of it is read")),
       std::move(method),
-      choice<bool>("retain-loss", c.retain_kl, {{"nll", false}, {"kl", true}}, "the retain term, as for expunge unlearn"),
-      real("alpha", c.alpha, kNotNegative, "weight of the retain term; 0: no retain set is read"),
       whole("positive-ratio", c.positive_ratio, 1, "retain sequences after each forget sequence"),
       whole("max-length", c.max_length, 5, "tokens of a sequence"),
       whole("per-device-train-batch-size", c.per_device_train_batch_size, 1, "sequences in a rank's micro-batch"),
-      whole("micro-batch-tokens", c.compute.micro_batch_tokens, 0,
+      whole("micro-batch-tokens", c.micro_batch_tokens, 0,
             "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"),
       whole("gradient-accumulation-steps", c.gradient_accumulation_steps, 0, "micro-batches of a rank in one optimizer step"),
       whole("global-batch-size", c.global_batch_size, 0,
@@ -246,6 +241,7 @@ std::vector<Option> machine_options(PlanConfig& c) {
 }
 
 void check_plan(PlanConfig& c, const OptionTable& given) {
+  refuse_idle_options(c.method, given);
   check_compute(c.compute, given);
   const bool cpu = c.compute.device == "cpu";
   if (c.compute.dtype_by_device && has_bf16_products(cpu ? DeviceType::cpu : DeviceType::cuda))
@@ -265,6 +261,7 @@ void check_plan(PlanConfig& c, const OptionTable& given) {
 OptionTable plan_options(PlanConfig& c) {
   OptionTable table("plan");
   table.group("The run", run_options(c));
+  table.group("Options of methods", methods_own_options(c.method));
   table.group("The machine", machine_options(c));
   table.group("Computing", training_compute_options(c.compute));
   table.group("Output", {path("sbatch", "FILE", FileUse::output, c.sbatch, "batch script for Slurm to write"),

@@ -12,16 +12,6 @@
 namespace expunge {
 
 Option quiet_option(bool& quiet);
-/// --config FILE, which the table itself reads.
-Option config_option();
-/// --print-config, which is answered in the place of the command.
-Option print_config_option();
-/// How a model is run: device, element type, sharding.
-std::vector<Option> shared_compute_options(ComputeConfig& config);
-/// The same and what only training has.
-std::vector<Option> training_compute_options(ComputeConfig& config);
-/// Settles --bf16 against --dtype, and refuses --tf32 where it would do nothing.
-void check_compute(ComputeConfig& config, const OptionTable& given);
 /// Refuses a list of splits that names one twice, "split" of the domain and "domain/split" being the same.
 void check_splits(std::string_view key, const std::string& domain, const std::vector<std::string>& splits);
 

@@ -19,6 +19,7 @@
 #include "inference/options.h"
 #include "inference/task_items.h"
 #include "io/files.h"
+#include "run/compute_options.h"
 #include "run/conditions.h"
 #include "run/output.h"
 #include "run/results/task.h"

@@ -7,7 +7,7 @@
 namespace expunge {
 
 /// The table refers to `config`, which must outlive it and stay in place.
-OptionTable train_options(TrainConfig& config);
+OptionTable train_options(RunOptions& config);
 Command train_command();
 
 }  // namespace expunge

@@ -7,7 +7,7 @@
 namespace expunge {
 
 /// The table refers to `config`, which must outlive it and stay in place.
-OptionTable unlearn_options(TrainConfig& config);
+OptionTable unlearn_options(RunOptions& config);
 Command unlearn_command();
 
 }  // namespace expunge

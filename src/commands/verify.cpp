@@ -10,7 +10,6 @@
 #include <set>
 #include <span>
 
-#include "cli/config_text.h"
 #include "cli/values.h"
 #include "commands/shared_options.h"
 #include "commands/start.h"
@@ -20,7 +19,9 @@
 #include "io/files.h"
 #include "io/hash.h"
 #include "io/hdf5_seal.h"
+#include "run/config_changes.h"
 #include "run/history.h"
+#include "run/option_tables.h"
 #include "run/output.h"
 #include "run/provenance.h"
 #include "run/run_folder.h"
@@ -157,7 +158,7 @@ class RunCheck {
       findings_.compare_own(run_.reference(), newest_->reference_sha256, hashes_.of_file(run_.reference()));
     else if (fs::exists(run_.reference()) && is_bound(newest_path_))
       findings_.mismatch(fmt::format("{}: the run made none", run_.reference().string()));
-    if (fs::exists(run_.labels()) && (newest_->labels_sha256.empty() || !config_value(newest_->config, "labels").empty()))
+    if (fs::exists(run_.labels()) && (newest_->labels_sha256.empty() || !newest_options().labels.given.empty()))
       findings_.mismatch(fmt::format("{}: the run made none", run_.labels().string()));
     if (newest_->step > 0 && !fs::exists(newest_path_ / run_.metrics().filename()))
       findings_.mismatch(fmt::format("{}: has no {}, which every checkpoint after a step has", newest_path_.string(),
@@ -209,19 +210,19 @@ class RunCheck {
       for (const fs::path& file : list_folder(run_.model()))
         if (!named.contains(file.filename().string()))
           findings_.mismatch(fmt::format("{}: did not exist when the run began", file.string()));
-    const fs::path model = config_value(newest_->config, "model"), original = side_files_folder(model);
+    const fs::path model = newest_options().input.model, original = side_files_folder(model);
     if (!model.empty())
       for (const auto& [name, hash] : named)
         findings_.compare("the original model's " + (original / name).string(), hash, hashes_.of_file(original / name));
   }
 
   void check_inputs() {
-    const std::string& config = newest_->config;
-    check_origin({config, newest_->model_sha256, newest_->tokens_sha256}, hashes_, findings_);
-    if (const std::string order = config_value(config, "sample-order"); !order.empty() && !newest_->sample_order_sha256.empty())
+    check_origin({newest_->config, newest_->model_sha256, newest_->tokens_sha256}, hashes_, findings_);
+    if (const std::string order = newest_options().samples.order.string();
+        !order.empty() && !newest_->sample_order_sha256.empty())
       findings_.compare("the sample order, " + order, newest_->sample_order_sha256, hashes_.of_file(order));
     if (newest_->labels_sha256.empty()) return;
-    const std::string given = config_value(config, "labels");
+    const std::string given = newest_options().labels.given.string();
     if (given.empty()) return findings_.compare_own(run_.labels(), newest_->labels_sha256, hashes_.of_file(run_.labels()));
     const std::string& now = hashes_.of_file(given);
     findings_.compare("the labels, " + given + whose_labels(given, now), newest_->labels_sha256, now);
@@ -302,6 +303,8 @@ class RunCheck {
           fmt::format("{}: made of {} (SHA-256 {}), which is none of the run's good checkpoints", output, model, named));
     findings_.compare(fmt::format("{}: made of {}", output, model), named, hashes_.of_model(model));
   }
+
+  RunOptions newest_options() const { return read_run_options(newest_->config, newest_path_.string()); }
 
   const Runtime& runtime_;
   RunFolder run_;

@@ -9,23 +9,14 @@
 #include "core/standard_streams.h"
 #include "io/hash.h"
 #include "model/llama.h"
+#include "run/option_tables.h"
 #include "run/provenance.h"
 #include "store/checkpoint.h"
 #include "store/checkpoint_files.h"
 #include "store/weights.h"
 
 namespace expunge {
-namespace {
-
 namespace fs = std::filesystem;
-
-/// The model that a run with these options began from: a folder, or the config.json of one with random weights.
-std::string original_model(const std::string& config) {
-  const std::string model = config_value(config, "model");
-  return model.empty() ? config_value(config, "init-config") : model;
-}
-
-}  // namespace
 
 void Findings::compare(const std::string& what, const std::string& named, const std::string& now) {
   if (now.empty())
@@ -77,7 +68,8 @@ const std::string& Hashes::remember(const std::string& key, const std::function<
 }
 
 void check_origin(const Origin& origin, Hashes& hashes, Findings& findings) {
-  const std::string model = original_model(origin.config), tokens = config_value(origin.config, "tokens");
+  const RunOptions options = read_run_options(origin.config, "the recorded config");
+  const std::string model = original_model(options), tokens = options.input.tokens.string();
   findings.compare("the original model, " + model, origin.model_sha256, hashes.of_model(model));
   findings.compare("the token file, " + tokens, origin.tokens_sha256, hashes.of_file(tokens));
 }
@@ -87,7 +79,7 @@ void check_history(const Runtime& runtime, const std::vector<FormerRun>& history
     const bool exported = run.how == FormerRun::kExport;
     const fs::path record = fs::path(run.from) / (exported ? kExportRecord : kManifest);
     const bool accidents = !exported && fs::exists(record) && !is_bound(run.from);
-    findings.compare(fmt::format("began from {}, step {} of {}{}", run.from, run.step, method_of(run.config),
+    findings.compare(fmt::format("began from {}, step {} of {}{}", run.from, run.step, method_of(run.options()),
                                  accidents ? ", whose manifest shows accidents alone" : ""),
                      run.sha256, hashes.of_file(record));
     if (exported || !fs::exists(record)) continue;
@@ -96,7 +88,7 @@ void check_history(const Runtime& runtime, const std::vector<FormerRun>& history
   }
   if (history.empty()) return;
   const FormerRun& first = history.front();
-  const std::string model = original_model(first.config);
+  const std::string model = original_model(first.options());
   findings.compare("the original model of all, " + model, first.model_sha256, hashes.of_model(model));
 }
 

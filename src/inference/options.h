@@ -15,9 +15,10 @@ struct ScoringConfig {
   std::string domain;
   ComputeConfig compute;
   std::int64_t per_device_eval_batch_size = 1;
-  std::int64_t max_eval_samples = 0;  ///< first sequences of each split; 0: all
+  std::int64_t micro_batch_tokens = 0;  ///< most tokens in a micro-batch; 0: count sequences instead
+  std::int64_t max_eval_samples = 0;    ///< first sequences of each split; 0: all
   bool overwrite = false, quiet = false;
-  std::string resolved, libraries;  ///< as in TrainConfig
+  std::string resolved, libraries;  ///< as in RunOptions
 };
 
 /// Options of the commands that give texts to a model and write what it makes of them.
@@ -26,7 +27,7 @@ struct TextConfig {
   ComputeConfig compute;
   std::int64_t per_device_eval_batch_size = 8;
   bool overwrite = false, quiet = false;
-  std::string resolved, libraries;  ///< as in TrainConfig
+  std::string resolved, libraries;  ///< as in RunOptions
 };
 
 /// Options of `expunge task`.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "expunge/objective.h"
 #include "session/options.h"
 
 namespace expunge {
@@ -18,14 +19,13 @@ struct PlanConfig {
   std::int64_t world = 1;
   ComputeConfig compute = {.device = "cuda"};
   double gpu_memory = 0, memory_per_rank = 0;  ///< bytes; the one that the device needs must be set
-  std::string method = "gradient_ascent";
-  bool retain_kl = false;
-  std::optional<double> alpha = {};  ///< weight of the retain term; 0: no retain set is read
+  MethodOptions method = {.name = "gradient_ascent"};
   std::int64_t positive_ratio = 1;
 
   std::int64_t max_length = 4096;
   std::int64_t per_device_train_batch_size = 1;
   std::int64_t gradient_accumulation_steps = 0;
+  std::int64_t micro_batch_tokens = 0;
   std::int64_t global_batch_size = 0;  ///< 0: world x per-device batch x accumulation
   std::int64_t max_steps = 1;
   std::int64_t save_steps = 0;

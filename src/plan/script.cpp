@@ -36,11 +36,10 @@ std::string quoted(const std::string& text) {
 
 std::string options(const PlanConfig& config, const RunShape& shape, const Policies& policies) {
   std::string text = fmt::format("--model {} --method {} --device {} --dtype {}", quoted(whole_path(config.model).string()),
-                                 config.method, device_name(shape.device), dtype_name(shape.dtype));
+                                 config.method.name, device_name(shape.device), dtype_name(shape.dtype));
   text += fmt::format(" \\\n  --gather {} --recompute {} --per-device-train-batch-size {}", gather_name(policies.gather),
                       recompute_name(policies.recompute), config.per_device_train_batch_size);
-  if (config.retain_kl) text += " --retain-loss kl";
-  if (config.alpha) text += fmt::format(" --alpha {}", *config.alpha);
+  text += given_text(config.method);
   if (config.positive_ratio != 1) text += fmt::format(" --positive-ratio {}", config.positive_ratio);
   if (config.compute.reduce_in_bf16) text += " --reduce-dtype bf16";
   if (config.compute.tf32) text += " --tf32 true";
@@ -48,7 +47,7 @@ std::string options(const PlanConfig& config, const RunShape& shape, const Polic
   if (config.compute.comm != CommPolicy::automatic) text += fmt::format(" --comm {}", comm_policy_name(config.compute.comm));
   if (config.compute.collective_timeout != ComputeConfig{}.collective_timeout)
     text += fmt::format(" --collective-timeout {}", config.compute.collective_timeout);
-  if (config.compute.micro_batch_tokens > 0) text += fmt::format(" --micro-batch-tokens {}", config.compute.micro_batch_tokens);
+  if (config.micro_batch_tokens > 0) text += fmt::format(" --micro-batch-tokens {}", config.micro_batch_tokens);
   if (config.global_batch_size > 0) text += fmt::format(" --global-batch-size {}", config.global_batch_size);
   if (config.gradient_accumulation_steps > 0)
     text += fmt::format(" --gradient-accumulation-steps {}", config.gradient_accumulation_steps);

@@ -91,7 +91,8 @@ std::string outcome(const ReportRun& run, const RunSummary& s) {
 std::string one_sentence(const ReportRun& run, const RunSummary& s) {
   const std::string state = standing(run), name = run.label + (state.empty() ? "" : fmt::format(" ({})", state));
   if (run.domain().empty())
-    return fmt::format("{}: expunge train on {}; nothing was to be forgotten.", name, run.option("split"));
+    return fmt::format("{}: expunge train on {}; nothing was to be forgotten.", name,
+                       fmt::join(run.options.input.splits, ", "));
   return fmt::format("{}: {}/forget was to be forgotten {}{}", name, run.domain(), deed(run), outcome(run, s));
 }
 
@@ -137,8 +138,8 @@ Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<Run
     const ReportRun& run = runs[i];
     const RunSummary& s = summaries[i];
     const std::string none = "–", distance = run.incomparable().empty() ? none : "not compared";
-    table.rows.push_back({run.label, method_cell(run), run.option("learning-rate"), forget_cell(run, s), goal_cell(run, s),
-                          s.distance ? signed_number(s.distance->log_ratio) : distance,
+    table.rows.push_back({run.label, method_cell(run), fmt::format("{}", run.options.schedule.learning_rate),
+                          forget_cell(run, s), goal_cell(run, s), s.distance ? signed_number(s.distance->log_ratio) : distance,
                           s.distance ? signed_number(s.distance->accuracy_gap) : distance, attack_cell(run),
                           s.growth ? "x " + number(*s.growth) : distance, cost_cell(run, s),
                           s.rivals == 0 ? none
@@ -311,13 +312,14 @@ std::string way_gone(const GoalDistance& distance) {
 }
 
 std::string method_name(const ReportRun& run) {
-  std::string name = run.option("method");
+  const RunOptions& o = run.options;
+  std::string name = o.method.name;
   if (name.empty()) return "plain descent";
-  if (const std::string k = run.option("top-k"); !k.empty() && k != "0") name += ", top-k " + k;
-  if (const std::string p = run.option("top-p"); !p.empty() && p != "1") name += ", top-p " + p;
-  if (run.option("rm-groundtruth") == "true") name += ", never the true id";
-  if (run.option("general") == "true") name += ", general retain";
-  if (run.option("variant") == "released") name += ", as released";
+  if (o.labels.top_k > 0) name += fmt::format(", top-k {}", o.labels.top_k);
+  if (o.labels.top_p < 1) name += fmt::format(", top-p {}", o.labels.top_p);
+  if (o.labels.rm_groundtruth) name += ", never the true id";
+  if (o.samples.retain.general) name += ", general retain";
+  if (o.released) name += ", as released";
   return name;
 }
 

@@ -1,5 +1,6 @@
 // What a run was: what it forgot and with what, where it began, its steps and checkpoint.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/log.h"
 #include "report/content.h"
@@ -10,13 +11,13 @@ namespace {
 using Fact = std::vector<std::string>;
 
 std::string model_or_random(const std::string& model, const ReportRun& run) {
-  return model.empty() ? "random weights, " + run.option("init-config") : model;
+  return model.empty() ? "random weights, " + run.options.input.init_config.string() : model;
 }
 
 std::string number_of(std::uint64_t value, const char* what) { return counted(static_cast<double>(value), what); }
 
 std::string forgotten(const ReportRun& run) {
-  if (run.domain().empty()) return "nothing: expunge train on " + run.option("split");
+  if (run.domain().empty()) return fmt::format("nothing: expunge train on {}", fmt::join(run.options.input.splits, ", "));
   const std::string split = run.domain() + "/forget";
   if (!run.forget_counts) return split;
   const SplitCounts& all = *run.forget_counts;
@@ -41,8 +42,9 @@ void add_history(const ReportRun& run, std::vector<Fact>& rows) {
     const std::string steps =
         counts || done > 0 ? fmt::format("step{} {}", former.step > done + 1 ? "s" : "", step_range(done + 1, former.step))
                            : counted(static_cast<double>(former.step), "step");
-    rows.push_back({"Before", fmt::format("{} by {}, learning rate {}, in {} (SHA-256 {})", steps, describe_work(former.config),
-                                          config_value(former.config, "learning-rate"), former.from, former.sha256)});
+    rows.push_back(
+        {"Before", fmt::format("{} by {}, learning rate {}, in {} (SHA-256 {})", steps, describe_work(former.options()),
+                               former.options().schedule.learning_rate, former.from, former.sha256)});
     done = counts ? former.step : 0;
   }
   if (done == 0) return;
@@ -77,12 +79,12 @@ Table identify_run(const ReportRun& run) {
   std::vector<Fact>& rows = table.rows;
   rows.push_back({"Folder", run.folder.string()});
   rows.push_back({"Forgotten", forgotten(run)});
-  rows.push_back({"Method", fmt::format("{}, learning rate {}, seed {}", method_name(run), run.option("learning-rate"),
-                                        run.option("seed"))});
-  const std::string original = run.original_model(), began = run.option("model");
+  rows.push_back({"Method", fmt::format("{}, learning rate {}, seed {}", method_name(run), run.options.schedule.learning_rate,
+                                        run.options.samples.seed)});
+  const std::string original = run.original_model(), began = run.options.input.model.string();
   rows.push_back({"Original model", model_or_random(original, run)});
   if (began != original) rows.push_back({"Began from", model_or_random(began, run)});
-  rows.push_back({"Tokens", run.option("tokens")});
+  rows.push_back({"Tokens", run.options.input.tokens.string()});
   if (run.parameters > 0) rows.push_back({"Parameters", count(run.parameters)});
   if (run.checkpoint) add_checkpoint(run, rows);
   if (run.trajectory && run.trajectory->seconds > 0)

@@ -26,7 +26,7 @@ struct Rows {
 StopCondition condition_of(const ReportRun& run) {
   StopCondition condition = [&] {
     try {
-      return parse_stop_condition(run.option("stop-at"));
+      return parse_stop_condition(run.options.evaluation.stop_at);
     } catch (const Error& error) {
       fail(ExitCode::bad_input, fmt::format("{}: {}", RunFolder{run.folder}.config().string(), error.what()));
     }
@@ -38,7 +38,7 @@ StopCondition condition_of(const ReportRun& run) {
 
 /// What a run that has ended owes to its --stop-at. The state that it keeps may be one before that at which the condition held.
 void tell_of_condition(const Rows& rows, ReportRun& run) {
-  const std::string text = run.option("stop-at");
+  const std::string text = run.options.evaluation.stop_at;
   if (text.empty() || !run.checkpoint || run.checkpoint->step != run.checkpoint->total_steps) return;
   const std::int64_t kept = run.checkpoint->step, last = rows.last_step;
   const StopCondition condition = condition_of(run);
@@ -92,14 +92,14 @@ InRunEnds read_in_run_evaluations(ReportRun& run) {
   tell_of_condition(rows, run);
   if (!run.checkpoint) return {};
   InRunEnds ends;
-  if (const std::string most = run.option("max-eval-samples"); !most.empty() && most != "0") {
+  if (const std::int64_t most = run.options.evaluation.max_samples; most > 0) {
     ends.lacking = fmt::format(
         "{} is of the first {} of each split only (--max-eval-samples), so it does not stand in for an evaluation of the "
         "original model or of the run's.",
-        folder.evaluations().string(), most == "1" ? "sequence" : most + " sequences");
+        folder.evaluations().string(), most == 1 ? "sequence" : fmt::format("{} sequences", most));
     return ends;
   }
-  ReportEvaluation end{folder.evaluations(), run.option("model"), run.checkpoint->model_sha256, {}, {}};
+  ReportEvaluation end{folder.evaluations(), run.options.input.model.string(), run.checkpoint->model_sha256, {}, {}};
   end.conditions = {
       {"dtype", run.checkpoint->dtype}, {"device", run.checkpoint->device}, {"tokens_sha256", run.checkpoint->tokens_sha256}};
   if (steps.front() == 0) (ends.before = end)->splits = std::move(rows.start);

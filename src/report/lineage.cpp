@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "cli/config_text.h"
 #include "expunge/error.h"
 #include "io/files.h"
 #include "io/hash.h"
@@ -17,7 +16,7 @@
 namespace expunge {
 namespace {
 
-bool unlearns(const FormerRun& run) { return !config_value(run.config, "method").empty(); }
+bool unlearns(const FormerRun& run) { return run.options().command == "unlearn"; }
 
 /// The checkpoint that was exported, as the record beside the weights names it; empty where that record is gone or another.
 std::string exported_checkpoint(const FormerRun& run) {
@@ -52,7 +51,7 @@ std::string Lineage::work(std::size_t first, std::size_t last) const {
   for (std::size_t i = first; i < last; ++i) {
     const bool goes_on = i > 0 && former[i - 1].how == FormerRun::kState;
     const std::int64_t steps = former[i].step - (goes_on ? former[i - 1].step : 0);
-    parts.push_back(fmt::format("{} of {}", counted(static_cast<double>(steps), "step"), describe_work(former[i].config)));
+    parts.push_back(fmt::format("{} of {}", counted(static_cast<double>(steps), "step"), describe_work(former[i].options())));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -60,7 +59,7 @@ std::string Lineage::work(std::size_t first, std::size_t last) const {
 std::string Lineage::earlier_methods() const {
   std::vector<std::string> names;
   for (std::size_t i = original; i < former.size(); ++i)
-    if (const std::string name = method_of(former[i].config); std::ranges::find(names, name) == names.end())
+    if (const std::string name = method_of(former[i].options()); std::ranges::find(names, name) == names.end())
       names.push_back(name);
   return fmt::format("{}", fmt::join(names, ", "));
 }

@@ -8,7 +8,6 @@
 #include <cctype>
 #include <string_view>
 
-#include "cli/config_text.h"
 #include "data/token_file.h"
 #include "expunge/error.h"
 #include "io/hash.h"
@@ -16,6 +15,8 @@
 #include "model/llama_config.h"
 #include "report/evaluations.h"
 #include "report/options.h"
+#include "run/config_changes.h"
+#include "run/option_tables.h"
 #include "run/run_folder.h"
 #include "store/checkpoint_files.h"
 
@@ -79,41 +80,18 @@ void read_metrics(const fs::path& path, ReportRun& run) {
   run.trajectory = std::move(t);
 }
 
-/// Options by key; a list's values joined by ", ". Throws Error(bad_input).
-std::map<std::string, std::string> options_by_key(const std::string& text, const std::string& origin) {
-  std::map<std::string, std::string> options;
-  try {
-    for (const ConfigEntry& entry : read_config_text(text, origin)) {
-      std::string& value = options[entry.key];
-      value += (value.empty() ? "" : ", ") + entry.value;
-    }
-  } catch (const Error& error) {
-    fail(ExitCode::bad_input, error.what());  // here a file that is read, not what the user typed
-  }
-  return options;
-}
-
 /// The options that made the run's model are those of its checkpoint: the file `config` may have been edited since.
 void read_options(const RunFolder& folder, ReportRun& run) {
-  run.config = folder.read_config();
-  run.options = options_by_key(run.config, folder.config().string());
-  if (!run.checkpoint) return;
-  std::map<std::string, std::string> edited;
-  edited.swap(run.options);
-  run.config = run.checkpoint->config;
-  run.options = options_by_key(run.config, run.checkpoint_folder.string() + ": config");
-  std::set<std::string> keys;
-  for (const auto* all : {&edited, &run.options})
-    for (const auto& [key, value] : *all)
-      if (!may_change(key)) keys.insert(key);
-  const auto shown = [](const std::map<std::string, std::string>& options, const std::string& key) {
-    const auto found = options.find(key);
-    return found == options.end() || found->second.empty() ? "(not set)" : found->second;
-  };
+  const std::string edited = folder.read_config();
+  run.config = run.checkpoint ? run.checkpoint->config : edited;
+  if (!run.checkpoint) {
+    run.options = read_run_options(run.config, folder.config().string());
+    return;
+  }
+  run.options = read_run_options(run.config, run.checkpoint_folder.string() + ": config");
   std::vector<std::string> differing;
-  for (const std::string& key : keys)
-    if (const std::string now = shown(edited, key), then = shown(run.options, key); now != then)
-      differing.push_back(fmt::format("{} = {}, in the file {}", key, then, now));
+  for (const Difference& option : edited_options(run.checkpoint->config, edited))
+    differing.push_back(fmt::format("{} = {}, in the file {}", option.key, option.before, option.after));
   if (!differing.empty())
     run.notes.push_back(
         fmt::format("{} differs from the options that the newest checkpoint holds, which are those of this report: {}.",
@@ -122,7 +100,7 @@ void read_options(const RunFolder& folder, ReportRun& run) {
 
 /// What the token file says of the run's splits and of what it took of them, when it is still the one that the run used.
 void read_counts(ReportRun& run) {
-  const fs::path path = run.option("tokens");
+  const fs::path& path = run.options.input.tokens;
   if (path.empty()) return;
   const auto note = [&](const char* what) {
     run.notes.push_back(fmt::format(
@@ -189,7 +167,7 @@ std::string path_or(const std::string& path, const char* otherwise) {
 
 void note_missing(ReportRun& run) {
   const std::string folder = run.folder.string(), domain = run.domain().empty() ? "DOMAIN" : run.domain();
-  const std::string tokens = run.token_splits.empty() ? "TOKENS" : run.option("tokens");
+  const std::string tokens = run.token_splits.empty() ? "TOKENS" : run.options.input.tokens.string();
   const auto command = [&](const char* what, const std::string& model, const std::string& output) {
     return fmt::format("expunge {} --model {} --tokens {} --domain {} --output {}", what, shell_word(model), shell_word(tokens),
                        shell_word(domain), shell_word(output));
@@ -207,14 +185,9 @@ void note_missing(ReportRun& run) {
 
 }  // namespace
 
-std::string ReportRun::option(const std::string& key) const {
-  const auto found = options.find(key);
-  return found == options.end() ? std::string() : found->second;
-}
-
 std::string ReportRun::original_model() const {
-  return lineage.original < lineage.former.size() ? config_value(lineage.former[lineage.original].config, "model")
-                                                  : option("model");
+  return lineage.original < lineage.former.size() ? lineage.former[lineage.original].options().input.model.string()
+                                                  : options.input.model.string();
 }
 
 std::string ReportRun::uncounted_work() const {

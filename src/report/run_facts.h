@@ -16,6 +16,7 @@
 #include "report/summary.h"
 #include "report/tasks.h"
 #include "run/conditions.h"
+#include "run/options.h"
 #include "store/checkpoint.h"
 
 namespace expunge {
@@ -56,9 +57,9 @@ struct NamedCheckpoint {
 struct ReportRun {
   std::string label;  ///< "R1", short enough for plots
   std::filesystem::path folder;
-  std::string config;                          ///< text of its options, which are those of the checkpoint where there is one
-  std::map<std::string, std::string> options;  ///< the same by key; a list's values joined by ", "
-  std::optional<CheckpointInfo> checkpoint;    ///< the newest that can be read
+  std::string config;                        ///< text of its options
+  RunOptions options;                        ///< those of the checkpoint where there is one
+  std::optional<CheckpointInfo> checkpoint;  ///< the newest that can be read
   std::filesystem::path checkpoint_folder;
   std::string checkpoint_sha256;             ///< of its manifest
   std::vector<NamedCheckpoint> checkpoints;  ///< those with a manifest, newest first
@@ -79,8 +80,7 @@ struct ReportRun {
   std::vector<ConditionPair> evaluated, attacked, asked;
   std::vector<std::string> notes;
 
-  std::string option(const std::string& key) const;
-  std::string domain() const { return option("domain"); }
+  const std::string& domain() const { return options.input.domain; }
   /// The path of the original model; empty where it had random weights.
   std::string original_model() const;
   /// What earlier runs did to the original model in steps that are not in `trajectory`; empty for nothing.

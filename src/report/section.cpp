@@ -196,9 +196,9 @@ std::vector<double> perplexities(std::vector<double> nll) {
 
 /// Whether the nll of forget in metrics.h5 is that of labels other than the texts themselves.
 bool trains_on_other_labels(const ReportRun& run) {
-  if (!run.option("labels").empty()) return true;
-  return std::ranges::any_of(methods(),
-                             [&](const MethodInfo& info) { return info.replaces_labels && info.name == run.option("method"); });
+  if (!run.options.labels.given.empty()) return true;
+  const std::string& method = run.options.method.name;
+  return known_method(method) && find_method(method).replaces_labels;
 }
 
 void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std::vector<Block>& blocks) {

@@ -15,11 +15,11 @@ namespace {
 /// Splits of the token file that the model learnt from since it was the original one, that it is judged by, and the three of
 /// the run's domain.
 std::set<std::string> splits_that_matter(const ReportRun& run) {
-  std::set<std::string> wanted = trained_splits(run.config);
+  std::set<std::string> wanted = trained_splits(run.options);
   const Lineage& lineage = run.lineage;
   for (std::size_t i = lineage.original; i < lineage.former.size(); ++i)
     if (lineage.former[i].tokens_sha256 == run.checkpoint->tokens_sha256)
-      wanted.merge(trained_splits(lineage.former[i].config));
+      wanted.merge(trained_splits(lineage.former[i].options()));
   for (const auto* evaluation : {&run.before, &run.after})
     if (*evaluation)
       for (const auto& [split, figures] : (*evaluation)->splits) wanted.insert(split);

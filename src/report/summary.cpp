@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <memory>
 
-#include "cli/config_text.h"
 #include "data/batches.h"
 #include "expunge/error.h"
 #include "expunge/objective.h"
@@ -54,92 +52,54 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
 
 namespace {
 
-/// What of a run's options decides which sequences it takes, and whether the frozen model takes part.
-struct MethodUse {
-  explicit MethodUse(const std::map<std::string, std::string>& options) {
-    const auto text = [&](const char* key) {
-      const auto found = options.find(key);
-      return found == options.end() ? std::string() : found->second;
-    };
-    const auto number = [&](const char* key, double absent) {
-      const std::string value = text(key);
-      return value.empty() ? absent : std::strtod(value.c_str(), nullptr);
-    };
-    method.method = text("method");
-    method.released = text("variant") == "released";
-    method.retain_kl = text("retain-loss") == "kl";
-    if (!text("alpha").empty()) method.alpha = number("alpha", 0);
-    ratio = number("positive-ratio", 1);
-    most_items = number("max-train-samples", 0);
-    shuffle = text("shuffle") == "on";
-    own_order = !text("sample-order").empty();
-    seed = std::strtoull(text("seed").c_str(), nullptr, 10);
-    labels = number("top-k", 0) > 0 || number("top-p", 1) < 1 || text("rm-groundtruth") == "true";
-  }
-
-  /// Nothing for a method that this version does not know.
-  std::unique_ptr<Objective> objective() const {
-    const auto known = [&](const MethodInfo& info) { return info.name == method.method; };
-    return std::ranges::any_of(methods(), known) ? make_objective(method) : nullptr;
-  }
-
-  MethodOptions method;
-  double ratio;       ///< retain sequences to a forget sequence
-  double most_items;  ///< that the run's list may hold; 0: no limit
-  bool shuffle, own_order;
-  std::uint64_t seed;
-  bool labels;  ///< drawn from the original model
-};
+/// Nothing for a method that this version does not know.
+std::unique_ptr<Objective> objective_of(const RunOptions& options) {
+  return known_method(options.method.name) ? make_objective(options.method, {.released = options.released}) : nullptr;
+}
 
 }  // namespace
 
-double reference_tokens(const std::map<std::string, std::string>& options, double tokens, double forget_tokens) {
-  const MethodUse use(options);
-  const auto objective = use.objective();
+double reference_tokens(const RunOptions& options, double tokens, double forget_tokens) {
+  const auto objective = objective_of(options);
   if (!objective) return 0;
   const std::vector<Term> terms = objective->terms();
+  const auto ratio = static_cast<double>(options.samples.retain.positive_ratio);
   double sum = objective->uses_reference_nll() ? forget_tokens : 0;
-  if (method_info(use.method.method).replaces_labels && use.labels) sum += forget_tokens;
+  if (find_method(options.method.name).replaces_labels && options.labels.from_model()) sum += forget_tokens;
   for (const Term& term : terms)
     if (term.signal.uses_reference()) {
-      const double share = term.role == Role::forget ? 1 / (1 + use.ratio) : use.ratio / (1 + use.ratio);
+      const double share = term.role == Role::forget ? 1 / (1 + ratio) : ratio / (1 + ratio);
       sum += tokens * (terms.size() > 1 ? share : 1);
     }
   return sum;
 }
 
-std::set<std::string> trained_splits(const std::string& config) {
-  std::map<std::string, std::string> options;
-  std::set<std::string> splits;
-  for (const ConfigEntry& entry : read_config_text(config, "config")) {
-    options[entry.key] = entry.value;
-    if (entry.key == "split" && !entry.value.empty()) splits.insert(entry.value);
-  }
-  const std::string& domain = options["domain"];
-  if (domain.empty()) return splits;  // expunge train
-  const auto objective = MethodUse(options).objective();
+std::set<std::string> trained_splits(const RunOptions& options) {
+  const std::string& domain = options.input.domain;
+  if (domain.empty()) return {options.input.splits.begin(), options.input.splits.end()};  // expunge train
+  const auto objective = objective_of(options);
   if (!objective) return {domain + "/forget"};
-  splits.clear();
-  const std::string retain = options["general"] == "true" ? "general/retain" : domain + "/retain";
+  std::set<std::string> splits;
+  const std::string retain = options.samples.retain.general ? "general/retain" : domain + "/retain";
   for (const Term& term : objective->terms()) splits.insert(term.role == Role::forget ? domain + "/forget" : retain);
   return splits;
 }
 
-std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<std::string, std::string>& options,
-                                                               std::size_t sequences, std::int64_t samples) {
-  const MethodUse use(options);
-  const auto objective = use.objective();
-  if (!objective || use.own_order) return std::nullopt;
+std::optional<std::vector<std::size_t>> forget_sequences_taken(const RunOptions& options, std::size_t sequences,
+                                                               std::int64_t samples) {
+  const auto objective = objective_of(options);
+  if (!objective || !options.samples.order.empty()) return std::nullopt;
   const std::vector<Term> terms = objective->terms();
   std::vector<std::size_t> taken;
   if (std::ranges::none_of(terms, [](const Term& term) { return term.role == Role::forget; })) return taken;
-  const double stride = terms.size() > 1 ? 1 + use.ratio : 1;  // items from one forget sequence to the next
-  double items = static_cast<double>(sequences) * stride;
-  if (use.most_items > 0) items = std::min(items, use.most_items);
-  if (!(stride >= 1 && items <= static_cast<double>(kMostItems))) return std::nullopt;
-  const auto every = static_cast<std::size_t>(stride), all = static_cast<std::size_t>(items);
+  const std::size_t every =  // items from one forget sequence to the next
+      terms.size() > 1 ? 1 + static_cast<std::size_t>(options.samples.retain.positive_ratio) : 1;
+  const double most = options.samples.most > 0 ? static_cast<double>(options.samples.most) : static_cast<double>(kMostItems);
+  const double items = std::min(static_cast<double>(sequences) * static_cast<double>(every), most);
+  if (items > static_cast<double>(kMostItems)) return std::nullopt;
+  const auto all = static_cast<std::size_t>(items);
   const std::size_t reached = std::min(all, static_cast<std::size_t>(std::max<std::int64_t>(samples, 0)));
-  SampleOrder order(all, use.seed, use.shuffle && reached < all);
+  SampleOrder order(all, options.samples.seed, options.samples.shuffle && reached < all);
   for (std::size_t position = 0; position < reached; ++position)
     if (const std::size_t item = order.item(position); item % every == 0) taken.push_back(item / every);
   return taken;

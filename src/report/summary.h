@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eval/metrics.h"
+#include "run/options.h"
 
 namespace expunge {
 
@@ -49,16 +50,16 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
 /// all of its tokens, in a mixed method by the interleaving, one forget sequence for positive_ratio retain ones. Labels or nll
 /// that are taken from it beforehand: the forget set once. Options are those of the run's config; a method that this version
 /// does not know counts nothing.
-double reference_tokens(const std::map<std::string, std::string>& options, double tokens, double forget_tokens);
+double reference_tokens(const RunOptions& options, double tokens, double forget_tokens);
 
-/// The splits, "domain/split", that a run with the options of this config text trains on; of a method that this version does
-/// not know, the forget split. Throws Error(usage) where it is no config text.
-std::set<std::string> trained_splits(const std::string& config);
+/// The splits, "domain/split", that a run with these options trains on; of a method that this version does not know, the forget
+/// split.
+std::set<std::string> trained_splits(const RunOptions& options);
 
 /// Which of `sequences` forget sequences a run has trained on that took the first `samples` of its sample order, each once;
 /// TrainingData says how its list is made. Nothing where the options do not tell: --sample-order, a method that this version
 /// does not know, numbers that no run can have.
-std::optional<std::vector<std::size_t>> forget_sequences_taken(const std::map<std::string, std::string>& options,
-                                                               std::size_t sequences, std::int64_t samples);
+std::optional<std::vector<std::size_t>> forget_sequences_taken(const RunOptions& options, std::size_t sequences,
+                                                               std::int64_t samples);
 
 }  // namespace expunge

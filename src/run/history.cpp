@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cli/config_text.h"
 #include "core/log.h"
 #include "expunge/error.h"
 #include "io/files.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "run/option_tables.h"
 #include "run/provenance.h"
 #include "store/checkpoint.h"
 
@@ -106,23 +106,18 @@ std::string checkpoint_of_export(const fs::path& record, const std::string& mode
   return is_of_it ? content.string("checkpoint_sha256") : std::string();
 }
 
-std::string method_of(const std::string& config) {
-  const std::string method = config_value(config, "method");
-  return method.empty() ? "train" : method;
+RunOptions FormerRun::options() const { return read_run_options(config, from); }
+
+std::string method_of(const RunOptions& options) { return options.command == "train" ? "train" : options.method.name; }
+
+std::string describe_work(const RunOptions& options) {
+  const InputOptions& input = options.input;
+  return fmt::format("{} on {}", method_of(options),
+                     input.domain.empty() ? fmt::format("{}", fmt::join(input.splits, ", ")) : input.domain);
 }
 
-std::string describe_work(const std::string& config) {
-  std::vector<std::string> splits;
-  for (const ConfigEntry& entry : read_config_text(config, "config"))
-    if (entry.key == "split" && !entry.value.empty()) splits.push_back(entry.value);
-  const std::string domain = config_value(config, "domain");
-  return fmt::format("{} on {}", method_of(config), domain.empty() ? fmt::format("{}", fmt::join(splits, ", ")) : domain);
-}
-
-std::string config_value(const std::string& config, const std::string& key) {
-  for (const ConfigEntry& entry : read_config_text(config, "config"))
-    if (entry.key == key) return entry.value;
-  return {};
+std::string original_model(const RunOptions& options) {
+  return options.input.model.empty() ? options.input.init_config.string() : options.input.model.string();
 }
 
 }  // namespace expunge

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/json.h"
+#include "run/options.h"
 #include "store/weights.h"
 
 namespace expunge {
@@ -21,6 +22,9 @@ struct FormerRun {
   std::string config;         ///< its options
   std::string model_sha256;   ///< of what it began from itself
   std::string tokens_sha256;  ///< of what it learnt from
+
+  /// The same as values. Throws Error(bad_input).
+  RunOptions options() const;
 
   static constexpr const char* kState = "state";      ///< weights and moments; its steps count (--resume-from-checkpoint)
   static constexpr const char* kWeights = "weights";  ///< a run or checkpoint given as --model
@@ -47,10 +51,10 @@ std::vector<FormerRun> history_of_model(const WeightsSource& source, const std::
 std::string checkpoint_of_export(const std::filesystem::path& record, const std::string& model_sha256 = {});
 
 /// The method of a run with these options, or "train".
-std::string method_of(const std::string& config);
+std::string method_of(const RunOptions& options);
 /// "gradient_ascent on papers", or "train on papers/forget, papers/retain", of a run with these options.
-std::string describe_work(const std::string& config);
-/// The value of a key in `key = value` lines; empty where there is none. Throws Error(usage) where it is no such text.
-std::string config_value(const std::string& config, const std::string& key);
+std::string describe_work(const RunOptions& options);
+/// The model that a run with these options began from: a folder, or the config.json of one with random weights.
+std::string original_model(const RunOptions& options);
 
 }  // namespace expunge

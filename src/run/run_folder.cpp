@@ -6,14 +6,15 @@
 
 #include <algorithm>
 
-#include "cli/config_text.h"
 #include "core/log.h"
 #include "expunge/error.h"
 #include "io/files.h"
 #include "io/hash.h"
 #include "io/model_folder.h"
+#include "run/config_changes.h"
 #include "run/history.h"
 #include "run/jsonl_log.h"
+#include "run/option_tables.h"
 #include "run/run_mark.h"
 #include "store/checkpoint.h"
 #include "store/checkpoint_files.h"
@@ -34,7 +35,7 @@ RunContent own_content(const RunFolder& run) {
   return content;
 }
 
-void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
+void refuse_other_config(const RunOptions& config, const RunFolder& run) {
   const std::string old = run.read_config();
   const auto difference = first_difference(old, config.resolved, config.defaults);
   if (!difference) {
@@ -43,10 +44,8 @@ void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
           fmt::format("{}: of a version without {}; the run goes on as it did", run.config().string(), fmt::join(later, ", ")));
     return;
   }
-  const bool unlearns = !config_value(old, "method").empty();
-  if (unlearns != (config.command == "unlearn"))
-    fail(ExitCode::usage, fmt::format("{}: is a run of `expunge {}`; give another --output-dir", run.root.string(),
-                                      unlearns ? "unlearn" : "train"));
+  if (const std::string command = read_run_options(old, run.config().string()).command; command != config.command)
+    fail(ExitCode::usage, fmt::format("{}: is a run of `expunge {}`; give another --output-dir", run.root.string(), command));
   const auto& [key, before, after] = *difference;
   std::string hint;
   if (key == "global-batch-size")
@@ -61,8 +60,8 @@ void refuse_other_config(const TrainConfig& config, const RunFolder& run) {
 }
 
 /// The checkpoint that --resume-from-checkpoint names.
-std::optional<fs::path> asked_checkpoint(const TrainConfig& config) {
-  const std::string& asked = config.resume_from_checkpoint;
+std::optional<fs::path> asked_checkpoint(const RunOptions& config) {
+  const std::string& asked = config.folder.resume_from;
   if (asked == "auto" || asked == "none") return std::nullopt;
   return asked;
 }
@@ -83,13 +82,13 @@ bool went_on_from(const RunFolder& run, const fs::path& other) {
 }
 
 /// Checks the folder against the options; true when a run of the same config lies there. What lies there otherwise is cleared.
-bool may_resume(const RunFolder& run, const TrainConfig& config, const RunContent& content) {
+bool may_resume(const RunFolder& run, const RunOptions& config, const RunContent& content) {
   if (content.kind == RunContent::Kind::nothing) return false;
-  if (config.overwrite_output_dir) {
+  if (config.folder.overwrite) {
     clear_run(run, content.mark);
     return false;
   }
-  if (config.resume_from_checkpoint == "none")
+  if (config.folder.resume_from == "none")
     fail(ExitCode::output,
          fmt::format("{}: not empty, and --resume-from-checkpoint is none; use --overwrite-output-dir to start "
                      "afresh",
@@ -113,10 +112,10 @@ bool may_resume(const RunFolder& run, const TrainConfig& config, const RunConten
 }
 
 /// Adds the log that steps are appended to. One that the run did not begin, or with other lines, belongs to somebody else.
-void add_log(const TrainConfig& config, RunMark& mark) {
+void add_log(const RunOptions& config, RunMark& mark) {
   if (mark.logs.empty() && mark.id.empty()) mark.id = new_run_id();
-  if (config.log_jsonl.empty()) return;
-  const std::string log = whole_path(config.log_jsonl).string();
+  if (config.log.jsonl.empty()) return;
+  const std::string log = whole_path(config.log.jsonl).string();
   if (std::ranges::find(mark.logs, log) != mark.logs.end()) return JsonlLog::check(log, mark.id);
   if (std::error_code unknown; fs::is_regular_file(fs::symlink_status(log, unknown)) && !fs::is_empty(log, unknown))
     fail(ExitCode::output,
@@ -125,7 +124,7 @@ void add_log(const TrainConfig& config, RunMark& mark) {
 }
 
 /// Writes what a run begins with; the mark first, so that what a killed start leaves is known to be ours.
-void write_new_run(const RunFolder& run, const TrainConfig& config, const WeightsSource& source, const RunMark& begun) {
+void write_new_run(const RunFolder& run, const RunOptions& config, const WeightsSource& source, const RunMark& begun) {
   std::map<fs::path, std::string> files = {{run.config(), config.resolved}};
   for (const auto& [name, path] : side_files(source)) files[run.model() / name] = read_file(path, kSideFileLimit);
   RunMark mark{{}, begun.logs, begun.id};
@@ -147,10 +146,10 @@ void write_new_run(const RunFolder& run, const TrainConfig& config, const Weight
 }
 
 /// It is looked at before anything is made or removed.
-void check_asked_checkpoint(const Runtime& runtime, const TrainConfig& config, std::int64_t steps) {
+void check_asked_checkpoint(const Runtime& runtime, const RunOptions& config, std::int64_t steps) {
   const std::optional<fs::path> asked = asked_checkpoint(config);
-  const RunFolder run{config.output_dir};
-  if (!asked || (!config.overwrite_output_dir && !is_of_run(run, *asked) && went_on_from(run, *asked))) return;
+  const RunFolder run{config.folder.path};
+  if (!asked || (!config.folder.overwrite && !is_of_run(run, *asked) && went_on_from(run, *asked))) return;
   if (!fs::exists(*asked / kManifest))
     fail(ExitCode::bad_input,
          fmt::format("--resume-from-checkpoint {}: not a checkpoint; expected auto, none, or a folder like "
@@ -200,11 +199,11 @@ bool is_of_run(const RunFolder& run, const fs::path& checkpoint) {
   return fs::weakly_canonical(checkpoint).parent_path() == fs::weakly_canonical(run.checkpoints());
 }
 
-std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config, std::int64_t steps) {
+std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const RunOptions& config, std::int64_t steps) {
   check_asked_checkpoint(runtime, config, steps);
   std::unique_ptr<FileLock> lock;
   on_root(runtime, [&] {
-    const RunFolder run{config.output_dir};
+    const RunFolder run{config.folder.path};
     (void)own_content(run);  // looked at again under the lock
     make_folder(run.root);
     lock = std::make_unique<FileLock>(run.lock());
@@ -213,8 +212,8 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainCon
   return lock;
 }
 
-std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config, const WeightsSource& source) {
-  const RunFolder run{config.output_dir};
+std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const RunOptions& config, const WeightsSource& source) {
+  const RunFolder run{config.folder.path};
   const bool resume = on_root(runtime, [&] {
     RunContent content = own_content(run);
     add_log(config, content.mark);

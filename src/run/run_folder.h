@@ -41,7 +41,7 @@ struct RunFolder {
 ///   Error(usage)     when one does (names its host, process, job and start), or when the checkpoint that the run is to begin
 ///                    from has made the run's `steps` already,
 ///   Error(output)    when the folder holds something else, of which nothing is touched.
-std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const TrainConfig& config, std::int64_t steps);
+std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const RunOptions& config, std::int64_t steps);
 
 /// Whether a checkpoint is one of this run's folder, which it resumes; another run's, by --resume-from-checkpoint, is what a
 /// run begins from.
@@ -52,7 +52,7 @@ bool is_of_run(const RunFolder& run, const std::filesystem::path& checkpoint);
 ///   Error(usage)     when the folder holds a run of another config (names the first key that differs),
 ///   Error(output)    when it holds anything at all, with --resume-from-checkpoint none, or when a file of somebody else has a
 ///                    name that the run needs.
-std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const TrainConfig& config,
+std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const RunOptions& config,
                                                         const WeightsSource& source);
 
 }  // namespace expunge

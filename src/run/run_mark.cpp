@@ -9,13 +9,14 @@
 #include <random>
 #include <vector>
 
-#include "cli/config_text.h"
 #include "expunge/error.h"
 #include "io/file_lock.h"
 #include "io/files.h"
 #include "io/hash.h"
 #include "io/hdf5_seal.h"
 #include "io/json.h"
+#include "run/config_changes.h"
+#include "run/option_tables.h"
 #include "run/tensorboard.h"
 #include "store/checkpoint.h"
 #include "store/checkpoint_files.h"
@@ -49,8 +50,8 @@ std::optional<RunMark> former_mark(const RunFolder& run) {
       mark.files[run.config().filename()] = sha256_file(run.config());
       for (const auto& [name, hash] : read_hashes(info.model_files)) mark.files[run.model().filename() / name] = hash;
       if (!info.labels_sha256.empty()) mark.files[run.labels().filename()] = info.labels_sha256;
-      for (const ConfigEntry& entry : read_config_text(info.config, "config"))
-        if (entry.key == "log-jsonl" && !entry.value.empty()) mark.logs.push_back(entry.value);
+      const fs::path log = read_run_options(info.config, checkpoint.string()).log.jsonl;
+      if (!log.empty()) mark.logs.push_back(log);
       return mark;
     } catch (const Error&) {  // a checkpoint of somebody else, or a damaged one
     }

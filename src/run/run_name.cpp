@@ -15,10 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string domain_name(const TrainConfig& config) {
-  if (!config.domain.empty()) return config.domain;
+std::string domain_name(const RunOptions& config) {
+  if (!config.input.domain.empty()) return config.input.domain;
   std::vector<std::string> domains;
-  for (const std::string& split : config.splits)
+  for (const std::string& split : config.input.splits)
     if (const std::string domain = split.substr(0, split.find('/')); std::ranges::find(domains, domain) == domains.end())
       domains.push_back(domain);
   return fmt::format("{}", fmt::join(domains, "+"));
@@ -41,19 +41,18 @@ std::string rate_name(double rate) {
 
 }  // namespace
 
-fs::path run_name(const TrainConfig& config, int world_size) {
-  const std::int64_t at_once = world_size * config.per_device_train_batch_size;
-  const std::int64_t accumulation = config.global_batch_size > 0
-                                        ? (config.global_batch_size + at_once - 1) / at_once
-                                        : std::max<std::int64_t>(config.gradient_accumulation_steps, 1);
+fs::path run_name(const RunOptions& config, int world_size) {
+  const std::int64_t at_once = world_size * config.batch.per_device;
+  const std::int64_t accumulation = config.batch.global > 0 ? (config.batch.global + at_once - 1) / at_once
+                                                            : std::max<std::int64_t>(config.batch.accumulation, 1);
   const std::string settings =
-      fmt::format("{}_rank_bs_{}_gas_{}_lr_{}_epoch{}{}{}", world_size, config.per_device_train_batch_size, accumulation,
-                  rate_name(config.learning_rate), config.num_train_epochs, config.retain.general ? "_general" : "",
-                  config.labels.rm_groundtruth ? "_rmgt" : "");
-  const std::string model =
-      config.model.empty() ? last_folder(fs::absolute(config.init_config).parent_path()) : last_folder(config.model);
+      fmt::format("{}_rank_bs_{}_gas_{}_lr_{}_epoch{}{}{}", world_size, config.batch.per_device, accumulation,
+                  rate_name(config.schedule.learning_rate), config.schedule.num_train_epochs,
+                  config.samples.retain.general ? "_general" : "", config.labels.rm_groundtruth ? "_rmgt" : "");
+  const std::string model = config.input.model.empty() ? last_folder(fs::absolute(config.input.init_config).parent_path())
+                                                       : last_folder(config.input.model);
   const fs::path folder = fs::path("output") / domain_name(config) / model / settings;
-  return config.command == "unlearn" ? folder / "unlearn" / config.objective.method : folder / "train";
+  return config.command == "unlearn" ? folder / "unlearn" / config.method.name : folder / "train";
 }
 
 }  // namespace expunge

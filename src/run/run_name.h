@@ -12,6 +12,6 @@ namespace expunge {
 /// with two digits (2e-5: "2.0e_5"), e epochs, --general, --rm-groundtruth. `expunge train` ends in /train, its domain is those
 /// of its splits joined by '+', and a model from scratch is named after the folder of its config.json. Relative to the working
 /// folder.
-std::filesystem::path run_name(const TrainConfig& config, int world_size);
+std::filesystem::path run_name(const RunOptions& config, int world_size);
 
 }  // namespace expunge

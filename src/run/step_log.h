@@ -20,12 +20,12 @@ namespace expunge {
 class StepLog {
  public:
   /// Of one rank. Rows past `last_step` go: a resumed run repeats those steps; `checkpoint` is what it goes on from.
-  StepLog(const TrainConfig& config, std::int64_t last_step, const std::filesystem::path& checkpoint,
+  StepLog(const RunFolder& run, const LogOptions& options, std::int64_t last_step, const std::filesystem::path& checkpoint,
           const Provenance& provenance)
-      : metrics_(RunFolder{config.output_dir}.metrics(), last_step, checkpoint) {
+      : metrics_(run.metrics(), last_step, checkpoint) {
     metrics_.annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
-    if (!config.log_jsonl.empty()) jsonl_.emplace(config.log_jsonl, last_step, run_id(RunFolder{config.output_dir}));
-    if (config.tensorboard) tensorboard_.emplace(RunFolder{config.output_dir}.tensorboard(), last_step);
+    if (!options.jsonl.empty()) jsonl_.emplace(options.jsonl, last_step, run_id(run));
+    if (options.tensorboard) tensorboard_.emplace(run.tensorboard(), last_step);
   }
   /// Takes a step, to be written by one of the next two, which may run in another thread.
   void add(const StepMetrics& metrics) {

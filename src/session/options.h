@@ -28,10 +28,9 @@ struct ComputeConfig {
   RecomputePolicy recompute = RecomputePolicy::automatic;
   bool prefetch = true;
   CommPolicy comm = CommPolicy::automatic;
-  bool tf32 = false;                    ///< TensorFloat-32 products; CUDA only
-  bool reduce_in_bf16 = false;          ///< --reduce-dtype bf16
-  std::int64_t micro_batch_tokens = 0;  ///< most tokens per micro-batch; 0: limit sequences instead
-  double collective_timeout = 1800;     ///< seconds without progress before a collective fails
+  bool tf32 = false;                 ///< TensorFloat-32 products; CUDA only
+  bool reduce_in_bf16 = false;       ///< --reduce-dtype bf16
+  double collective_timeout = 1800;  ///< seconds without progress before a collective fails
 };
 
 }  // namespace expunge

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "cli/config_text.h"
 #include "core/log.h"
 #include "core/process.h"
 #include "core/text.h"
@@ -14,6 +13,7 @@
 #include "io/files.h"
 #include "io/hash.h"
 #include "run/history.h"
+#include "run/option_tables.h"
 #include "run/run_folder.h"
 #include "store/tokenizer_files.h"
 #include "training/reference.h"
@@ -24,18 +24,18 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A file that says in which order sequences are taken is compared by its hash; by its name where that is not recorded.
-void check_sample_order(const TrainConfig& config, const CheckpointInfo& before, const std::string& sha256) {
-  const std::string was = config_value(before.config, "sample-order");
-  const std::string is = config.sample_order.empty() ? "" : whole_path(config.sample_order).string();
+void check_sample_order(const RunOptions& config, const CheckpointInfo& before, const std::string& sha256) {
+  const std::string was = read_run_options(before.config, "the checkpoint's config").samples.order.string();
+  const std::string is = config.samples.order.empty() ? "" : whole_path(config.samples.order).string();
   const bool recorded = !before.sample_order_sha256.empty();
   if (was.empty() != is.empty() || (!recorded && was != is))
     fail(ExitCode::usage, fmt::format("--sample-order: this run was started with {}, now {}; give the same to resume",
                                       was.empty() ? "none" : was, is.empty() ? "none" : is));
-  if (recorded) refuse_changed("the file of --sample-order", config.sample_order, before.sample_order_sha256, sha256);
+  if (recorded) refuse_changed("the file of --sample-order", config.samples.order, before.sample_order_sha256, sha256);
 }
 
 /// Throws Error(bad_input) when what a run is resumed with, or begins from, is not what it was.
-void compare_inputs(const TrainConfig& config, const WeightsSource& source, const Beginning& beginning,
+void compare_inputs(const RunOptions& config, const WeightsSource& source, const Beginning& beginning,
                     const CheckpointInfo& info) {
   const CheckpointInfo& before = *beginning.before;
   if (!beginning.own) {
@@ -46,10 +46,10 @@ void compare_inputs(const TrainConfig& config, const WeightsSource& source, cons
                        beginning.checkpoint->string(), before.model_sha256, source.weights.string(), info.model_sha256));
     return;
   }
-  const fs::path own = RunFolder{config.output_dir}.model();
+  const fs::path own = RunFolder{config.folder.path}.model();
   refuse_changed_side_files(before.model_files, source.side_files, side_files(source));
   refuse_changed_side_files(before.model_files, own, side_files(own));
-  refuse_changed("the token file", config.tokens, before.tokens_sha256, info.tokens_sha256);
+  refuse_changed("the token file", config.input.tokens, before.tokens_sha256, info.tokens_sha256);
   refuse_changed("the original model", source.weights, before.model_sha256, info.model_sha256);
   check_sample_order(config, before, info.sample_order_sha256);
 }
@@ -60,14 +60,6 @@ std::string history_of(const WeightsSource& source, const Beginning& beginning, 
                                            : history_of_model(source, model_sha256));
 }
 
-/// The splits that a run with these options trained on.
-std::vector<std::string> splits_of(const std::string& config) {
-  std::vector<std::string> splits;
-  for (const ConfigEntry& entry : read_config_text(config, "config"))
-    if (entry.key == "split" || entry.key == "domain") splits.push_back(entry.value);
-  return splits;
-}
-
 }  // namespace
 
 void refuse_changed(const char* what, const fs::path& path, const std::string& was, const std::string& now) {
@@ -76,14 +68,14 @@ void refuse_changed(const char* what, const fs::path& path, const std::string& w
                                           path.string(), what, now, was));
 }
 
-CheckpointInfo describe_run(const Session& session, const TrainConfig& config, const WeightsSource& source,
+CheckpointInfo describe_run(const Session& session, const RunOptions& config, const WeightsSource& source,
                             const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
                             const Beginning& beginning) {
   const Runtime& runtime = session.runtime();
   CheckpointInfo info;
-  info.global_batch = config.global_batch_size;
+  info.global_batch = config.batch.global;
   info.world_size = session.world_size();
-  info.seed = config.seed;
+  info.seed = config.samples.seed;
   info.dtype = dtype_name(config.compute.dtype);
   info.device = device_name(runtime.device.type);
   info.comm = session.comm_name();
@@ -96,7 +88,7 @@ CheckpointInfo describe_run(const Session& session, const TrainConfig& config, c
   info.restarts = std::max(beginning.own ? beginning.before->restarts + 1 : 0, job_restarts());
   info.model_sha256 = model_sha256(source, runtime, units);
   info.tokens_sha256 = tokens_sha256;
-  info.sample_order_sha256 = hash_if_there(runtime, config.sample_order);
+  info.sample_order_sha256 = hash_if_there(runtime, config.samples.order);
   on_root(runtime, [&] {
     if (beginning.before) compare_inputs(config, source, beginning, info);
   });
@@ -132,17 +124,20 @@ void warn_of_other_sums(const Session& session, const CheckpointInfo& before) {
                   was.empty() ? "perhaps " : ""));
 }
 
-void warn_of_what_was_learnt(const TrainConfig& config, const CheckpointInfo& info) {
-  if (config.domain.empty()) return;
-  for (const FormerRun& former : parse_history(info.history, config.output_dir.string())) {
+void warn_of_what_was_learnt(const RunOptions& config, const CheckpointInfo& info) {
+  if (config.input.domain.empty()) return;
+  for (const FormerRun& former : parse_history(info.history, config.folder.path.string())) {
     if (former.tokens_sha256 != info.tokens_sha256 || former.how == FormerRun::kState) continue;
-    for (const std::string& split : splits_of(former.config)) {
-      if (split == config.domain + "/approximate")
+    const RunOptions options = former.options();
+    std::vector<std::string> learnt = options.input.splits;
+    if (!options.input.domain.empty()) learnt.push_back(options.input.domain);
+    for (const std::string& split : learnt) {
+      if (split == config.input.domain + "/approximate")
         log_warning(
             fmt::format("{}: trained on {}, which counts as text that the original model never saw", former.from, split));
-      if (config.objective.method == "retrain" && (split == config.domain + "/forget" || split == config.domain))
+      if (config.method.name == "retrain" && (split == config.input.domain + "/forget" || split == config.input.domain))
         log_warning(fmt::format("{}: trained on {}/forget, and --method retrain is for a model that never saw it", former.from,
-                                config.domain));
+                                config.input.domain));
     }
   }
 }

@@ -17,8 +17,10 @@ constexpr double kMargin = 1.1, kMarginSeconds = 1;
 
 }  // namespace
 
-EndInTime::EndInTime(const TrainConfig& config, std::size_t state_bytes)
-    : grace_(config.grace_seconds), limit_(config.max_walltime), checkpoint_(static_cast<double>(state_bytes) / kCommonDisk) {}
+EndInTime::EndInTime(const DeadlineOptions& options, std::size_t state_bytes)
+    : grace_(options.grace_seconds),
+      limit_(options.max_walltime),
+      checkpoint_(static_cast<double>(state_bytes) / kCommonDisk) {}
 
 bool EndInTime::fits(double seconds) const {
   return limit_ == 0 || seconds_running() + kMargin * (seconds + checkpoint_) + kMarginSeconds < limit_;

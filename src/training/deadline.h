@@ -13,7 +13,7 @@ namespace expunge {
 class EndInTime {
  public:
   /// Until a checkpoint has been written, one is expected to take as long as `state_bytes` on a common disk.
-  EndInTime(const TrainConfig& config, std::size_t state_bytes);
+  EndInTime(const DeadlineOptions& options, std::size_t state_bytes);
 
   /// Within a step that takes `seconds_left` more. After a signal it is dropped when it does not end within the grace; for the
   /// time limit, which nobody is waiting for, when only the time for a checkpoint is left.

@@ -37,7 +37,7 @@ Labels draw_uniform_labels(const TokenSplit& split, std::uint64_t seed, int voca
 }
 
 template <Element T>
-Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const LabelConfig& labels, bool released,
+Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const LabelOptions& labels, bool released,
                          std::uint64_t seed, const EvaluationBatching& batching) {
   const Runtime& runtime = original.params().runtime();
   const int vocabulary = original.config().vocab_size;
@@ -87,11 +87,11 @@ void check_drawn(const std::string& model, const std::string& name, const TokenS
            fmt::format("{}: no label can be drawn for {}, sequence {}: the model's logits are not numbers", model, name, s));
 }
 
-template Labels draw_model_labels(Llama<float>&, const TokenSplit&, const LabelConfig&, bool, std::uint64_t,
+template Labels draw_model_labels(Llama<float>&, const TokenSplit&, const LabelOptions&, bool, std::uint64_t,
                                   const EvaluationBatching&);
-template Labels draw_model_labels(Llama<bf16>&, const TokenSplit&, const LabelConfig&, bool, std::uint64_t,
+template Labels draw_model_labels(Llama<bf16>&, const TokenSplit&, const LabelOptions&, bool, std::uint64_t,
                                   const EvaluationBatching&);
-template Labels draw_model_labels(Llama<double>&, const TokenSplit&, const LabelConfig&, bool, std::uint64_t,
+template Labels draw_model_labels(Llama<double>&, const TokenSplit&, const LabelOptions&, bool, std::uint64_t,
                                   const EvaluationBatching&);
 
 }  // namespace expunge

@@ -23,7 +23,7 @@ Labels draw_uniform_labels(const TokenSplit& split, std::uint64_t seed, int voca
 /// over all ranks; every rank gets all, or nothing where the pass was cut short. A label is negative where the model's logits
 /// are not numbers: see check_drawn().
 template <Element T>
-Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const LabelConfig& labels, bool released,
+Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const LabelOptions& labels, bool released,
                          std::uint64_t seed, const EvaluationBatching& batching);
 
 /// Throws Error(collapse), with `model` and the split's name, where a label could not be drawn.

@@ -40,30 +40,30 @@ double LateMaximum::exchange(double mine) {
 }
 
 template <Element T>
-TrainingLoop<T>::TrainingLoop(const TrainConfig& config, const RunLength& length, TrainedModel<T>& trained, Task<T> task,
-                              Monitor* monitor, CheckpointInfo& info, const std::filesystem::path& resumed,
-                              std::size_t model_bytes, IoThread& io)
-    : config_(config),
+TrainingLoop<T>::TrainingLoop(const LoopOptions& options, const RunLength& length, TrainedModel<T>& trained,
+                              TrainingInputs<T> inputs, Monitor* monitor, CheckpointInfo& info,
+                              const std::filesystem::path& resumed, std::size_t model_bytes, IoThread& io)
+    : options_(options),
       length_(length),
       trained_(trained),
       monitor_(monitor),
       info_(info),
       model_bytes_(model_bytes),
-      end_(config, state_bytes(trained.state)),
+      end_(options.deadline, state_bytes(trained.state)),
       urgency_(trained.params.runtime()),
-      trainer_(config, trained.model, trained.optimizer, std::move(task)),
-      progress_(config.command, length.steps, trained.optimizer.steps, config.logging_steps),
+      trainer_(length, options.trainer, trained.model, trained.optimizer, std::move(inputs)),
+      progress_(options.command, length.steps, trained.optimizer.steps, options.log.steps),
       io_(io),
-      writer_(trained.params.runtime(), RunFolder{config.output_dir}.checkpoints(), config.save_total_limit,
-              {RunFolder{config.output_dir}.metrics(), RunFolder{config.output_dir}.evaluations()}, io),
+      writer_(trained.params.runtime(), options.run.checkpoints(), options.save.total_limit,
+              {options.run.metrics(), options.run.evaluations()}, io),
       first_(trained.optimizer.steps),
-      saved_(resumed.empty() || !is_of_run(RunFolder{config.output_dir}, resumed) ? -1 : trained.optimizer.steps) {
+      saved_(resumed.empty() || !is_of_run(options.run, resumed) ? -1 : trained.optimizer.steps) {
   if (monitor_)
     if (const std::int64_t nearest = monitor_->nearest(); nearest > 0) prefer(nearest);
   if (trained.params.runtime().comm.rank() == 0)
-    log_.emplace(config, trained.optimizer.steps, resumed,
+    log_.emplace(options.run, options.log, trained.optimizer.steps, resumed,
                  Provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts});
-  if ((config.save_steps > 0 && config.save_steps < length.steps) || !config.stop_at.empty()) writer_.reserve(trained.state);
+  if ((options.save.steps > 0 && options.save.steps < length.steps) || !options.stop_at.empty()) writer_.reserve(trained.state);
   if (log_ && monitor_)
     monitor_->listen([this](std::int64_t step, const NamedFigures& figures) {
       write_rows();
@@ -81,7 +81,7 @@ ExitCode TrainingLoop<T>::run() {
     write_rows();
     writer_.finish();
     io_.wait();
-    const std::vector<std::filesystem::path> kept = list_checkpoints(RunFolder{config_.output_dir}.checkpoints());
+    const std::vector<std::filesystem::path> kept = list_checkpoints(options_.run.checkpoints());
     fail(error.code(),
          fmt::format("{}; {}", error.what(),
                      kept.empty() ? "the run has no checkpoint yet (--save-steps makes them)"
@@ -106,7 +106,7 @@ ExitCode TrainingLoop<T>::take_steps() {
     }
     // An end before its time leaves the evaluation to the resumed run.
     if (urgency == 0 || optimizer.steps == length_.steps) urgency = std::max(urgency, evaluate());
-    const bool due = config_.save_steps > 0 && optimizer.steps % config_.save_steps == 0 && saved_ != optimizer.steps;
+    const bool due = options_.save.steps > 0 && optimizer.steps % options_.save.steps == 0 && saved_ != optimizer.steps;
     if (urgency == 0 && due && optimizer.steps < info_.total_steps) {
       trainer_.check_update();
       save(true);
@@ -173,7 +173,7 @@ double TrainingLoop<T>::evaluate() {
       save(true);
       return 0;
     case Monitor::Outcome::stop:
-      log_info(fmt::format("step {}: {} holds; the run ends here", step, config_.stop_at));
+      log_info(fmt::format("step {}: {} holds; the run ends here", step, options_.stop_at));
       return_to(monitor_->nearest());
       return 0;
     case Monitor::Outcome::go_on:
@@ -185,7 +185,7 @@ double TrainingLoop<T>::evaluate() {
 template <Element T>
 void TrainingLoop<T>::prefer(std::int64_t step) {
   // What --save-steps would have kept anyway stays when a nearer state takes its place.
-  writer_.prefer(step, config_.save_steps > 0 && writer_.preferred() % config_.save_steps == 0);
+  writer_.prefer(step, options_.save.steps > 0 && writer_.preferred() % options_.save.steps == 0);
 }
 
 /// Ends the run with the state of an evaluated step; where it is an earlier one, that of its checkpoint.
@@ -196,7 +196,7 @@ void TrainingLoop<T>::return_to(std::int64_t step) {
   writer_.finish();
   io_.wait();  // rows that are on their way: HDF5 bears one thread
   if (step > 0 && step < steps) {
-    const std::filesystem::path checkpoint = RunFolder{config_.output_dir}.checkpoints() / step_name(step);
+    const std::filesystem::path checkpoint = options_.run.checkpoints() / step_name(step);
     if (const std::string damage = damage_of(runtime, checkpoint); damage.empty()) {
       read_state(CheckpointReader(checkpoint), runtime.comm.rank(), trained_.state, runtime.compute);
       trained_.params.weights_changed();
@@ -238,12 +238,12 @@ void TrainingLoop<T>::finish_writing() {
   writer_.finish();
   io_.wait();
   // The newest checkpoint is the run's model.
-  if (log_) remove_checkpoints_between(RunFolder{config_.output_dir}.checkpoints(), trained_.optimizer.steps, later_);
-  if (config_.save_steps > 0 && checkpoints_ > 0)
+  if (log_) remove_checkpoints_between(options_.run.checkpoints(), trained_.optimizer.steps, later_);
+  if (options_.save.steps > 0 && checkpoints_ > 0)
     log_info(fmt::format("{} checkpoints; training waited for them {:.2f} s, {:.2f} % of its time, and {:.2f} s for the last",
                          checkpoints_, within, 100 * within / all, seconds_since(began)));
   if (!log_ || checkpoints_ == 0) return;
-  const std::filesystem::path checkpoint = RunFolder{config_.output_dir}.checkpoints() / step_name(saved_);
+  const std::filesystem::path checkpoint = options_.run.checkpoints() / step_name(saved_);
   log_info(fmt::format("{}: SHA-256 {}", checkpoint.string(), sha256_file(checkpoint / kManifest)));
 }
 

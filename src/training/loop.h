@@ -30,13 +30,24 @@ class LateMaximum {
   Event there_;
 };
 
+struct LoopOptions {
+  std::string command;  ///< what the log calls the run
+  RunFolder run;
+  SaveOptions save;
+  LogOptions log;
+  DeadlineOptions deadline;
+  std::string stop_at;
+  TrainerOptions trainer;
+};
+
 template <Element T>
 class TrainingLoop {
  public:
   /// `info` says what every checkpoint says of the run; `resumed` is the one that it goes on from, if any; `model_bytes` are
   /// this rank's model states, for the metrics.
-  TrainingLoop(const TrainConfig& config, const RunLength& length, TrainedModel<T>& trained, Task<T> task, Monitor* monitor,
-               CheckpointInfo& info, const std::filesystem::path& resumed, std::size_t model_bytes, IoThread& io);
+  TrainingLoop(const LoopOptions& options, const RunLength& length, TrainedModel<T>& trained, TrainingInputs<T> inputs,
+               Monitor* monitor, CheckpointInfo& info, const std::filesystem::path& resumed, std::size_t model_bytes,
+               IoThread& io);
   /// Ends the work of the I/O thread, which is on what is the loop's.
   ~TrainingLoop() { io_.stop(); }
 
@@ -54,7 +65,7 @@ class TrainingLoop {
   void finish_writing();
   void log_early_end(double urgency) const;
 
-  const TrainConfig& config_;
+  LoopOptions options_;
   const RunLength& length_;
   TrainedModel<T>& trained_;
   Monitor* monitor_;

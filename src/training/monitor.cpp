@@ -16,14 +16,15 @@ std::string column(const std::string& split, const char* figure) { return fmt::f
 
 }  // namespace
 
-Monitored::Monitored(const TrainConfig& config, const TokenFile& tokens, int vocabulary)
-    : names(evaluation_splits(tokens, config.domain, config.eval_splits)) {
+Monitored::Monitored(const std::string& domain, EvaluationOptions evaluation, std::int64_t packed, const TokenFile& tokens,
+                     int vocabulary)
+    : options(std::move(evaluation)), micro_batch_tokens(packed), names(evaluation_splits(tokens, domain, options.splits)) {
   for (const std::string& name : names) splits.push_back(tokens.split(name, vocabulary));
-  if (config.stop_at.empty()) return;
-  condition = parse_stop_condition(config.stop_at);
+  if (options.stop_at.empty()) return;
+  condition = parse_stop_condition(options.stop_at);
   for (StopCondition::Figure* figure : {&condition->left, &condition->right}) {
     if (figure->split.empty()) continue;
-    const std::string name = full_split_name(config.domain, figure->split);
+    const std::string name = full_split_name(domain, figure->split);
     if (std::ranges::find(names, name) == names.end())
       fail(ExitCode::usage,
            fmt::format("--stop-at: {} is not among the splits that are evaluated: {}", figure->split, fmt::join(names, ", ")));
@@ -31,15 +32,15 @@ Monitored::Monitored(const TrainConfig& config, const TokenFile& tokens, int voc
   }
 }
 
-Monitor::Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
+Monitor::Monitor(const Runtime& runtime, const std::filesystem::path& path, Monitored monitored, std::int64_t last_step,
                  std::int64_t adopted_step, const std::filesystem::path& checkpoint, IoThread& io)
-    : runtime_(runtime), config_(config), io_(io), monitored_(std::move(monitored)), adopted_step_(adopted_step) {
+    : runtime_(runtime), io_(io), monitored_(std::move(monitored)), adopted_step_(adopted_step) {
   if (runtime.comm.rank() != 0) return;
   std::vector<Columns::Column> columns{{"/eval/step", Columns::Kind::int64}};
   for (const std::string& name : monitored_.names)
     for (const char* figure : {"perplexity", "token_perplexity", "accuracy"})
       columns.push_back({column(name, figure), Columns::Kind::float64});
-  columns_.emplace(open_log_table(RunFolder{config.output_dir}.evaluations(), columns, last_step, checkpoint));
+  columns_.emplace(open_log_table(path, columns, last_step, checkpoint));
   if (columns_->rows() == 0) return;
   const std::vector<std::int64_t> steps = columns_->read_int64("/eval/step");
   std::vector<Figures> rows(steps.size());
@@ -79,9 +80,9 @@ Monitor::Outcome Monitor::judge(std::int64_t step, const Figures& figures) {
   return nearer ? Outcome::nearer : Outcome::go_on;
 }
 
-int Monitor::longest() const {
+int Monitored::longest() const {
   std::size_t longest = 0;
-  for (const TokenSplit& split : monitored_.splits)
+  for (const TokenSplit& split : splits)
     for (std::size_t i = 0; i < split.sequences(); ++i) longest = std::max(longest, split.length(i));
   return static_cast<int>(longest);
 }
@@ -121,15 +122,15 @@ std::int64_t Monitor::nearest() const {
 
 template <Element T>
 Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short) {
-  if (!last && step != adopted_step_ && step % config_.eval_steps != 0) return Outcome::go_on;
+  if (!last && step != adopted_step_ && step % monitored_.options.steps != 0) return Outcome::go_on;
   if (recorded() >= step) return Outcome::go_on;
   bool ended = false;
   // No more tokens at once than a training step has room for: the run's plan of memory knows of no others.
-  const std::int64_t asked = config_.compute.micro_batch_tokens, room = model.room();
-  const bool fits = (asked > 0 ? asked : config_.per_device_eval_batch_size * longest()) <= room;
-  const EvaluationBatching batching{static_cast<std::size_t>(config_.per_device_eval_batch_size),
-                                    static_cast<std::size_t>(fits ? asked : room),
-                                    static_cast<std::size_t>(config_.max_eval_samples), [&] { return ended = cut_short(); }};
+  const std::int64_t asked = monitored_.micro_batch_tokens, room = model.room();
+  const bool fits = (asked > 0 ? asked : monitored_.options.per_device_batch_size * monitored_.longest()) <= room;
+  const EvaluationBatching batching{
+      static_cast<std::size_t>(monitored_.options.per_device_batch_size), static_cast<std::size_t>(fits ? asked : room),
+      static_cast<std::size_t>(monitored_.options.max_samples), [&] { return ended = cut_short(); }};
   Figures figures;
   for (std::size_t s = 0; s < monitored_.names.size(); ++s) {
     const std::vector<SequenceFigures> sequences = evaluate_split(model, monitored_.splits[s], batching);

@@ -22,10 +22,15 @@ namespace expunge {
 /// What is evaluated inside a run, and what ends it: --eval-split and --stop-at. Throws Error(bad_input) for a split that is
 /// not there or damaged, Error(usage) for a condition that is none or is on a split that is not evaluated.
 struct Monitored {
-  Monitored(const TrainConfig& config, const TokenFile& tokens, int vocabulary);
-  std::vector<std::string> names;  ///< "domain/split"
+  Monitored(const std::string& domain, EvaluationOptions evaluation, std::int64_t micro_batch_tokens, const TokenFile& tokens,
+            int vocabulary);
+  EvaluationOptions options;
+  std::int64_t micro_batch_tokens;  ///< of a run; 0: sequences are counted
+  std::vector<std::string> names;   ///< "domain/split"
   std::vector<TokenSplit> splits;
   std::optional<StopCondition> condition;  ///< its splits are among `names`
+  /// Tokens of the longest sequence, for reserving memory.
+  int longest() const;
 };
 
 /// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
@@ -35,15 +40,13 @@ struct Monitored {
 /// the I/O thread.
 class Monitor {
  public:
-  Monitor(const Runtime& runtime, const TrainConfig& config, Monitored monitored, std::int64_t last_step,
+  Monitor(const Runtime& runtime, const std::filesystem::path& path, Monitored monitored, std::int64_t last_step,
           std::int64_t adopted_step, const std::filesystem::path& checkpoint, IoThread& io);
   /// Before the first step: drops the rows that the run repeats, and says in the file how its rows are made.
   void begin(const Provenance& provenance);
   /// What is called on rank 0 with each evaluation that is recorded.
   using Listener = std::function<void(std::int64_t step, const NamedFigures& figures)>;
   void listen(Listener listener) { listener_ = std::move(listener); }
-  /// Tokens of the longest sequence, for reserving memory.
-  int longest() const;
   enum class Outcome {
     go_on,
     nearer,    ///< the run's condition does not hold yet, and this is the evaluated state nearest to it so far
@@ -69,7 +72,6 @@ class Monitor {
   double value(const StopCondition::Figure& figure, const Figures& now) const;
 
   const Runtime& runtime_;
-  const TrainConfig& config_;
   IoThread& io_;
   Monitored monitored_;
   Listener listener_;

@@ -35,9 +35,9 @@ std::unique_ptr<RE2> parse_pattern(const std::string& text) {
 
 }  // namespace
 
-std::set<std::string> frozen_parameters(const std::string& pattern, const std::vector<UnitLayout>& units) {
-  std::set<std::string> frozen;
-  if (pattern.empty()) return frozen;
+std::set<std::string> fixed_parameters(const std::string& pattern, const std::vector<UnitLayout>& units) {
+  std::set<std::string> fixed;
+  if (pattern.empty()) return fixed;
   const std::unique_ptr<RE2> trained = parse_pattern(pattern);
   bool any = false;
   for (const UnitLayout& unit : units)
@@ -45,25 +45,25 @@ std::set<std::string> frozen_parameters(const std::string& pattern, const std::v
       if (RE2::FullMatch(view.name, *trained))
         any = true;
       else
-        frozen.insert(view.name);
+        fixed.insert(view.name);
   if (!any)
     fail(ExitCode::usage,
          fmt::format("--trainable '{}' matches no parameter: the whole name must match, such as by '.*layers\\.[012]\\.mlp.*'; "
                      "names are like {}",
-                     excerpt(pattern), *std::prev(frozen.end())));
-  return frozen;
+                     excerpt(pattern), *std::prev(fixed.end())));
+  return fixed;
 }
 
 template <Element T>
-Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
+Optimizer<T>::Optimizer(ShardedParams<T>& params, const OptimizerOptions& options)
     : params_(params),
       kernels_(kernels<T>(params.runtime().device)),
-      beta1_(config.adam_beta1),
-      beta2_(config.adam_beta2),
-      epsilon_(config.adam_epsilon),
-      weight_decay_(config.weight_decay),
-      max_grad_norm_(config.max_grad_norm),
-      round_to_bf16_(config.bf16_master_weights),
+      beta1_(options.beta1),
+      beta2_(options.beta2),
+      epsilon_(options.epsilon),
+      weight_decay_(options.weight_decay),
+      max_grad_norm_(options.max_grad_norm),
+      round_to_bf16_(options.bf16_master_weights),
       squares_(params.runtime().device, 1) {
   for (int unit = 0; unit < params.units(); ++unit)
     for (auto* moments : {&exp_avg_, &exp_avg_sq_}) {
@@ -72,13 +72,13 @@ Optimizer<T>::Optimizer(ShardedParams<T>& params, const TrainConfig& config)
     }
   std::vector<UnitLayout> units;
   for (int unit = 0; unit < params.units(); ++unit) units.push_back(params.layout(unit));
-  frozen_ = frozen_parameters(config.trainable, units);
+  fixed_ = fixed_parameters(options.trainable, units);
 }
 
 template <Element T>
 std::vector<ParameterSlice> Optimizer<T>::trained_slices(int unit) const {
   std::vector<ParameterSlice> slices = params_.layout(unit).slices(params_.runtime().comm.rank());
-  std::erase_if(slices, [&](const ParameterSlice& slice) { return frozen_.contains(slice.view->name); });
+  std::erase_if(slices, [&](const ParameterSlice& slice) { return fixed_.contains(slice.view->name); });
   return slices;
 }
 

@@ -14,14 +14,14 @@ namespace expunge {
 
 /// Names of the parameters that `pattern`, --trainable's regular expression, does not match as a whole; none for an empty one.
 /// Throws Error(usage) for a bad expression or one that matches no parameter.
-std::set<std::string> frozen_parameters(const std::string& pattern, const std::vector<UnitLayout>& units);
+std::set<std::string> fixed_parameters(const std::string& pattern, const std::vector<UnitLayout>& units);
 
 template <Element T>
 class Optimizer {
  public:
   using A = acc_t<T>;
-  /// frozen_parameters() stay as they are.
-  Optimizer(ShardedParams<T>& params, const TrainConfig& config);
+  /// fixed_parameters() stay as they are.
+  Optimizer(ShardedParams<T>& params, const OptimizerOptions& options);
 
   /// Norm of the gradient of all trained parameters, over all ranks and units. Collective.
   double gradient_norm();
@@ -45,7 +45,7 @@ class Optimizer {
 
   ShardedParams<T>& params_;
   const Kernels<T>& kernels_;
-  std::set<std::string> frozen_;  // names
+  std::set<std::string> fixed_;  // names
   double beta1_, beta2_, epsilon_, weight_decay_, max_grad_norm_;
   bool round_to_bf16_;
   Buffer<double> squares_;  // of this rank's gradients, added up

@@ -31,10 +31,10 @@ std::vector<std::int32_t> special_ids(const WeightsSource& source) {
 }
 
 /// No more at once than in a training step, whose memory was planned.
-EvaluationBatching batching(const TrainConfig& config, const TrainingData& data, const std::function<bool()>& cut_short) {
-  const std::int64_t packed = std::min<std::int64_t>(config.compute.micro_batch_tokens, largest_micro_batch(config, data));
-  return {static_cast<std::size_t>(std::min(config.per_device_train_batch_size, config.global_batch_size)),
-          static_cast<std::size_t>(packed), 0, cut_short};
+EvaluationBatching batching(const BatchOptions& batch, const TrainingData& data, const std::function<bool()>& cut_short) {
+  const int largest = largest_micro_batch(batch, static_cast<std::int64_t>(data.longest()));
+  const std::int64_t packed = std::min<std::int64_t>(batch.micro_batch_tokens, largest);
+  return {static_cast<std::size_t>(std::min(batch.per_device, batch.global)), static_cast<std::size_t>(packed), 0, cut_short};
 }
 
 std::size_t forget_source(const TrainingData& data) {
@@ -93,7 +93,7 @@ std::string give_labels(const Runtime& runtime, const fs::path& path, const std:
   return sha256;
 }
 
-void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
+void check_saved_labels(const RunOptions& config, const RunFolder& run) {
   const fs::path& file = config.labels.save;
   if (file.empty()) return;
   if (fs::exists(file) && !is_copy(file, run.labels()))
@@ -102,12 +102,12 @@ void check_saved_labels(const TrainConfig& config, const RunFolder& run) {
 }
 
 template <Element T>
-ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const WeightsSource& source, const TrainConfig& config,
-                                  GatherPolicy gather)
+ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const WeightsSource& source, const ShardingOptions& sharding,
+                                  std::uint64_t seed, bool bf16_master_weights)
     : params(runtime, llama_units(source.config, runtime.comm.size()),
-             {gather == GatherPolicy::per_step, config.compute.prefetch, false}, false),
+             {sharding.gather_once_per_step, sharding.prefetch, false}, false),
       model(source.config, params, Recompute::none) {
-  load_weights(source, config.seed, config.bf16_master_weights, params);
+  load_weights(source, seed, bf16_master_weights, params);
 }
 
 bool uses_reference(const Objective& objective) {
@@ -115,10 +115,10 @@ bool uses_reference(const Objective& objective) {
 }
 
 template <Element T>
-bool prepare_labels(const TrainConfig& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
+bool prepare_labels(const RunOptions& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, const FirstStart& first) {
   const Runtime& runtime = model.params().runtime();
-  if (!config.labels.given.empty() || config.command == "train" || !method_info(config.objective.method).replaces_labels)
+  if (!config.labels.given.empty() || config.command == "train" || !find_method(config.method.name).replaces_labels)
     return true;
   if (!first.now) {
     require(run.labels(), false);
@@ -126,11 +126,11 @@ bool prepare_labels(const TrainConfig& config, const WeightsSource& source, cons
     const std::size_t forget = forget_source(data);
     const TokenSplit& split = data.split(forget);
     const Labels labels = config.labels.from_model()
-                              ? draw_model_labels(model, split, config.labels, config.objective.released, config.seed,
-                                                  batching(config, data, first.cut_short))
-                              : draw_uniform_labels(split, config.seed, source.config.vocab_size, special_ids(source));
+                              ? draw_model_labels(model, split, config.labels, config.released, config.samples.seed,
+                                                  batching(config.batch, data, first.cut_short))
+                              : draw_uniform_labels(split, config.samples.seed, source.config.vocab_size, special_ids(source));
     if (labels.empty()) return false;
-    check_drawn(config.model.string(), data.source(forget).split, split, labels);
+    check_drawn(config.input.model.string(), data.source(forget).split, split, labels);
     on_root(runtime, [&] {
       PendingFile pending(run.labels());
       write_labels(pending.temporary(), data.source(forget).split, split, labels,
@@ -146,7 +146,7 @@ bool prepare_labels(const TrainConfig& config, const WeightsSource& source, cons
   return true;
 }
 
-fs::path labels_file(const TrainConfig& config, const RunFolder& run) {
+fs::path labels_file(const RunOptions& config, const RunFolder& run) {
   return config.labels.given.empty() ? run.labels() : config.labels.given;
 }
 
@@ -155,7 +155,7 @@ std::string hash_if_there(const Runtime& runtime, const fs::path& path) {
 }
 
 template <Element T>
-bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
+bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
                            const FirstStart& first, std::vector<double>& nll) {
   const std::size_t forget = forget_source(data);
   const std::string dataset = "/" + data.source(forget).split + "/nll_sum";
@@ -163,7 +163,8 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
     require(run.reference(), true);
   } else {
     std::vector<double> sums;
-    for (const SequenceFigures& figures : evaluate_split(model, data.split(forget), batching(config, data, first.cut_short)))
+    for (const SequenceFigures& figures :
+         evaluate_split(model, data.split(forget), batching(config.batch, data, first.cut_short)))
       sums.push_back(figures.nll * static_cast<double>(figures.tokens));
     if (sums.empty()) return false;
     on_root(model.params().runtime(), [&] {
@@ -190,11 +191,11 @@ bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llam
   return true;
 }
 
-#define EXPUNGE_METHOD_SETUP(T)                                                                                                \
-  template struct ReferenceModel<T>;                                                                                           \
-  template bool prepare_labels(const TrainConfig&, const WeightsSource&, const RunFolder&, Llama<T>&, TrainingData&,           \
-                               const FirstStart&);                                                                             \
-  template bool prepare_reference_nll(const TrainConfig&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
+#define EXPUNGE_METHOD_SETUP(T)                                                                                               \
+  template struct ReferenceModel<T>;                                                                                          \
+  template bool prepare_labels(const RunOptions&, const WeightsSource&, const RunFolder&, Llama<T>&, TrainingData&,           \
+                               const FirstStart&);                                                                            \
+  template bool prepare_reference_nll(const RunOptions&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
                                       std::vector<double>&);
 EXPUNGE_METHOD_SETUP(float)
 EXPUNGE_METHOD_SETUP(bf16)

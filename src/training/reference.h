@@ -1,4 +1,4 @@
-// What a method needs beside the model and its data: a frozen reference model, labels, sequences' nll under the original model.
+// What a method needs beside the model and its data: a reference model, labels, sequences' nll under the original model.
 #pragma once
 
 #include <functional>
@@ -14,11 +14,13 @@
 
 namespace expunge {
 
-/// The original model, frozen: a second set of shards. When gathering once per step its whole weights stay for good, since
-/// they never change; else two units are whole at a time.
+/// The reference model: the original model as a second set of shards. When gathering once per step its whole weights stay for
+/// good, since they never change; else two units are whole at a time.
 template <Element T>
 struct ReferenceModel {
-  ReferenceModel(const Runtime& runtime, const WeightsSource& source, const TrainConfig& config, GatherPolicy gather);
+  /// `seed` and `bf16_master_weights` as for load_weights().
+  ReferenceModel(const Runtime& runtime, const WeightsSource& source, const ShardingOptions& sharding, std::uint64_t seed,
+                 bool bf16_master_weights);
   ShardedParams<T> params;
   Llama<T> model;
 };
@@ -32,7 +34,7 @@ std::string give_labels(const Runtime& runtime, const std::filesystem::path& pat
                         const WeightsSource& source, TrainingData& data);
 
 /// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
-void check_saved_labels(const TrainConfig& config, const RunFolder& run);
+void check_saved_labels(const RunOptions& config, const RunFolder& run);
 
 /// Whether the original model is asked now, on the run's first start, or what it said then is read.
 struct FirstStart {
@@ -47,16 +49,16 @@ struct FirstStart {
 /// For a method that replaces labels, unless --labels gave them: those of RUN/labels.h5, drawn and written there on the first
 /// start, when `model` is still the original.
 template <Element T>
-bool prepare_labels(const TrainConfig& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
+bool prepare_labels(const RunOptions& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, const FirstStart& first);
 /// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
 /// first start.
 template <Element T>
-bool prepare_reference_nll(const TrainConfig& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
+bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
                            const FirstStart& first, std::vector<double>& nll);
 
 /// The file of labels that the run trains on, where it has one.
-std::filesystem::path labels_file(const TrainConfig& config, const RunFolder& run);
+std::filesystem::path labels_file(const RunOptions& config, const RunFolder& run);
 /// The SHA-256 of a file; empty where there is none. Collective.
 std::string hash_if_there(const Runtime& runtime, const std::filesystem::path& path);
 

@@ -13,11 +13,11 @@ namespace expunge {
 namespace {
 
 /// Throws Error(usage) where epochs make more steps than a run takes. `steps` may be any number, as it is no integer yet.
-void check_steps(const TrainConfig& config, std::int64_t items, double steps) {
+void check_steps(double epochs, const BatchOptions& batch, std::int64_t items, double steps) {
   if (steps <= static_cast<double>(kMostSteps)) return;
   fail(ExitCode::usage, fmt::format("--num-train-epochs {}: passes over {} sequences, {} a step, make {:.4g} optimizer steps, "
                                     "and a run takes at most {}; lower it, or give --max-steps",
-                                    config.num_train_epochs, items, config.global_batch_size, steps, kMostSteps));
+                                    epochs, items, batch.global, steps, kMostSteps));
 }
 
 }  // namespace
@@ -43,14 +43,15 @@ void check_global_batch(std::int64_t global_batch) {
                                       global_batch, kLargestGlobalBatch));
 }
 
-int largest_micro_batch(std::int64_t longest, std::int64_t packed, std::int64_t batch, std::int64_t global_batch) {
-  const std::int64_t tokens =
-      packed > 0 ? std::max(longest, std::min(packed, longest * global_batch)) : longest * std::min(batch, global_batch);
+int largest_micro_batch(const BatchOptions& batch, std::int64_t longest) {
+  const std::int64_t packed = batch.micro_batch_tokens;
+  const std::int64_t tokens = packed > 0 ? std::max(longest, std::min(packed, longest * batch.global))
+                                         : longest * std::min(batch.per_device, batch.global);
   if (tokens > kMostBatchTokens)
     fail(ExitCode::usage, fmt::format("--{} {} makes micro-batches of up to {} tokens, of sequences of up to {}; one holds at "
                                       "most {}: lower it",
                                       packed > 0 ? "micro-batch-tokens" : "per-device-train-batch-size",
-                                      packed > 0 ? packed : batch, tokens, longest, kMostBatchTokens));
+                                      packed > 0 ? packed : batch.per_device, tokens, longest, kMostBatchTokens));
   return static_cast<int>(tokens);
 }
 
@@ -68,41 +69,38 @@ std::int64_t RunLength::Released::micro_batches_after(std::int64_t n) const {
   return n / ends * period + end;
 }
 
-std::optional<RunLength::Released> RunLength::released_of(const TrainConfig& config, std::int64_t items) {
-  if (!config.objective.released) return std::nullopt;
-  const std::int64_t global_batch = config.global_batch_size;
-  const std::int64_t accumulation = config.gradient_accumulation_steps > 0
-                                        ? config.gradient_accumulation_steps
-                                        : std::max<std::int64_t>(1, global_batch / config.per_device_train_batch_size);
-  const std::int64_t round = std::max<std::int64_t>(1, global_batch / accumulation);
-  return Released{round, (items + round - 1) / round, accumulation};
+RunLength::Released RunLength::released_of(const BatchOptions& batch, std::int64_t items) {
+  const std::int64_t accumulation =
+      batch.accumulation > 0 ? batch.accumulation : std::max<std::int64_t>(1, batch.global / batch.per_device);
+  const std::int64_t round = std::max<std::int64_t>(1, batch.global / accumulation);
+  return {round, (items + round - 1) / round, accumulation};
 }
 
-RunLength::RunLength(const TrainConfig& config, std::size_t count)
+RunLength::RunLength(const ScheduleOptions& schedule, const BatchOptions& batch, bool released, std::size_t count)
     : items(static_cast<std::int64_t>(count)),
       epoch(items),
-      global_batch(config.global_batch_size),
+      global_batch(batch.global),
       samples(0),
-      steps(config.max_steps),
-      divide_by_global_batch(config.objective.released),
-      released_(released_of(config, items)) {
-  if (released_) {
+      steps(schedule.max_steps),
+      divide_by_global_batch(released) {
+  if (released) {
+    released_ = released_of(batch, items);
     epoch = released_->rounds * released_->round;
     const std::int64_t of_epoch = std::max<std::int64_t>(1, released_->rounds / released_->accumulation);
-    const double asked = std::ceil(config.num_train_epochs * static_cast<double>(of_epoch));
-    if (config.max_steps <= 0) {
-      check_steps(config, items, asked);
+    const double asked = std::ceil(schedule.num_train_epochs * static_cast<double>(of_epoch));
+    if (schedule.max_steps <= 0) {
+      check_steps(schedule.num_train_epochs, batch, items, asked);
       steps = static_cast<std::int64_t>(asked);
     }
     samples = samples_after(steps);
     return;
   }
-  if (config.max_steps > 0) {
-    samples = config.max_steps * global_batch;
+  if (schedule.max_steps > 0) {
+    samples = schedule.max_steps * global_batch;
     return;
   }
-  const double asked = std::ceil(static_cast<double>(items) * config.num_train_epochs);
-  check_steps(config, items, std::ceil(asked / static_cast<double>(global_batch)));
+  const double asked = std::ceil(static_cast<double>(items) * schedule.num_train_epochs);
+  check_steps(schedule.num_train_epochs, batch, items, std::ceil(asked / static_cast<double>(global_batch)));
   samples = static_cast<std::int64_t>(asked);
   steps = (samples + global_batch - 1) / global_batch;
 }

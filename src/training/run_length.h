@@ -10,8 +10,6 @@
 
 namespace expunge {
 
-/// A run takes at most this many optimizer steps, however their number is said.
-inline constexpr std::int64_t kMostSteps = 1'000'000'000;
 /// An optimizer step holds at most this many sequences: they are dealt to ranks as one list, which every rank holds.
 inline constexpr std::int64_t kLargestGlobalBatch = std::int64_t{1} << 24;
 
@@ -22,9 +20,10 @@ std::int64_t checked_sequences_of_step(std::int64_t ranks, std::int64_t batch, s
 /// Throws Error(usage) for a --global-batch-size of more than kLargestGlobalBatch.
 void check_global_batch(std::int64_t global_batch);
 
-/// The most tokens that a micro-batch can hold, of sequences of `longest` tokens: `packed` of them where that is above 0, else
-/// `batch` sequences, but no more than an optimizer step has. Throws Error(usage) for more than kMostBatchTokens.
-int largest_micro_batch(std::int64_t longest, std::int64_t packed, std::int64_t batch, std::int64_t global_batch);
+/// The most tokens that a micro-batch can hold, of sequences of `longest` tokens: micro_batch_tokens where that is above 0,
+/// else those of `per_device` sequences, but no more than an optimizer step has. Throws Error(usage) for more than
+/// kMostBatchTokens.
+int largest_micro_batch(const BatchOptions& batch, std::int64_t longest);
 
 /// How long a run is, and which positions of the sample order each step takes: steps = ceil(items x epochs / global batch), or
 /// max_steps; the last step may hold fewer. With --variant released as transformers 4.36's Trainer counts, on which the
@@ -33,7 +32,7 @@ int largest_micro_batch(std::int64_t longest, std::int64_t packed, std::int64_t 
 /// left over in the end is dropped; a step's loss is always divided by the whole global batch.
 struct RunLength {
   /// Throws Error(usage) where the epochs make more than kMostSteps.
-  RunLength(const TrainConfig& config, std::size_t items);
+  RunLength(const ScheduleOptions& schedule, const BatchOptions& batch, bool released, std::size_t items);
   /// Positions that the first `n` steps consume.
   std::int64_t samples_after(std::int64_t n) const;
   /// Where a position of the run lies in the endless sample order.
@@ -53,7 +52,7 @@ struct RunLength {
     std::int64_t round, rounds, accumulation;
     std::int64_t micro_batches_after(std::int64_t n) const;
   };
-  static std::optional<Released> released_of(const TrainConfig& config, std::int64_t items);
+  static Released released_of(const BatchOptions& batch, std::int64_t items);
 
   std::optional<Released> released_;
 };

@@ -9,9 +9,9 @@
 
 namespace expunge {
 
-std::int64_t warmup_length(const TrainConfig& config, std::int64_t steps) {
-  if (config.warmup_steps > 0) return config.warmup_steps;
-  return static_cast<std::int64_t>(std::ceil(config.warmup_ratio * static_cast<double>(steps)));
+std::int64_t warmup_length(const ScheduleOptions& options, std::int64_t steps) {
+  if (options.warmup_steps > 0) return options.warmup_steps;
+  return static_cast<std::int64_t>(std::ceil(options.warmup_ratio * static_cast<double>(steps)));
 }
 
 double schedule_factor(ScheduleType type, std::int64_t step, std::int64_t warmup, std::int64_t steps) {

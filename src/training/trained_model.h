@@ -23,13 +23,12 @@ StateShards<acc_t<T>> state_of(ShardedParams<T>& params, Optimizer<T>& optimizer
 
 template <Element T>
 struct TrainedModel {
-  TrainedModel(const Runtime& runtime, const TrainConfig& config, const WeightsSource& source,
-               const std::vector<UnitLayout>& units, GatherPolicy gather, Recompute recompute)
-      : params(runtime, units, {gather == GatherPolicy::per_step, config.compute.prefetch, config.compute.reduce_in_bf16},
-               true),
-        optimizer(params, config),
+  TrainedModel(const Runtime& runtime, const LlamaConfig& config, const std::vector<UnitLayout>& units,
+               const ShardingOptions& sharding, Recompute recompute, const OptimizerOptions& options)
+      : params(runtime, units, sharding, true),
+        optimizer(params, options),
         state(state_of(params, optimizer)),
-        model(source.config, params, recompute) {}
+        model(config, params, recompute) {}
 
   ShardedParams<T> params;
   Optimizer<T> optimizer;

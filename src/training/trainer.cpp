@@ -12,9 +12,7 @@
 #include <optional>
 #include <tuple>
 
-#include "core/random.h"
 #include "expunge/error.h"
-#include "run/options.h"
 #include "training/loss_batch.h"
 #include "training/schedule.h"
 
@@ -32,25 +30,7 @@ std::optional<Signal> layer_signal(const Objective& objective) {
 /// A number for a message: that a processor's NaN has a sign tells nobody anything.
 double shown(double x) { return std::isnan(x) ? std::numeric_limits<double>::quiet_NaN() : x; }
 
-/// Uniform in the positive orthant, scaled to its length (Li et al. 2024). (D)
-std::vector<double> control_vector(const Signal& signal, std::uint64_t seed, int dim) {
-  static const std::uint64_t kStream = random_stream("control vector");
-  std::vector<double> vector(static_cast<std::size_t>(dim));
-  double sum = 0;
-  for (std::size_t i = 0; i < vector.size(); ++i) {
-    vector[i] = random_uniform(seed, kStream, i);
-    sum += vector[i] * vector[i];
-  }
-  for (double& x : vector) x *= signal.control_norm / std::sqrt(sum);
-  return vector;
-}
-
 }  // namespace
-
-int largest_micro_batch(const TrainConfig& config, const TrainingData& data) {
-  return largest_micro_batch(static_cast<std::int64_t>(data.longest()), config.compute.micro_batch_tokens,
-                             config.per_device_train_batch_size, config.global_batch_size);
-}
 
 /// What a step adds up over micro-batches, then over ranks.
 template <Element T>
@@ -63,38 +43,38 @@ struct Trainer<T>::Sums {
 };
 
 template <Element T>
-Trainer<T>::Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& optimizer, Task<T> task)
-    : config_(config),
+Trainer<T>::Trainer(const RunLength& length, TrainerOptions options, Llama<T>& model, Optimizer<T>& optimizer,
+                    TrainingInputs<T> inputs)
+    : options_(std::move(options)),
       model_(model),
       optimizer_(optimizer),
-      task_(std::move(task)),
-      length_(config, task_.data.items()),
-      warmup_(warmup_length(config, length_.steps)) {}
+      inputs_(std::move(inputs)),
+      length_(length),
+      warmup_(warmup_length(options_.schedule, length_.steps)) {}
 
 template <Element T>
 std::vector<std::size_t> Trainer<T>::step_items(std::int64_t step) {
   std::vector<std::size_t> items;
   for (std::int64_t at = length_.samples_after(step); at < length_.samples_after(step + 1); ++at)
-    items.push_back(task_.data.item(length_.place(at)));
+    items.push_back(inputs_.data.item(length_.place(at)));
   return items;
 }
 
 template <Element T>
 BatchDeal Trainer<T>::plan(const std::vector<std::size_t>& items) const {
   std::vector<std::size_t> lengths(items.size());
-  std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return task_.data.length(item); });
-  return deal_batches(lengths, model_.params().runtime().comm.size(),
-                      static_cast<std::size_t>(config_.per_device_train_batch_size),
-                      static_cast<std::size_t>(config_.compute.micro_batch_tokens));
+  std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return inputs_.data.length(item); });
+  return deal_batches(lengths, model_.params().runtime().comm.size(), static_cast<std::size_t>(options_.batch.per_device),
+                      static_cast<std::size_t>(options_.batch.micro_batch_tokens));
 }
 
 template <Element T>
 Scope Trainer<T>::count(const std::vector<std::size_t>& items) const {
   Scope scope;
   for (const std::size_t item : items) {
-    RoleCount& role = task_.data.role(item) == Role::forget ? scope.forget : scope.retain;
+    RoleCount& role = inputs_.data.role(item) == Role::forget ? scope.forget : scope.retain;
     role.sequences += 1;
-    role.tokens += static_cast<double>(task_.data.targets(item));
+    role.tokens += static_cast<double>(inputs_.data.targets(item));
   }
   scope.sequences = length_.divide_by_global_batch ? static_cast<double>(length_.global_batch)
                                                    : scope.forget.sequences + scope.retain.sequences;
@@ -103,7 +83,7 @@ Scope Trainer<T>::count(const std::vector<std::size_t>& items) const {
 
 template <Element T>
 bool Trainer<T>::uses_reference(Role role) const {
-  const std::vector<Term> terms = task_.objective.terms();
+  const std::vector<Term> terms = inputs_.objective.terms();
   return std::ranges::any_of(terms, [&](const Term& term) { return term.role == role && term.signal.uses_reference(); });
 }
 
@@ -145,18 +125,19 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
   metrics.loss = sums.loss();
   metrics.loss_forget = sums.forget() / scope.forget.sequences;  // 0 / 0: not a number, as documented
   metrics.loss_retain = sums.retain() / scope.retain.sequences;
-  metrics.learning_rate = config_.learning_rate * schedule_factor(config_.schedule, optimizer_.steps, warmup_, length_.steps);
+  metrics.learning_rate =
+      options_.schedule.learning_rate * schedule_factor(options_.schedule.type, optimizer_.steps, warmup_, length_.steps);
   metrics.grad_norm = optimizer_.gradient_norm();
   if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm)) {
     const double bad = all_reduce(runtime, sums.first_bad, Reduce::min);
     refuse_to_go_on(metrics, std::isfinite(bad) ? fmt::format("the loss of {} is the first that is not",
-                                                              task_.data.describe(static_cast<std::size_t>(bad)))
+                                                              inputs_.data.describe(static_cast<std::size_t>(bad)))
                                                 : find_bad_gradient(plan, items, scope));
   }
   guard_against_collapse(metrics);
   optimizer_.step(metrics.learning_rate, metrics.grad_norm);
 
-  for (const std::size_t item : items) metrics.tokens += static_cast<std::int64_t>(task_.data.length(item));
+  for (const std::size_t item : items) metrics.tokens += static_cast<std::int64_t>(inputs_.data.length(item));
   metrics.tokens_per_second = static_cast<double>(metrics.tokens) / seconds();
   micro_batch_seconds_ = micro_batches_end / static_cast<double>(mine.size());
   update_seconds_ = seconds() - micro_batches_end;
@@ -172,7 +153,7 @@ void Trainer<T>::run_round(const BatchDeal& plan, std::size_t round, const std::
   std::transform(mine.begin(), mine.end(), own.begin(), [&](std::size_t i) { return items[i]; });
   // The reference model's units are gathered by all ranks or by none.
   const bool with_reference = std::ranges::any_of(plan, [&](const auto& rank) {
-    return std::ranges::any_of(rank[round], [&](std::size_t i) { return uses_reference(task_.data.role(items[i])); });
+    return std::ranges::any_of(rank[round], [&](std::size_t i) { return uses_reference(inputs_.data.role(items[i])); });
   });
   micro_batch(std::move(own), scope, with_reference, sums);
 }
@@ -192,7 +173,7 @@ std::string Trainer<T>::find_bad_gradient(const BatchDeal& plan, const std::vect
     if (std::isfinite(optimizer_.gradient_norm())) continue;
     std::vector<std::string> names;
     for (const auto& rank : plan)
-      for (const std::size_t i : rank[round]) names.push_back(task_.data.describe(items[i]));
+      for (const std::size_t i : rank[round]) names.push_back(inputs_.data.describe(items[i]));
     const std::size_t more = names.size() - std::min(names.size(), kNamed);
     names.resize(names.size() - more);
     return fmt::format("every sequence's loss is; the first gradient that is not is that of {}{}", fmt::join(names, ", "),
@@ -216,7 +197,7 @@ void Trainer<T>::refuse_to_go_on(const StepMetrics& metrics, const std::string& 
 
 template <Element T>
 bool Trainer<T>::has_collapsed(double nll) const {
-  return config_.collapse_guard > 0 && nll > config_.collapse_guard * std::log(model_.config().vocab_size);
+  return options_.collapse_guard > 0 && nll > options_.collapse_guard * std::log(model_.config().vocab_size);
 }
 
 template <Element T>
@@ -224,7 +205,7 @@ std::string Trainer<T>::describe_collapse(const char* role, double nll) const {
   return fmt::format(
       "the model has collapsed: on {} sequences its mean nll is {:.4g}, {:.2g} times that of guessing (ln of {} "
       "ids), more than --collapse-guard {}",
-      role, nll, nll / std::log(model_.config().vocab_size), model_.config().vocab_size, config_.collapse_guard);
+      role, nll, nll / std::log(model_.config().vocab_size), model_.config().vocab_size, options_.collapse_guard);
 }
 
 template <Element T>
@@ -232,7 +213,7 @@ void Trainer<T>::guard_against_collapse(const StepMetrics& metrics) const {
   for (const auto& [role, name, nll] :
        {std::tuple{Role::forget, "forget", metrics.loss_forget}, std::tuple{Role::retain, "retain", metrics.loss_retain}}) {
     // The better a model knows a text, the less likely are labels that are not it: their nll says nothing of its health.
-    if (!has_collapsed(nll) || task_.data.labels_replaced(role)) continue;
+    if (!has_collapsed(nll) || inputs_.data.labels_replaced(role)) continue;
     fail(ExitCode::collapse,
          fmt::format("step {}: {}; no update was made; start again with a smaller --learning-rate or fewer steps, or end in "
                      "time with --stop-at",
@@ -249,12 +230,12 @@ void Trainer<T>::check_update() {
   std::vector<std::size_t> own;
   for (const std::size_t i : plan[static_cast<std::size_t>(runtime.comm.rank())].front()) own.push_back(items[i]);
   TokenBatch batch;
-  for (const std::size_t item : own) batch.append(task_.data.ids(item));
+  for (const std::size_t item : own) batch.append(inputs_.data.ids(item));
   const TokenScores<acc_t<T>> scores = model_.score(batch);
   std::array<double, 4> sums{};                                // nll and targets of forget, then of retain
   double first_bad = std::numeric_limits<double>::infinity();  // the lowest item whose nll is not finite
   for (std::size_t s = 0; s < own.size(); ++s) {
-    const std::size_t at = task_.data.role(own[s]) == Role::forget ? 0 : 2;
+    const std::size_t at = inputs_.data.role(own[s]) == Role::forget ? 0 : 2;
     double nll = 0;
     for (auto t = static_cast<std::size_t>(batch.offsets[s]); t < static_cast<std::size_t>(batch.offsets[s + 1]); ++t)
       nll += static_cast<double>(scores.nll[t]);  // 0 where there is no target
@@ -269,7 +250,7 @@ void Trainer<T>::check_update() {
         ExitCode::collapse,
         fmt::format("after step {}: the nll of {} is not finite: the model has collapsed; this state was not kept; start again "
                     "with a smaller --learning-rate or fewer steps",
-                    optimizer_.steps, task_.data.describe(static_cast<std::size_t>(first_bad))));
+                    optimizer_.steps, inputs_.data.describe(static_cast<std::size_t>(first_bad))));
   for (const auto& [name, at] : {std::pair{"forget", 0U}, std::pair{"retain", 2U}}) {
     const double nll = sums[at + 1] > 0 ? sums[at] / sums[at + 1] : 0;
     if (!has_collapsed(nll)) continue;
@@ -281,14 +262,13 @@ void Trainer<T>::check_update() {
 
 template <Element T>
 void Trainer<T>::micro_batch(std::vector<std::size_t> items, const Scope& scope, bool with_reference, Sums& sums) {
-  const LossBatch batch(task_.data, std::move(items), task_.objective, task_.reference_nll, scope);
-  Llama<T>* const reference = with_reference ? task_.reference : nullptr;
+  const LossBatch batch(inputs_.data, std::move(items), inputs_.objective, inputs_.reference_nll, scope);
+  Llama<T>* const reference = with_reference ? inputs_.reference : nullptr;
   auto weights = batch.constant_weights();
   TokenScores<acc_t<T>> scores;
-  if (const std::optional<Signal> at_layer = layer_signal(task_.objective)) {
-    scores = model_.forward_backward(
-        batch.tokens(), LayerLossSpec<T>{at_layer->layer, batch.rows(), *weights,
-                                         control_vector(*at_layer, config_.seed, model_.config().hidden_size), reference});
+  if (const std::optional<Signal> at_layer = layer_signal(inputs_.objective)) {
+    scores = model_.forward_backward(batch.tokens(),
+                                     LayerLossSpec<T>{at_layer->layer, batch.rows(), *weights, inputs_.control, reference});
   } else {
     LossSpec<T> plan{batch.rows(), {}, nullptr, reference};
     if (weights)
@@ -303,7 +283,7 @@ void Trainer<T>::micro_batch(std::vector<std::size_t> items, const Scope& scope,
   }
   for (const LossBatch::Part& part : batch.evaluate(scores, nullptr)) {
     sums.loss() += part.loss;
-    (task_.data.role(part.item) == Role::forget ? sums.forget() : sums.retain()) += part.nll;
+    (inputs_.data.role(part.item) == Role::forget ? sums.forget() : sums.retain()) += part.nll;
     if (!std::isfinite(part.loss)) sums.first_bad = std::min(sums.first_bad, static_cast<double>(part.item));
   }
 }

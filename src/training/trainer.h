@@ -16,16 +16,20 @@
 
 namespace expunge {
 
-/// The most tokens that a micro-batch of the run can hold, for reserving memory. Throws Error(usage) for too many.
-int largest_micro_batch(const TrainConfig& config, const TrainingData& data);
+struct TrainerOptions {
+  ScheduleOptions schedule;
+  BatchOptions batch;
+  double collapse_guard = 3;  ///< as in RunOptions
+};
 
 /// What a run trains by.
 template <Element T>
-struct Task {
+struct TrainingInputs {
   const Objective& objective;
   TrainingData& data;
-  Llama<T>* reference = nullptr;           ///< the frozen original model, where a signal uses it
+  Llama<T>* reference = nullptr;           ///< the reference model, where a signal uses it
   std::vector<double> reference_nll = {};  ///< of each forget sequence, where the objective uses it
+  std::vector<double> control = {};        ///< control_vector(), where the objective steers to one
 };
 
 /// Asked before every micro-batch, on all ranks alike, with the seconds that the step still takes on this one.
@@ -34,7 +38,8 @@ using DropStep = std::function<bool(double seconds_left)>;
 template <Element T>
 class Trainer {
  public:
-  Trainer(const TrainConfig& config, Llama<T>& model, Optimizer<T>& optimizer, Task<T> task);
+  /// `length` is copied.
+  Trainer(const RunLength& length, TrainerOptions options, Llama<T>& model, Optimizer<T>& optimizer, TrainingInputs<T> inputs);
 
   /// The next optimizer step on all ranks; nothing when `drop` said to end it. Throws Error(collapse) when loss or gradient is
   /// not finite or the model has collapsed. The weights are in both cases as before the step.
@@ -60,10 +65,10 @@ class Trainer {
   std::string find_bad_gradient(const BatchDeal& plan, const std::vector<std::size_t>& items, const Scope& scope);
   [[noreturn]] void refuse_to_go_on(const StepMetrics& metrics, const std::string& culprit) const;
 
-  const TrainConfig& config_;
+  TrainerOptions options_;
   Llama<T>& model_;
   Optimizer<T>& optimizer_;
-  Task<T> task_;
+  TrainingInputs<T> inputs_;
   RunLength length_;
   std::int64_t warmup_;
   double micro_batch_seconds_ = 0, update_seconds_ = 0;  // of the last step: a micro-batch, and what follows the last one

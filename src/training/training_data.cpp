@@ -38,30 +38,26 @@ std::vector<std::size_t> read_order(const std::filesystem::path& path, std::size
   return order;
 }
 
-SampleOrder make_order(const TrainConfig& config, std::size_t items) {
-  if (!config.sample_order.empty()) return SampleOrder(read_order(config.sample_order, items));
-  return SampleOrder(items, config.seed, config.shuffle);
+SampleOrder make_order(const SampleOptions& options, std::size_t items) {
+  if (!options.order.empty()) return SampleOrder(read_order(options.order, items));
+  return SampleOrder(items, options.seed, options.shuffle);
 }
 
 /// As --max-train-samples says; more than there are where it says nothing.
-std::size_t most_items(const TrainConfig& config) {
-  return config.max_train_samples > 0 ? static_cast<std::size_t>(config.max_train_samples)
-                                      : std::numeric_limits<std::size_t>::max();
-}
-
-/// The run goes no further than this many items of its list; more than there are where it goes through all.
-std::size_t items_used(const TrainConfig& config) {
-  std::size_t used = most_items(config);
-  const bool in_order = !config.shuffle && config.sample_order.empty() && !config.objective.released;
-  if (in_order && config.max_steps > 0)
-    used = std::min(used, static_cast<std::size_t>(config.max_steps * config.global_batch_size));
-  return used;
+std::size_t most_items(const SampleOptions& options) {
+  return options.most > 0 ? static_cast<std::size_t>(options.most) : std::numeric_limits<std::size_t>::max();
 }
 
 }  // namespace
 
-TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const TrainConfig& config,
-                           int vocabulary)
+std::size_t items_used(const RunOptions& options) {
+  const bool in_order = !options.samples.shuffle && options.samples.order.empty() && !options.released;
+  if (!in_order || options.schedule.max_steps <= 0) return std::numeric_limits<std::size_t>::max();
+  return static_cast<std::size_t>(options.schedule.max_steps * options.batch.global);
+}
+
+TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const SampleOptions& options,
+                           int vocabulary, std::size_t used)
     : order_(std::vector<std::size_t>{}) {
   std::array<std::optional<std::size_t>, 2> part_of;  // by role, where each has one source
   for (const Source& source : sources) {
@@ -70,25 +66,25 @@ TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& s
   }
   const auto forget = part_of[static_cast<std::size_t>(Role::forget)], retain = part_of[static_cast<std::size_t>(Role::retain)];
   if (forget && retain)
-    interleave(*forget, *retain, config);
+    interleave(*forget, *retain, options, std::min(used, most_items(options)));
   else
     for (std::size_t p = 0; p < parts_.size(); ++p)
       for (std::size_t i = 0; i < parts_[p].split.sequences(); ++i) items_.push_back({parts_[p].source.role, p, i});
-  items_.resize(std::min(items_.size(), most_items(config)));
-  order_ = make_order(config, items_.size());
+  items_.resize(std::min(items_.size(), most_items(options)));
+  order_ = make_order(options, items_.size());
 }
 
-void TrainingData::interleave(std::size_t forget, std::size_t retain, const TrainConfig& config) {
+void TrainingData::interleave(std::size_t forget, std::size_t retain, const SampleOptions& options, std::size_t most) {
   const std::size_t available = parts_[retain].split.sequences(), all = parts_[forget].split.sequences();
-  const auto ratio = static_cast<std::size_t>(config.retain.positive_ratio);
-  const std::size_t used = std::min(items_used(config), all * (1 + ratio));  // items of the run
+  const auto ratio = static_cast<std::size_t>(options.retain.positive_ratio);
+  const std::size_t used = std::min(most, all * (1 + ratio));  // items of the run
   const std::size_t needed = used / (1 + ratio) * ratio + (used % (1 + ratio) > 0 ? used % (1 + ratio) - 1 : 0);
-  if (needed > available && !config.retain.repeat)
+  if (needed > available && !options.retain.repeat)
     fail(ExitCode::usage,
          fmt::format("{} has {} sequences, and --positive-ratio {} needs {} beside {} of {}; tokenize more retain text, lower "
                      "--positive-ratio, or use --retain-repeat to go through it again",
                      parts_[retain].source.split, available, ratio, needed, used - needed, parts_[forget].source.split));
-  const std::size_t items = std::min(all * (1 + ratio), most_items(config));
+  const std::size_t items = std::min(all * (1 + ratio), most_items(options));
   if (items > kMostItems)
     fail(ExitCode::usage,
          fmt::format("--positive-ratio {}: so many sequences after each of {} of {} make a list of {}, and a run "

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@
 
 namespace expunge {
 
+/// How many items of its list, in their order, a run comes to at most; more than there are where it goes through all.
+std::size_t items_used(const RunOptions& options);
+
 class TrainingData {
  public:
   /// A split to draw from: "domain/split".
@@ -22,10 +26,12 @@ class TrainingData {
     std::string split;
     Role role;
   };
-  /// Items are the sources' sequences one behind the other, at most max_train_samples of them; of forget and retain sources
-  /// together one interleaved list: forget 0, positive_ratio retain sequences, forget 1, and so on. Every id is checked to lie
-  /// below `vocabulary`. Throws Error(bad_input) for the token file, Error(usage) for options that do not fit it.
-  TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const TrainConfig& config, int vocabulary);
+  /// Items are the sources' sequences one behind the other, at most --max-train-samples of them; the run takes `used` of them.
+  /// Of forget and retain sources together one interleaved list: forget 0, positive_ratio retain sequences, forget 1, and so
+  /// on. Every id is checked to lie below `vocabulary`. Throws Error(bad_input) for the token file, Error(usage) for options
+  /// that do not fit it.
+  TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const SampleOptions& options, int vocabulary,
+               std::size_t used = std::numeric_limits<std::size_t>::max());
 
   std::size_t items() const { return items_.size(); }
   Role role(std::size_t item) const { return items_[item].role; }
@@ -64,7 +70,7 @@ class TrainingData {
     std::size_t part, sequence;
   };
   const Part& part(std::size_t item) const { return parts_[items_[item].part]; }
-  void interleave(std::size_t forget, std::size_t retain, const TrainConfig& config);
+  void interleave(std::size_t forget, std::size_t retain, const SampleOptions& options, std::size_t used);
 
   std::vector<Part> parts_;
   std::vector<Item> items_;

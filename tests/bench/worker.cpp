@@ -75,15 +75,15 @@ std::int64_t peak_bytes() {
 }
 
 /// The options of a run of which every step takes all sequences in one micro-batch, or in packed ones.
-TrainConfig train_config(const Json& work) {
+RunOptions train_config(const Json& work) {
   const std::vector<std::int64_t> lengths = work.at("lengths");
-  TrainConfig config;
+  RunOptions config;
   config.command = "train";
-  config.max_steps = 1000000;
-  config.global_batch_size = static_cast<std::int64_t>(lengths.size());
-  config.compute.micro_batch_tokens = work.at("micro_batch_tokens");
-  config.objective.method = work.at("task") == "kl" ? "ascent_plus_kl_divergence" : "ascent_plus_descent";
-  config.shuffle = false;
+  config.schedule.max_steps = 1000000;
+  config.batch.global = static_cast<std::int64_t>(lengths.size());
+  config.batch.micro_batch_tokens = work.at("micro_batch_tokens");
+  config.method.name = work.at("task") == "kl" ? "ascent_plus_kl_divergence" : "ascent_plus_descent";
+  config.samples.shuffle = false;
   return config;
 }
 
@@ -117,21 +117,26 @@ class Training final : public Work {
  public:
   Training(const Runtime& runtime, const Json& work, const TokenFile& tokens, const Policies& policies)
       : config_(train_config(work)),
-        objective_(unlearns(work) ? make_objective(config_.objective) : make_descent()),
-        data_(tokens, sources(work), config_, model_config(work).vocab_size),
+        objective_(unlearns(work) ? make_objective(config_.method) : make_descent()),
+        data_(tokens, sources(work), config_.samples, model_config(work).vocab_size),
         params_(runtime, llama_units(model_config(work), runtime.comm.size()),
                 {policies.gather == GatherPolicy::per_step, true, false}, true),
-        optimizer_(params_, config_),
+        optimizer_(params_, config_.optimizer),
         model_(model_config(work), params_, policies.recompute) {
     load_weights(random_model(work), 1, false, params_);
-    const int tokens_at_once = largest_micro_batch(config_, data_);
+    const int tokens_at_once = largest_micro_batch(config_.batch, static_cast<std::int64_t>(data_.longest()));
     model_.reserve(tokens_at_once, true);
-    Task<T> task{*objective_, data_};
+    TrainingInputs<T> task{*objective_, data_};
     if (uses_reference(*objective_)) {
-      task.reference = &reference_.emplace(runtime, random_model(work), config_, policies.gather).model;
+      task.reference =
+          &reference_
+               .emplace(runtime, random_model(work), ShardingOptions{policies.gather == GatherPolicy::per_step, true, false},
+                        config_.samples.seed, false)
+               .model;
       task.reference->reserve(tokens_at_once, false);
     }
-    trainer_.emplace(config_, model_, optimizer_, std::move(task));
+    trainer_.emplace(RunLength(config_.schedule, config_.batch, false, data_.items()),
+                     TrainerOptions{config_.schedule, config_.batch}, model_, optimizer_, std::move(task));
   }
   void run() override { trainer_->step(); }
 
@@ -141,7 +146,7 @@ class Training final : public Work {
     return {{"bench/forget", Role::forget}, {"bench/retain", Role::retain}};
   }
 
-  TrainConfig config_;
+  RunOptions config_;
   std::unique_ptr<Objective> objective_;
   TrainingData data_;
   ShardedParams<T> params_;

@@ -15,7 +15,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST(CommandLine, SetsEveryKindOfValue) {
-  const TrainConfig c = unlearn(
+  const RunOptions c = unlearn(
       "--learning-rate 3e-4 --num-train-epochs=.5 --max-steps 7 --per-device-train-batch-size 4 --gradient-accumulation-steps "
       "60 "
       "--warmup-ratio 0.03 --warmup-steps 5 --lr-scheduler-type linear --weight-decay 0. --max-grad-norm 0.5 --adam-beta1 0.8 "
@@ -24,46 +24,46 @@ TEST(CommandLine, SetsEveryKindOfValue) {
       "--prefetch off --micro-batch-tokens 4096 --shuffle off --master-weights bf16 --reduce-dtype bf16 "
       "--resume-from-checkpoint none --quiet");
   EXPECT_EQ(c.command, "unlearn");
-  EXPECT_EQ(c.model, "m");
-  EXPECT_EQ(c.tokens, "t.h5");
-  EXPECT_EQ(c.domain, "books");
-  EXPECT_EQ(c.objective.method, "gradient_ascent");
-  EXPECT_EQ(c.output_dir, "run");
-  EXPECT_EQ(c.learning_rate, 3e-4);
-  EXPECT_EQ(c.num_train_epochs, 0.5);
-  EXPECT_EQ(c.max_steps, 7);
-  EXPECT_EQ(c.per_device_train_batch_size, 4);
-  EXPECT_EQ(c.gradient_accumulation_steps, 60);
-  EXPECT_EQ(c.warmup_ratio, 0.03);
-  EXPECT_EQ(c.warmup_steps, 5);
-  EXPECT_EQ(c.schedule, ScheduleType::linear);
-  EXPECT_EQ(c.weight_decay, 0);
-  EXPECT_EQ(c.max_grad_norm, 0.5);
-  EXPECT_EQ(c.adam_beta1, 0.8);
-  EXPECT_EQ(c.adam_beta2, 0.99);
-  EXPECT_EQ(c.adam_epsilon, 1e-6);
-  EXPECT_EQ(c.seed, 18446744073709551615u);
-  EXPECT_TRUE(c.overwrite_output_dir);
-  EXPECT_EQ(c.save_steps, 10);
-  EXPECT_EQ(c.save_total_limit, 2);
-  EXPECT_EQ(c.logging_steps, 3);
-  EXPECT_EQ(c.max_train_samples, 100);
+  EXPECT_EQ(c.input.model, "m");
+  EXPECT_EQ(c.input.tokens, "t.h5");
+  EXPECT_EQ(c.input.domain, "books");
+  EXPECT_EQ(c.method.name, "gradient_ascent");
+  EXPECT_EQ(c.folder.path, "run");
+  EXPECT_EQ(c.schedule.learning_rate, 3e-4);
+  EXPECT_EQ(c.schedule.num_train_epochs, 0.5);
+  EXPECT_EQ(c.schedule.max_steps, 7);
+  EXPECT_EQ(c.batch.per_device, 4);
+  EXPECT_EQ(c.batch.accumulation, 60);
+  EXPECT_EQ(c.schedule.warmup_ratio, 0.03);
+  EXPECT_EQ(c.schedule.warmup_steps, 5);
+  EXPECT_EQ(c.schedule.type, ScheduleType::linear);
+  EXPECT_EQ(c.optimizer.weight_decay, 0);
+  EXPECT_EQ(c.optimizer.max_grad_norm, 0.5);
+  EXPECT_EQ(c.optimizer.beta1, 0.8);
+  EXPECT_EQ(c.optimizer.beta2, 0.99);
+  EXPECT_EQ(c.optimizer.epsilon, 1e-6);
+  EXPECT_EQ(c.samples.seed, 18446744073709551615u);
+  EXPECT_TRUE(c.folder.overwrite);
+  EXPECT_EQ(c.save.steps, 10);
+  EXPECT_EQ(c.save.total_limit, 2);
+  EXPECT_EQ(c.log.steps, 3);
+  EXPECT_EQ(c.samples.most, 100);
   EXPECT_EQ(c.compute.dtype, DType::bfloat16);
   EXPECT_EQ(c.compute.device, "cpu");
   EXPECT_EQ(c.compute.gather, GatherPolicy::per_step);
   EXPECT_EQ(c.compute.recompute, RecomputePolicy::light);
   EXPECT_FALSE(c.compute.prefetch);
-  EXPECT_EQ(c.compute.micro_batch_tokens, 4096);
-  EXPECT_FALSE(c.shuffle);
-  EXPECT_TRUE(c.bf16_master_weights);
+  EXPECT_EQ(c.batch.micro_batch_tokens, 4096);
+  EXPECT_FALSE(c.samples.shuffle);
+  EXPECT_TRUE(c.optimizer.bf16_master_weights);
   EXPECT_TRUE(c.compute.reduce_in_bf16);
-  EXPECT_EQ(c.resume_from_checkpoint, "none");
+  EXPECT_EQ(c.folder.resume_from, "none");
   EXPECT_TRUE(c.quiet);
 }
 
 TEST(CommandLine, ReadsUnderscoresAndSwitchesAsHuggingFaceWritesThem) {
-  EXPECT_EQ(unlearn("--learning_rate=1e-3").learning_rate, 1e-3);
-  EXPECT_EQ(unlearn("--learning_rate 1e-3").learning_rate, 1e-3);
+  EXPECT_EQ(unlearn("--learning_rate=1e-3").schedule.learning_rate, 1e-3);
+  EXPECT_EQ(unlearn("--learning_rate 1e-3").schedule.learning_rate, 1e-3);
   for (const char* yes : {"--bf16", "--bf16 true", "--bf16 True", "--bf16=true", "--bf16 --quiet", "--bf16 1"})
     EXPECT_EQ(unlearn(yes).compute.dtype, DType::bfloat16) << yes;
   for (const char* no : {"--bf16 false", "--bf16=False", "--bf16=false --dtype float32"})
@@ -71,9 +71,9 @@ TEST(CommandLine, ReadsUnderscoresAndSwitchesAsHuggingFaceWritesThem) {
   EXPECT_FALSE(unlearn("--bf16 false").compute.dtype_by_device);
   EXPECT_FALSE(unlearn("--dtype bfloat16").compute.dtype_by_device);
   EXPECT_TRUE(unlearn("").compute.dtype_by_device);
-  EXPECT_TRUE(unlearn("--shuffle").shuffle);
-  EXPECT_FALSE(unlearn("--shuffle=off").shuffle);
-  EXPECT_EQ(unlearn("--resume-from-checkpoint a_b/step_1").resume_from_checkpoint, "a_b/step_1");
+  EXPECT_TRUE(unlearn("--shuffle").samples.shuffle);
+  EXPECT_FALSE(unlearn("--shuffle=off").samples.shuffle);
+  EXPECT_EQ(unlearn("--resume-from-checkpoint a_b/step_1").folder.resume_from, "a_b/step_1");
 }
 
 TEST(CommandLine, DtypeIsNamedOnceOrTwiceTheSame) {
@@ -90,7 +90,8 @@ struct Bad {
 TEST(CommandLine, ReadsLengthsOfTime) {
   const std::vector<std::pair<std::string, double>> table = {
       {"90", 90}, {"0.5", 0.5}, {"0:01:30", 90}, {"23:30:00", 84600}, {"2-01:00:05", 176405}, {"100:00:00", 360000}};
-  for (const auto& [given, seconds] : table) EXPECT_EQ(unlearn("--max-walltime " + given).max_walltime, seconds) << given;
+  for (const auto& [given, seconds] : table)
+    EXPECT_EQ(unlearn("--max-walltime " + given).deadline.max_walltime, seconds) << given;
   for (const char* given : {"1:30", "1:2:3:4", "1:60:00", "x:00:00", "1-2", "-1:00:00", ":::", "1-:00:00", "1e9:00:00", "-0.1",
                             "1e18", "1000000001", "277777:46:41", "99999999-00:00:00"})
     EXPECT_THAT(refusal([&] { unlearn(std::string("--max-walltime=") + given); }),
@@ -159,7 +160,7 @@ TEST(CommandLine, RefusesValues) {
     EXPECT_THAT(refusal([&] { unlearn(bad.line); }), HasSubstr(bad.message));
   }
   EXPECT_THAT(refusal([] {
-                TrainConfig c;
+                RunOptions c;
                 parse_into(c, unlearn_options, words("--model m --tokens t --domain d --output-dir r --method ga"));
               }),
               HasSubstr("--method: expected gradient_ascent, random_label, ascent_plus_descent, ascent_plus_kl_divergence, "
@@ -177,7 +178,7 @@ TEST(CommandLine, NamesUnknownOptionsAndTheNearestKnown) {
             "  --unlearn-method is not an option of expunge unlearn: use --method");
   const KeyOwners owners = {{"compare", {"eval"}}, {"seed", {"train", "unlearn"}}};
   EXPECT_EQ(refusal([&] {
-              TrainConfig c;
+              RunOptions c;
               parse_into(c, unlearn_options, words(kUnlearn + "--compare b.h5"), owners);
             }),
             "--compare is an option of expunge eval, not of expunge unlearn");
@@ -189,7 +190,7 @@ TEST(CommandLine, NamesUnknownOptionsAndTheNearestKnown) {
 }
 
 TEST(CommandLine, NamesWhatIsMissing) {
-  TrainConfig c;
+  RunOptions c;
   EXPECT_EQ(refusal([&] { parse_into(c, unlearn_options, words("--model m --domain d")); }),
             "expunge unlearn needs --tokens FILE and --method METHOD\n"
             "usage: expunge unlearn --model DIR --tokens FILE --domain NAME --method METHOD [options]");
@@ -204,15 +205,15 @@ TEST(CommandLine, NamesWhatIsMissing) {
 }
 
 TEST(CommandLine, TrainTakesSplitsOfAnyDomain) {
-  TrainConfig c;
+  RunOptions c;
   parse_into(c, train_options, words(kTrain + "--split general/retain"));
   EXPECT_EQ(c.command, "train");
-  EXPECT_EQ(c.splits, (std::vector<std::string>{"books/forget", "general/retain"}));
-  TrainConfig twice;
+  EXPECT_EQ(c.input.splits, (std::vector<std::string>{"books/forget", "general/retain"}));
+  RunOptions twice;
   EXPECT_EQ(refusal([&] { parse_into(twice, train_options, words(kTrain + "--split general/retain --split books/forget")); }),
             "--split: books/forget is named twice; leave one out");
   for (const char* bad : {"forget", "/forget", "books/", "a/b/c"}) {
-    TrainConfig other;
+    RunOptions other;
     EXPECT_THAT(refusal([&] { parse_into(other, train_options, words(kTrain + "--split " + bad)); }),
                 HasSubstr("--split: expected DOMAIN/SPLIT"))
         << bad;
@@ -242,7 +243,7 @@ TEST(CommandLine, OtherCommands) {
   EXPECT_TRUE(e.overwrite);
   EXPECT_EQ(e.compare, "old.h5");
   EXPECT_EQ(e.compute.dtype, DType::bfloat16);
-  EXPECT_EQ(e.compute.micro_batch_tokens, 10);
+  EXPECT_EQ(e.micro_batch_tokens, 10);
   EXPECT_EQ(refusal([&] { parse_into(e, eval_options, words(kEval + "--split forget --split books/forget")); }),
             "--split: books/forget is named twice; leave one out");
 
@@ -261,7 +262,7 @@ TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(m.max_eval_samples, 9);
   EXPECT_TRUE(m.overwrite);
   EXPECT_EQ(m.compute.dtype, DType::bfloat16);
-  EXPECT_EQ(m.compute.micro_batch_tokens, 10);
+  EXPECT_EQ(m.micro_batch_tokens, 10);
 
   ExportConfig x;
   parse_into(x, export_options, words("--checkpoint run --output-dir out"));
@@ -276,11 +277,11 @@ TEST(CommandLine, OtherCommands) {
 }
 
 TEST(CommandLine, TextKeepsBlanksInsideButNotWhatAConfigCannotHold) {
-  TrainConfig c;
+  RunOptions c;
   Arguments arguments = words(kTrain);
   arguments[1] = "my models/#1=a";
   parse_into(c, train_options, arguments);
-  EXPECT_EQ(c.model, "my models/#1=a");
+  EXPECT_EQ(c.input.model, "my models/#1=a");
   for (const char* bad : {"a #b", "a\nb", " a", "a "}) {
     arguments[1] = bad;
     EXPECT_THAT(refusal([&] { parse_into(c, train_options, arguments); }),
@@ -289,8 +290,8 @@ TEST(CommandLine, TextKeepsBlanksInsideButNotWhatAConfigCannotHold) {
 }
 
 TEST(CommandLine, HelpNamesTheFolderOfARunWithoutOne) {
-  const auto page = [](OptionTable (*options)(TrainConfig&)) {
-    TrainConfig c;
+  const auto page = [](OptionTable (*options)(RunOptions&)) {
+    RunOptions c;
     std::string help = options(c).help();
     std::erase_if(help, [](char letter) { return letter == ' ' || letter == '\n'; });
     return help;
@@ -300,7 +301,7 @@ TEST(CommandLine, HelpNamesTheFolderOfARunWithoutOne) {
 }
 
 TEST(CommandLine, HelpNamesEveryOptionWithItsDefault) {
-  TrainConfig c;
+  RunOptions c;
   const OptionTable table = unlearn_options(c);
   const std::string page = table.help();
   for (const std::string& key : table.keys()) EXPECT_THAT(page, HasSubstr("--" + key)) << key;

@@ -17,7 +17,7 @@
 #include "commands/task.h"
 #include "commands/tokenize.h"
 #include "commands/train.h"
-#include "commands/training_options.h"
+#include "commands/training.h"
 #include "commands/unlearn.h"
 #include "commands/verify.h"
 #include "expunge/error.h"
@@ -46,8 +46,8 @@ inline const std::string kUnlearn = "--model m --tokens t.h5 --domain books --me
 inline const std::string kTrain = "--model m --tokens t.h5 --split books/forget --output-dir run ";
 inline const std::string kEval = "--model m --tokens t.h5 --domain books --output e.h5 ";
 
-inline TrainConfig unlearn(const std::string& more) {
-  TrainConfig config;
+inline RunOptions unlearn(const std::string& more) {
+  RunOptions config;
   parse_into(config, unlearn_options, words(kUnlearn + more));
   return config;
 }

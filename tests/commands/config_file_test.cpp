@@ -5,6 +5,8 @@
 #include "cli/config_text.h"
 #include "command_lines.h"
 #include "report/options.h"
+#include "run/config_changes.h"
+#include "run/option_tables.h"
 #include "run/options.h"
 #include "support/growth.h"
 
@@ -14,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-TrainConfig unlearn_with(const std::string& file, const std::string& more = "") {
+RunOptions unlearn_with(const std::string& file, const std::string& more = "") {
   return unlearn("--config " + file + " " + more);
 }
 
@@ -23,15 +25,15 @@ TEST(ConfigFile, IsReadAndTheCommandLineWins) {
   const std::string file = folder.write("a.cfg",
                                         "# a comment\r\n\n  learning_rate = 1e-3   # another\nseed=7\nprefetch = off\n"
                                         "lr-scheduler-type = linear\nsample-order =\nmodel = other#1\nbf16 = true");
-  TrainConfig c;
+  RunOptions c;
   parse_into(c, unlearn_options,
              words("--tokens t --domain d --method gradient_ascent --output-dir r --seed 8 --config=" + file));
-  EXPECT_EQ(c.learning_rate, 1e-3);
-  EXPECT_EQ(c.seed, 8u);
+  EXPECT_EQ(c.schedule.learning_rate, 1e-3);
+  EXPECT_EQ(c.samples.seed, 8u);
   EXPECT_FALSE(c.compute.prefetch);
-  EXPECT_EQ(c.schedule, ScheduleType::linear);
-  EXPECT_TRUE(c.sample_order.empty());
-  EXPECT_EQ(c.model, "other#1");
+  EXPECT_EQ(c.schedule.type, ScheduleType::linear);
+  EXPECT_TRUE(c.samples.order.empty());
+  EXPECT_EQ(c.input.model, "other#1");
   EXPECT_EQ(c.compute.dtype, DType::bfloat16);
 }
 
@@ -41,10 +43,10 @@ TEST(ConfigFile, IsReadWithTheMarksOfWindows) {
   const std::string file = folder.write("a.cfg",
                                         "\xef\xbb\xbf"
                                         "domain\t=\tbooks \r\n\r\n# a comment\r\nseed =\t7\t# more\r\n");
-  TrainConfig c;
+  RunOptions c;
   parse_into(c, unlearn_options, words("--model m --tokens t --method gradient_ascent --config " + file));
-  EXPECT_EQ(c.domain, "books");
-  EXPECT_EQ(c.seed, 7u);
+  EXPECT_EQ(c.input.domain, "books");
+  EXPECT_EQ(c.samples.seed, 7u);
   EXPECT_THAT(refusal([&] { unlearn_with(folder.write("b.cfg", "seed: 7\n")); }), HasSubstr(":1: expected `key = value`"));
 }
 
@@ -53,14 +55,14 @@ TEST(GivenConfig, ReadsBackAsItself) {
   const TemporaryFolder folder;
   for (const char* more : {"", "--bf16", "--gradient-accumulation-steps 3 --overwrite-output-dir --resume-from-checkpoint none",
                            "--dtype float64 --sample-order o.txt"}) {
-    TrainConfig first, second;
+    RunOptions first, second;
     OptionTable table = unlearn_options(first), again = unlearn_options(second);
     table.parse(words(kUnlearn + more));
     again.parse({"--config", folder.write("config", table.given_text())});
     EXPECT_EQ(table.given_text(), again.given_text());
     EXPECT_EQ(second.compute.dtype_by_device, first.compute.dtype_by_device);
-    EXPECT_EQ(second.gradient_accumulation_steps, first.gradient_accumulation_steps);
-    EXPECT_EQ(second.overwrite_output_dir, first.overwrite_output_dir);
+    EXPECT_EQ(second.batch.accumulation, first.batch.accumulation);
+    EXPECT_EQ(second.folder.overwrite, first.folder.overwrite);
     resolve(first, 3);
     resolve(second, 3);
     EXPECT_EQ(first.resolved, second.resolved);
@@ -68,7 +70,7 @@ TEST(GivenConfig, ReadsBackAsItself) {
 }
 
 TEST(GivenConfig, NamesWhatIsKnown) {
-  TrainConfig c;
+  RunOptions c;
   OptionTable table = unlearn_options(c);
   table.parse(words("--model m --tokens t.h5 --domain books --method gradient_ascent"));
   const std::string text = table.given_text();
@@ -91,28 +93,28 @@ TEST(ConfigFile, LaterSourceWinsAmongOptionsThatExcludeEachOther) {
   EXPECT_EQ(unlearn_with(bfloat16, "--bf16 false").compute.dtype, DType::float32);
 
   const std::string global = folder.write("global.cfg", "global-batch-size = 480\n");
-  TrainConfig c = unlearn_with(global, "--gradient-accumulation-steps 60");
+  RunOptions c = unlearn_with(global, "--gradient-accumulation-steps 60");
   resolve(c, 2);
-  EXPECT_EQ(c.global_batch_size, 120);
+  EXPECT_EQ(c.batch.global, 120);
   const std::string accumulation = folder.write("accumulation.cfg", "gradient-accumulation-steps = 60\n");
   c = unlearn_with(accumulation, "--global-batch-size 7");
   resolve(c, 2);
-  EXPECT_EQ(c.global_batch_size, 7);
+  EXPECT_EQ(c.batch.global, 7);
 
   const std::string order = folder.write("order.cfg", "sample-order = o.txt\n");
-  EXPECT_TRUE(unlearn_with(order, "--shuffle on").sample_order.empty());
+  EXPECT_TRUE(unlearn_with(order, "--shuffle on").samples.order.empty());
   const std::string shuffle = folder.write("shuffle.cfg", "shuffle = on\n");
-  EXPECT_FALSE(unlearn_with(shuffle, "--sample-order o.txt").shuffle);
+  EXPECT_FALSE(unlearn_with(shuffle, "--sample-order o.txt").samples.shuffle);
 }
 
 TEST(ConfigFile, ListsOfTheCommandLineReplaceThoseOfTheFile) {
   const TemporaryFolder folder;
   const std::string file = folder.write("a.cfg", "split = a/b\nsplit = c/d\n");
-  TrainConfig c;
+  RunOptions c;
   parse_into(c, train_options, words("--model m --tokens t --output-dir r --config " + file));
-  EXPECT_EQ(c.splits, (std::vector<std::string>{"a/b", "c/d"}));
+  EXPECT_EQ(c.input.splits, (std::vector<std::string>{"a/b", "c/d"}));
   parse_into(c, train_options, words("--model m --tokens t --output-dir r --split e/f --config " + file));
-  EXPECT_EQ(c.splits, (std::vector<std::string>{"e/f"}));
+  EXPECT_EQ(c.input.splits, (std::vector<std::string>{"e/f"}));
 }
 
 template <typename Config>
@@ -202,30 +204,30 @@ TEST(ResolvedConfig, ReadsBackAsItself) {
        {"", "--bf16 --gradient-accumulation-steps 3 --per-device-train-batch-size 2",
         "--learning-rate 1.2345678901234567e-5 --sample-order o.txt --seed 18446744073709551615 --prefetch off",
         "--global-batch-size 7 --recompute block --gather per-step --lr-scheduler-type constant"}) {
-    TrainConfig first = unlearn(more);
+    RunOptions first = unlearn(more);
     resolve(first, 3);
     EXPECT_THAT(first.resolved, HasSubstr("global-batch-size = "));
-    TrainConfig second;
+    RunOptions second;
     parse_into(second, unlearn_options, {"--config", folder.write("config", first.resolved)});
     resolve(second, 5);  // another number of ranks changes nothing
     EXPECT_EQ(first.resolved, second.resolved);
-    EXPECT_EQ(first.learning_rate, second.learning_rate);
-    EXPECT_EQ(first.global_batch_size, second.global_batch_size);
+    EXPECT_EQ(first.schedule.learning_rate, second.schedule.learning_rate);
+    EXPECT_EQ(first.batch.global, second.batch.global);
     EXPECT_EQ(first.compute.dtype, second.compute.dtype);
     EXPECT_EQ(first_difference(first.resolved, second.resolved), std::nullopt);
   }
-  TrainConfig first;
+  RunOptions first;
   parse_into(first, train_options, words(kTrain + "--split general/retain"));
   resolve(first, 1);
-  TrainConfig second;
+  RunOptions second;
   parse_into(second, train_options, {"--config", folder.write("config", first.resolved)});
   resolve(second, 1);
   EXPECT_EQ(first.resolved, second.resolved);
-  EXPECT_EQ(second.splits, first.splits);
+  EXPECT_EQ(second.input.splits, first.input.splits);
 }
 
 TEST(ResolvedConfig, HoldsAbsolutePathsAndEverySetting) {
-  TrainConfig c = unlearn("--dtype float32");
+  RunOptions c = unlearn("--dtype float32");
   resolve(c, 2);
   EXPECT_THAT(c.resolved, HasSubstr("model = " + (std::filesystem::current_path() / "m").string() + "\n"));
   for (const char* line : {"learning-rate = 2e-05\n", "global-batch-size = 2\n", "dtype = float32\n", "shuffle = on\n",
@@ -237,9 +239,9 @@ TEST(ResolvedConfig, HoldsAbsolutePathsAndEverySetting) {
 
 TEST(ResolvedConfig, GlobalBatchFollowsFromTheRanksOrIsKept) {
   const auto global = [](const std::string& more, int ranks) {
-    TrainConfig c = unlearn(more);
+    RunOptions c = unlearn(more);
     resolve(c, ranks);
-    return c.global_batch_size;
+    return c.batch.global;
   };
   EXPECT_EQ(global("", 3), 3);
   EXPECT_EQ(global("--per-device-train-batch-size 2 --gradient-accumulation-steps 5", 3), 30);
@@ -283,13 +285,13 @@ TEST(FirstDifference, TakesWhatAnEarlierVersionLacksForItsBehaviour) {
 }
 
 TEST(FirstDifference, IgnoresWhatMayChangeOnResume) {
-  TrainConfig before = unlearn("--global-batch-size 8");
-  TrainConfig after = unlearn(
+  RunOptions before = unlearn("--global-batch-size 8");
+  RunOptions after = unlearn(
       "--global-batch-size 8 --gather per-step --recompute block --prefetch off --micro-batch-tokens 99 "
       "--per-device-train-batch-size 2 --save-steps 5 --save-total-limit 2 --logging-steps 7 --quiet --overwrite-output-dir "
       "--log-jsonl log.jsonl --tensorboard on "
       "--resume-from-checkpoint none");
-  after.output_dir = "elsewhere";
+  after.folder.path = "elsewhere";
   resolve(before, 1);
   resolve(after, 4);
   EXPECT_EQ(first_difference(before.resolved, after.resolved), std::nullopt);
@@ -297,7 +299,7 @@ TEST(FirstDifference, IgnoresWhatMayChangeOnResume) {
 
 /// Every other option decides the result: each one alone is noticed.
 TEST(FirstDifference, NoticesEveryOtherOption) {
-  TrainConfig before = unlearn("--global-batch-size 8");
+  RunOptions before = unlearn("--global-batch-size 8");
   resolve(before, 1);
   const std::vector<std::string> changes = {"learning-rate 1",     "lr-scheduler-type linear",
                                             "warmup-ratio 0.5",    "warmup-steps 3",
@@ -309,23 +311,68 @@ TEST(FirstDifference, NoticesEveryOtherOption) {
                                             "dtype float64",       "device cpu",
                                             "master-weights bf16", "reduce-dtype bf16"};
   for (const std::string& change : changes) {
-    TrainConfig after = unlearn("--global-batch-size 8 --" + change);
+    RunOptions after = unlearn("--global-batch-size 8 --" + change);
     resolve(after, 1);
     const auto difference = first_difference(before.resolved, after.resolved);
     ASSERT_TRUE(difference) << change;
     EXPECT_EQ(difference->key, change.substr(0, change.find(' ')));
   }
-  TrainConfig other_batch = unlearn("--global-batch-size 9");
+  RunOptions other_batch = unlearn("--global-batch-size 9");
   resolve(other_batch, 1);
   EXPECT_EQ(first_difference(before.resolved, other_batch.resolved)->key, "global-batch-size");
 }
 
-TEST(FirstDifference, FreeKeysAreOptions) {
-  TrainConfig c;
-  std::size_t free = 0;
-  for (const std::string& key : unlearn_options(c).keys()) free += decides_result(key) ? 0 : 1;
-  EXPECT_EQ(free, 25u)
-      << "a key that may change on resume, or is compared by its hash, is no longer an option, or a new one was added";
+/// Which options may change is said by their rows; this list is what was meant.
+TEST(FirstDifference, TheOptionsThatMayChangeAreThese) {
+  RunOptions c;
+  std::set<std::string> free, hashed;
+  for (const OptionTable& table : {train_table(c), unlearn_table(c)})
+    for (const Option& option : table.options())
+      if (option.resolved && option.on_resume != OnResume::same)
+        (option.on_resume == OnResume::free ? free : hashed).insert(option.key);
+  EXPECT_EQ(free,
+            (std::set<std::string>{"output-dir", "save-steps", "save-total-limit", "logging-steps", "save-labels", "log-jsonl",
+                                   "tensorboard", "quiet", "grace-seconds", "max-walltime", "collective-timeout", "comm",
+                                   "gather", "recompute", "prefetch", "micro-batch-tokens", "per-device-train-batch-size"}));
+  EXPECT_EQ(hashed, (std::set<std::string>{"model", "init-config", "tokens", "labels", "sample-order"}));
+}
+
+/// A run's options come back from its config as they were, by the table that wrote it.
+TEST(ReadRunOptions, GivesBackWhatARunHad) {
+  RunOptions run;
+  parse_into(run, unlearn_options,
+             words("--model m --tokens t.h5 --domain books --method npo --output-dir run --global-batch-size 8 --alpha 0 "
+                   "--retain-loss kl --beta 0.25 --positive-ratio 3 --variant released "
+                   "--labels l.h5 --learning-rate 1e-3 --eval-steps 2 --stop-at forget:perplexity>=3"));
+  resolve(run, 1);
+  RunOptions again = read_run_options(run.resolved, "config");
+  EXPECT_EQ(again.command, "unlearn");
+  EXPECT_EQ(again.method.name, "npo");
+  EXPECT_EQ(again.method.given, (std::map<std::string, double, std::less<>>{{"alpha", 0}, {"beta", 0.25}, {"retain-loss", 1}}));
+  EXPECT_EQ(again.samples.retain.positive_ratio, 3);
+  EXPECT_TRUE(again.released);
+  write_option_texts(again);
+  EXPECT_EQ(again.resolved, run.resolved);
+}
+
+TEST(ReadRunOptions, PassesOverWhatOtherVersionsHave) {
+  const RunOptions later = read_run_options("method = of_a_later_version\nhow_far = 3\ndomain = books\n", "config");
+  EXPECT_EQ(later.method.name, "of_a_later_version");
+  EXPECT_EQ(later.input.domain, "books");
+  EXPECT_EQ(later.schedule.learning_rate, RunOptions().schedule.learning_rate);
+  EXPECT_EQ(read_run_options("split = a/b\nsplit = c/d\n", "config").input.splits, (std::vector<std::string>{"a/b", "c/d"}));
+}
+
+TEST(ReadRunOptions, NamesTheLineOfAValueThatNoRunHas) {
+  for (const char* ratio : {"1e300", "-0.5", "nan"}) {
+    try {
+      read_run_options(std::string("method = npo\npositive-ratio = ") + ratio, "RUN/config");
+      ADD_FAILURE() << ratio;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::bad_input);
+      EXPECT_THAT(error.what(), HasSubstr("RUN/config:2: positive-ratio: expected a whole number from 1 to"));
+    }
+  }
 }
 
 TEST(ShippedConfigs, AreValid) {
@@ -355,7 +402,7 @@ TEST(ShippedConfigs, AreValid) {
     complete({{"tokens", "t.h5"}, {"output-dir", "run"}});
     if (trains) complete({{"split", "a/b"}});
     if (!trains) complete({{"domain", "a"}, {"method", "gradient_ascent"}, {"model", "m"}});
-    TrainConfig config;
+    RunOptions config;
     EXPECT_NO_THROW(parse_into(config, trains ? train_options : unlearn_options, arguments));
     EXPECT_NO_THROW(resolve(config, 2));
   }
@@ -372,25 +419,25 @@ TEST(ShippedConfigs, HoldTheStudysValues) {
                                                           {"ascent_plus_kl_divergence_general", "ascent_plus_kl_divergence"}};
   for (const auto& [domain, batch] : {std::pair{"arxiv", 480}, std::pair{"github", 680}})
     for (const auto& [name, method] : kMethods) {
-      TrainConfig c;
+      RunOptions c;
       const std::string file = std::string(EXPUNGE_CONFIGS) + "/yi-6b-" + domain + "-" + name + ".cfg";
       parse_into(c, unlearn_options, {"--config", file, "--model", "m", "--tokens", "t", "--output-dir", "r"});
       resolve(c, 8);
-      EXPECT_EQ(c.domain, domain);
-      EXPECT_EQ(c.objective.method, method);
+      EXPECT_EQ(c.input.domain, domain);
+      EXPECT_EQ(c.method.name, method);
       EXPECT_EQ(c.labels.top_k, std::string(name) == "adversarial" ? 1 : 0);
       EXPECT_EQ(c.labels.rm_groundtruth, std::string(name) == "adversarial");
-      EXPECT_EQ(c.retain.general, std::string(name).ends_with("_general"));
-      EXPECT_EQ(c.shuffle, !method_info(method).mixes);
-      EXPECT_EQ(c.global_batch_size, batch);
-      EXPECT_EQ(c.per_device_train_batch_size, 1);
-      EXPECT_EQ(c.learning_rate, 2e-5);
-      EXPECT_EQ(c.warmup_ratio, 0.03);
-      EXPECT_EQ(c.schedule, ScheduleType::cosine);
+      EXPECT_EQ(c.samples.retain.general, std::string(name).ends_with("_general"));
+      EXPECT_EQ(c.samples.shuffle, !find_method(method).mixes);
+      EXPECT_EQ(c.batch.global, batch);
+      EXPECT_EQ(c.batch.per_device, 1);
+      EXPECT_EQ(c.schedule.learning_rate, 2e-5);
+      EXPECT_EQ(c.schedule.warmup_ratio, 0.03);
+      EXPECT_EQ(c.schedule.type, ScheduleType::cosine);
       EXPECT_EQ(c.compute.dtype, DType::bfloat16);
-      EXPECT_EQ(c.weight_decay, 0);
-      EXPECT_EQ(c.max_grad_norm, 1);
-      EXPECT_EQ(c.num_train_epochs, 1);
+      EXPECT_EQ(c.optimizer.weight_decay, 0);
+      EXPECT_EQ(c.optimizer.max_grad_norm, 1);
+      EXPECT_EQ(c.schedule.num_train_epochs, 1);
     }
 }
 

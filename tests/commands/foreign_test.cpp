@@ -57,7 +57,7 @@ const std::vector<std::string> kTrainer = {
     "dataloader_multiprocessing_context", "dataloader_in_order", "ddp_static_graph"};
 
 TEST(Foreign, EveryOptionOfTheStudyAndTheTrainerIsOursOrRefusedWithAdvice) {
-  TrainConfig train, unlearning;
+  RunOptions train, unlearning;
   EvalConfig eval;
   MembershipConfig mia;
   TokenizeOptions tokenize;
@@ -76,7 +76,7 @@ TEST(Foreign, EveryOptionOfTheStudyAndTheTrainerIsOursOrRefusedWithAdvice) {
 
 /// An option that is named as advice exists.
 TEST(Foreign, AdviceNamesOptionsThatExist) {
-  TrainConfig train, unlearning;
+  RunOptions train, unlearning;
   EvalConfig eval;
   TokenizeOptions tokenize;
   ExportConfig exporting;
@@ -136,7 +136,7 @@ TEST(Foreign, MessagesNameOurs) {
 
 /// The README command line of the released code: all that must change is said in one go.
 TEST(Foreign, TheStudysCommandLineIsAnsweredWhole) {
-  TrainConfig c;
+  RunOptions c;
   const std::string said = refusal([&] {
     parse_into(
         c, unlearn_options,

@@ -29,7 +29,7 @@ TYPED_TEST(GpuMemory, LargerBatchesAfterTheFirstStepTakeNone) {
   const LoneRank rank(true, {DeviceType::cuda, 0});
   const std::vector<std::vector<int>> batches{{3}, {130, 2}, {20, 30, 40}, {170}};
   ShardedParams<T> params(rank.runtime(), llama_units(config, 1), {false, true, false}, true);
-  Optimizer<T> optimizer(params, TrainConfig{});
+  Optimizer<T> optimizer(params, OptimizerOptions{});
   Llama<T> model(config, params, Recompute::none);
   model.reserve(170, true);
   std::size_t taken = 0;

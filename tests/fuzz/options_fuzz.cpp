@@ -9,7 +9,6 @@
 #include "commands/task.h"
 #include "commands/tokenize.h"
 #include "commands/train.h"
-#include "commands/training_options.h"
 #include "commands/unlearn.h"
 #include "commands/verify.h"
 #include "target.h"

@@ -27,8 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace expunge;
   using namespace expunge::fuzz;
   const TimeBudget budget(size);
-  TrainConfig config;
-  config.sample_order = folder().write("order.txt", text(data, size));
+  SampleOptions config;
+  config.order = folder().write("order.txt", text(data, size));
   accepts("order.txt", [&] {
     TrainingData training(tokens(), {{"books/forget", Role::forget}}, config, 10);
     for (std::uint64_t position = 0; position < size; ++position)

@@ -94,7 +94,7 @@ void expect_memory(bool once, Recompute recompute) {
   config.num_hidden_layers = 4;
   const int tokens = 256;
   ShardedParams<T> params(rank.runtime(), llama_units(config, 1), {once, true, false}, true);
-  Optimizer<T> optimizer(params, TrainConfig{});
+  Optimizer<T> optimizer(params, OptimizerOptions{});
   Llama<T> model(config, params, recompute);
   model.reserve(tokens, true);
   const RunShape shape{config, 1, tokens, std::is_same_v<T, bf16> ? DType::bfloat16 : DType::float32};

@@ -8,6 +8,7 @@
 
 #include "report/options.h"
 #include "report/shared_text.h"
+#include "run/option_tables.h"
 
 namespace expunge {
 namespace {
@@ -21,7 +22,7 @@ ReportRun finished_run() {
   run.label = "R1";
   run.folder = "run";
   run.config = "method = gradient_ascent\ndomain = papers\n";
-  run.options = {{"method", "gradient_ascent"}, {"domain", "papers"}};
+  run.options = read_run_options(run.config, "config");
   run.has_checkpoints = true;
   run.checkpoint.emplace();
   run.checkpoint->step = run.checkpoint->total_steps = 2;
@@ -153,12 +154,13 @@ TEST(ReportContent, SharedTextIsLookedForInAllThatWasTrainedOnOrEvaluated) {
 
 TEST(ReportContent, TrainedSplitsAreThoseOfTheMethod) {
   using Names = std::set<std::string>;
-  EXPECT_EQ(trained_splits("split = a/b\nsplit = c/d\n"), (Names{"a/b", "c/d"}));
-  EXPECT_EQ(trained_splits("domain = p\nmethod = gradient_ascent\n"), Names{"p/forget"});
-  EXPECT_EQ(trained_splits("domain = p\nmethod = ascent_plus_descent\n"), (Names{"p/forget", "p/retain"}));
-  EXPECT_EQ(trained_splits("domain = p\nmethod = ascent_plus_descent\ngeneral = true\n"),
+  EXPECT_EQ(trained_splits(read_run_options("split = a/b\nsplit = c/d\n", "config")), (Names{"a/b", "c/d"}));
+  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = gradient_ascent\n", "config")), Names{"p/forget"});
+  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = ascent_plus_descent\n", "config")),
+            (Names{"p/forget", "p/retain"}));
+  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = ascent_plus_descent\ngeneral = true\n", "config")),
             (Names{"p/forget", "general/retain"}));
-  EXPECT_EQ(trained_splits("domain = p\nmethod = of a later version\n"), Names{"p/forget"});
+  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = of a later version\n", "config")), Names{"p/forget"});
 }
 
 TEST(ReportContent, OneIsNotManyOfAKind) {

@@ -24,13 +24,13 @@ const std::filesystem::path kFolder = std::filesystem::path(EXPUNGE_FIXTURES) / 
 constexpr int kSteps = 20, kSequencesPerStep = 4;
 constexpr double kLearningRate = 1e-3;
 
-TrainConfig adamw_settings() {
-  TrainConfig config;
+OptimizerOptions adamw_settings() {
+  OptimizerOptions config;
   config.weight_decay = 0.1;
   config.max_grad_norm = 1;
-  config.adam_beta1 = 0.9;
-  config.adam_beta2 = 0.999;
-  config.adam_epsilon = 1e-8;
+  config.beta1 = 0.9;
+  config.beta2 = 0.999;
+  config.epsilon = 1e-8;
   return config;
 }
 

@@ -27,7 +27,7 @@ void signal_this_process(int number) {
 
 TEST(EndInTime, ASignalLeavesTheStepItsGrace) {
   const InterruptSignals signals;
-  TrainConfig config;
+  DeadlineOptions config;
   config.grace_seconds = 20;
   const EndInTime end(config, 0);
   EXPECT_EQ(end.within_step(1000), 0);
@@ -70,7 +70,7 @@ TEST(EndInTime, SignalsDoNotTouchProducts) {
 
 TEST(EndInTime, TheTimeLimitLeavesRoomForACheckpoint) {
   const InterruptSignals signals;
-  TrainConfig config;
+  DeadlineOptions config;
   config.max_walltime = seconds_running() + 100;
   EndInTime end(config, 10'000'000'000);  // 20 s on a common disk
   EXPECT_EQ(end.between_steps(60), 0);

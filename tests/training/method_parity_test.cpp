@@ -52,23 +52,23 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
   const std::vector<double> losses = expected["losses"], norms = expected["gradient_norms"];
   const LoneRank rank;
   const WeightsSource source = locate_model(rank.runtime(), kFixtures / "tiny_llama");
-  TrainConfig config;
+  RunOptions config;
   config.command = "unlearn";
-  config.learning_rate = 1e-3;
-  config.schedule = ScheduleType::constant;
-  config.max_steps = static_cast<std::int64_t>(losses.size());
-  config.global_batch_size = 4;
-  config.shuffle = false;
-  config.objective = {
-      .method = expected["method"], .retain_kl = expected["retain_kl"], .alpha = expected["alpha"].get<double>(), .layer = 1};
-  const auto objective = make_objective(config.objective);
+  config.schedule.learning_rate = 1e-3;
+  config.schedule.type = ScheduleType::constant;
+  config.schedule.max_steps = static_cast<std::int64_t>(losses.size());
+  config.batch.global = 4;
+  config.samples.shuffle = false;
+  config.method = {expected["method"],
+                   {{"retain-loss", expected["retain_kl"].get<bool>() ? 1 : 0}, {"alpha", expected["alpha"]}, {"layer", 1}}};
+  const auto objective = make_objective(config.method);
 
   const TemporaryFolder folder;
   const TokenFile tokens(write_texts(folder, source.config.vocab_size));
   std::vector<TrainingData::Source> sources;
   for (const Term& term : objective->terms())
     sources.push_back({term.role == Role::forget ? "study/forget" : "study/retain", term.role});
-  TrainingData data(tokens, sources, config, source.config.vocab_size);
+  TrainingData data(tokens, sources, config.samples, source.config.vocab_size);
 
   const std::vector<UnitLayout> units = llama_units(source.config, 1);
   ShardedParams<double> params(rank.runtime(), units, {false, true, false}, true),
@@ -76,13 +76,15 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
   load_weights(source, 0, false, params);
   load_weights(source, 0, false, frozen);
   Llama<double> model(source.config, params, Recompute::none), reference(source.config, frozen, Recompute::none);
-  Optimizer<double> optimizer(params, config);
-  Task<double> task{*objective, data, &reference};
+  Optimizer<double> optimizer(params, config.optimizer);
+  TrainingInputs<double> task{*objective, data, &reference};
   const TokenSplit forget = tokens.split("study/forget", source.config.vocab_size);
   if (objective->uses_reference_nll())
     for (const SequenceFigures& figures : evaluate_split(reference, forget, {1, 0, 0}))
       task.reference_nll.push_back(figures.nll * static_cast<double>(figures.tokens));
-  Trainer<double> trainer(config, model, optimizer, std::move(task));
+  task.control = control_vector(*objective, config.samples.seed, source.config.hidden_size);
+  Trainer<double> trainer(RunLength(config.schedule, config.batch, false, data.items()), {config.schedule, config.batch}, model,
+                          optimizer, std::move(task));
   for (std::size_t step = 0; step < losses.size(); ++step) {
     const StepMetrics metrics = trainer.step().value();
     EXPECT_NEAR(metrics.loss, losses[step], 1e-9 * std::abs(losses[step])) << "step " << step;
@@ -99,7 +101,7 @@ TEST(MethodParity, EveryMethodHasAGoldenValue) {
   std::vector<std::string> covered = {"gradient_ascent", "random_label", "ascent_plus_descent", "ascent_plus_kl_divergence",
                                       "finetune",        "retrain"};  // released_mpi_test.cpp; the last two are descent
   for (const nlohmann::json& one : golden()) covered.push_back(one["method"]);
-  for (const MethodInfo& info : methods())
+  for (const Method& info : methods())
     EXPECT_NE(std::find(covered.begin(), covered.end(), info.name), covered.end()) << info.name;
 }
 

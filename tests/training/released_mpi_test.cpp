@@ -19,26 +19,25 @@ const std::filesystem::path kReleased = std::filesystem::path(EXPUNGE_FIXTURES) 
 
 Hdf5File expected() { return Hdf5File::open(kReleased / "expected.h5"); }
 
-TrainConfig config_of(const Hdf5File& file, const std::string& group) {
-  TrainConfig config;
+RunOptions config_of(const Hdf5File& file, const std::string& group) {
+  RunOptions config;
   config.command = "unlearn";
-  config.domain = "study";
-  config.objective.released = true;
-  config.objective.max_length = 16;
-  config.learning_rate = file.read_attribute<double>(group, "learning_rate");
-  config.schedule = ScheduleType::constant;
-  config.max_steps = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "steps"));
-  config.gradient_accumulation_steps = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "accumulation"));
-  config.global_batch_size = config.gradient_accumulation_steps;
-  config.weight_decay = file.read_attribute<double>(group, "weight_decay");
-  config.max_grad_norm = file.read_attribute<double>(group, "max_grad_norm");
-  config.adam_beta1 = file.read_attribute<double>(group, "beta1");
-  config.adam_beta2 = file.read_attribute<double>(group, "beta2");
-  config.adam_epsilon = file.read_attribute<double>(group, "epsilon");
-  config.retain.positive_ratio =
+  config.input.domain = "study";
+  config.released = true;
+  config.schedule.learning_rate = file.read_attribute<double>(group, "learning_rate");
+  config.schedule.type = ScheduleType::constant;
+  config.schedule.max_steps = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "steps"));
+  config.batch.accumulation = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "accumulation"));
+  config.batch.global = config.batch.accumulation;
+  config.optimizer.weight_decay = file.read_attribute<double>(group, "weight_decay");
+  config.optimizer.max_grad_norm = file.read_attribute<double>(group, "max_grad_norm");
+  config.optimizer.beta1 = file.read_attribute<double>(group, "beta1");
+  config.optimizer.beta2 = file.read_attribute<double>(group, "beta2");
+  config.optimizer.epsilon = file.read_attribute<double>(group, "epsilon");
+  config.samples.retain.positive_ratio =
       std::max<std::int64_t>(1, static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "positive_ratio")));
   if (const double factor = file.read_attribute<double>(group, "positive_factor"); factor > 0)
-    config.objective.positive_factor = factor;
+    config.method.given["positive-factor"] = factor;
   return config;
 }
 
@@ -81,24 +80,24 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
   const auto [name, method] = GetParam();
   const Hdf5File file = expected();
   const std::string group = std::string("/methods/") + name;
-  TrainConfig config = config_of(file, group);
-  config.objective.method = method;
-  const auto objective = make_objective(config.objective);
+  RunOptions config = config_of(file, group);
+  config.method.name = method;
+  const auto objective = make_objective(config.method, {config.released, 16});
 
   const TokenFile tokens(kReleased / file.read_attribute<std::string>(group, "tokens"));
   std::vector<TrainingData::Source> sources;
   for (const Term& term : objective->terms())
     sources.push_back({file.read_attribute<std::string>(group, term.role == Role::forget ? "forget" : "retain"), term.role});
   const auto used = file.read_all<std::uint64_t>(group + "/order");
-  if (method_info(method).mixes) {
-    config.shuffle = false;  // the interleaved list is the order
+  if (find_method(method).mixes) {
+    config.samples.shuffle = false;  // the interleaved list is the order
   } else {
-    config.sample_order = testing::TempDir() + "released_order_" + std::to_string(test_runtime().comm.rank());
-    std::ofstream order(config.sample_order);
+    config.samples.order = testing::TempDir() + "released_order_" + std::to_string(test_runtime().comm.rank());
+    std::ofstream order(config.samples.order);
     for (const std::uint64_t item : used) order << item << '\n';
   }
   const WeightsSource source = locate_model(test_runtime(), kReleased / "model");
-  TrainingData data(tokens, sources, config, source.config.vocab_size);
+  TrainingData data(tokens, sources, config.samples, source.config.vocab_size);
   if (const auto labels = file.read_attribute<std::string>(group, "labels"); !labels.empty())
     data.set_labels(0, read_labels(kReleased / labels, "study/forget", data.split(0), source.config.vocab_size).value());
 
@@ -108,8 +107,9 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
   load_weights(source, 0, false, params);
   load_weights(source, 0, false, frozen);
   Llama<float> model(source.config, params, Recompute::none), reference(source.config, frozen, Recompute::none);
-  Optimizer<float> optimizer(params, config);
-  Trainer<float> trainer(config, model, optimizer, {*objective, data, &reference});
+  Optimizer<float> optimizer(params, config.optimizer);
+  Trainer<float> trainer(RunLength(config.schedule, config.batch, true, data.items()), {config.schedule, config.batch}, model,
+                         optimizer, {*objective, data, &reference});
   const Shards initial = copy(params, [&](int unit) { return params.master(unit); });
   const Shards* const none = nullptr;
 
@@ -148,7 +148,7 @@ struct Sampler {
         model(source.config, params, Recompute::none) {
     load_weights(source, 0, false, params);
   }
-  Labels draw(const TokenSplit& split, LabelConfig labels, bool released, std::uint64_t seed) {
+  Labels draw(const TokenSplit& split, LabelOptions labels, bool released, std::uint64_t seed) {
     return draw_model_labels(model, split, labels, released, seed, {2, 0, 0});
   }
   WeightsSource source;
@@ -180,9 +180,9 @@ TEST(ReleasedLabels, AreDrawnFromTheFilteredDistribution) {
   constexpr int kDraws = 2000;
   for (const std::string& name : file.children("/samplers")) {
     const std::string group = "/samplers/" + name;
-    const LabelConfig labels{.top_k = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "top_k")),
-                             .top_p = file.read_attribute<double>(group, "top_p"),
-                             .rm_groundtruth = file.read_attribute<std::uint64_t>(group, "rm_groundtruth") != 0};
+    const LabelOptions labels{.top_k = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "top_k")),
+                              .top_p = file.read_attribute<double>(group, "top_p"),
+                              .rm_groundtruth = file.read_attribute<std::uint64_t>(group, "rm_groundtruth") != 0};
     const auto probabilities = file.read_all<float>(group + "/probabilities");
     const std::size_t length = split.length(0);
     std::vector<double> counts(length * 53);
@@ -218,12 +218,13 @@ TEST(ReleasedTrainer, StepsHoldTheMicroBatchesOfTransformers436) {
   const Hdf5File file = expected();
   for (const std::string& name : file.children("/trainer")) {
     const std::string group = "/trainer/" + name;
-    TrainConfig config;
-    config.objective.released = true;
-    config.gradient_accumulation_steps = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "accumulation"));
-    config.global_batch_size = config.gradient_accumulation_steps;
-    config.num_train_epochs = file.read_attribute<double>(group, "epochs");
-    const RunLength length(config, file.read_attribute<std::uint64_t>(group, "sequences"));
+    RunOptions config;
+    config.released = true;
+    config.batch.accumulation = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "accumulation"));
+    config.batch.global = config.batch.accumulation;
+    config.schedule.num_train_epochs = file.read_attribute<double>(group, "epochs");
+    const RunLength length(config.schedule, config.batch, config.released,
+                           file.read_attribute<std::uint64_t>(group, "sequences"));
     std::vector<std::int32_t> sizes;
     for (std::int64_t step = 0; step < length.steps; ++step)
       sizes.push_back(static_cast<std::int32_t>(length.samples_after(step + 1) - length.samples_after(step)));
@@ -232,13 +233,13 @@ TEST(ReleasedTrainer, StepsHoldTheMicroBatchesOfTransformers436) {
 }
 
 TEST(ReleasedTrainer, AnEpochIsFilledUpToWholeRoundsFromItsBeginning) {
-  TrainConfig config;
-  config.objective.released = true;
-  config.per_device_train_batch_size = 4;
-  config.gradient_accumulation_steps = 1;
-  config.global_batch_size = 4;
-  config.num_train_epochs = 2;
-  const RunLength length(config, 10);
+  RunOptions config;
+  config.released = true;
+  config.batch.per_device = 4;
+  config.batch.accumulation = 1;
+  config.batch.global = 4;
+  config.schedule.num_train_epochs = 2;
+  const RunLength length(config.schedule, config.batch, config.released, 10);
   EXPECT_EQ(length.steps, 6);
   std::vector<std::uint64_t> places;
   for (std::int64_t p = 8; p < 14; ++p) places.push_back(length.place(p));

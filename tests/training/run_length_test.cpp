@@ -15,16 +15,16 @@ namespace {
 
 using testing::HasSubstr;
 
-TrainConfig config_of(std::int64_t global_batch) {
-  TrainConfig config;
-  config.global_batch_size = global_batch;
+RunOptions config_of(std::int64_t global_batch) {
+  RunOptions config;
+  config.batch.global = global_batch;
   return config;
 }
 
-TrainConfig released(std::int64_t accumulation, std::int64_t micro_batch) {
-  TrainConfig config = config_of(accumulation * micro_batch);
-  config.objective.released = true;
-  config.gradient_accumulation_steps = accumulation;
+RunOptions released(std::int64_t accumulation, std::int64_t micro_batch) {
+  RunOptions config = config_of(accumulation * micro_batch);
+  config.released = true;
+  config.batch.accumulation = accumulation;
   return config;
 }
 
@@ -39,9 +39,9 @@ std::vector<std::int64_t> counted_ends(std::int64_t rounds, std::int64_t accumul
 TEST(RunLength, ReleasedStepsEndWhereCountingSays) {
   for (std::int64_t rounds = 1; rounds <= 13; ++rounds)
     for (std::int64_t accumulation = 1; accumulation <= 13; ++accumulation) {
-      TrainConfig config = released(accumulation, 3);
-      config.max_steps = 60;
-      const RunLength length(config, static_cast<std::size_t>(3 * rounds));
+      RunOptions config = released(accumulation, 3);
+      config.schedule.max_steps = 60;
+      const RunLength length(config.schedule, config.batch, config.released, static_cast<std::size_t>(3 * rounds));
       const std::vector<std::int64_t> ends = counted_ends(rounds, accumulation, 60);
       EXPECT_EQ(length.samples_after(0), 0);
       for (std::size_t n = 1; n <= ends.size(); ++n)
@@ -52,9 +52,9 @@ TEST(RunLength, ReleasedStepsEndWhereCountingSays) {
 }
 
 TEST(RunLength, ABillionStepsAreCountedWithoutGoingThroughThem) {
-  TrainConfig config = released(7, 2);  // 8 items make 4 rounds: steps end at 4, 7, 8, 12, 14, 16, 20, 21, 24, 28
-  config.max_steps = kMostSteps;
-  const RunLength length(config, 8);
+  RunOptions config = released(7, 2);  // 8 items make 4 rounds: steps end at 4, 7, 8, 12, 14, 16, 20, 21, 24, 28
+  config.schedule.max_steps = kMostSteps;
+  const RunLength length(config.schedule, config.batch, config.released, 8);
   EXPECT_EQ(length.steps, kMostSteps);
   EXPECT_EQ(length.samples, kMostSteps / 10 * 28 * 2);
   EXPECT_EQ(length.samples_after(kMostSteps - 1), (kMostSteps / 10 * 28 - 4) * 2);
@@ -62,27 +62,27 @@ TEST(RunLength, ABillionStepsAreCountedWithoutGoingThroughThem) {
 
 TEST(RunLength, HasOneLimitHoweverItIsSaid) {
   for (const bool study : {false, true}) {
-    TrainConfig config = study ? released(4, 1) : config_of(4);
-    config.num_train_epochs = 1e9;
-    EXPECT_EQ(RunLength(config, 4).steps, kMostSteps);
+    RunOptions config = study ? released(4, 1) : config_of(4);
+    config.schedule.num_train_epochs = 1e9;
+    EXPECT_EQ(RunLength(config.schedule, config.batch, config.released, 4).steps, kMostSteps);
     for (const double epochs : {1.1e9, 1e18, 1e300, std::numeric_limits<double>::max()}) {
-      config.num_train_epochs = epochs;
-      EXPECT_THAT(error_of(ExitCode::usage, [&] { RunLength(config, 4); }),
+      config.schedule.num_train_epochs = epochs;
+      EXPECT_THAT(error_of(ExitCode::usage, [&] { RunLength(config.schedule, config.batch, config.released, 4); }),
                   testing::AllOf(HasSubstr(fmt::format("--num-train-epochs {}: passes over 4 sequences, 4 a step", epochs)),
                                  HasSubstr("a run takes at most 1000000000; lower it, or give --max-steps")));
     }
-    config.num_train_epochs = std::numeric_limits<double>::denorm_min();
-    EXPECT_EQ(RunLength(config, 4).steps, 1);
-    config.num_train_epochs = 1e18;
-    config.max_steps = kMostSteps;
-    EXPECT_EQ(RunLength(config, 4).steps, kMostSteps);
+    config.schedule.num_train_epochs = std::numeric_limits<double>::denorm_min();
+    EXPECT_EQ(RunLength(config.schedule, config.batch, config.released, 4).steps, 1);
+    config.schedule.num_train_epochs = 1e18;
+    config.schedule.max_steps = kMostSteps;
+    EXPECT_EQ(RunLength(config.schedule, config.batch, config.released, 4).steps, kMostSteps);
   }
 }
 
 TEST(RunLength, TheLargestStepsAndTheMostOfThemFit64Bits) {
-  TrainConfig config = config_of(kLargestGlobalBatch);
-  config.max_steps = kMostSteps;
-  const RunLength length(config, 3);
+  RunOptions config = config_of(kLargestGlobalBatch);
+  config.schedule.max_steps = kMostSteps;
+  const RunLength length(config.schedule, config.batch, config.released, 3);
   EXPECT_EQ(length.samples, kMostSteps * kLargestGlobalBatch);
   EXPECT_EQ(length.samples_after(kMostSteps), length.samples);
   EXPECT_EQ(length.places(), length.samples);
@@ -102,16 +102,25 @@ TEST(GlobalBatch, IsLimited) {
 }
 
 TEST(LargestMicroBatch, IsNoLargerThanAStep) {
-  EXPECT_EQ(largest_micro_batch(100, 0, 3, 8), 300);
-  EXPECT_EQ(largest_micro_batch(100, 0, 1'000'000'000, 8), 800);
-  EXPECT_EQ(largest_micro_batch(100, 512, 1, 8), 512);
-  EXPECT_EQ(largest_micro_batch(100, 50, 1, 8), 100) << "a longer sequence is a micro-batch by itself";
-  EXPECT_EQ(largest_micro_batch(100, 1'000'000'000, 1, 8), 800);
-  EXPECT_EQ(largest_micro_batch(64, 0, kLargestGlobalBatch, kLargestGlobalBatch), kMostBatchTokens);
-  EXPECT_THAT(error_of(ExitCode::usage, [] { largest_micro_batch(65, 0, kLargestGlobalBatch, kLargestGlobalBatch); }),
+  EXPECT_EQ(largest_micro_batch({.per_device = 3, .global = 8, .micro_batch_tokens = 0}, 100), 300);
+  EXPECT_EQ(largest_micro_batch({.per_device = 1'000'000'000, .global = 8, .micro_batch_tokens = 0}, 100), 800);
+  EXPECT_EQ(largest_micro_batch({.per_device = 1, .global = 8, .micro_batch_tokens = 512}, 100), 512);
+  EXPECT_EQ(largest_micro_batch({.per_device = 1, .global = 8, .micro_batch_tokens = 50}, 100), 100)
+      << "a longer sequence is a micro-batch by itself";
+  EXPECT_EQ(largest_micro_batch({.per_device = 1, .global = 8, .micro_batch_tokens = 1'000'000'000}, 100), 800);
+  EXPECT_EQ(
+      largest_micro_batch({.per_device = kLargestGlobalBatch, .global = kLargestGlobalBatch, .micro_batch_tokens = 0}, 64),
+      kMostBatchTokens);
+  EXPECT_THAT(error_of(ExitCode::usage,
+                       [] {
+                         largest_micro_batch(
+                             {.per_device = kLargestGlobalBatch, .global = kLargestGlobalBatch, .micro_batch_tokens = 0}, 65);
+                       }),
               HasSubstr("--per-device-train-batch-size 16777216 makes micro-batches of up to 1090519040 tokens"));
-  EXPECT_THAT(error_of(ExitCode::usage, [] { largest_micro_batch(1'000'000'000, 2'000'000'000, 1, 8); }),
-              HasSubstr("--micro-batch-tokens 2000000000 makes micro-batches of up to 2000000000 tokens"));
+  EXPECT_THAT(
+      error_of(ExitCode::usage,
+               [] { largest_micro_batch({.per_device = 1, .global = 8, .micro_batch_tokens = 2'000'000'000}, 1'000'000'000); }),
+      HasSubstr("--micro-batch-tokens 2000000000 makes micro-batches of up to 2000000000 tokens"));
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ TEST(Schedule, FallsAsItsName) {
 }
 
 TEST(Schedule, WarmupRatioRoundsUp) {
-  TrainConfig config;
+  ScheduleOptions config;
   config.warmup_ratio = 0.03;
   EXPECT_EQ(warmup_length(config, 5), 1);
   EXPECT_EQ(warmup_length(config, 100), 3);

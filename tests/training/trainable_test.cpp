@@ -19,13 +19,13 @@ std::vector<UnitLayout> units() {
 }
 
 TEST(Trainable, FreezesWhatDoesNotMatch) {
-  EXPECT_THAT(frozen_parameters(".*q", units()), ElementsAre("layers.0.k"));
-  EXPECT_TRUE(frozen_parameters("", units()).empty());
+  EXPECT_THAT(fixed_parameters(".*q", units()), ElementsAre("layers.0.k"));
+  EXPECT_TRUE(fixed_parameters("", units()).empty());
 }
 
 TEST(Trainable, PatternsThatCannotBeUsedAreRefused) {
   const auto message = [](const std::string& pattern) {
-    return error_of(ExitCode::usage, [&] { frozen_parameters(pattern, units()); });
+    return error_of(ExitCode::usage, [&] { fixed_parameters(pattern, units()); });
   };
   EXPECT_THAT(message("["), HasSubstr("not a regular expression"));
   EXPECT_THAT(message("mlp"), HasSubstr("matches no parameter: the whole name must match"));
@@ -42,7 +42,7 @@ TEST(Trainable, PatternsMeanWhatTheyDidInECMAScript) {
             {"model.layers.0.mlp.up_proj.weight", {2}},
             {"model.layers.1.mlp.up_proj.weight", {2}},
             {"model.layers.12.self_attn.q_proj.weight", {2}}});
-  const auto trained = [&](const std::string& pattern) { return 4 - frozen_parameters(pattern, model).size(); };
+  const auto trained = [&](const std::string& pattern) { return 4 - fixed_parameters(pattern, model).size(); };
   EXPECT_EQ(trained(".*layers\\.[012]\\.mlp.*"), 2u);
   EXPECT_EQ(trained("model\\.layers\\.\\d+\\..*"), 3u);
   EXPECT_EQ(trained("(?:.*embed_tokens|.*q_proj)\\.weight"), 2u);
@@ -62,7 +62,7 @@ TEST(Trainable, NoPatternTakesLong) {
   for (int i = 0; i < 120; ++i) wide += "(a|aa)?";
   for (const std::string& pattern : {deep + "x", wide + "x", std::string("(a*)*b"), std::string("(a|a?)+b"),
                                      std::string("(((a{0,30}){0,30}){0,3})b"), std::string("(.{0,900}b){1,1}x")})
-    (void)error_of(ExitCode::usage, [&] { frozen_parameters(pattern, model); });
+    (void)error_of(ExitCode::usage, [&] { fixed_parameters(pattern, model); });
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
 }
 

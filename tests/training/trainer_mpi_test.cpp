@@ -59,40 +59,42 @@ std::vector<double> as_doubles(std::span<A> values) {
 template <Element T>
 Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, const Split& split, int steps) {
   const LlamaConfig config = small_llama(kVocabulary, split.tied);
-  TrainConfig options;
+  RunOptions options;
   options.command = "unlearn";
-  options.learning_rate = 1e-3;
-  options.warmup_steps = 2;
-  options.weight_decay = 0.1;
-  options.max_steps = kSteps;
-  options.global_batch_size = 7;  // divides by no world size but 1
-  options.per_device_train_batch_size = split.batch;
-  options.compute.micro_batch_tokens = split.micro_batch_tokens;
-  options.objective = {.method = split.method, .alpha = 1.5, .layer = 1};
-  options.shuffle = !method_info(split.method).mixes;
-  const auto objective = make_objective(options.objective);
+  options.schedule.learning_rate = 1e-3;
+  options.schedule.warmup_steps = 2;
+  options.optimizer.weight_decay = 0.1;
+  options.schedule.max_steps = kSteps;
+  options.batch.global = 7;  // divides by no world size but 1
+  options.batch.per_device = split.batch;
+  options.batch.micro_batch_tokens = split.micro_batch_tokens;
+  options.method = {split.method, {{"alpha", 1.5}, {"layer", 1}}};
+  options.samples.shuffle = !find_method(split.method).mixes;
+  const auto objective = make_objective(options.method);
   const TokenFile tokens(tokens_path);
   std::vector<TrainingData::Source> sources;
   for (const Term& term : objective->terms())
     sources.push_back({term.role == Role::forget ? "papers/forget" : "papers/retain", term.role});
-  TrainingData data(tokens, sources, options, kVocabulary);
+  TrainingData data(tokens, sources, options.samples, kVocabulary);
   ShardedParams<T> params(runtime, llama_units(config, runtime.comm.size()), {split.once, split.prefetch, false}, true);
   const WeightsSource source{WeightsSource::Kind::initial, {}, {}, config};
   load_weights(source, 9, false, params);
-  Optimizer<T> optimizer(params, options);
+  Optimizer<T> optimizer(params, options.optimizer);
   Llama<T> model(config, params, split.recompute);
-  Task<T> task{*objective, data};
+  TrainingInputs<T> task{*objective, data};
   ShardedParams<T> frozen(runtime, llama_units(config, runtime.comm.size()), {false, split.prefetch, false}, false);
   load_weights(source, 10, false, frozen);  // not the trained model's weights: KL to oneself has no gradient
   Llama<T> reference(config, frozen, Recompute::none);
   task.reference = &reference;
-  if (method_info(split.method).replaces_labels)
+  if (find_method(split.method).replaces_labels)
     data.set_labels(0, draw_model_labels(model, data.split(0), {.top_k = 1, .rm_groundtruth = true}, false, 3,
                                          {static_cast<std::size_t>(split.batch), 0, 0}));
   if (objective->uses_reference_nll())
     for (const SequenceFigures& figures : evaluate_split(reference, tokens.split("papers/forget", kVocabulary), {2, 0, 0}))
       task.reference_nll.push_back(figures.nll * static_cast<double>(figures.tokens));
-  Trainer<T> trainer(options, model, optimizer, std::move(task));
+  task.control = control_vector(*objective, options.samples.seed, config.hidden_size);
+  Trainer<T> trainer(RunLength(options.schedule, options.batch, false, data.items()), {options.schedule, options.batch}, model,
+                     optimizer, std::move(task));
   Outcome outcome;
   for (int step = 0; step < steps; ++step) {
     outcome.losses.push_back(trainer.step()->loss);
@@ -137,7 +139,7 @@ std::vector<Split> splits() {
 
 std::vector<Split> method_splits() {
   std::vector<Split> all;
-  for (const MethodInfo& info : methods()) {
+  for (const Method& info : methods()) {
     all.push_back({.method = std::string(info.name)});
     all.push_back({.once = true, .tied = true, .micro_batch_tokens = 150, .method = std::string(info.name)});
   }
@@ -207,21 +209,22 @@ TEST(Trainer, AGradientThatIsNotFiniteNamesItsSequences) {
   const TemporaryFolder folder;
   const TokenFile tokens(write_tokens(folder));
   const Runtime& runtime = test_session().runtime();
-  TrainConfig options;
-  options.global_batch_size = 12;
-  options.max_steps = 1;
-  options.shuffle = false;
-  options.output_dir = folder / "run";
-  TrainingData data(tokens, {{"papers/forget", Role::forget}}, options, kVocabulary);
+  RunOptions options;
+  options.batch.global = 12;
+  options.schedule.max_steps = 1;
+  options.samples.shuffle = false;
+  options.folder.path = folder / "run";
+  TrainingData data(tokens, {{"papers/forget", Role::forget}}, options.samples, kVocabulary);
   constexpr std::size_t kHeavy = 9;  // its length is no other's
   for (std::size_t i = 0; i < 12; ++i) ASSERT_TRUE(i == kHeavy || data.targets(i) != data.targets(kHeavy));
   const TooHeavy objective(static_cast<double>(data.targets(kHeavy)));
   const LlamaConfig config = small_llama(kVocabulary, false);
   ShardedParams<float> params(runtime, llama_units(config, runtime.comm.size()), {true, true, false}, true);
   load_weights({WeightsSource::Kind::initial, {}, {}, config}, 9, false, params);
-  Optimizer<float> optimizer(params, options);
+  Optimizer<float> optimizer(params, options.optimizer);
   Llama<float> model(config, params, Recompute::none);
-  Trainer<float> trainer(options, model, optimizer, {objective, data});
+  Trainer<float> trainer(RunLength(options.schedule, options.batch, false, data.items()), {options.schedule, options.batch},
+                         model, optimizer, {objective, data});
   const std::string message = error_of(ExitCode::collapse, [&] { trainer.step(); });
   EXPECT_NE(message.find("step 1: loss -"), std::string::npos) << message;
   // Of each rank one sequence: those of the other micro-batches are not accused.

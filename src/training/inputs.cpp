@@ -1,0 +1,69 @@
+// Reading and checking the inputs of a run.
+#include "training/inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "expunge/error.h"
+#include "inference/token_checks.h"
+#include "io/hash.h"
+#include "training/optimizer.h"
+#include "training/reference.h"
+
+namespace expunge {
+namespace {
+
+std::vector<TrainingData::Source> data_sources(const RunOptions& config, const Objective& objective) {
+  std::vector<TrainingData::Source> sources;
+  for (const std::string& split : config.input.splits) sources.push_back({split, Role::retain});
+  if (!sources.empty()) return sources;  // expunge train
+  const std::string retain = config.samples.retain.general ? "general/retain" : config.input.domain + "/retain";
+  for (const Term& term : objective.terms())
+    sources.push_back({term.role == Role::forget ? config.input.domain + "/forget" : retain, term.role});
+  return sources;
+}
+
+/// What a method is made with: the options, and what the token file says.
+std::unique_ptr<Objective> objective_of(const RunOptions& config, const TokenFile& tokens) {
+  if (config.command == "train") return make_descent();
+  return make_objective(config.method, {config.released, static_cast<double>(tokens.info().max_length)});
+}
+
+/// What only the model's shape tells of a method's options.
+void check_objective(const Objective& objective, const LlamaConfig& config) {
+  for (const Term& term : objective.terms())
+    if (term.signal.kind == Signal::Kind::distance && (term.signal.layer < 0 || term.signal.layer >= config.num_hidden_layers))
+      fail(ExitCode::usage,
+           fmt::format("--layer {}: the model's blocks are 0 to {}", term.signal.layer, config.num_hidden_layers - 1));
+}
+
+}  // namespace
+
+Inputs::Inputs(const Session& session, const RunOptions& options)
+    : source(options.input.init_config.empty() ? locate_model(session.runtime(), options.input.model)
+                                               : initial_model(options.input.init_config)),
+      tokens(options.input.tokens),
+      objective(objective_of(options, tokens)),
+      data(tokens, data_sources(options, *objective), options.samples, source.config.vocab_size, items_used(options)),
+      units(llama_units(source.config, session.world_size())),
+      tokens_sha256(on_root(session.runtime(), [&] { return sha256_file(options.input.tokens); })),
+      length(options.schedule, options.batch, options.released, data.items()),
+      largest_batch(largest_micro_batch(options.batch, static_cast<std::int64_t>(data.longest()))) {
+  const Runtime& runtime = session.runtime();
+  check_objective(*objective, source.config);
+  check_tokenizer(runtime, source, tokens);
+  (void)fixed_parameters(options.optimizer.trainable, units);
+  if (!options.labels.given.empty()) labels_sha256 = give_labels(runtime, options.labels.given, tokens_sha256, source, data);
+  if (options.evaluation.steps > 0)
+    monitored.emplace(options.input.domain, options.evaluation, options.batch.micro_batch_tokens, tokens,
+                      source.config.vocab_size);
+  for (std::size_t s = 0; s < data.sources(); ++s) check_window(source.config, data.source(s).split, data.split(s), 0);
+  for (std::size_t s = 0; monitored && s < monitored->splits.size(); ++s)
+    check_window(source.config, monitored->names[s], monitored->splits[s],
+                 static_cast<std::size_t>(options.evaluation.max_samples));
+}
+
+int Inputs::tokens_at_once() const { return std::max(largest_batch, monitored ? monitored->longest() : 0); }
+
+}  // namespace expunge

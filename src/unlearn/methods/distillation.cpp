@@ -1,0 +1,39 @@
+// Distillation from a distribution in which the label counts for less: undial (Dong et al. 2024, arXiv 2402.10052) and ce_u
+// (Yang 2025, arXiv 2503.01224).
+#include "unlearn/registered.h"
+
+namespace expunge {
+namespace {
+
+/// Cross-entropy to softmax(reference logits - beta at the label).
+std::unique_ptr<Objective> undial(const MethodValues& o) {
+  Signal signal = to_reference(Signal::Kind::cross_entropy);
+  signal.label_shift = o["beta"];
+  return with_retain({{Role::forget, signal}, o["gamma"], MeanTerm::Over::tokens}, o);
+}
+
+/// Cross-entropy to the model's own distribution without the label, held constant. No target is skipped: the paper leaves out
+/// the first token of an answer, and of a text without a question that is the one which nothing predicts anyway.
+std::unique_ptr<Objective> ce_u(const MethodValues& o) {
+  const Signal signal{.kind = Signal::Kind::cross_entropy, .target = Signal::Target::own, .label_shift = kWholeLabel};
+  return with_retain({{Role::forget, signal}, o["gamma"], MeanTerm::Over::tokens}, o);
+}
+
+}  // namespace
+
+std::vector<Method> distillation_methods() {
+  return {{.name = "undial",
+           .summary = "self-distillation with the label's logit lowered",
+           .mixes = true,
+           .uses = mixing(),
+           .options = weighted(1, 0, {{"beta", MethodOption::Values::above_zero, 10, "how far the label's logit is lowered"}}),
+           .make = undial},
+          {.name = "ce_u",
+           .summary = "cross-entropy to the model's own distribution without the label",
+           .mixes = true,
+           .uses = mixing(),
+           .options = weighted(1, 0),
+           .make = ce_u}};
+}
+
+}  // namespace expunge

@@ -1,0 +1,56 @@
+// Steering a block's output: rmu (Li et al. 2024, arXiv 2403.03218).
+#include <cmath>
+
+#include "core/random.h"
+#include "unlearn/registered.h"
+
+namespace expunge {
+namespace {
+
+/// A block's output h is steered to a random control vector c on forget and held at the reference model's on retain: the mean
+/// square of h - c, and of h - h_reference, over the dimensions, then over all positions of a sequence, then over the role's
+/// sequences. The paper's code has the mean over the dimensions where its text has the sum.
+std::unique_ptr<Objective> rmu(const MethodValues& o) {
+  Signal signal{.kind = Signal::Kind::distance,
+                .target = Signal::Target::control,
+                .every_position = true,
+                .layer = static_cast<int>(o["layer"]),
+                .control_norm = o["steering-coefficient"]};
+  std::vector<MeanTerm> terms{{{Role::forget, signal}, o["gamma"], MeanTerm::Over::own_sequences}};
+  signal.target = Signal::Target::reference;
+  if (o["alpha"] != 0) terms.push_back({{Role::retain, signal}, o["alpha"], MeanTerm::Over::own_sequences});
+  return means(std::move(terms));
+}
+
+}  // namespace
+
+std::vector<Method> representation_methods() {
+  using Values = MethodOption::Values;
+  return {{.name = "rmu",
+           .summary = "a block's output steered to a random vector, held on retain",
+           .mixes = true,
+           .uses = mixing(),
+           .options = {gamma_option(1),
+                       alpha_option(1),
+                       {"layer", Values::whole, 7, "block whose output is steered, counted from 0"},
+                       {"steering-coefficient", Values::above_zero, 2, "length of the control vector"}},
+           .make = rmu}};
+}
+
+std::vector<double> control_vector(const Objective& objective, std::uint64_t seed, int hidden_size) {
+  static const std::uint64_t kStream = random_stream("control vector");
+  std::vector<double> vector;
+  for (const Term& term : objective.terms()) {
+    if (term.signal.target != Signal::Target::control) continue;
+    vector.resize(static_cast<std::size_t>(hidden_size));
+    double sum = 0;
+    for (std::size_t i = 0; i < vector.size(); ++i) {
+      vector[i] = random_uniform(seed, kStream, i);
+      sum += vector[i] * vector[i];
+    }
+    for (double& x : vector) x *= term.signal.control_norm / std::sqrt(sum);
+  }
+  return vector;
+}
+
+}  // namespace expunge

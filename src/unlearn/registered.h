@@ -1,0 +1,65 @@
+// What the files of methods share: the rows that they register, and the parts that several methods are made of.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "unlearn/mean_objective.h"
+
+namespace expunge {
+
+// The rows of each file in methods/, in the order of the help page.
+std::vector<Method> study_methods();
+std::vector<Method> difference_methods();
+std::vector<Method> preference_methods();
+std::vector<Method> token_weighted_methods();
+std::vector<Method> distillation_methods();
+std::vector<Method> representation_methods();
+
+inline constexpr Signal kNll{};
+
+inline Signal to_reference(Signal::Kind kind) { return {.kind = kind, .target = Signal::Target::reference}; }
+
+inline std::unique_ptr<Objective> means(std::vector<MeanTerm> terms) {
+  return std::make_unique<MeanObjective>(std::move(terms));
+}
+
+/// Options of the run that mean something to methods which mix forget and retain sequences.
+inline std::vector<std::string_view> mixing() { return {"general", "positive-ratio", "retain-repeat"}; }
+
+// Later methods: L = gamma L_forget + alpha L_retain, defaults as open-unlearning's. Forget terms of one token are means over
+// the forget targets of a step: where open-unlearning's mean takes in positions without a target (undial, KL), ours does not.
+
+inline MethodOption gamma_option(double usual) {
+  return {"gamma", MethodOption::Values::at_least_zero, usual, "weight of the forget term"};
+}
+inline MethodOption alpha_option(double usual) {
+  return {"alpha", MethodOption::Values::at_least_zero, usual, "weight of the retain term; 0: no retain set is read"};
+}
+
+/// gamma, alpha and retain-loss with their usual values, before the method's own.
+inline std::vector<MethodOption> weighted(double gamma, double alpha, std::vector<MethodOption> own = {}) {
+  std::vector<MethodOption> all = {gamma_option(gamma),
+                                   alpha_option(alpha),
+                                   {"retain-loss", MethodOption::Values::one_of, 0, "the retain term", {"nll", "kl"}, true}};
+  all.insert(all.end(), own.begin(), own.end());
+  return all;
+}
+
+/// alpha x the retain term that was asked for, a mean over the retain targets of a step: the nll, or KL(p_reference || p).
+/// Nothing when alpha is 0.
+inline std::vector<MeanTerm> retain_terms(const MethodValues& o) {
+  if (o["alpha"] == 0) return {};
+  const Signal signal = o.is("retain-loss", "kl") ? to_reference(Signal::Kind::divergence) : kNll;
+  return {{{Role::retain, signal}, o["alpha"], MeanTerm::Over::tokens}};
+}
+
+inline std::unique_ptr<Objective> with_retain(MeanTerm forget, const MethodValues& o) {
+  std::vector<MeanTerm> terms = retain_terms(o);
+  terms.push_back(forget);
+  return means(std::move(terms));
+}
+
+}  // namespace expunge
