@@ -25,7 +25,7 @@
 namespace expunge {
 namespace {
 
-std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& config, const ModelSource& source,
+std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& config, const WeightsSource& source,
                                   const TokenFile& tokens, const std::vector<std::string>& splits) {
   return in_element_type(config.compute.dtype, [&]<Element T>(std::type_identity<T>) {
     ScoringModel<T> model(session, source, config.compute);
@@ -107,7 +107,7 @@ void print_comparison(const std::vector<SplitResult>& results, const SplitTable&
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
-  const ModelSource source = locate_model(runtime, config.model);
+  const WeightsSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
   const bool tokens_known = check_tokenizer(runtime, source, tokens);
   const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
@@ -127,7 +127,6 @@ void run_evaluation(Session& session, const EvalConfig& config) {
     }
     if (!tokens_known) warn_of_other_tokens(config, results, source.config.vocab_size);
     write_evaluation(config.output, existing_of(config.overwrite), described, results);
-    return std::string();
   });
 }
 

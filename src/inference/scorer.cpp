@@ -51,7 +51,7 @@ std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& 
   const std::size_t n = batching.max_samples > 0 ? std::min(batching.max_samples, all) : all;
   std::vector<std::size_t> lengths(n);
   for (std::size_t i = 0; i < n; ++i) lengths[i] = split.length(i);
-  const StepPlan plan = plan_step(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
+  const BatchDeal plan = deal_batches(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
 
   // Each rank fills in its own sequences; the sum over ranks is the whole.
   std::vector<double> table(width * n);

@@ -1,4 +1,4 @@
-// Appendable columns: copy, change the copy, rename it over the file.
+// Appendable columns: each change is made on a copy, which is then renamed over the file.
 #include "io/columns.h"
 
 #include <fmt/format.h>
@@ -14,13 +14,13 @@
 namespace expunge {
 namespace {
 
-constexpr std::uint64_t kChunk = 512;  // rows; small, because the file is copied for each change
+constexpr std::uint64_t kChunk = 512;  // rows; small, because each change copies the file
 constexpr std::uint64_t kTableLimit = std::uint64_t{1} << 30;
 
-/// Applies `change` to a copy of `path` and puts the copy in its place.
+/// Applies `change` to a copy of `path` and replaces the file by the copy.
 void replace(const std::filesystem::path& path, const std::function<void(Hdf5File&)>& change) {
   PendingFile pending(path);
-  // std::filesystem::copy_file calls a full disk an "Input/output error".
+  // Not std::filesystem::copy_file: it reports a full disk as "Input/output error".
   write_new_file(pending.temporary(), read_file(path, kTableLimit));
   Hdf5File file = Hdf5File::open_for_update(pending.temporary());
   change(file);

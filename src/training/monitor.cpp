@@ -111,11 +111,10 @@ Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last
     check_finite(fmt::format("step {}", step), monitored_.names[s], sequences);
     row.splits[monitored_.names[s]] = summarise_split(sequences);
   }
-  const std::string outcome = on_root(runtime_, [&] {
+  return on_root(runtime_, [&] {
     record(row);
-    return std::to_string(static_cast<int>(judge(row)));
+    return judge(row);
   });
-  return static_cast<Outcome>(std::stoi(outcome));
 }
 
 #define EXPUNGE_MONITOR(T) \

@@ -40,8 +40,11 @@ ReportRun finished_run() {
 }
 
 ReportAttacks attacks_on(const std::string& members, const std::string& non_members) {
-  ReportAttacks attacks{
-      {.model = "run", .model_sha256 = "r", .attacks = {}}, "mia.h5", {{"members", members}, {"non_members", non_members}}};
+  ReportAttacks attacks;
+  attacks.path = "mia.h5";
+  attacks.model = "run";
+  attacks.model_sha256 = "r";
+  attacks.conditions = {{"members", members}, {"non_members", non_members}};
   attacks.attacks.push_back({.name = "loss",
                              .auc = 0.75,
                              .auc_low = 0.5,

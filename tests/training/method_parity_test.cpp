@@ -51,7 +51,7 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
   const nlohmann::json expected = golden().at(GetParam());
   const std::vector<double> losses = expected["losses"], norms = expected["gradient_norms"];
   const LoneRank rank;
-  const ModelSource source = locate_model(rank.runtime(), kFixtures / "tiny_llama");
+  const WeightsSource source = locate_model(rank.runtime(), kFixtures / "tiny_llama");
   RunOptions config;
   config.command = "unlearn";
   config.schedule.learning_rate = 1e-3;

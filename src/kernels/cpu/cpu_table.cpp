@@ -1,4 +1,4 @@
-// The CPU kernels of this processor, for the element types of the program.
+// Selects the CPU kernels of this processor for the program's element types.
 #include "kernels/cpu/cpu_table.h"
 
 #include "kernels/cpu/levels.h"

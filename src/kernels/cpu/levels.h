@@ -1,4 +1,4 @@
-// The instruction sets that the CPU kernels are compiled for, and the one that serves this processor.
+// Instruction sets of the CPU kernels, and the choice for this processor.
 #pragma once
 
 #include <string>
@@ -9,17 +9,17 @@
 
 namespace expunge::cpu {
 
-/// The kernels as compiled for one instruction set.
+/// The kernels compiled for one instruction set.
 struct Level {
   std::string_view name;  ///< "AVX2"
   std::tuple<const Kernels<float>*, const Kernels<bf16>*, const Kernels<double>*> kernels;
   bool (*has_bf16_products)();
 };
 
-/// The highest that the processor has and oneDNN allows itself.
+/// The highest level that the processor supports and oneDNN may use.
 const Level& level();
 
-/// What cpu_kernels() returns.
+/// The result of cpu_kernels().
 std::string name_kernels();
 
 }  // namespace expunge::cpu

@@ -17,7 +17,7 @@
 
 namespace expunge {
 
-EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const ModelSource& model,
+EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const WeightsSource& model,
                                    const TokenFile& tokens, DType dtype) {
   const Runtime& runtime = session.runtime();
   return {whole_path(path).string(),          model_sha256(model, runtime, llama_units(model.config, session.world_size())),

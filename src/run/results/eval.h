@@ -26,7 +26,7 @@ struct EvaluationSource {
 };
 /// Of the model at `path` that splits of `tokens` are passed through; without options and libraries. Collective; the hash of
 /// the token file is taken on rank 0 alone.
-EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const ModelSource& model,
+EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const WeightsSource& model,
                                    const TokenFile& tokens, DType dtype);
 void write_source(Hdf5File& file, const EvaluationSource& source);
 /// A 1-D dataset of these values.
