@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <vector>
 
 #include "cli/values.h"
 #include "commands/shared_options.h"
@@ -24,6 +26,7 @@
 #include "run/history.h"
 #include "run/provenance.h"
 #include "run/results/eval.h"
+#include "run/results/evaluations.h"
 #include "run/run_folder.h"
 #include "store/checkpoint.h"
 
@@ -157,9 +160,13 @@ void show_evaluation(const fs::path& path) {
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
   print_result("evaluation of {} on {}\n", text("model"), text("tokens"));
   show_conditions(file, evaluation_conditions(file));
-  for (const auto& [split, f] : read_evaluation(file))
-    print_result("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split,
-                 f.sequences, f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
+  for (const auto& [split, found] : read_evaluation(file)) {
+    std::vector<std::string> values;
+    for (const Metric& metric : metrics())
+      if (!std::isnan(found[metric.name]))
+        values.push_back(fmt::format("{} {}", metric.heading, metric.text(found[metric.name])));
+    print_result("  {:<24} {} sequences, {} tokens: {}\n", split, found.sequences, found.targets, fmt::join(values, ", "));
+  }
 }
 
 void show_membership(const fs::path& path) {
@@ -235,15 +242,17 @@ void show_tokens(const fs::path& path) {
 
 void show_in_run_evaluations(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  const auto steps = file.read_all<std::int64_t>("/eval/step");
+  const std::vector<EvaluationRow> rows = read_evaluations(file);
+  std::vector<std::int64_t> steps;
+  for (const EvaluationRow& row : rows) steps.push_back(row.step);
   print_result("evaluations inside a run, {} of them, after steps {}\n", steps.size(), fmt::join(steps, ", "));
-  for (const std::string& domain : file.children("/eval")) {
-    if (!file.is_group("/eval/" + domain)) continue;
-    for (const std::string& split : file.children("/eval/" + domain)) {
-      const auto perplexity = file.read_all<double>(fmt::format("/eval/{}/{}/perplexity", domain, split));
-      print_result("  {:<24} perplexity {:.4g}\n", domain + "/" + split, fmt::join(perplexity, ", "));
+  if (rows.empty()) return;
+  for (const auto& [split, last] : rows.back().splits)
+    for (const Metric& metric : metrics()) {
+      std::vector<std::string> values;
+      for (const EvaluationRow& row : rows) values.push_back(metric.text(row.splits.at(split)[metric.name]));
+      if (!std::isnan(last[metric.name])) print_result("  {:<24} {} {}\n", split, metric.heading, fmt::join(values, ", "));
     }
-  }
 }
 
 /// Whether groups of a domain and a split hold `dataset`.

@@ -22,10 +22,12 @@ class Columns {
   struct Column {
     std::string path;  ///< dataset, e.g. "/train/loss"
     Kind kind;
+    bool added = false;  ///< float64: a table of an earlier version may lack it, and gets NaN in the rows that it has
   };
   using Value = std::variant<std::int64_t, double>;
 
-  /// Opens the table, or creates it empty. An existing file must hold every column, of its kind and all equally long.
+  /// Opens the table, or creates it empty. An existing file must hold every column that is not `added`, of its kind and all
+  /// equally long.
   Columns(std::filesystem::path file, std::vector<Column> columns);
 
   std::uint64_t rows() const { return rows_; }
@@ -40,6 +42,7 @@ class Columns {
 
  private:
   void validate();
+  void add_missing();
 
   std::filesystem::path file_;
   std::vector<Column> columns_;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <set>
 
@@ -32,30 +33,39 @@ void add_conditions(const std::vector<ConditionPair>& pairs, bool before, bool a
   blocks.push_back(std::move(table));
 }
 
+/// "–" for what is not known.
+std::string shown(const Metric& metric, double value) { return std::isfinite(value) ? metric.text(value) : "–"; }
+
 void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block>& blocks) {
   if (!run.before && !run.after) return;
   blocks.push_back(Heading{3, "Before and after"});
   std::set<std::string> names;
   for (const auto* evaluation : {&run.before, &run.after})
     if (*evaluation)
-      for (const auto& [name, figures] : (*evaluation)->splits) names.insert(name);
-  Table table{{"Split", "Sequences", "Perplexity before", "Perplexity after", "After / before", "Per token before",
-               "Per token after", "Accuracy before", "Accuracy after", "Extraction before", "Extraction after"},
-              {},
-              {}};
+      for (const auto& [name, metrics] : (*evaluation)->splits) names.insert(name);
+  Table table{{"Split", "Sequences"}, {}, {}};
+  for (const Metric& metric : metrics()) {
+    std::string heading(metric.heading);
+    heading.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(heading.front())));
+    for (const char* when : {" before", " after"}) table.head.push_back(heading + when);
+    if (&metric == &metrics().front()) table.head.emplace_back("After / before");
+  }
   const bool comparable = run.incomparable().empty();
   for (const std::string& name : names) {
-    const auto figures = [&](const std::optional<ReportEvaluation>& evaluation) {
+    const auto found = [&](const std::optional<ReportEvaluation>& evaluation) {
       const bool known = evaluation && evaluation->splits.contains(name);
-      return known ? evaluation->splits.at(name) : SplitFigures{NAN, NAN, NAN, 0, 0, NAN};
+      return known ? evaluation->splits.at(name) : SplitMetrics();
     };
-    const SplitFigures before = figures(run.before), after = figures(run.after);
+    const SplitMetrics before = found(run.before), after = found(run.after);
     const auto sequences = static_cast<double>(std::max(before.sequences, after.sequences));
-    table.rows.push_back({name, sequences > 0 ? count(sequences) : "–", number(before.perplexity), number(after.perplexity),
-                          comparable ? number(after.perplexity / before.perplexity) : "not compared",
-                          number(before.token_perplexity), number(after.token_perplexity), percent(before.accuracy),
-                          percent(after.accuracy), percent(100 * before.extraction_strength),
-                          percent(100 * after.extraction_strength)});
+    std::vector<std::string> row = {name, sequences > 0 ? count(sequences) : "–"};
+    for (const Metric& metric : metrics()) {
+      const double was = before[metric.name], is = after[metric.name];
+      row.push_back(shown(metric, was));
+      row.push_back(shown(metric, is));
+      if (&metric == &metrics().front()) row.push_back(comparable ? number(is / was) : "not compared");
+    }
+    table.rows.push_back(std::move(row));
     table.marked.push_back(name == run.domain() + "/forget");
   }
   blocks.push_back(std::move(table));
@@ -63,15 +73,16 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
   if (!s.distance) return;
   blocks.push_back(Heading{3, "Distance to approximate retraining"});
   Table distance;
-  distance.rows = {{"Goal", fmt::format("perplexity {}, accuracy {} ({}/approximate under {})",
-                                        number(s.approximate_before->perplexity), percent(s.approximate_before->accuracy),
-                                        run.domain(), run.lineage.name(run.before->origin.changes))},
-                   {"Forget set now", fmt::format("perplexity {}, accuracy {}", number(s.forget_after->perplexity),
-                                                  percent(s.forget_after->accuracy))},
-                   {"Log ratio", fmt::format("{} (0: at the goal; {})", signed_number(s.distance->log_ratio),
-                                             s.distance->log_ratio < 0 ? "the model still knows it better than unseen text"
-                                                                       : "the model knows it less than unseen text")},
-                   {"Accuracy gap", fmt::format("{} percentage points", signed_number(s.distance->accuracy_gap))}};
+  distance.rows = {
+      {"Goal",
+       fmt::format("perplexity {}, accuracy {} ({}/approximate under {})", number((*s.approximate_before)["perplexity"]),
+                   percent((*s.approximate_before)["accuracy"]), run.domain(), run.lineage.name(run.before->origin.changes))},
+      {"Forget set now", fmt::format("perplexity {}, accuracy {}", number((*s.forget_after)["perplexity"]),
+                                     percent((*s.forget_after)["accuracy"]))},
+      {"Log ratio", fmt::format("{} (0: at the goal; {})", signed_number(s.distance->log_ratio),
+                                s.distance->log_ratio < 0 ? "the model still knows it better than unseen text"
+                                                          : "the model knows it less than unseen text")},
+      {"Accuracy gap", fmt::format("{} percentage points", signed_number(s.distance->accuracy_gap))}};
   if (std::string way = way_gone(*s.distance); !way.empty()) distance.rows.push_back({"Way to the goal", std::move(way)});
   if (s.growth)
     distance.rows.push_back({"Retained", fmt::format("perplexity x {} over {}", number(*s.growth),
@@ -220,8 +231,8 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
                              {"retain", t.step, perplexities(t.loss_retain), style, {}}}};
   const bool other_labels = trains_on_other_labels(run);
   if (other_labels) perplexity.curves.clear();  // theirs would be read as that of the texts
-  if (s.approximate_before && std::isfinite(s.approximate_before->perplexity)) {
-    perplexity.level = s.approximate_before->perplexity;
+  if (s.approximate_before && std::isfinite((*s.approximate_before)["perplexity"])) {
+    perplexity.level = (*s.approximate_before)["perplexity"];
     perplexity.level_title = "goal";
   }
   Plot evaluated{.name = "evaluation-" + run.label,
@@ -229,9 +240,15 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
                  .x_label = "optimizer step",
                  .y_label = "perplexity",
                  .curves = {}};
-  if (run.evaluations)
-    for (const auto& [name, values] : run.evaluations->perplexity)
-      evaluated.curves.push_back({name, run.evaluations->step, values, Curve::Style::line_points, {}});
+  if (!run.evaluations.empty())
+    for (const auto& [name, last] : run.evaluations.back().splits) {
+      std::vector<double> steps, values;
+      for (const EvaluationRow& row : run.evaluations) {
+        steps.push_back(static_cast<double>(row.step));
+        values.push_back(row.splits.at(name)["perplexity"]);
+      }
+      evaluated.curves.push_back({name, std::move(steps), std::move(values), Curve::Style::line_points, {}});
+    }
   Gallery gallery;
   plotter.add(loss,
               std::string("What each step minimised, and the mean negative log-likelihood of its forget and retain sequences") +

@@ -164,9 +164,9 @@ bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama
     require(run.reference(), true);
   } else {
     std::vector<double> sums;
-    for (const SequenceFigures& figures :
+    for (const SequenceMetrics& sequence :
          evaluate_split(model, data.split(forget), batching(config.batch, data, first.cut_short)))
-      sums.push_back(figures.nll * static_cast<double>(figures.tokens));
+      sums.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
     if (sums.empty()) return false;
     on_root(model.params().runtime(), [&] {
       PendingFile pending(run.reference());
