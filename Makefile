@@ -1,5 +1,6 @@
 # A thin front door over CMake; `make help` lists the targets.
 BUILD := build
+BUILD_DEV := build-dev
 BUILD_ASAN := build-asan
 BUILD_FUZZ := build-fuzz
 BUILD_TIDY := build-tidy
@@ -27,7 +28,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all install demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
+.PHONY: all dev install demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -36,6 +37,10 @@ configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/n
 all: ## Build the release executable, build/expunge
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) --target expunge -j $(JOBS)
+
+dev: ## Build all, tests included, one source at a time in build-dev: faster after an edit (ccache where there is one)
+	@$(call configure,$(BUILD_DEV),-DCMAKE_UNITY_BUILD=OFF $$(! command -v ccache >/dev/null || echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache))
+	@cmake --build $(BUILD_DEV) -j $(JOBS)
 
 install: all ## Put the program, scripts, configs and a module file below PREFIX
 	@cmake --install $(BUILD) --prefix "$$(realpath --canonicalize-missing "$(PREFIX)")"
@@ -93,7 +98,7 @@ install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE
 	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace qemu-user
 
 clean: ## Remove the builds and what the demo made
-	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) $$(test ! -f demo/.expunge-demo || echo demo)
+	rm -rf $(BUILD) $(BUILD_DEV) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) $$(test ! -f demo/.expunge-demo || echo demo)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

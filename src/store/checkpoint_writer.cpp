@@ -9,6 +9,7 @@
 #include <new>
 
 #include "expunge/error.h"
+#include "io/files.h"
 
 namespace expunge {
 

@@ -1,12 +1,21 @@
 # What the scripts share: a work folder with tokens and a small model, and checks that name what failed.
-set -euo pipefail
+# A script of several cases is called as SCRIPT EXPUNGE [CASE]; SCRIPT --list names them. It defines case_NAME() for each, and
+# prepare() for the files that all begin with, and ends with run_cases.
+set -eEuo pipefail
+list_cases() { sed -nE 's/^case_([a-z0-9_]+)\(\).*/\1/p' "$0"; }
+if [[ ${1:-} == --list ]]; then
+  list_cases
+  exit
+fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
 # --dtype follows the processor; what is compared here is float32 everywhere unless a script says otherwise.
 export ONEDNN_MAX_CPU_ISA=AVX2
-expunge=$1
+script=$(realpath "$0") expunge=$1 case_name=${2:-}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+scratch=$(mktemp -d)
+work=$scratch
+trap 'rm -rf "$scratch"' EXIT
+trap 'echo "FAILED: $(basename "$script"), line $LINENO: $BASH_COMMAND" >&2' ERR
 cd "$work"
 
 ranks() { local n=$1; shift; mpirun -n "$n" --oversubscribe --bind-to none "$@"; }
@@ -63,3 +72,40 @@ JSON
 
 train=(train --init-config init/config.json --tokens tokens.h5 --split papers/forget --split papers/retain
        --global-batch-size 6)
+
+# prepared: the folder with what prepare() makes. CTest names a place for it, EXPUNGE_PREPARED, where it stays until the program
+# or the script is another one: outputs name their inputs by paths, so it is never moved.
+prepared() {
+  local place=$EXPUNGE_PREPARED/$(basename "$script" .sh) maker
+  maker=$(cat "$expunge" "$script" "$root/tests/commands/common.sh" | sha256sum)
+  mkdir -p "$EXPUNGE_PREPARED"
+  exec 8>"$place.lock"
+  flock 8
+  if [[ ! -e $place.maker || $(<"$place.maker") != "$maker" ]]; then
+    rm -rf "$place" "$place.maker"
+    mkdir "$place"
+    (exec 8>&- && cd "$place" && prepare) >&2
+    echo "$maker" >"$place.maker"
+  fi
+  exec 8>&-
+  cp -r "$place/." .
+}
+
+# run_cases: the case that the command line names, or all, of which each runs by itself.
+run_cases() {
+  local name failed=()
+  if [[ -n $case_name ]]; then
+    declare -F "case_$case_name" >/dev/null || die "there is no case $case_name; cases: $(list_cases | xargs)"
+    export EXPUNGE_PREPARED=${EXPUNGE_PREPARED:-$scratch/prepared}
+    work=$scratch/case
+    mkdir "$work"
+    cd "$work"
+    if declare -F prepare >/dev/null; then prepared; fi
+    "case_$case_name"
+    echo "passed: $case_name"
+    return
+  fi
+  export EXPUNGE_PREPARED=${EXPUNGE_PREPARED:-$scratch/prepared}
+  for name in $(list_cases); do "$script" "$expunge" "$name" || failed+=("$name"); done
+  ((${#failed[@]} == 0)) || die "cases: ${failed[*]}"
+}

@@ -99,7 +99,7 @@ for _ in 1 2; do "$expunge" report logged --output reports/page.html --overwrite
 # A run of version 0.1.0, before runs were marked, goes on and is marked. Its inputs have absolute paths.
 former=/tmp/expunge-former-run
 if mkdir "$former" 2>/dev/null; then
-  trap 'rm -rf "$work" "$former"' EXIT
+  trap 'rm -rf "$scratch" "$former"' EXIT
   tar -C "$former" -xf "$root/tests/fixtures/former_run/former_run.tar.xz"
   chown -R "$(id -u):$(id -g)" "$former"
   go_on=("$expunge" train --init-config $former/init/config.json --tokens $former/tokens.h5 --split papers/forget
