@@ -1,5 +1,6 @@
 # A thin front door over CMake; `make help` lists the targets.
 BUILD := build
+BUILD_DEV := build-dev
 BUILD_ASAN := build-asan
 BUILD_FUZZ := build-fuzz
 BUILD_TIDY := build-tidy
@@ -15,6 +16,9 @@ BUNDLE_TESTS := OFF
 bundled = $(BUILD_BUNDLE)/expunge $(if $(filter ON,$(BUNDLE_TESTS)),$(BUILD_BUNDLE)/tests/cuda/cuda_kernels_test $(BUILD_BUNDLE)/tests/cuda/cuda_shared_gpu_test \
 	$(BUILD_BUNDLE)/tests/bench/expunge_bench $$(which h5dump h5diff h5ls spm_train))
 JOBS := $(shell nproc)
+# What it needs to know precompiled headers.
+CCACHE := $(shell command -v ccache)
+by_ccache = "-DCMAKE_CXX_COMPILER_LAUNCHER=env;CCACHE_SLOPPINESS=pch_defines,time_macros;$(CCACHE)" -DCMAKE_CXX_FLAGS=-fpch-preprocess
 # Where `make install` puts the program, scripts and configs; DESTDIR stands before it where a package is made.
 PREFIX := /usr/local
 # Warnings are errors in continuous integration only: other compilers may warn about more.
@@ -27,7 +31,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all install demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
+.PHONY: all dev install demo bundle test test-long bench asan fuzz format format-check tidy install-packages install-cluster-packages clean help
 
 # configure FOLDER,OPTIONS: the generator is chosen at first (Ninja where there is one) and kept.
 configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/null && echo Ninja || echo "Unix Makefiles"); \
@@ -36,6 +40,10 @@ configure = test -f $(1)/CMakeCache.txt || generator=$$(command -v ninja >/dev/n
 all: ## Build the release executable, build/expunge
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) --target expunge -j $(JOBS)
+
+dev: install-packages ## Build program and tests in build-dev file by file, so that an edit compiles little; for the CPU, by ccache where it is
+	@$(call configure,$(BUILD_DEV),-DCMAKE_UNITY_BUILD=OFF -DEXPUNGE_CUDA=OFF $(if $(CCACHE),$(by_ccache)))
+	@cmake --build $(BUILD_DEV) -j $(JOBS)
 
 install: all ## Put the program, scripts, configs and a module file below PREFIX
 	@cmake --install $(BUILD) --prefix "$$(realpath --canonicalize-missing "$(PREFIX)")"
@@ -93,7 +101,7 @@ install-cluster-packages: ## Install what the tests of slurm/ need: Slurm, MUNGE
 	@.ci/install_packages.sh slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 shellcheck strace qemu-user
 
 clean: ## Remove the builds and what the demo made
-	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) $$(test ! -f demo/.expunge-demo || echo demo)
+	rm -rf $(BUILD) $(BUILD_DEV) $(BUILD_ASAN) $(BUILD_FUZZ) $(BUILD_TIDY) $(BUILD_BUNDLE) $$(test ! -f demo/.expunge-demo || echo demo)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# usage: install.sh EXPUNGE BUILD: an installation starts, its scripts find the program, and its module file names where it lies.
-source "$(dirname "$0")/common.sh" "$1"
-build=$2
+# An installation starts, its scripts find the program, and its module file names where it lies.
+source "$(dirname "$0")/common.sh" "$@"
+build=$(dirname "$expunge")
 while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_')
 
 installed="$work/the prefix"
