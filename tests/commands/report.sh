@@ -287,6 +287,7 @@ case_bad_input() {
   expect_exit 2 "no run began from" "${report[@]}" second --before second/eval.h5 --output x.html
   expect_exit 2 "--after needs a report of one run" "${report[@]}" second "$run" --after before.h5 --output x.html
   expect_exit 2 "needs RUN" "${report[@]}" --output x.html
+  "${report[@]}" second --output report.html
   expect_exit 4 "exists already" "${report[@]}" second --output report.html
   expect_exit 4 "cannot" "${report[@]}" second --output nowhere/x.html
   expect_exit 4 "exists already, and this run did not begin it" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
