@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include "expunge/device.h"
 #include "expunge/dtype.h"
@@ -14,8 +16,8 @@ namespace expunge {
 
 enum class Reduce { sum, max, min };
 
-/// Every rank calls the same collectives in the same order. A collective that makes no progress for the time limit, or a
-/// lost rank, throws Error(collective) from the stream. Data is read and written when the stream reaches the call.
+/// Every rank calls the same collectives in the same order. Data is read and written when the stream reaches the call.
+/// The stream throws Error(collective) if a rank is lost or a collective makes no progress for the time limit.
 class Communicator {
  public:
   /// Lengths of gathered and scattered shards are multiples of this many bytes.
@@ -24,14 +26,14 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// A single rank may use its shard as the whole, without a call.
+  /// True for a single rank: it may use its shard as the whole, without a call.
   virtual bool whole_is_shard() const = 0;
-  /// A single rank makes the calls all the same, in place on its shards, so that one device runs what many run.
+  /// True if even a single rank calls the collectives, in place on its shards. One device then runs the code of many.
   virtual bool calls_when_alone() const { return false; }
 
-  /// whole (size x bytes) = every rank's shard (bytes), in rank order. The shard may lie in its place in whole.
+  /// whole (size x bytes) = every rank's shard (bytes), in rank order. The shard may lie at its own place in whole.
   virtual void all_gather(Stream&, void* whole, const void* shard, std::size_t bytes) = 0;
-  /// shard (n) = sum over ranks of their whole (size x n) at this rank's place; added up in a fixed order in shard's type.
+  /// shard (n) = sum over ranks of this rank's n elements of whole (size x n); added in a fixed order in shard's type.
   virtual void reduce_scatter(Stream&, float* shard, const float* whole, std::size_t n) = 0;
   virtual void reduce_scatter(Stream&, double* shard, const double* whole, std::size_t n) = 0;
   virtual void reduce_scatter(Stream&, float* shard, const bf16* whole, std::size_t n) = 0;
@@ -41,30 +43,31 @@ class Communicator {
   virtual void broadcast(Stream&, void* data, std::size_t bytes, int root) = 0;
 };
 
-/// The ranks of MPI_COMM_WORLD, on the CPU. Calls no MPI function but from the stream it is handed, so one communication
-/// stream is one thread that talks to MPI. `time_limit_s`: for a collective without progress.
+/// The ranks of MPI_COMM_WORLD, on the CPU. MPI functions are called only in the stream that is passed: one communication
+/// stream is one MPI thread. `time_limit_s`: limit of a collective without progress.
 std::unique_ptr<Communicator> make_mpi_communicator(double time_limit_s = 1800);
 
-/// Ranks that may share a GPU: `host`'s collectives on host memory, to and from which device memory is copied in the stream's
-/// order. The host waits for each, so nothing overlaps.
+/// For ranks that share a GPU: copies device memory to the host, runs `host`'s collectives and copies back, in stream order.
+/// The host waits for each collective, so communication and computation do not overlap.
 std::unique_ptr<Communicator> make_staged_communicator(std::unique_ptr<Communicator> host);
 
 /// Whether this build has NCCL.
 bool has_nccl();
 struct NcclOptions {
   double time_limit_s = 1800;  ///< for a collective without progress
-  /// Called from another thread, with a line for the user, when a collective fails or hangs, before the communicator is
-  /// aborted; unset: prints it and ends all ranks with exit code 6.
+  /// Called with a message for the user when a collective fails or hangs, from another thread, before the communicator is
+  /// aborted. Unset: prints the message and ends all ranks with exit code 6.
   std::function<void(const std::string& message)> end_job = {};
-  /// Adds bfloat16 parts of all ranks in fp32, in rank order: sum (n), parts (ranks, n). NCCL's own sum rounds each time.
+  /// Adds the bfloat16 parts of all ranks in fp32, in rank order: sum (n), parts (ranks, n). NCCL would round each
+  /// partial sum.
   std::function<void(Stream& stream, float* sum, const bf16* parts, int ranks, std::size_t n)> sum_parts = {};
 };
-/// Ranks with a GPU each, on CUDA streams: NCCL, bootstrapped by a broadcast over `host`, which host memory keeps using. Throws
-/// Error(usage) in a build without NCCL.
+/// NCCL on CUDA streams, for ranks with a GPU each. `host` broadcasts NCCL's id and serves the collectives on host memory.
+/// Throws Error(usage) in a build without NCCL.
 std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator> host, int device,
                                                      const NcclOptions& options = {});
 
-/// What a rank computes and talks with.
+/// The execution context of a rank: its device, its two streams and its communicator.
 struct Runtime {
   Device device;
   Stream& compute;
@@ -77,9 +80,33 @@ void barrier(const Runtime&);
 double all_reduce(const Runtime&, double value, Reduce);
 void all_reduce(const Runtime&, std::span<double> values, Reduce);
 std::string broadcast(const Runtime&, std::string value, int root);
-/// Runs `work` on rank 0 alone and gives its result to all; an Error thrown there is thrown on every rank.
-/// The text of the first rank whose text is not empty, on every rank; empty where all are. Collective.
+/// The first text that is not empty, in rank order, on every rank; empty if all are. Collective.
 std::string first_text(const Runtime&, const std::string& mine);
-std::string on_root(const Runtime&, const std::function<std::string()>& work);
+/// on_root() for a text of any length.
+std::string text_of_root(const Runtime&, const std::function<std::string()>& work);
+
+/// Runs `work` on rank 0 alone and returns its result on every rank: nothing, a std::string or a trivially copyable value.
+/// Every rank throws the Error that `work` throws. Collective.
+template <typename Work>
+std::invoke_result_t<const Work&> on_root(const Runtime& runtime, const Work& work) {
+  using Result = std::invoke_result_t<const Work&>;
+  if constexpr (std::is_void_v<Result>) {
+    text_of_root(runtime, [&] {
+      work();
+      return std::string();
+    });
+  } else if constexpr (std::is_same_v<Result, std::string>) {
+    return text_of_root(runtime, work);
+  } else {
+    static_assert(std::is_trivially_copyable_v<Result> && !std::is_pointer_v<Result>, "the result is sent as bytes");
+    const std::string bytes = text_of_root(runtime, [&] {
+      const Result result = work();
+      return std::string(reinterpret_cast<const char*>(&result), sizeof(Result));
+    });
+    Result result;
+    std::memcpy(&result, bytes.data(), sizeof(Result));
+    return result;
+  }
+}
 
 }  // namespace expunge

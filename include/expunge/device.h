@@ -10,7 +10,7 @@
 namespace expunge {
 
 enum class DeviceType { cpu, cuda };
-/// "cpu" or "cuda", as users type it and files carry it.
+/// "cpu" or "cuda", as in options and files.
 std::string device_name(DeviceType type);
 
 struct Device {
@@ -28,11 +28,11 @@ class Event {
   };
   Event() = default;
   explicit Event(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  /// The host waits until the point is reached; rethrows what failed in the stream before it.
+  /// Blocks the host until the point is reached; rethrows an error of earlier work in the stream.
   void wait() const {
     if (state_) state_->wait();
   }
-  /// Null for one that is already reached.
+  /// Null for an event that is already reached.
   const std::shared_ptr<State>& state() const { return state_; }
 
  private:
@@ -49,7 +49,7 @@ class Stream {
   virtual Event record() = 0;
   /// Work enqueued from now on starts after `event`.
   virtual void wait(const Event& event) = 0;
-  /// The host waits for everything enqueued so far; rethrows what failed.
+  /// Blocks the host until all enqueued work is done; rethrows its error.
   virtual void synchronize() = 0;
 };
 
@@ -57,23 +57,23 @@ class Stream {
 std::unique_ptr<Stream> make_inline_stream();
 /// A stream with a thread of its own: the communication stream of the CPU.
 std::unique_ptr<Stream> make_thread_stream();
-/// What goes first on a GPU where several streams have work.
+/// Priority of a stream among the streams of a GPU.
 enum class Urgency { normal, high };
-/// A stream of a GPU. Host work in it must not call CUDA; what it throws comes out of synchronize() and of later events.
-/// Kernels of high urgency begin before those that other streams have waiting.
+/// A stream of a GPU. Its host work must not call CUDA; synchronize() and later events rethrow what host work throws.
+/// Waiting kernels of a high-urgency stream start before those of other streams.
 std::unique_ptr<Stream> make_cuda_stream(int index, Urgency urgency = Urgency::normal);
 
-/// GPUs that this process may use, and why there is none: no CUDA in this build, no driver, no GPU.
+/// The GPUs that this process may use, or the reason for having none: no CUDA in this build, no driver, no GPU.
 struct CudaDevices {
   int count = 0;
   std::string problem;  ///< empty where count > 0
 };
 CudaDevices cuda_devices();
 
-/// Of the toolkit that the program was built with, such as "13.0"; empty in a build without CUDA.
+/// Version of the CUDA toolkit of this build, such as "13.0"; empty in a build without CUDA.
 std::string cuda_version();
 
-/// Host memory that CUDA's libraries take in every process, also one that uses no GPU, bytes; 0 in a build without CUDA.
+/// Host memory that CUDA's libraries take in every process, even one without a GPU, bytes; 0 in a build without CUDA.
 std::size_t cuda_library_bytes();
 
 /// One GPU.
@@ -81,28 +81,29 @@ struct CudaDeviceInfo {
   std::string name, uuid;  ///< the UUID as nvidia-smi prints it, "GPU-..."
   int major, minor;        ///< compute capability
   int multiprocessors;
-  std::size_t memory, free;  ///< bytes, of the device and not in use by anyone
+  std::size_t memory, free;  ///< of the device in total; unused by any process
 };
-/// Throws Error(usage) where the device cannot be used.
+/// Throws Error(usage) if the device cannot be used.
 CudaDeviceInfo cuda_device_info(int index);
 
-/// Device memory from a pool that keeps freed blocks: a fresh page costs 40 times a used one, so a training step after the
-/// first allocates nothing from the system. Blocks start at multiples of 128 bytes. Contents are not initialised.
+/// Device memory from a pool that keeps freed blocks. First touch of a fresh page costs 40 times a reused one. Thus a
+/// training step after the first allocates nothing from the system. Blocks are aligned to 128 bytes. Contents are not
+/// initialised.
 void* pool_allocate(Device device, std::size_t bytes);
 void pool_free(Device device, void* block);
-/// Bytes handed out and not yet freed: now, and at most since the process began; and all that the system was ever asked for.
+/// Bytes in use now, their peak since the process began, and the total ever requested from the system.
 struct PoolUse {
   std::size_t now = 0, peak = 0, from_system = 0;
 };
 PoolUse pool_use(Device device);
 
-// Copies in the stream's order. "Device" is the memory of the stream's device, which for the CPU is the host's.
+// Copies in stream order. "Device" is the memory of the stream's device; for the CPU it is host memory.
 
 void copy_bytes(Stream& stream, void* to, const void* from, std::size_t bytes);
 void zero_bytes(Stream& stream, void* to, std::size_t bytes);
-/// From host memory, which may change as soon as the call returns (on a thread stream: when the stream has reached the copy).
+/// Copies from host memory. It may change once the call returns; on a thread stream, once the stream has reached the copy.
 void copy_to_device(Stream& stream, void* to, const void* from, std::size_t bytes);
-/// To host memory, which is filled in when the stream has been synchronised.
+/// Copies to host memory; the result is there after the stream has been synchronised.
 void copy_to_host(Stream& stream, void* to, const void* from, std::size_t bytes);
 
 /// Owns `size` elements of device memory; move-only.

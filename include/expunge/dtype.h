@@ -1,4 +1,4 @@
-// Element types: bfloat16, the types kernels are written for, and the type each accumulates in.
+// Element types: bfloat16, the types of the kernels, and the accumulation type of each.
 #pragma once
 
 #include <bit>
@@ -28,7 +28,7 @@ struct bf16 {
   }
 };
 
-/// What a model can be computed in. complex<double> serves the complex-step gradient checks alone.
+/// Element types of a model's computation. complex<double> serves the complex-step gradient checks alone.
 template <typename T>
 concept Element =
     std::same_as<T, float> || std::same_as<T, bf16> || std::same_as<T, double> || std::same_as<T, std::complex<double>>;
@@ -42,13 +42,13 @@ struct Accumulate<bf16> {
   using type = float;
 };
 
-/// The type in which sums, master weights, gradients and moments of T are held.
+/// The type of the sums, master weights, gradients and moments of a model in T.
 template <Element T>
 using acc_t = typename Accumulate<T>::type;
 
 enum class DType { float32, bfloat16, float64, float16 };
 
-/// The name users type and files carry: "float32", "bfloat16", "float64", "float16".
+/// The name in options and files: "float32", "bfloat16", "float64", "float16".
 std::string_view dtype_name(DType);
 /// Bytes of one element.
 int dtype_size(DType);

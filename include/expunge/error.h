@@ -7,20 +7,20 @@
 
 namespace expunge {
 
-/// What the process returns to the shell, mpirun and srun. Documented in the README.
+/// Exit code of the process. Documented in the README.
 enum class ExitCode : int {
   done = 0,
   internal = 1,     ///< a bug in expunge
-  usage = 2,        ///< command line or configuration, also one that takes more memory or threads than there are
-  bad_input = 3,    ///< a file that was read is malformed or does not fit
+  usage = 2,        ///< bad command line or configuration, or one that needs more memory or threads than there are
+  bad_input = 3,    ///< an input file is malformed or does not fit
   output = 4,       ///< a file or standard output could not be written (permissions, disk full, already there, closed)
   collapse = 5,     ///< NaN, infinity or the collapse guard
   collective = 6,   ///< a collective timed out or a rank was lost
   mismatch = 7,     ///< verification found a difference
-  interrupted = 75  ///< stopped by a signal or a time limit, the same command goes on
+  interrupted = 75  ///< stopped by a signal or a time limit; the same command continues the run
 };
 
-/// Thrown for everything that ends a command. `what()` is the message for the user, without the location.
+/// Thrown for every failure that ends a command. `what()` is the message for the user, without the location.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& message, std::source_location where = std::source_location::current())
@@ -38,7 +38,7 @@ class Error : public std::runtime_error {
   throw Error(code, message, where);
 }
 
-/// For what can only be false through a bug of ours; anything that input can cause calls fail() with its own exit code.
+/// For conditions that only a bug of ours can break; whatever input can cause calls fail() with its own exit code.
 inline void check(bool condition, const char* what, std::source_location where = std::source_location::current()) {
   if (!condition) throw Error(ExitCode::internal, std::string("internal check failed: ") + what, where);
 }

@@ -1,4 +1,4 @@
-// What an objective and a metric see of a batch: roles, per-token signals, global counts. Host arithmetic only.
+// Input of an objective and of a metric: roles, per-token signals, global counts. Host arithmetic only.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,11 @@
 
 namespace expunge {
 
-/// What a sequence is trained for.
+/// Whether a sequence is to be forgotten or retained.
 enum class Role : std::uint8_t { forget, retain };
 
-/// A per-token scalar that a kernel pair (forward, backward) makes from the model's output at a position. p is the model's
-/// distribution of the next token there; no gradient flows into what it is compared with.
+/// A per-token scalar that a kernel pair (forward, backward) computes from the model's output at a position. p is the
+/// model's next-token distribution there. The target is a constant: no gradient flows into it.
 struct Signal {
   enum class Kind : std::uint8_t {
     nll,            ///< -log p(label)
@@ -21,7 +21,7 @@ struct Signal {
   };
   enum class Target : std::uint8_t {
     none,
-    reference,  ///< the frozen reference model
+    reference,  ///< the reference model
     own,        ///< the model itself
     control     ///< one vector for all positions: of length `control_norm` in a random direction of the positive orthant
   };
@@ -45,16 +45,16 @@ struct SequenceSignals {
   double reference_nll = 0;       ///< sum of nll under the reference model, where the objective asks for it
 };
 
-/// How much one role holds in a whole optimizer step, over all ranks and micro-batches.
+/// Counts of one role in an optimizer step, over all ranks and micro-batches.
 struct RoleCount {
   double tokens = 0;  ///< targets
   double sequences = 0;
 };
 
-/// Global counts of an optimizer step: losses are normalised once, by these.
+/// Global counts of an optimizer step: losses are normalised once, by these counts.
 struct Scope {
   RoleCount forget, retain;
-  double sequences = 0;  ///< what a mean over the step's sequences divides by
+  double sequences = 0;  ///< divisor of a mean over the step's sequences
   const RoleCount& of(Role role) const { return role == Role::forget ? forget : retain; }
 };
 

@@ -126,7 +126,7 @@ std::vector<std::uint64_t> scored_sequences(const Sides& sides) {
 }
 
 /// Passes both sides through a model; column i of the summary becomes the scores `names[i]`.
-void add_pass(const Session& session, const MembershipConfig& config, const ModelSource& source,
+void add_pass(const Session& session, const MembershipConfig& config, const WeightsSource& source,
               const std::vector<std::string>& names, const Summary& summary, Sides& sides) {
   in_element_type(config.compute.dtype, [&]<Element T>(std::type_identity<T>) {
     ScoringModel<T> model(session, source, config.compute);
@@ -214,17 +214,17 @@ void run_membership(Session& session, const MembershipConfig& config) {
   check_output(runtime, config.output, config.overwrite);
   const TokenFile tokens(config.tokens);
   const auto find = [&](const std::filesystem::path& path) {
-    const ModelSource source = locate_model(runtime, path);
+    const WeightsSource source = locate_model(runtime, path);
     check_tokenizer(runtime, source, tokens);
     return source;
   };
-  const ModelSource source = find(config.model);
-  std::optional<ModelSource> reference;
+  const WeightsSource source = find(config.model);
+  std::optional<WeightsSource> reference;
   if (!config.reference_model.empty()) reference = find(config.reference_model);
   const int vocabulary = std::min(source.config.vocab_size, reference.value_or(source).config.vocab_size);
   Sides sides = choose_sides(session, config, tokens, vocabulary);
   for (const Side* side : sides.both())
-    for (const ModelSource& model : {source, reference.value_or(source)})
+    for (const WeightsSource& model : {source, reference.value_or(source)})
       check_window(model.config, side->name, side->split, side->sequences);
   MembershipSource described{.evaluation = evaluation_source(session, config.model, source, tokens, config.compute.dtype),
                              .members = sides.members.name,
@@ -265,7 +265,6 @@ void run_membership(Session& session, const MembershipConfig& config) {
     const std::vector<AttackResult> results = summarise(attacks, sides, config.seed);
     print_table(sides, results, described.resampled_by);
     write_membership(config.output, existing_of(config.overwrite), described, results);
-    return std::string();
   });
 }
 

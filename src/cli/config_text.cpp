@@ -1,4 +1,4 @@
-// Reading config text.
+// Reads config text.
 #include "cli/config_text.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@ namespace expunge {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\v\f";
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // editors on Windows begin UTF-8 with it
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // a UTF-8 mark that editors on Windows write
 
 std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(kBlank);

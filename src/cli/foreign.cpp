@@ -1,4 +1,4 @@
-// The table of other programs' options.
+// Table of other programs' options, with advice for each.
 #include "cli/foreign.h"
 
 #include <vector>
@@ -8,7 +8,7 @@ namespace {
 
 struct Foreign {
   std::string_view advice;
-  std::vector<std::string_view> keys;  ///< with a trailing '*': every key that begins so
+  std::vector<std::string_view> keys;  ///< a trailing '*' matches every key with that prefix
 };
 
 const std::vector<Foreign>& table() {

@@ -1,4 +1,4 @@
-// Options of other programs that users bring along: the study's scripts, Hugging Face's trainer, torchrun.
+// Advice on options of other programs: the study's scripts, Hugging Face's trainer, torchrun.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace expunge {
 
-/// What to use in place of an option that this program does not have; nothing for a name that is not known either.
+/// Advice on what to use instead of another program's option; nullopt for an unknown name.
 std::optional<std::string> advice_for_foreign(std::string_view key);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Parsing, config files, help and the resolved config, from a table of options.
+// Command line, config files, help and resolved config of a table of options.
 #include "cli/option_table.h"
 
 #include <fmt/format.h>
@@ -27,7 +27,7 @@ namespace po = boost::program_options;
 
 constexpr unsigned kHelpWidth = 110;
 constexpr unsigned kDescriptionWidth = 64;
-constexpr std::size_t kMostArguments = 10'000;  // the parsing library's time grows as the square of their number
+constexpr std::size_t kMostArguments = 10'000;                  // the parsing library takes quadratic time
 constexpr std::uint64_t kConfigLimit = std::uint64_t{1} << 20;  // bytes of a config file
 
 [[noreturn]] void refuse(const std::string& message) { fail(ExitCode::usage, message); }
@@ -45,7 +45,7 @@ bool repeats(const Option& option) { return option.kind == Option::Kind::list ||
 
 bool is_option(std::string_view token) { return token.size() > 2 && token.starts_with("--"); }
 
-/// What the user typed, as the parsing library wants it: dashes in keys, and a value joined to every toggle.
+/// Prepares arguments for the parsing library: dashes in keys, and an explicit value for every toggle.
 std::vector<std::string> normalise(const std::vector<std::string>& arguments, const std::set<std::string>& toggles) {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -67,11 +67,11 @@ std::vector<std::string> normalise(const std::vector<std::string>& arguments, co
 
 }  // namespace
 
-/// One value, as given.
+/// One given value.
 struct OptionTable::Given {
   const Option* option;
   std::string value;
-  std::string shown;  ///< how a message names the option: "--seed", "run.cfg:3: seed"
+  std::string shown;  ///< the option's name in messages: "--seed", "run.cfg:3: seed"
 };
 
 void OptionTable::group(std::string title, std::vector<Option> options) {
@@ -100,9 +100,9 @@ std::vector<std::string> OptionTable::keys() const {
   return keys;
 }
 
-Source OptionTable::source(std::string_view key) const {
+OptionSource OptionTable::source(std::string_view key) const {
   const auto found = origins_.find(key);
-  return found == origins_.end() ? Source::none : found->second.source;
+  return found == origins_.end() ? OptionSource::none : found->second.source;
 }
 
 std::string OptionTable::value(std::string_view key) const {
@@ -203,7 +203,7 @@ std::vector<OptionTable::Given> OptionTable::read_config_file(const std::string&
   return given;
 }
 
-void OptionTable::apply(const std::vector<Given>& given, Source source) {
+void OptionTable::apply(const std::vector<Given>& given, OptionSource source) {
   std::map<const Option*, std::vector<std::string>> values;
   for (const auto& [option, value, shown] : given) {
     values[option].push_back(value);
@@ -212,7 +212,7 @@ void OptionTable::apply(const std::vector<Given>& given, Source source) {
     origins_[option->key] = {source, value};
     if (!option->set({value})) refuse(fmt::format("{}: expected {}, found \"{}\"", shown, option->expected, excerpt(value)));
   }
-  // Once a list: after each of its values the time would grow as the square of their number.
+  // Set each list only once: setting it for each value would take quadratic time.
   for (const auto& [option, all] : values)
     if (repeats(*option)) option->set(all);
 }
@@ -221,7 +221,7 @@ void OptionTable::require() const {
   std::vector<std::string> missing;
   for (const Group& group : groups_)
     for (const Option& option : group.options)
-      if (option.required && source(option.key) == Source::none)
+      if (option.required && source(option.key) == OptionSource::none)
         missing.push_back(stands_alone(option) ? option.value_name : fmt::format("--{} {}", option.key, option.value_name));
   if (!missing.empty())
     refuse(fmt::format("expunge {} needs {}\nusage: {}", command_, join_choices(missing, ", ", " and "), synopsis()));
@@ -230,8 +230,8 @@ void OptionTable::require() const {
 void OptionTable::parse(const std::vector<std::string>& arguments, const KeyOwners& owners) {
   const std::vector<Given> given = read_command_line(arguments, owners);
   for (const Given& one : given)
-    if (one.option->key == "config") apply(read_config_file(one.value, owners), Source::config_file);
-  apply(given, Source::command_line);
+    if (one.option->key == "config") apply(read_config_file(one.value, owners), OptionSource::config_file);
+  apply(given, OptionSource::command_line);
   require();
   if (check_) check_(*this);
 }
@@ -242,7 +242,7 @@ void OptionTable::read(const std::string& config, const std::string& origin, std
     for (const ConfigEntry& entry : read_config_text(config, origin))
       if (const Option* const option = find(entry.key); option && !entry.value.empty() && entry.key != passed_over)
         given.push_back({option, entry.value, fmt::format("{}:{}: {}", origin, entry.line, entry.key)});
-    apply(given, Source::config_file);
+    apply(given, OptionSource::config_file);
   } catch (const Error& error) {
     fail(ExitCode::bad_input, fmt::format("{}; was it edited?", error.what()));  // a file that is read, not what the user typed
   }
@@ -263,7 +263,7 @@ std::string OptionTable::synopsis() const {
 
 std::string OptionTable::help() const {
   std::string positional;
-  po::options_description page("", kHelpWidth, kDescriptionWidth);  // one for all groups, so that columns line up
+  po::options_description page("", kHelpWidth, kDescriptionWidth);  // one for all groups, so that columns align
   for (const Group& group : groups_) {
     po::options_description described(group.title, kHelpWidth, kDescriptionWidth);
     for (std::size_t i = 0; i < group.options.size(); ++i) {
@@ -298,8 +298,9 @@ std::string OptionTable::lines(const std::string& title, bool (*shown)(const Opt
       if (values.empty()) lines += fmt::format("{} =\n", option.key);
       for (const std::string& value : values) {
         if (!fits_config_text(value))
-          refuse(fmt::format("--{}: \"{}\" cannot stand in a config file, because of a line break, ' #' or a blank at an end",
-                             option.key, value));
+          refuse(
+              fmt::format("--{}: \"{}\" cannot be written to a config file because of a line break, ' #' or a blank at an end",
+                          option.key, value));
         lines += fmt::format("{} = {}\n", option.key, value);
       }
     }

@@ -1,4 +1,4 @@
-// Edit distance and the nearest word.
+// Edit distance, and the nearest known word.
 #include "cli/suggest.h"
 
 #include <algorithm>

@@ -9,11 +9,11 @@
 
 namespace expunge {
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b` (Damerau-Levenshtein distance, in its
-/// optimal string alignment form).
+/// Number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b` (Damerau-Levenshtein
+/// distance, optimal string alignment form).
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-/// The nearest of `known`, the first among equals; nothing when more than a third of the letters, or more than three, differ.
+/// The nearest of `known`, the first among equals; nullopt if more than a third of the letters, or more than three, differ.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Text to values and back.
+// Converts texts of option values to variables and back.
 #include "cli/values.h"
 
 #include <fmt/format.h>
@@ -34,7 +34,7 @@ struct ValueOf<std::optional<T>> {
   using Type = T;
 };
 
-/// A scalar option whose text is parsed by `parse` and accepted by `holds`. T may be optional, and is then unset by default.
+/// A scalar option whose text `parse` reads and `holds` accepts. T may be optional; it is then unset by default.
 template <typename T, typename Parse, typename Holds>
 Option scalar(std::string key, T& variable, std::string value_name, std::string expected, std::string help, Parse parse,
               Holds holds) {
@@ -133,7 +133,7 @@ std::optional<double> parse_memory_size(std::string_view text) {
                                                             {"", 1e9}};
   const auto letters = std::min(text.find_first_not_of("0123456789."), text.size());
   const auto number = parse_real(text.substr(0, letters));
-  // More gigabytes than any machine has were meant as megabytes.
+  // A bare number above any machine's gigabytes was probably meant as megabytes.
   if (letters == text.size() && number.value_or(0) > kMostBareGigabytes) return std::nullopt;
   for (const auto& [unit, bytes] : kUnits)
     if (number && unit == text.substr(letters) && *number * bytes >= 1 && *number * bytes <= 1e18) return *number * bytes;

@@ -1,4 +1,4 @@
-// Host conveniences over a communicator: each enqueues one collective and waits for it.
+// Blocking host operations over a communicator: each enqueues collectives and waits for the result.
 #include "expunge/communicator.h"
 
 #include <cstdint>
@@ -35,7 +35,7 @@ std::string first_text(const Runtime& runtime, const std::string& mine) {
   return first == none ? std::string() : broadcast(runtime, mine, static_cast<int>(first));
 }
 
-std::string on_root(const Runtime& runtime, const std::function<std::string()>& work) {
+std::string text_of_root(const Runtime& runtime, const std::function<std::string()>& work) {
   std::int32_t code = 0;
   std::string result;
   if (runtime.comm.rank() == 0) {

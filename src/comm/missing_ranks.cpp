@@ -1,4 +1,4 @@
-// Asking and answering.
+// Sends and answers the questions that find missing ranks.
 #include "comm/missing_ranks.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
 }  // namespace
 
-RollCall::RollCall() {
+MissingRanks::MissingRanks() {
   MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
   MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
   MPI_Comm_rank(comm_, &rank_);
@@ -33,17 +33,17 @@ RollCall::RollCall() {
   for (std::size_t r = 0; r < static_cast<std::size_t>(size_); ++r) hosts_.emplace_back(all.data() + r * kHostBytes);
 }
 
-RollCall::~RollCall() { MPI_Comm_free(&comm_); }
+MissingRanks::~MissingRanks() { MPI_Comm_free(&comm_); }
 
-void RollCall::send(int rank, int tag, std::uint64_t count, const char* collective) {
+void MissingRanks::send(int rank, int tag, std::uint64_t count, const char* collective) {
   Message& message = sent_.emplace_back();
   message.position.count = count;
   std::strncpy(message.position.collective, collective, sizeof(message.position.collective) - 1);
   MPI_Isend(&message.position, sizeof(Position), MPI_BYTE, rank, tag, comm_, &message.request);
 }
 
-/// The rank of a message that is there, or -1.
-int RollCall::receive(int tag, Position& position) {
+/// Receives a waiting message; returns its sender, or -1 if there is none.
+int MissingRanks::receive(int tag, Position& position) {
   int there = 0;
   MPI_Status status{};
   if (MPI_Iprobe(MPI_ANY_SOURCE, tag, comm_, &there, &status) != MPI_SUCCESS || !there) return -1;
@@ -51,14 +51,14 @@ int RollCall::receive(int tag, Position& position) {
   return status.MPI_SOURCE;
 }
 
-bool RollCall::answer(std::uint64_t count, const char* collective) {
+bool MissingRanks::answer(std::uint64_t count, const char* collective) {
   Position unused;
   bool asked = false;
   for (int from = 0; (from = receive(kQuestion, unused)) >= 0; asked = true) send(from, kAnswer, count, collective);
   return asked;
 }
 
-std::string RollCall::call(std::uint64_t count, const char* collective, double waited_s) {
+std::string MissingRanks::find(std::uint64_t count, const char* collective, double waited_s) {
   using Clock = std::chrono::steady_clock;
   for (int r = 0; r < size_; ++r)
     if (r != rank_) send(r, kQuestion, count, collective);
@@ -73,7 +73,7 @@ std::string RollCall::call(std::uint64_t count, const char* collective, double w
       another_calls |= from < rank_;
     }
   }
-  // The lowest of the ranks that ask at the same time speaks; it ends the job meanwhile.
+  // If several ranks ask at once, only the lowest reports; it ends the job while the others wait.
   for (const auto end = Clock::now() + seconds(another_calls ? kVerdictSeconds : 0); Clock::now() < end; nap())
     (void)answer(count, collective);
 
@@ -89,7 +89,8 @@ std::string RollCall::call(std::uint64_t count, const char* collective, double w
   const std::string what =
       fmt::format("no progress in {} number {} for {:.0f} s (--collective-timeout)", collective, count, waited_s);
   if (missing.empty())
-    return fmt::format("{}: no rank is missing, all wait ({}): a message between them is lost", what, fmt::join(waiting, ", "));
+    return fmt::format("{}: no rank is missing, all are waiting ({}): a message between them was lost", what,
+                       fmt::join(waiting, ", "));
   return fmt::format("{}: {} of {} ranks missing: {}; stopped, hung, or cut off from the network", what, missing.size(), size_,
                      fmt::join(missing, ", "));
 }

@@ -1,4 +1,4 @@
-// Who is missing when a collective does not end: ranks that wait answer whoever asks, and the missing ones are silent.
+// Finds the missing ranks of a collective that hangs: waiting ranks answer a question, missing ranks do not.
 #pragma once
 
 #include <mpi.h>
@@ -10,22 +10,22 @@
 
 namespace expunge {
 
-/// Point-to-point messages on a communicator of its own, sent only when a rank has waited for its time limit. They cost nothing
-/// before that, need no folder that all see, and take the way that the collectives take: a rank that is stopped, hangs in its
-/// own work or is cut off from the network does not answer, whatever the reason. Used from the thread that polls collectives.
-class RollCall {
+/// Point-to-point messages on a communicator of their own, sent only after a rank has reached its time limit. They cost
+/// nothing before, need no shared folder, and take the same network path as the collectives. A rank that is stopped, hangs in
+/// its own work or is cut off does not answer. Used by the thread that polls collectives.
+class MissingRanks {
  public:
   /// Collective.
-  RollCall();
-  ~RollCall();
-  RollCall(const RollCall&) = delete;
-  RollCall& operator=(const RollCall&) = delete;
+  MissingRanks();
+  ~MissingRanks();
+  MissingRanks(const MissingRanks&) = delete;
+  MissingRanks& operator=(const MissingRanks&) = delete;
 
-  /// To be called often while this rank waits in its collective number `count`: answers ranks that ask. True when one did: it
-  /// will end the job, and this rank should give it `kVerdictSeconds` to.
+  /// Answers the questions of other ranks; called often while this rank waits in its collective number `count`. Returns true
+  /// if a rank asked: that rank will end the job, so this one should wait `kVerdictSeconds` more.
   bool answer(std::uint64_t count, const char* collective);
-  /// Asks all ranks, and says who is missing, for an error message.
-  std::string call(std::uint64_t count, const char* collective, double waited_s);
+  /// Asks all ranks and returns an error message that names the missing ones.
+  std::string find(std::uint64_t count, const char* collective, double waited_s);
 
   static constexpr double kAnswerSeconds = 5, kVerdictSeconds = 15;
 
@@ -44,7 +44,7 @@ class RollCall {
   MPI_Comm comm_{};
   int rank_ = 0, size_ = 1;
   std::vector<std::string> hosts_;
-  std::list<Message> sent_;  // never waited for: those to a missing rank may not end
+  std::list<Message> sent_;  // never waited for: a send to a missing rank may not end
 };
 
 }  // namespace expunge

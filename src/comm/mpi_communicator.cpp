@@ -1,4 +1,4 @@
-// Collectives over MPI for the CPU: non-blocking calls, polled by the communication stream's thread with a time limit.
+// Collectives over MPI for the CPU: non-blocking calls that the communication stream's thread polls with a time limit.
 #include <fmt/format.h>
 #include <mpi.h>
 #include <time.h>
@@ -17,7 +17,7 @@
 namespace expunge {
 namespace {
 
-/// Throws for an MPI error code; the ranks of a broken job end through it.
+/// Throws Error(collective) for an MPI error code, for example after another rank was lost.
 void must(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
   char text[MPI_MAX_ERROR_STRING];
@@ -26,7 +26,7 @@ void must(int code, const char* call) {
   fail(ExitCode::collective, fmt::format("{} failed: {}", call, std::string_view(text, static_cast<std::size_t>(length))));
 }
 
-/// Messages are counted in blocks of the shard alignment, so that an int holds the count of any shard.
+/// Counts messages in blocks of the shard alignment, so that the count of any shard fits an int.
 class BlockType {
  public:
   BlockType() {
@@ -48,6 +48,18 @@ template <typename Wire, typename Sum>
 void add(Sum* sum, const Wire* x, std::size_t n) {
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) sum[i] += static_cast<Sum>(x[i]);
+}
+
+MPI_Op mpi_operation(Reduce reduce) {
+  switch (reduce) {
+    case Reduce::sum:
+      return MPI_SUM;
+    case Reduce::max:
+      return MPI_MAX;
+    case Reduce::min:
+      return MPI_MIN;
+  }
+  fail(ExitCode::internal, "unnamed reduction");
 }
 
 class MpiCommunicator final : public Communicator {
@@ -88,7 +100,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_reduce(Stream& stream, std::span<double> values, Reduce reduce) override {
     enqueue(stream, [=, this] {
-      const MPI_Op op = reduce == Reduce::sum ? MPI_SUM : reduce == Reduce::max ? MPI_MAX : MPI_MIN;
+      const MPI_Op op = mpi_operation(reduce);
       MPI_Request request{};
       must(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE, op, comm_, &request),
            "MPI_Iallreduce");
@@ -110,20 +122,20 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
-  /// MPI need not be CUDA-aware, so it is never given a GPU's memory.
+  /// Refuses GPU memory, because MPI need not be CUDA-aware.
   static void enqueue(Stream& stream, std::function<void()> work) {
     check(stream.device().type == DeviceType::cpu, "MPI is given memory of the host alone");
     stream.enqueue(std::move(work));
   }
 
-  /// Pairwise exchange: in step s this rank sends the part of rank + s and adds what it gets from rank - s. Moves
-  /// (W - 1)/W of the vector each way, and the order of additions depends on rank and world size alone.
+  /// Pairwise exchange: in step s this rank sends the part of rank + s and adds the part received from rank - s. Moves (W -
+  /// 1)/W of the vector each way. The order of additions depends only on rank and world size.
   template <typename Wire, typename Sum>
   void exchange_and_add(Sum* shard, const Wire* whole, std::size_t n) {
     const auto part = [&](int r) { return whole + static_cast<std::size_t>(r) * n; };
     std::transform(part(rank_), part(rank_) + n, shard, [](Wire x) { return static_cast<Sum>(x); });
     const int blocks = BlockType::count(n * sizeof(Wire));
-    // Two receive buffers: the next part travels while this one is added.
+    // Two receive buffers, so that the next part arrives while this one is added.
     Buffer<Wire> received[2] = {{Device{}, n}, {Device{}, size_ > 2 ? n : 0}};
     MPI_Request requests[2][2];
     const auto post = [&](int step) {
@@ -140,7 +152,7 @@ class MpiCommunicator final : public Communicator {
     }
   }
 
-  /// Polls until done, and meanwhile answers ranks that miss this one.
+  /// Polls until the requests are done, and answers ranks that look for missing ranks.
   void finish(std::span<MPI_Request> requests, const char* collective) {
     constexpr double kAnswerEvery = 0.1;  // seconds
     ++collectives_;
@@ -152,8 +164,9 @@ class MpiCommunicator final : public Communicator {
       const double waited_s = polling.seconds();
       if (waited_s < answered_s + kAnswerEvery) continue;
       answered_s = waited_s;
-      if (roll_call_.answer(collectives_, collective)) limit_s = std::max(limit_s, waited_s + RollCall::kVerdictSeconds);
-      if (waited_s > limit_s) fail(ExitCode::collective, roll_call_.call(collectives_, collective, waited_s));
+      if (missing_ranks_.answer(collectives_, collective))
+        limit_s = std::max(limit_s, waited_s + MissingRanks::kVerdictSeconds);
+      if (waited_s > limit_s) fail(ExitCode::collective, missing_ranks_.find(collectives_, collective, waited_s));
     }
   }
 
@@ -161,7 +174,7 @@ class MpiCommunicator final : public Communicator {
   BlockType block_;
   int rank_ = 0, size_ = 1;
   double time_limit_s_;
-  RollCall roll_call_;
+  MissingRanks missing_ranks_;
   std::uint64_t collectives_ = 0;
 };
 

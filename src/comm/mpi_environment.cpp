@@ -1,4 +1,4 @@
-// Initialising MPI, and the threads a rank may use.
+// Starts MPI, and computes the number of threads per rank.
 #include "comm/mpi_environment.h"
 
 #include <fmt/format.h>
@@ -24,17 +24,17 @@
 namespace expunge {
 namespace {
 
-/// Ends the process unless it is stopped in time. MPI knows neither a timeout for its start nor, before it, the other ranks.
+/// Ends the process unless stopped in time. MPI_Init has no timeout, and before it ends no rank knows the others.
 void watch_start(const std::stop_token& stop, double timeout_s) {
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
   if (never.wait_for(lock, stop, std::chrono::duration<double>(timeout_s), [&] { return stop.stop_requested(); })) return;
-  const char* const rank = std::getenv("PMIX_RANK");  // of mpirun's and srun's
-  // Launchers end a job at its first failed process: the others leave the first the time to speak.
+  const char* const rank = std::getenv("PMIX_RANK");  // set by mpirun and srun
+  // Launchers end a job at its first failed process, so the other ranks let the first one report.
   std::this_thread::sleep_for(std::chrono::milliseconds(50 * std::clamp(rank ? std::atoi(rank) : 0, 0, 20)));
-  std::fputs(fmt::format("expunge: error on rank {}: the ranks have not found each other in {:.0f} s: one did not start, or "
-                         "ended while it started; see what the launcher says of it\n",
+  std::fputs(fmt::format("expunge: error on rank {}: MPI did not connect the ranks within {:.0f} s: one did not start, or "
+                         "ended during its start; see the launcher's messages\n",
                          rank ? rank : "0", timeout_s)
                  .c_str(),
              stderr);
@@ -42,21 +42,21 @@ void watch_start(const std::stop_token& stop, double timeout_s) {
   std::_Exit(static_cast<int>(ExitCode::collective));
 }
 
-/// A process that no launcher started is alone: it needs no network, and no daemon (orted) beside it, which together take Open
-/// MPI 0.3 s to set up. What the user set stays.
+/// Sets Open MPI up for a process without a launcher: no network and no daemon (orted), which take 0.3 s to start. Keeps the
+/// user's settings.
 void start_alone() {
   for (const char* of_launcher : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
     if (std::getenv(of_launcher)) return;
   setenv("OMPI_MCA_pml", "ob1", 0);
   setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-  // All such processes would share one folder in /tmp, and one that ends removes it while another starts.
+  // Otherwise all such processes share one folder in /tmp, and one that ends removes it while another starts.
   setenv("OMPI_MCA_orte_create_session_dirs", "false", 0);
 }
 
 struct Launcher {
-  const char *size, *rank;  // variables: of the job, and of this process in it
+  const char *size, *rank;  // environment variables: size of the job, rank of this process
   const char* name;
-  const char* further = nullptr;  // set, too, where the others alone may mean something else
+  const char* further = nullptr;  // must also be set if the others alone are ambiguous
 };
 constexpr Launcher kLaunchers[] = {
     {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "Open MPI's mpirun"},
@@ -76,22 +76,23 @@ std::optional<std::int64_t> whole_number(const char* variable) {
   return text ? parse_whole(text) : std::nullopt;
 }
 
-/// A launcher of another MPI starts processes of which each would take itself for the whole job.
+/// Refuses a launcher of another MPI, because each of its processes would consider itself the whole job.
 void refuse_other_launcher(int found) {
   const Launcher* other = nullptr;
   for (const Launcher& launcher : kLaunchers) {
     const auto size = whole_number(launcher.size), rank = whole_number(launcher.rank);
     if (!size || !rank || *size < 0 || *rank < 0 || (launcher.further && !std::getenv(launcher.further))) continue;
-    // An inner launcher says what counts: Slurm's variables stay around its mpirun.
+    // The inner launcher counts: Slurm's variables stay set inside its mpirun.
     if (*size == found && (found > 1 || &launcher == kLaunchers)) return;
     if (!other && *size > found && *rank < *size) other = &launcher;
   }
   if (!other) return;
-  fail(ExitCode::usage,
-       fmt::format("{} started this process as number {} of {} ({}={}), and MPI found {} of them: that launcher is not of the "
-                   "Open MPI that this program uses; start it with that one's mpirun, or with srun --mpi=pmix",
-                   other->name, *whole_number(other->rank), *whole_number(other->size), other->size, *whole_number(other->size),
-                   found));
+  fail(
+      ExitCode::usage,
+      fmt::format(
+          "{} started this process as number {} of {} ({}={}), but MPI found {} of them: that launcher does not belong to the "
+          "Open MPI that this program uses; use the mpirun of that Open MPI, or srun --mpi=pmix",
+          other->name, *whole_number(other->rank), *whole_number(other->size), other->size, *whole_number(other->size), found));
 }
 
 }  // namespace
@@ -134,7 +135,7 @@ void MpiEnvironment::abort(int code) {
 int threads_per_rank(const MpiEnvironment& mpi) {
   if (const char* set = std::getenv("OMP_NUM_THREADS")) {
     constexpr long kMost = 4096;
-    const long threads = std::strtol(set, nullptr, 10);  // the first of a list; what no long holds becomes the largest
+    const long threads = std::strtol(set, nullptr, 10);  // the first of a list; the largest long on overflow
     if (threads < 1 || threads > kMost)
       fail(ExitCode::usage,
            fmt::format("OMP_NUM_THREADS: expected a whole number from 1 to {}, found \"{}\"", kMost, excerpt(set)));
@@ -144,7 +145,7 @@ int threads_per_rank(const MpiEnvironment& mpi) {
   CPU_ZERO(&mine);
   check(sched_getaffinity(0, sizeof(mine), &mine) == 0, "sched_getaffinity");
   const int cores = CPU_COUNT(&mine);
-  // Ranks that the launcher bound to cores of their own keep them all; ranks that may run on the same cores share them.
+  // Ranks bound to their own cores use all of them; ranks with the same cores share them.
   MPI_Comm host = MPI_COMM_NULL;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, mpi.rank(), MPI_INFO_NULL, &host);
   std::vector<cpu_set_t> all(static_cast<std::size_t>(mpi.local_size()));

@@ -1,4 +1,4 @@
-// The pauses of a thread that has to ask again and again whether something is done.
+// Pauses of a thread that polls for a condition.
 #pragma once
 
 #include <algorithm>
@@ -7,12 +7,12 @@
 
 namespace expunge {
 
-/// At first the thread stays awake, for what is done soon, and yields to threads that wait for its core. Then it naps, the
-/// longer the longer it waits. Linux lets a thread that yields to a busy program wait for the whole of that program's turn:
-/// after such a yield there are only naps for a while, from which a thread comes back at once.
+/// The thread first spins and yields to other threads of its core, then sleeps for longer and longer times. On Linux a thread
+/// that yields to a busy program may wait for that program's whole time slice. After such a yield the thread only sleeps for
+/// a while, because it wakes from a sleep at once.
 class Polling {
  public:
-  /// Since this was made.
+  /// Seconds since construction.
   double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
   void pause() {
     using std::chrono::microseconds;

@@ -1,4 +1,5 @@
-// Collectives of ranks that share a GPU: device memory goes through the host and MPI. For tests; the host waits for each.
+// Collectives of ranks that share a GPU: device memory is copied through the host and MPI. For tests; the host waits
+// for each.
 #include <utility>
 #include <vector>
 
@@ -43,13 +44,13 @@ class StagedCommunicator final : public Communicator {
  private:
   std::size_t ranks() const { return static_cast<std::size_t>(size()); }
 
-  /// At least `bytes` of host memory that is kept for the next time; from the pool, hence aligned.
+  /// At least `bytes` of host memory, kept for the next call; aligned, because it comes from the pool.
   static char* room(Buffer<char>& buffer, std::size_t bytes) {
     if (buffer.size() < bytes) buffer = Buffer<char>(Device{}, bytes);
     return buffer.data();
   }
 
-  /// Device to host, after everything that the stream has before it.
+  /// Copies device memory to the host, after all earlier work of the stream.
   static void fetch(Stream& stream, void* to, const void* from, std::size_t bytes) {
     copy_to_host(stream, to, from, bytes);
     stream.synchronize();

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <map>
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,11 +20,12 @@
 #include "run/compute_options.h"
 #include "run/conditions.h"
 #include "run/output.h"
+#include "run/results/eval.h"
 
 namespace expunge {
 namespace {
 
-std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& config, const ModelSource& source,
+std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& config, const WeightsSource& source,
                                   const TokenFile& tokens, const std::vector<std::string>& splits) {
   return in_element_type(config.compute.dtype, [&]<Element T>(std::type_identity<T>) {
     ScoringModel<T> model(session, source, config.compute);
@@ -41,19 +42,21 @@ std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& conf
 }
 
 void print_table(const std::vector<SplitResult>& results) {
-  print_result("\n{:<24}{:>11}{:>12}{:>14}{:>14}{:>12}{:>13}\n", "split", "sequences", "tokens", "perplexity", "per token",
-               "accuracy", "extraction");
+  std::string line = fmt::format("\n{:<24}{:>11}{:>12}", "split", "sequences", "tokens");
+  for (const Metric& metric : metrics()) line += fmt::format("{:>14}", metric.heading);
+  print_result("{}\n", line);
   for (const SplitResult& result : results) {
-    const SplitFigures f = summarise_split(result.sequences);
-    print_result("{:<24}{:>11}{:>12}{:>14.4g}{:>14.4g}{:>10.2f} %{:>11.2f} %\n", result.split, f.sequences, f.tokens,
-                 f.perplexity, f.token_perplexity, f.accuracy, 100 * f.extraction_strength);
+    const SplitMetrics split = summarise_split(result.sequences);
+    line = fmt::format("{:<24}{:>11}{:>12}", result.split, split.sequences, split.targets);
+    for (const Metric& metric : metrics()) line += fmt::format("{:>14}", metric.text(split[metric.name]));
+    print_result("{}\n", line);
   }
 }
 
 /// Worse than a guess among all tokens: without a tokenizer.model to compare, the tokens may be those of another model.
 void warn_of_other_tokens(const EvalConfig& config, const std::vector<SplitResult>& results, int vocabulary) {
   for (const SplitResult& result : results)
-    if (const double perplexity = summarise_split(result.sequences).token_perplexity; perplexity > vocabulary)
+    if (const double perplexity = summarise_split(result.sequences)["token_perplexity"]; perplexity > vocabulary)
       log_warning(
           fmt::format("{}: a perplexity of {:.4g} per token is above the vocabulary's size, {}: unless the model was made to "
                       "forget, the tokens of {} are probably another tokenizer's; tokenize the texts with the model's",
@@ -62,7 +65,7 @@ void warn_of_other_tokens(const EvalConfig& config, const std::vector<SplitResul
 
 /// Results of an earlier evaluation, to print beside these.
 struct Earlier {
-  std::map<std::string, SplitFigures> splits;
+  SplitTable splits;
   Conditions conditions;
 };
 
@@ -88,24 +91,23 @@ void warn_of_other_conditions(const EvalConfig& config, const EvaluationSource& 
           fmt::format("{}: {} is unknown, so nothing tells whether these figures compare", config.compare.string(), pair.name));
 }
 
-void print_comparison(const std::vector<SplitResult>& results, const std::map<std::string, SplitFigures>& before) {
-  print_result("\n{:<24}{:>14}{:>14}{:>16}{:>12}\n{:<24}{:>14}{:>14}{:>16}{:>12}\n", "", "perplexity", "", "accuracy", "",
-               "split", "before", "after", "before", "after");
+void print_comparison(const std::vector<SplitResult>& results, const SplitTable& before) {
+  print_result("\n{:<24}{:<16}{:>14}{:>14}\n", "split", "metric", "before", "after");
   for (const SplitResult& result : results) {
-    const SplitFigures f = summarise_split(result.sequences);
+    const SplitMetrics now = summarise_split(result.sequences);
     const auto old = before.find(result.split);
-    if (old == before.end())
-      print_result("{:<24}{:>14}{:>14.4g}{:>16}{:>10.2f} %\n", result.split, "-", f.perplexity, "-", f.accuracy);
-    else
-      print_result("{:<24}{:>14.4g}{:>14.4g}{:>14.2f} %{:>10.2f} %\n", result.split, old->second.perplexity, f.perplexity,
-                   old->second.accuracy, f.accuracy);
+    for (const Metric& metric : metrics()) {
+      const double was = old == before.end() ? NAN : old->second[metric.name];
+      print_result("{:<24}{:<16}{:>14}{:>14}\n", result.split, metric.heading, std::isnan(was) ? "-" : metric.text(was),
+                   metric.text(now[metric.name]));
+    }
   }
 }
 
 void run_evaluation(Session& session, const EvalConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
-  const ModelSource source = locate_model(runtime, config.model);
+  const WeightsSource source = locate_model(runtime, config.model);
   const TokenFile tokens(config.tokens);
   const bool tokens_known = check_tokenizer(runtime, source, tokens);
   const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
@@ -125,7 +127,6 @@ void run_evaluation(Session& session, const EvalConfig& config) {
     }
     if (!tokens_known) warn_of_other_tokens(config, results, source.config.vocab_size);
     write_evaluation(config.output, existing_of(config.overwrite), described, results);
-    return std::string();
   });
 }
 

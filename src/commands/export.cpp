@@ -56,8 +56,8 @@ void write_record(ModelFolderWriter& writer, const fs::path& checkpoint, const C
 
 void run_export(Session& session, const fs::path& checkpoint, const fs::path& output, std::optional<DType> dtype) {
   check_folder_writable(output);
-  const ModelSource source = locate_model(session.runtime(), checkpoint);
-  if (source.kind != ModelSource::Kind::checkpoint)
+  const WeightsSource source = locate_model(session.runtime(), checkpoint);
+  if (source.kind != WeightsSource::Kind::checkpoint)
     fail(ExitCode::bad_input,
          fmt::format("{}: a model folder already; --checkpoint takes a run or a checkpoint", checkpoint.string()));
   const CheckpointReader reader(source.weights);

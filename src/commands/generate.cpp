@@ -64,7 +64,7 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
     check_fields(line);
     if (line.value().contains(column) && !line.has(column))
       fail(ExitCode::bad_input,
-           fmt::format("{}: the prompt in column '{}' is null; leave the line out, or name another column with --prompt-column",
+           fmt::format("{}: the prompt in column '{}' is null; remove the line, or name another column with --prompt-column",
                        line.where(), column));
     if (!line.has(column))
       fail(ExitCode::bad_input,
@@ -163,11 +163,8 @@ namespace {
 void run_generation(Session& session, const GenerateConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
-  on_root(runtime, [&] {
-    check_record(record_of_generation(config.output));
-    return std::string();
-  });
-  const ModelSource source = locate_model(runtime, config.model);
+  on_root(runtime, [&] { check_record(record_of_generation(config.output)); });
+  const WeightsSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const auto [lines, prompts_hash] = read_json_lines(config.prompts);
   const std::vector<Prompt> prompts = read_prompts(config, source.config, tokenizer, lines);
@@ -194,7 +191,6 @@ void run_generation(Session& session, const GenerateConfig& config) {
     write_outputs(config.output, text, record_of(config, options, text, model_hash, prompts_hash),
                   existing_of(config.overwrite));
     log_completions(completions, config.output);
-    return std::string();
   });
 }
 
@@ -217,7 +213,7 @@ Option stop_option(std::vector<std::string>& stops) {
 
 void check_sampling(const GenerateConfig& c, const OptionTable& given) {
   for (const char* key : {"top-k", "top-p"})
-    if (c.temperature == 0 && given.source(key) != Source::none)
+    if (c.temperature == 0 && given.source(key) != OptionSource::none)
       fail(ExitCode::usage, std::string("--") + key + " narrows a draw, and without --temperature above 0 there is none");
   if (c.temperature == 0 && c.num_samples > 1)
     fail(ExitCode::usage, "--num-samples above 1 needs --temperature above 0: greedy completions are all the same");

@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <vector>
 
 #include "cli/values.h"
 #include "commands/shared_options.h"
@@ -24,6 +26,9 @@
 #include "run/history.h"
 #include "run/provenance.h"
 #include "run/results/eval.h"
+#include "run/results/evaluations.h"
+#include "run/results/mia.h"
+#include "run/results/task.h"
 #include "run/run_folder.h"
 #include "store/checkpoint.h"
 
@@ -157,46 +162,41 @@ void show_evaluation(const fs::path& path) {
   const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
   print_result("evaluation of {} on {}\n", text("model"), text("tokens"));
   show_conditions(file, evaluation_conditions(file));
-  for (const auto& [split, f] : read_evaluation(file))
-    print_result("  {:<24} {} sequences, {} tokens: perplexity {:.4g}, per token {:.4g}, accuracy {:.2f} %\n", split,
-                 f.sequences, f.tokens, f.perplexity, f.token_perplexity, f.accuracy);
+  for (const auto& [split, found] : read_evaluation(file)) {
+    std::vector<std::string> values;
+    for (const Metric& metric : metrics())
+      if (!std::isnan(found[metric.name]))
+        values.push_back(fmt::format("{} {}", metric.heading, metric.text(found[metric.name])));
+    print_result("  {:<24} {} sequences, {} tokens: {}\n", split, found.sequences, found.targets, fmt::join(values, ", "));
+  }
 }
 
 void show_membership(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
-  print_result("membership inference on {}: {} against {} of {}\n", text("model"), text("members"), text("non_members"),
-               text("tokens"));
+  const StoredMembership found = read_membership(file);
+  print_result("membership inference on {}: {} against {} of {}\n", found.model, found.members, found.non_members, found.tokens);
   show_conditions(file, membership_conditions(file));
-  for (const std::string& attack : file.children("/results")) {
-    const auto figure = [&](const char* name) { return file.read_attribute<double>("/results/" + attack, name); };
-    print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %", attack, figure("auc"),
-                 figure("auc_low"), figure("auc_high"), 100 * figure("tpr_at_1"), 100 * figure("best_accuracy"));
-    if (file.has_attribute("/results/" + attack, "stronger"))
-      print_result("; members scored low: {:.1f} %, {:.1f} %", 100 * figure("tpr_at_1_reversed"),
-                   100 * figure("best_accuracy_reversed"));
+  for (const StoredAttack& attack : found.attacks) {
+    print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %", attack.name, attack.auc,
+                 attack.auc_low, attack.auc_high, 100 * attack.high.tpr_at_1, 100 * attack.high.best_accuracy);
+    if (attack.low)
+      print_result("; members scored low: {:.1f} %, {:.1f} %", 100 * attack.low->tpr_at_1, 100 * attack.low->best_accuracy);
     print_result("\n");
   }
-  if (!file.has_attribute("/", "resampled_by")) return;
-  print_result("intervals by {}; left out because they stand on both sides: {} members, {} non-members\n", text("resampled_by"),
-               file.read_attribute<std::uint64_t>("/", "members_on_both_sides"),
-               file.read_attribute<std::uint64_t>("/", "non_members_on_both_sides"));
+  if (!found.resampled_by.empty())
+    print_result("intervals by {}; left out because they stand on both sides: {} members, {} non-members\n",
+                 found.resampled_by, found.members_on_both_sides, found.non_members_on_both_sides);
 }
 
 void show_tasks(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
-  print_result("answers of {} to {}, {} examples a question\n", text("model"), text("tasks"),
-               file.read_attribute<std::int64_t>("/", "num_fewshot"));
+  const StoredTasks found = read_tasks(file);
+  print_result("answers of {} to {}, {} examples a question\n", found.model, found.tasks, found.num_fewshot);
   show_conditions(file, task_conditions(file));
-  for (const std::string& task : file.children("/")) {
-    const std::string group = "/" + task;
-    const auto share = [&](const char* name) { return 100 * file.read_attribute<double>(group, name); };
-    print_result("  {:<36} {} items: ", task, file.read_attribute<std::uint64_t>(group, "items"));
-    if (file.has_attribute(group, "exact_match"))
-      print_result("exact match {:.2f} %\n", share("exact_match"));
-    else
-      print_result("accuracy {:.2f} %, normalised by length {:.2f} %\n", share("accuracy"), share("accuracy_normalised"));
+  for (const StoredTask& task : found.results) {
+    std::vector<std::string> rates;
+    for (const StoredRate& rate : task.rates) rates.push_back(fmt::format("{} {:.2f} %", rate.label, 100 * rate.share));
+    print_result("  {:<36} {} items: {}\n", task.name, task.items, fmt::join(rates, ", "));
   }
 }
 
@@ -235,15 +235,17 @@ void show_tokens(const fs::path& path) {
 
 void show_in_run_evaluations(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  const auto steps = file.read_all<std::int64_t>("/eval/step");
+  const std::vector<EvaluationRow> rows = read_evaluations(file);
+  std::vector<std::int64_t> steps;
+  for (const EvaluationRow& row : rows) steps.push_back(row.step);
   print_result("evaluations inside a run, {} of them, after steps {}\n", steps.size(), fmt::join(steps, ", "));
-  for (const std::string& domain : file.children("/eval")) {
-    if (!file.is_group("/eval/" + domain)) continue;
-    for (const std::string& split : file.children("/eval/" + domain)) {
-      const auto perplexity = file.read_all<double>(fmt::format("/eval/{}/{}/perplexity", domain, split));
-      print_result("  {:<24} perplexity {:.4g}\n", domain + "/" + split, fmt::join(perplexity, ", "));
+  if (rows.empty()) return;
+  for (const auto& [split, last] : rows.back().splits)
+    for (const Metric& metric : metrics()) {
+      std::vector<std::string> values;
+      for (const EvaluationRow& row : rows) values.push_back(metric.text(row.splits.at(split)[metric.name]));
+      if (!std::isnan(last[metric.name])) print_result("  {:<24} {} {}\n", split, metric.heading, fmt::join(values, ", "));
     }
-  }
 }
 
 /// Whether groups of a domain and a split hold `dataset`.
@@ -292,8 +294,8 @@ Show way_to_show_hdf5(const fs::path& path) {
   if (file.has_attribute("/", "vocabulary_size")) return show_tokens;
   if (file.exists("/train")) return show_metrics;
   if (file.exists("/parameters")) return [](const fs::path& index) { show_checkpoint(index.parent_path()); };
-  if (file.exists("/results")) return show_membership;
-  if (file.has_attribute("/", "tasks_sha256")) return show_tasks;
+  if (is_membership(file)) return show_membership;
+  if (is_tasks(file)) return show_tasks;
   if (file.exists("/eval")) return show_in_run_evaluations;
   if (holds(file, "nll_sum") || holds(file, "ids")) return show_method_file;
   if (file.has_attribute("/", "model_sha256")) return show_evaluation;

@@ -53,27 +53,27 @@ KeyOwners key_owners(const std::vector<Command>& commands) {
 }
 
 /// What is the same for all ranks is said once.
-void print_page(Place place, const std::string& page) {
-  if (place.rank == 0) print_text(page);
+void print_page(LaunchInfo launched, const std::string& page) {
+  if (launched.rank == 0) print_text(page);
 }
 
 bool asks_for_config(const OptionTable& options) {
-  return options.source("print-config") != Source::none && *parse_bool(options.value("print-config"));
+  return options.source("print-config") != OptionSource::none && *parse_bool(options.value("print-config"));
 }
 
 /// Runs the command named first; the other arguments are its options.
-int dispatch(const std::vector<Command>& commands, const std::vector<std::string>& arguments, Place place) {
+int dispatch(const std::vector<Command>& commands, const std::vector<std::string>& arguments, LaunchInfo launched) {
   const Command& chosen = find_command(commands, arguments.front());
   Job job = chosen.prepare();
   job.options.parse({arguments.begin() + 1, arguments.end()}, key_owners(commands));
   if (asks_for_config(job.options)) {
-    print_page(place, job.options.given_text());
+    print_page(launched, job.options.given_text());
     return static_cast<int>(ExitCode::done);
   }
-  if (chosen.ranks == Ranks::one && place.size > 1)
+  if (chosen.ranks == Ranks::one && launched.size > 1)
     fail(ExitCode::usage,
          fmt::format("expunge {} runs as one process and was launched as {}; start it without mpirun or srun -n", chosen.name,
-                     place.size));
+                     launched.size));
   return job.run(job.options);
 }
 
@@ -82,28 +82,28 @@ int dispatch(const std::vector<Command>& commands, const std::vector<std::string
 int run_command(const std::vector<Command>& commands, const std::vector<std::string>& arguments) {
   hold_standard_streams();
   // Nodes may have different processors: the first rank of each speaks for its own.
-  const int refused = guarded(launched_place_on_node(), [] {
+  const int refused = guarded(launch_info_on_node(), [] {
     check_processor();
     return static_cast<int>(ExitCode::done);
   });
   if (refused != static_cast<int>(ExitCode::done)) return refused;
-  const Place place = launched_place();
-  return guarded(place, [&] {
+  const LaunchInfo launched = launch_info();
+  return guarded(launched, [&] {
     if (arguments.empty()) {
-      if (place.rank == 0) std::fputs(overview(commands).c_str(), stderr);
+      if (launched.rank == 0) std::fputs(overview(commands).c_str(), stderr);
       return static_cast<int>(ExitCode::usage);
     }
     const std::string& first = arguments.front();
     const bool help = first == "help" || std::any_of(arguments.begin(), arguments.end(), asks_for_help);
     int code = static_cast<int>(ExitCode::done);
     if (first == "--version")
-      print_page(place, version_text(cpu_kernels()));
+      print_page(launched, version_text(cpu_kernels()));
     else if (!help)
-      code = dispatch(commands, arguments, place);
+      code = dispatch(commands, arguments, launched);
     else if (asks_for_help(first) || (first == "help" && (arguments.size() == 1 || asks_for_help(arguments[1]))))
-      print_page(place, overview(commands));
+      print_page(launched, overview(commands));
     else
-      print_page(place, help_page(find_command(commands, first == "help" ? arguments[1] : first)));
+      print_page(launched, help_page(find_command(commands, first == "help" ? arguments[1] : first)));
     if (code == static_cast<int>(ExitCode::done)) check_printed();  // else a message was given already
     return code;
   });

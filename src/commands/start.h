@@ -30,10 +30,7 @@ int in_session(const ComputeConfig& compute, bool quiet, Work work) {
 }
 
 inline void check_files(const Session& session, const OptionTable& given) {
-  on_root(session.runtime(), [&] {
-    check_file_uses(given);
-    return std::string();
-  });
+  on_root(session.runtime(), [&] { check_file_uses(given); });
 }
 
 /// The same as in_session() for a command that runs a model as config.compute says; where that names no element type,

@@ -73,7 +73,7 @@ struct Answers {
   std::string eos_token_ids, stop_strings;  // JSON: where completions end; empty without any
 };
 
-Answers ask(const Session& session, const TaskConfig& config, const ModelSource& source, const Tokenizer& tokenizer,
+Answers ask(const Session& session, const TaskConfig& config, const WeightsSource& source, const Tokenizer& tokenizer,
             const Work& work) {
   ComputeConfig compute = config.compute;
   compute.gather = gather_for_generation(session, source.config, compute);
@@ -167,7 +167,7 @@ void print_table(const std::vector<TaskResult>& results) {
 void run_task(Session& session, const TaskConfig& config) {
   const Runtime& runtime = session.runtime();
   check_output(runtime, config.output, config.overwrite);
-  const ModelSource source = locate_model(runtime, config.model);
+  const WeightsSource source = locate_model(runtime, config.model);
   const Tokenizer tokenizer(source.side_files);
   const TaskItems tasks = read_task_items(config);
   Work work = encode(config, tasks.items, source.config, tokenizer);
@@ -205,7 +205,6 @@ void run_task(Session& session, const TaskConfig& config) {
   on_root(runtime, [&] {
     print_table(results);
     write_tasks(config.output, existing_of(config.overwrite), described, results);
-    return std::string();
   });
 }
 

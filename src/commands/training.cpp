@@ -19,7 +19,7 @@ namespace {
 
 /// G and the accumulation say the same thing: the later source wins. (Whether two of one source agree is known to resolve().)
 void settle_batch(RunOptions& config, const OptionTable& given) {
-  const Source global = given.source("global-batch-size"), accumulation = given.source("gradient-accumulation-steps");
+  const OptionSource global = given.source("global-batch-size"), accumulation = given.source("gradient-accumulation-steps");
   if (global > accumulation && config.batch.global > 0) config.batch.accumulation = 0;
   if (accumulation > global) config.batch.global = 0;
 }
@@ -27,7 +27,7 @@ void settle_batch(RunOptions& config, const OptionTable& given) {
 /// A sample order is not shuffled: of the two options the later source wins.
 void settle_order(RunOptions& config, const OptionTable& given) {
   if (config.samples.order.empty()) return;
-  const Source order = given.source("sample-order"), shuffle = given.source("shuffle");
+  const OptionSource order = given.source("sample-order"), shuffle = given.source("shuffle");
   if (config.samples.shuffle && shuffle == order)
     fail(ExitCode::usage, "--sample-order fixes the order of sequences and --shuffle on changes it; give one of them");
   if (config.samples.shuffle && shuffle > order) config.samples.order.clear();

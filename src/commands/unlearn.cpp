@@ -16,7 +16,7 @@ void check_unlearning(RunOptions& config, const OptionTable& given) {
   if (!config.labels.given.empty() && (config.labels.from_model() || !config.labels.save.empty()))
     fail(ExitCode::usage, "--labels gives the labels; drop --top-k, --top-p, --rm-groundtruth and --save-labels");
   // The study walks the list of a mixed method as it is.
-  if (find_method(config.method.name).mixes && given.source("shuffle") == Source::none) config.samples.shuffle = false;
+  if (find_method(config.method.name).mixes && given.source("shuffle") == OptionSource::none) config.samples.shuffle = false;
   check_training(config, given);
 }
 

@@ -209,7 +209,7 @@ class RunCheck {
     if (fs::is_directory(run_.model()))
       for (const fs::path& file : list_folder(run_.model()))
         if (!named.contains(file.filename().string()))
-          findings_.mismatch(fmt::format("{}: was not there when the run began", file.string()));
+          findings_.mismatch(fmt::format("{}: did not exist when the run began", file.string()));
     const fs::path model = newest_options().input.model, original = side_files_folder(model);
     if (!model.empty())
       for (const auto& [name, hash] : named)

@@ -52,7 +52,7 @@ const std::string& Hashes::of_model(const fs::path& path) {
   return remember("model " + path.string(), [&] {
     // A config.json stands for the model of random weights that it describes.
     if (fs::is_regular_file(path)) return sha256_file(path);
-    const ModelSource source = locate_model(runtime_, path);
+    const WeightsSource source = locate_model(runtime_, path);
     return model_sha256(source, runtime_, llama_units(source.config, 1));
   });
 }

@@ -1,4 +1,4 @@
-// Keeps freed blocks of memory for those who ask next: getting memory from the system is slow, and on a GPU stops all work.
+// Reuses freed blocks of memory: an allocation by the system is slow, and on a GPU it stops all work.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 
 namespace expunge {
 
-/// System has `std::size_t round(bytes)`, the size of the block that serves a request, and `void* allocate(size)`, which throws
-/// when there is none; `void release(void*)` gives a block back.
+/// System has `std::size_t round(bytes)`, the block size that serves a request. `void* allocate(size, release_free)` throws
+/// if there is no memory; `void release(void*)` returns a block.
 template <typename System>
 class BlockPool {
  public:
@@ -51,7 +51,7 @@ class BlockPool {
   }
 
  private:
-  /// For a system that has no memory left.
+  /// Returns all free blocks when the system has no memory left.
   void release_free() {
     for (const auto& [size, block] : free_) system_.release(block);
     free_.clear();

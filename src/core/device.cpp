@@ -30,7 +30,7 @@ class InlineStream final : public Stream {
   void synchronize() override {}
 };
 
-/// Reached once, for good or with the error that stopped its stream.
+/// An event that is reached once, with or without the error that stopped its stream.
 class HostEvent final : public Event::State {
  public:
   void wait() override {
@@ -54,7 +54,7 @@ class HostEvent final : public Event::State {
   std::exception_ptr error_;
 };
 
-/// Work that throws stops the stream: what follows is skipped and every later event rethrows the error.
+/// Work that throws stops the stream: later work is skipped and every later event rethrows the error.
 class ThreadStream final : public Stream {
  public:
   ThreadStream() : thread_([this] { run(); }) {}
@@ -113,14 +113,14 @@ class ThreadStream final : public Stream {
   std::condition_variable queued_;
   std::deque<std::function<void()>> tasks_;
   bool closing_ = false;
-  std::exception_ptr error_;  // touched by the stream's thread alone
-  std::thread thread_;        // last: starts when everything above exists
+  std::exception_ptr error_;  // only the stream's thread accesses it
+  std::thread thread_;        // last member: the thread uses everything above
 };
 
 constexpr std::size_t kSmallAlignment = 128;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-/// Large blocks are huge pages: first touch of fresh memory is what costs.
+/// Large blocks are huge pages, because the first touch of fresh pages dominates the cost.
 struct HostMemory {
   static std::size_t unit(std::size_t bytes) { return bytes >= kHugePage ? kHugePage : kSmallAlignment; }
   static std::size_t round(std::size_t bytes) { return (bytes + unit(bytes) - 1) / unit(bytes) * unit(bytes); }
@@ -138,13 +138,13 @@ struct HostMemory {
   static void release(void* block) { std::free(block); }
 };
 
-/// Never destroyed: buffers of static lifetime may outlive any order of destruction.
+/// Never destroyed, because buffers of static lifetime may outlive static objects.
 BlockPool<HostMemory>& cpu_pool() {
   static auto* pool = new BlockPool<HostMemory>;
   return *pool;
 }
 
-/// Below this, one thread moves memory as fast as several.
+/// For fewer bytes, one thread copies as fast as several.
 constexpr std::size_t kParallelBytes = std::size_t{1} << 20;
 
 template <typename Move>

@@ -1,4 +1,4 @@
-// Handlers that note the first signal and give the next one its default effect.
+// Signal handlers that record the first signal and restore the default action for the next one.
 #include "core/interrupt.h"
 
 #include <fmt/format.h>
@@ -24,10 +24,10 @@ namespace {
 constexpr std::array kSignals{SIGUSR1, SIGTERM, SIGINT, SIGHUP};
 constexpr std::int64_t kSameRequest = 1'000'000'000;  // nanoseconds
 
-// Lock-free, so that a handler may touch them.
+// Lock-free, so that a handler may use them.
 std::atomic<int> noted{0};
 std::atomic<std::int64_t> noted_at{0};
-sem_t news;  // for the receiver: a signal was noted, or it is to end
+sem_t news;  // wakes the receiver: a signal was recorded, or the receiver must stop
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
 
 std::int64_t nanoseconds() {
@@ -44,7 +44,7 @@ Handler handler_of(int number) {
   return now.sa_handler;
 }
 
-/// nohup ignores SIGHUP, a shell SIGINT for what it starts in the background: neither is meant for the run then.
+/// nohup ignores SIGHUP and a shell ignores SIGINT for background jobs: those signals are not meant for the run.
 bool stays_ignored(int number) { return (number == SIGHUP || number == SIGINT) && handler_of(number) == SIG_IGN; }
 
 void restore_defaults(Handler ours) {
@@ -60,7 +60,7 @@ void note(int number) {
     noted = number;
     sem_post(&news);
   } else if (nanoseconds() - noted_at >= kSameRequest) {
-    constexpr std::string_view kWords = "expunge: a second signal came: ending at once\n";
+    constexpr std::string_view kWords = "expunge: received a second signal: ending at once\n";
     (void)!write(STDERR_FILENO, kWords.data(), kWords.size());
     restore_defaults(note);
     raise(number);
@@ -75,7 +75,7 @@ InterruptSignals::InterruptSignals(Unheeded unheeded) : unheeded_(std::move(unhe
   receiver_ = std::jthread([this](const std::stop_token& stop) { receive(stop); });
   struct sigaction action {};
   action.sa_handler = note;
-  action.sa_flags = SA_RESTART;  // a write to disk that is under way goes on
+  action.sa_flags = SA_RESTART;  // does not interrupt a write to disk
   sigset_t blocked;
   sigemptyset(&blocked);
   for (const int number : kSignals) {
@@ -94,13 +94,13 @@ InterruptSignals::~InterruptSignals() {
   if (noted == 0) restore_defaults(note);
 }
 
-/// What the receiver does: it blocks no signal, and says at once that one came, which the run heeds only after its step.
+/// Runs in the receiver thread, which blocks no signal. Logs the signal at once; the run reads it only after its step.
 void InterruptSignals::receive(const std::stop_token& stop) {
   while (sem_wait(&news) != 0) {
   }
   if (stop.stop_requested()) return;
   const std::string signal = signal_name(noted);
-  log_info(fmt::format("{} came: the run is to end where it can go on later; another signal ends it at once", signal));
+  log_info(fmt::format("received {}: the run stops at the next resumable point; another signal ends it at once", signal));
   if (!unheeded_.end) return;
   std::unique_lock lock(mutex_);
   const bool heeded = change_.wait_for(lock, stop, std::chrono::duration<double>(unheeded_.seconds), [&] { return heeded_; });
@@ -116,7 +116,7 @@ void InterruptSignals::heed() {
 void InterruptSignals::received_elsewhere() {
   if (noted != 0) return;
   noted_at = nanoseconds();
-  noted = SIGTERM;  // and no news: none came here
+  noted = SIGTERM;  // without waking the receiver: this process received no signal
 }
 
 int InterruptSignals::received() { return noted; }

@@ -11,21 +11,21 @@
 
 namespace expunge {
 
-/// While one exists, the first of these signals is only noted and told of, and the run ends where it can go on later. The next
-/// one ends the process at once; one that comes within a second of the first is the same request, which launchers that pass
-/// signals on and batch systems that reach every process deliver twice. That stays so after the object's end, or a small run
-/// that has left its checkpoint would die of the second delivery on its way out, and pass for a failure. One at a time.
-/// SIGHUP and SIGINT stay ignored where the process began with them ignored: under nohup, in the background of a shell.
+/// While an object exists, the first of these signals is only recorded and logged; the run stops at the next resumable point.
+/// The second signal ends the process at once. A signal within one second of the first counts as the same request: launchers
+/// forward signals, and batch systems signal every process. The handlers stay after the object's end: otherwise the second
+/// delivery would kill a run that has just written its checkpoint. Only one object may exist at a time. SIGHUP and SIGINT
+/// stay ignored if the process was started with them ignored (nohup, a background job of a shell).
 ///
-/// Signals reach a thread of the object's own: the thread that makes it, and those which that one starts later, block them. A
-/// handler's frame lies below the stack pointer, and products of oneDNN on AVX2 let that point into their work space on the
-/// heap: there the frame would fall on whatever lies before it.
+/// A thread of the object receives the signals; the creating thread and the threads that it starts later block them.
+/// Reason: a handler's frame lies below the stack pointer, and oneDNN's AVX2 products point that register into their heap
+/// work space. A handler in such a thread would overwrite the heap.
 class InterruptSignals {
  public:
-  /// For what a run does before it first asks whether a signal came: hashing a large model, say.
+  /// What to do while the run does not yet poll for signals, for example while it hashes a large model.
   struct Unheeded {
-    double seconds = 0;                                  ///< after the signal
-    std::function<void(const std::string& signal)> end;  ///< ends the process, from another thread; none: it goes on
+    double seconds = 0;                                  ///< grace period after the signal
+    std::function<void(const std::string& signal)> end;  ///< ends the process, from another thread; unset: the run continues
   };
 
   InterruptSignals() : InterruptSignals(Unheeded()) {}
@@ -34,16 +34,16 @@ class InterruptSignals {
   InterruptSignals(const InterruptSignals&) = delete;
   InterruptSignals& operator=(const InterruptSignals&) = delete;
 
-  /// From now on the run asks by itself.
+  /// Tells the object that the run polls received() from now on.
   void heed();
 
-  /// For a run that ends in order because of another process's signal: this process's own delivery of it, which may be on its
-  /// way still, is the same request.
+  /// For a run that stops because another process received a signal. The same signal may still be on its way to this
+  /// process; it then counts as the same request.
   static void received_elsewhere();
 
-  /// Number of the signal that came, 0 for none.
+  /// Number of the received signal, 0 for none.
   static int received();
-  /// How long ago it came; 0 for none.
+  /// Seconds since it was received; 0 for none.
   static double seconds_since();
 
  private:
@@ -57,7 +57,7 @@ class InterruptSignals {
   sigset_t mask_before_;
 };
 
-/// "SIGTERM"; the number for others than the four.
+/// "SIGTERM"; for other signals than the four, "signal" and the number.
 std::string signal_name(int number);
 
 }  // namespace expunge

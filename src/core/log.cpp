@@ -33,20 +33,20 @@ spdlog::logger& logger() {
 }
 
 constexpr std::int64_t kFewestBarCells = 8, kMostBarCells = 24;
-std::atomic<bool> bar_drawn = false;  // the terminal's cursor stands behind a bar
+std::atomic<bool> bar_drawn = false;  // the cursor stands behind a bar
 
-/// On a terminal that is gone or a full file nothing is shown: the log is no result, and the run goes on.
+/// Ignores write errors (terminal gone, disk full): the log is not a result, and the run continues.
 void show(const std::string& text) {
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
 }
 
-/// A line of the log takes the place of the bar, which is drawn again below it.
+/// Erases the bar before a log line; the next step draws it again below.
 void make_room() {
   if (bar_drawn.exchange(false)) show("\r\033[K");
 }
 
-/// A line that is wider than the terminal would wrap, and only its last row would be drawn over.
+/// Width of the terminal. A wider line would wrap, and only its last row would be redrawn.
 std::int64_t terminal_width() {
   winsize size{};
   return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -103,7 +103,7 @@ void Progress::finish() {
 }
 
 std::string format_duration(double seconds) {
-  constexpr double kLongest = 1e15;  // a damaged file of results may hold any number
+  constexpr double kLongest = 1e15;  // a damaged results file may hold any number
   const auto s = static_cast<std::int64_t>(seconds < kLongest ? seconds + 0.5 : kLongest);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{} min {:02} s", s / 60, s % 60);

@@ -1,4 +1,4 @@
-// What a run says while it runs: log lines from rank 0 (warnings from any rank) and a progress bar.
+// Log lines of rank 0 (warnings of any rank) and a progress bar.
 #pragma once
 
 #include <chrono>
@@ -9,17 +9,17 @@
 
 namespace expunge {
 
-/// Sets who speaks: only rank 0 prints information; with several ranks, warnings are prefixed by the rank.
+/// Sets the logging rank: only rank 0 prints information; with several ranks, warnings are prefixed by the rank.
 void log_setup(int rank, int world_size, bool quiet);
 /// A line of information on standard error.
 void log_info(std::string_view message);
 /// A line that the user should act on; printed by every rank, quiet or not.
 void log_warning(std::string_view message);
 
-/// As many of a line's figures, parted by " | ", as `width` columns hold.
+/// The longest prefix of a progress line that fits `width` columns, cut at a " | " between two numbers.
 std::string_view fit_figures(std::string_view line, std::size_t width);
 
-/// Progress of a loop: on a terminal a bar that is redrawn, elsewhere one line whenever `line_every` steps have passed.
+/// Progress of a loop: a redrawn bar on a terminal, elsewhere one line every `line_every` steps.
 class Progress {
  public:
   Progress(std::string label, std::int64_t total, std::int64_t done, std::int64_t line_every);

@@ -1,5 +1,5 @@
-// The team of threads behind shared loops. OpenMP's own teams wait at the end of each loop for their slowest thread, and
-// spin meanwhile: where threads are preempted, that takes the time of those that could work.
+// The team of threads behind shared loops. An OpenMP team spins at the end of a loop until its slowest thread is done.
+// Where threads are preempted, that spinning takes the time of threads that could work.
 #include "core/parallel.h"
 
 #include <fmt/format.h>
@@ -31,7 +31,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long a waiting thread stays awake: the length of a short loop, far less than what a preempted thread loses.
+/// How long a waiting thread spins: the length of a short loop, far less than a preempted thread loses.
 Clock::duration awake_time() {
   static const Clock::duration time = [] {
     const char* const policy = std::getenv("OMP_WAIT_POLICY");
@@ -48,7 +48,7 @@ void relax() {
 #endif
 }
 
-/// A number whose changes threads wait for. std::atomic::wait would call sched_yield(), by which a thread gives up its turn.
+/// A number that threads can wait on. std::atomic::wait would call sched_yield(), which gives up the thread's time slice.
 class alignas(64) Watched {
  public:
   std::uint32_t value() const { return value_; }
@@ -56,11 +56,11 @@ class alignas(64) Watched {
   void set(std::uint32_t value) { value_ = value; }
   /// Returns the new value.
   std::uint32_t decrement() { return --value_; }
-  /// Wakes at most `count` threads of those asleep.
+  /// Wakes at most `count` sleeping threads.
   void wake(std::size_t count) {
     if (asleep_ > 0) futex(FUTEX_WAKE_PRIVATE, static_cast<std::uint32_t>(count));
   }
-  /// Until `reached(value())`: awake at first, then asleep.
+  /// Waits until `reached(value())`: spins at first, then sleeps.
   template <typename Reached>
   void wait(Reached reached) {
     const auto began = Clock::now();
@@ -84,7 +84,7 @@ class alignas(64) Watched {
 
 thread_local bool inside_loop = false;
 
-/// For as long as the calling thread works on a loop's pieces.
+/// Marks the calling thread as busy with a loop's pieces.
 class InsideLoop {
  public:
   InsideLoop() { inside_loop = true; }
@@ -104,7 +104,7 @@ struct Loop {
   }
 };
 
-/// The place that OpenMP would give a thread of a team whose thread 0 is at place `first`; -1 where threads are not bound.
+/// The OpenMP place of a thread in a team whose thread 0 is at place `first`; -1 if threads are not bound.
 int place_of(int thread, int threads, int first) {
 #if defined(_OPENMP)
   const int places = omp_get_num_places();
@@ -113,11 +113,14 @@ int place_of(int thread, int threads, int first) {
   const bool close = bind != omp_proc_bind_spread && threads <= places;
   return (first + (close ? thread : thread * places / threads)) % places;
 #else
-  return (void)thread, (void)threads, (void)first, -1;
+  (void)thread;
+  (void)threads;
+  (void)first;
+  return -1;
 #endif
 }
 
-/// A helper inherits the cores of its maker, which OMP_PROC_BIND and OMP_PLACES may have bound to a place of its own.
+/// A helper inherits the cores of the thread that starts it; OMP_PROC_BIND and OMP_PLACES may have bound that one.
 void move_to(int place) {
 #if defined(_OPENMP)
   if (place < 0) return;
@@ -140,10 +143,10 @@ int current_place() {
 #endif
 }
 
-/// The thread that begins a loop, as number 0, and helpers.
+/// The thread that starts a loop, as number 0, and its helper threads.
 class Team {
  public:
-  /// Goes on with fewer helpers where the system refuses to start one.
+  /// Continues with fewer helpers if the system refuses to start one.
   explicit Team(int threads) : queues_(static_cast<std::size_t>(threads)) {
     const int first = current_place();
     try {
@@ -153,8 +156,8 @@ class Team {
           help(thread);
         });
     } catch (const std::system_error& error) {
-      log_warning(fmt::format("{} of {} threads could be started ({}); see ulimit -u and the job's limits", helpers_.size() + 1,
-                              threads, error.what()));
+      log_warning(fmt::format("only {} of {} threads could be started ({}): check ulimit -u and the job's limits",
+                              helpers_.size() + 1, threads, error.what()));
     }
   }
   ~Team() {
@@ -181,8 +184,8 @@ class Team {
   }
 
  private:
-  /// Pieces [first, end) that nobody has taken, in one word. A thread that comes late finds none, or those of the next loop,
-  /// in which it may as well take part.
+  /// The untaken pieces [first, end), in one word. A late thread finds none, or finds pieces of the next loop and helps
+  /// there.
   class alignas(64) Queue {
    public:
     void fill(std::size_t first, std::size_t end) { left_ = first << 32 | end; }
@@ -223,13 +226,13 @@ class Team {
     }
   }
 
-  std::vector<Queue> queues_;   // one a thread
-  Watched begun_, unfinished_;  // loops so far; pieces of this one
+  std::vector<Queue> queues_;   // one per thread
+  Watched begun_, unfinished_;  // number of loops so far; pieces of this loop
   Loop loop_{};
   std::mutex error_mutex_;
   std::exception_ptr error_;
   std::atomic<bool> stopping_ = false;
-  std::vector<std::thread> helpers_;  // last: they start when everything above exists
+  std::vector<std::thread> helpers_;  // last member: the helpers use everything above
 };
 
 }  // namespace
@@ -254,7 +257,7 @@ void parallel::run_pieces(std::size_t pieces, Order order, void (*call)(const vo
     return loop.run_alone();
   }
   if (!team || team->threads() != threads) {
-    team.reset();  // before the next one's helpers start
+    team.reset();  // joins the old helpers before new ones start
     team = std::make_unique<Team>(threads);
   }
   team->run(loop);

@@ -1,5 +1,5 @@
-// Loops that the threads of a rank share. Whoever is free takes the next piece of the work, and whoever waits sleeps: on cores
-// that others use too, a thread that is held up holds up its own piece alone.
+// Loops that the threads of a rank share. A free thread takes the next piece; a waiting thread sleeps. On cores shared with
+// other processes, a preempted thread therefore delays only its own piece.
 #pragma once
 
 #include <algorithm>
@@ -7,16 +7,16 @@
 
 namespace expunge {
 
-/// How many threads share a loop that the calling thread begins: as many as omp_set_num_threads() says, 1 inside such a loop.
+/// Number of threads of a loop that the calling thread starts: that of omp_set_num_threads(), or 1 inside such a loop.
 int loop_threads();
 
 namespace parallel {
 
-/// neighbours: each thread begins with a row of adjacent pieces, then takes from the others. next: all take the next piece.
+/// neighbours: each thread starts with adjacent pieces, then takes from the others. next: each takes the next piece.
 enum class Order { neighbours, next };
 
-/// Calls body(piece, thread) once for each piece, thread being in [0, loop_threads()), and returns when all are done. Rethrows
-/// what a piece threw. The calling thread does all pieces where another thread's loop has the helpers.
+/// Calls body(piece, thread) once for each piece, with thread in [0, loop_threads()); returns when all are done. Rethrows
+/// an error of a piece. The calling thread runs all pieces itself if another thread's loop occupies the helpers.
 void run_pieces(std::size_t pieces, Order order, void (*call)(const void* body, std::size_t piece, int thread),
                 const void* body);
 
@@ -26,19 +26,19 @@ void run_pieces(std::size_t pieces, Order order, const Body& body) {
   run_pieces(pieces, order, call, &body);
 }
 
-constexpr std::size_t kPiecesPerThread = 4;   // enough that the end of a loop is short, few enough to cost nothing
-constexpr std::size_t kLeastElements = 4096;  // of a piece: a microsecond's work, about what sharing it costs
+constexpr std::size_t kPiecesPerThread = 4;   // enough for a short tail of the loop, few enough to cost nothing
+constexpr std::size_t kLeastElements = 4096;  // per piece: a microsecond of work, about the cost of sharing it
 
 }  // namespace parallel
 
-/// body(task, thread) for each task, begun in this order. `thread`, in [0, loop_threads()), tells whose scratch memory to use.
+/// body(task, thread) for each task, started in this order. `thread`, in [0, loop_threads()), selects scratch memory.
 template <typename Body>
 void parallel_tasks(std::size_t tasks, const Body& body) {
   parallel::run_pieces(tasks, parallel::Order::next, body);
 }
 
-/// body(begin, end) for ranges that make up [0, n), whose borders are multiples of `grain`. The ranges depend on n and on the
-/// number of threads, never on which thread takes them.
+/// body(begin, end) for ranges that cover [0, n), with borders at multiples of `grain`. The ranges depend only on n and the
+/// number of threads, never on the thread that takes them.
 template <typename Body>
 void parallel_ranges(std::size_t n, std::size_t grain, const Body& body) {
   const std::size_t grains = (n + grain - 1) / grain;
@@ -48,7 +48,7 @@ void parallel_ranges(std::size_t n, std::size_t grain, const Body& body) {
   });
 }
 
-/// body(i) for i in [0, n), where each i is the work of `elements` numbers.
+/// body(i) for i in [0, n), where each i processes `elements` numbers.
 template <typename Size, typename Body>
 void parallel_for(Size n, std::size_t elements, const Body& body) {
   const std::size_t grain = std::max<std::size_t>(1, parallel::kLeastElements / std::max<std::size_t>(1, elements));

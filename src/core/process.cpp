@@ -1,4 +1,4 @@
-// Reading who this process is from the system.
+// Reads the identity of this process from the system and the batch system's environment.
 #include "core/process.h"
 
 #include <fmt/chrono.h>

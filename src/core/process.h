@@ -1,4 +1,4 @@
-// Who this process is: what outputs, locks and messages say of it.
+// Identity of this process: host, job, restarts, memory, running time.
 #pragma once
 
 #include <cstdint>
@@ -7,17 +7,17 @@
 namespace expunge {
 
 std::string host_name();
-/// The batch system's number of this job (SLURM_JOB_ID, for an array <job>_<task>); empty outside of one.
+/// Id of the batch job (SLURM_JOB_ID; <job>_<task> for an array job); empty outside a job.
 std::string job_id();
-/// How often the batch system has started this job again (SLURM_RESTART_COUNT).
+/// Number of restarts of this job by the batch system (SLURM_RESTART_COUNT).
 std::int64_t job_restarts();
 /// "2026-11-25T09:45:00Z"
 std::string utc_now();
-/// "process 4711 on host node17, job 12, since 2026-11-25T09:45:00Z", as locks name their holder.
+/// "process 4711 on host node17, job 12, since 2026-11-25T09:45:00Z": the holder's name in a lock.
 std::string describe_process();
 /// Highest resident memory of this process so far, bytes.
 std::int64_t peak_resident_bytes();
-/// Since this process began, by the clock that no one sets.
+/// Seconds since this process began, by the monotonic clock.
 double seconds_running();
 
 }  // namespace expunge

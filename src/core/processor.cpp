@@ -1,4 +1,4 @@
-// Asking the processor, compiled for the least of its family.
+// Queries the processor; compiled for baseline x86-64, because it runs before the check.
 #include "core/processor.h"
 
 #include "core/process.h"
@@ -20,7 +20,7 @@ void check_processor() {
   const auto need = [&](bool has, const char* name) {
     if (!has) missing.push_back(name);
   };
-  // The compiler's own question also asks whether the system saves the wide registers. It knows no name of the last three.
+  // __builtin_cpu_supports also checks that the system saves the wide registers. It does not know the last three names.
   need(__builtin_cpu_supports("avx"), "AVX");
   need(__builtin_cpu_supports("avx2"), "AVX2");
   need(__builtin_cpu_supports("bmi"), "BMI1");
@@ -32,10 +32,9 @@ void check_processor() {
   need(known && (c & bit_MOVBE), "MOVBE");
   need(__get_cpuid(0x80000001, &a, &b, &c, &d) && (c & bit_LZCNT), "LZCNT");
   if (missing.empty()) return;
-  fail(ExitCode::usage,
-       fmt::format("the processor of {} lacks {}: expunge computes by x86-64-v3 (Intel since Haswell, AMD since "
-                   "Excavator); start it on a newer machine",
-                   host_name(), fmt::join(missing, ", ")));
+  fail(ExitCode::usage, fmt::format("the processor of {} lacks {}: expunge needs x86-64-v3 (Intel since Haswell, AMD since "
+                                    "Excavator); run it on a newer machine",
+                                    host_name(), fmt::join(missing, ", ")));
 }
 
 bool has_avx512() {

@@ -1,4 +1,4 @@
-// Counter-based random numbers.
+// Counter-based random numbers by the splitmix64 finaliser.
 #include "core/random.h"
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Counter-based random numbers: a value depends on its key alone, never on what was drawn before or by which rank.
+// Counter-based random numbers: a value depends only on its key, not on earlier draws or on the rank.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Standard output on a POSIX descriptor: nothing stays in a buffer, and the first failure is remembered.
+// Standard output on a POSIX descriptor, unbuffered; remembers the first failure.
 #include "core/standard_streams.h"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ int write_all(std::string_view text) {
 }  // namespace
 
 void hold_standard_streams() {
-  // Open for reading alone: a write fails as on a closed stream. A free number below is taken first.
+  // Read-only, so that a write fails as on a closed stream. open() takes the lowest free descriptor.
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (::fcntl(stream, F_GETFD) < 0) (void)!::open("/dev/null", O_RDONLY);
   std::signal(SIGPIPE, SIG_IGN);
@@ -37,16 +37,16 @@ void hold_standard_streams() {
 }
 
 void print_text(std::string_view text) {
-  // What follows a gap would mislead.
+  // Text after a gap would mislead the reader.
   if (first_failure == 0) first_failure = write_all(text);
 }
 
 void check_printed() {
-  // Network file systems tell of a full disk when a descriptor is closed.
+  // Network file systems report a full disk only when a descriptor is closed.
   if (const int copy = ::dup(STDOUT_FILENO); first_failure == 0 && copy >= 0 && ::close(copy) != 0) first_failure = errno;
   if (first_failure == 0) return;
   const std::string reason = first_failure == EBADF ? "it is closed" : std::generic_category().message(first_failure);
-  fail(ExitCode::output, fmt::format("standard output: what was printed is not whole: {}; give it a file with room, or a "
+  fail(ExitCode::output, fmt::format("standard output: the output is incomplete: {}; give it a file with room, or a "
                                      "reader that takes all of it",
                                      reason));
 }

@@ -1,4 +1,4 @@
-// UTF-8, and cutting text for messages.
+// UTF-8 validation, and excerpts of text for messages.
 #include "core/text.h"
 
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 namespace expunge {
 namespace {
 
-/// Length of the UTF-8 character at the front of `text`; 0 if it is none (RFC 3629, section 4).
+/// Length of the UTF-8 character at the front of `text`; 0 if there is no valid one (RFC 3629, section 4).
 std::size_t character_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
@@ -28,7 +28,7 @@ std::size_t character_length(std::string_view text) {
   return 0;
 }
 
-/// Whether a character moves the cursor or worse: U+0000 to U+001F and U+007F to U+009F.
+/// Whether a character controls the terminal: U+0000 to U+001F and U+007F to U+009F.
 bool is_control(std::string_view character) {
   const auto first = static_cast<unsigned char>(character[0]);
   return first < 0x20 || first == 0x7f || (first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0);
@@ -65,7 +65,7 @@ std::string excerpt(std::string_view text, std::size_t place) {
   const std::size_t begin = text.size() <= kMost ? 0 : std::min(at, text.size() - kMost);
   const std::size_t end = std::min(begin + kMost, text.size());
   at = begin;
-  // A cut does not go through a character.
+  // A cut must not split a character.
   while (begin > 0 && at < begin + 3 && (static_cast<unsigned char>(text[at]) & 0xc0u) == 0x80u) ++at;
   std::string shown = begin > 0 ? "..." : "";
   while (at < end) {

@@ -1,4 +1,4 @@
-// Text from outside: whether it is UTF-8, and as much of it as a message can show.
+// Untrusted text: UTF-8 validation, and excerpts for messages.
 #pragma once
 
 #include <cstddef>
@@ -10,20 +10,20 @@
 
 namespace expunge {
 
-/// Where `text` stops being valid UTF-8 (RFC 3629: no surrogates, no overlong forms); its size if it never does.
+/// Length of the valid UTF-8 prefix of `text` (RFC 3629: no surrogates, no overlong forms); its size if all of it is valid.
 std::size_t valid_utf8_length(std::string_view text);
 
-/// `text` with a to z in place of A to Z.
+/// `text` with A to Z replaced by a to z.
 std::string in_small_letters(std::string text);
 
-/// The number that the whole text is; nothing for any other text.
+/// The integer that the whole text spells; nullopt for any other text.
 std::optional<std::int64_t> parse_whole(std::string_view text);
 
-/// At most 80 bytes of `text`, from 60 before byte `place` on: what a parser had read when it stopped, and a little more.
-/// "..." stands for what is left out, "\x1b" for control characters and bytes that are not UTF-8.
+/// At most 80 bytes of `text`, starting 60 bytes before byte `place`, where a parser stopped. "..." marks what is left out;
+/// control characters and bytes that are not UTF-8 appear as "\x1b".
 std::string excerpt(std::string_view text, std::size_t place = 0);
 
-/// Excerpts of the first 12 names, joined by commas, and how many more there are.
+/// Excerpts of the first 12 names, joined by commas, and the number of further names.
 std::string excerpt_list(const std::vector<std::string>& names);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// At each place of a text the longest token that begins there.
+// Finds the longest added token at each position of a text.
 #include "data/added_tokens.h"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ void strip_right(std::string& text) {
   }
 }
 
-/// Applies a token's flags to what stands beside it.
+/// Applies a token's flags to the adjacent text.
 void strip_around(const AddedToken& token, std::string& left, std::string& part, std::string& right) {
   const bool beside_left = !left.empty() && left.back() != ' ', beside_right = !right.empty() && right.front() != ' ';
   if (token.rstrip) strip_left(right);
@@ -68,7 +68,7 @@ std::string_view AddedTokens::at_front_of(std::string_view text) const {
   if (!begins_[static_cast<unsigned char>(text.front())]) return longest;
   auto low = sorted_.begin(), high = sorted_.end();
   for (std::size_t size = 0; low != high; ++size) {
-    // Those left share their first `size` bytes with the text; the shortest comes first.
+    // The remaining candidates share their first `size` bytes with the text; the shortest comes first.
     if (size > 0 && low->size() == size) longest = *low++;
     if (high - low == 1 && text.starts_with(*low)) return *low;
     if (size == text.size() || high - low < 2) break;
@@ -83,7 +83,7 @@ std::string_view AddedTokens::at_front_of(std::string_view text) const {
 TextParts::TextParts(const AddedTokens& tokens, std::string_view text, bool whole)
     : tokens_(tokens), rest_(text), whole_(whole), current_(take()) {}
 
-/// The next part as it stands in the text.
+/// The next part, unchanged.
 std::optional<std::string> TextParts::take() {
   if (rest_.empty()) return std::nullopt;
   std::size_t size = whole_ ? rest_.size() : tokens_.at_front_of(rest_).size();

@@ -1,4 +1,4 @@
-// Cutting a text into added tokens and what lies between them.
+// Splits a text into added tokens and the text between them.
 #pragma once
 
 #include <array>
@@ -14,20 +14,19 @@
 
 namespace expunge {
 
-/// The longest added token that is searched for, in bytes: a text full of beginnings of longer ones would take as many steps
-/// for each of its bytes.
+/// Length limit of an added token in bytes. The search takes time proportional to it at each byte of a hostile text.
 inline constexpr std::size_t kLongestAddedToken = 1024;
 
 /// The added tokens of a tokenizer by their text.
 class AddedTokens {
  public:
   AddedTokens() = default;
-  /// `added` stays where it is. Two tokens with the same text must have been refused.
+  /// Keeps references into `added`. The caller has refused tokens with equal text.
   explicit AddedTokens(const std::map<std::int32_t, AddedToken>& added);
 
-  /// The token that is all of `text`; null for none.
+  /// The token that equals `text`; null if there is none.
   const AddedToken* exactly(const std::string& text) const;
-  /// The longest token that `text`, which is not empty, begins with; empty for none.
+  /// The longest token at the beginning of the non-empty `text`; empty if there is none.
   std::string_view at_front_of(std::string_view text) const;
   std::size_t longest() const { return longest_; }
 
@@ -38,11 +37,11 @@ class AddedTokens {
   std::size_t longest_ = 0;
 };
 
-/// The parts of a text in order: added tokens and what lies between them, after lstrip, rstrip and single_word have been
-/// applied from the left, each token seeing what earlier ones have changed. Holds three parts at a time.
+/// The parts of a text in order: added tokens and the text between them. Applies lstrip, rstrip and single_word from the
+/// left; each token sees the changes of earlier ones. Holds three parts at a time.
 class TextParts {
  public:
-  /// With `whole` the text is one part.
+  /// If `whole`, the text is one part.
   TextParts(const AddedTokens& tokens, std::string_view text, bool whole);
   /// The next part, which may be empty; false at the end.
   bool next(std::string& part);
@@ -53,7 +52,7 @@ class TextParts {
   const AddedTokens& tokens_;
   std::string_view rest_;
   bool whole_;
-  std::optional<std::string> done_, current_;  // a part that is final, and the one behind it
+  std::optional<std::string> done_, current_;  // a final part, and the part after it
 };
 
 }  // namespace expunge

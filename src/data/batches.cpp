@@ -1,4 +1,4 @@
-// Sample order and the deal of a step's sequences.
+// Sample order, and the distribution of a step's sequences over ranks and micro-batches.
 #include "data/batches.h"
 
 #include <algorithm>
@@ -15,16 +15,16 @@ struct RankLoad {
   std::vector<std::size_t> items;
 };
 
-/// First fit of falling lengths into micro-batches of at most `most` tokens. Of a tree over all micro-batches each node holds
-/// the most room below it: going through them one by one would take the square of their number.
+/// First-fit of falling lengths into micro-batches of at most `most` tokens. Each node of a tree over the micro-batches
+/// stores the most room below it; a linear search would take quadratic time.
 std::vector<std::vector<std::size_t>> pack(const std::vector<std::size_t>& items, std::span<const std::size_t> lengths,
                                            std::size_t most) {
   std::vector<std::vector<std::size_t>> bins;
   const std::size_t leaves = std::bit_ceil(items.size());
-  std::vector<std::size_t> room(2 * leaves, most);  // of the nodes below node i: 2 i and 2 i + 1; leaves + b is micro-batch b
+  std::vector<std::size_t> room(2 * leaves, most);  // children of node i: 2 i and 2 i + 1; leaf of micro-batch b: leaves + b
   for (const std::size_t item : items) {
     std::size_t node = 1;
-    if (lengths[item] > most) node = leaves + bins.size();  // stands alone
+    if (lengths[item] > most) node = leaves + bins.size();  // gets a micro-batch of its own
     while (node < leaves) node = room[2 * node] >= lengths[item] ? 2 * node : 2 * node + 1;
     if (node == leaves + bins.size()) bins.emplace_back();
     bins[node - leaves].push_back(item);
@@ -66,14 +66,14 @@ std::size_t SampleOrder::item(std::uint64_t position) {
   return permutation_[position % permutation_.size()];
 }
 
-StepPlan plan_step(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
-                   std::size_t micro_batch_tokens) {
+BatchDeal deal_batches(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
+                       std::size_t micro_batch_tokens) {
   std::vector<std::size_t> order(lengths.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
 
   const auto world = static_cast<std::size_t>(world_size);
-  // Counting sequences, no rank may hold more than its share, or it would need a micro-batch more than the others.
+  // With a limit on sequences, a rank above its share would need one more micro-batch than the others.
   const std::size_t share = micro_batch_tokens > 0 ? lengths.size() : (lengths.size() + world - 1) / world;
   std::vector<RankLoad> loads(world);
   for (const std::size_t item : order) {
@@ -84,14 +84,14 @@ StepPlan plan_step(std::span<const std::size_t> lengths, int world_size, std::si
     least->tokens += lengths[item];
   }
 
-  StepPlan plan;
+  BatchDeal deal;
   std::size_t rounds = 0;
   for (const RankLoad& load : loads) {
-    plan.push_back(micro_batch_tokens > 0 ? pack(load.items, lengths, micro_batch_tokens) : split(load.items, batch_size));
-    rounds = std::max(rounds, plan.back().size());
+    deal.push_back(micro_batch_tokens > 0 ? pack(load.items, lengths, micro_batch_tokens) : split(load.items, batch_size));
+    rounds = std::max(rounds, deal.back().size());
   }
-  for (auto& batches : plan) batches.resize(rounds);
-  return plan;
+  for (auto& batches : deal) batches.resize(rounds);
+  return deal;
 }
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Which sequences an optimizer step uses, and how they are dealt to ranks and micro-batches.
+// Selects the sequences of an optimizer step and deals them to ranks and micro-batches.
 #pragma once
 
 #include <cstdint>
@@ -7,19 +7,19 @@
 
 namespace expunge {
 
-/// A list of forget and retain sequences, which every rank holds, has at most this many items.
+/// Limit on a list of forget and retain sequences; every rank holds the whole list.
 inline constexpr std::size_t kMostItems = 100'000'000;
 
-/// The endless sequence of item numbers that optimizer steps consume: a permutation of 0 .. items - 1 for each epoch, which
-/// depends on seed and epoch alone. Without shuffling, or with an order given, every epoch is the same.
+/// The endless sequence of item numbers for optimizer steps: one permutation of 0 .. items - 1 per epoch, determined by seed
+/// and epoch. Without shuffling, or with a given order, all epochs are equal.
 class SampleOrder {
  public:
   SampleOrder(std::size_t items, std::uint64_t seed, bool shuffle);
-  /// `order` is used as it is, epoch after epoch.
+  /// Uses `order` unchanged in every epoch.
   explicit SampleOrder(std::vector<std::size_t> order) : shuffle_(false), permutation_(std::move(order)) {}
 
   std::size_t size() const { return permutation_.size(); }
-  /// The item at a position of the sequence; positions of one epoch follow the last's.
+  /// The item at a position; the positions of an epoch follow those of the epoch before.
   std::size_t item(std::uint64_t position);
 
  private:
@@ -30,14 +30,14 @@ class SampleOrder {
   std::vector<std::size_t> permutation_;
 };
 
-/// rounds[rank][micro-batch]: indices into the step's items. Every rank has equally many micro-batches, the last ones may be
-/// empty; a micro-batch's items are in order of falling length.
-using StepPlan = std::vector<std::vector<std::vector<std::size_t>>>;
+/// deal[rank][micro-batch]: indices into the step's items. All ranks have the same number of micro-batches; the last may be
+/// empty. A micro-batch's items have falling lengths.
+using BatchDeal = std::vector<std::vector<std::vector<std::size_t>>>;
 
-/// Deals a step's items to ranks, balanced by tokens: longest first, each to the rank that has least. Micro-batches hold at
-/// most `batch_size` sequences; or, with `micro_batch_tokens` above 0, at most so many tokens (a longer sequence stands
-/// alone). Depends on its arguments alone, so every rank knows the whole plan.
-StepPlan plan_step(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
-                   std::size_t micro_batch_tokens);
+/// Deals a step's items to ranks, balanced by tokens: longest first, each to the rank with the fewest tokens. A micro-batch
+/// holds at most `batch_size` sequences or, if `micro_batch_tokens` > 0, at most that many tokens; a longer sequence stands
+/// alone. The result depends only on the arguments, so every rank knows the whole deal.
+BatchDeal deal_batches(std::span<const std::size_t> lengths, int world_size, std::size_t batch_size,
+                       std::size_t micro_batch_tokens);
 
 }  // namespace expunge

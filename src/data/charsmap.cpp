@@ -1,4 +1,4 @@
-// Walking a double-array trie.
+// Walks the double-array trie of normalisation rules.
 #include "data/charsmap.h"
 
 #include <cstdint>
@@ -8,7 +8,7 @@ namespace expunge {
 namespace {
 
 /// The trie of the darts-clone library, in which sentencepiece stores rules: units of 32 bits, children at offset XOR byte.
-/// Ends of texts may be shared, so that a few units can hold very many texts; each place is left but once.
+/// Texts may share their ends, so a few units can hold very many texts; the walk leaves each position once.
 class RuleTrie {
  public:
   RuleTrie(std::string_view bytes, RuleCharacters& characters)
@@ -19,7 +19,7 @@ class RuleTrie {
       characters_.complete = false;
       return;
     }
-    // The first characters of texts, then those behind them.
+    // First the first characters of texts, then the following ones.
     read_character(offset(unit(0)), 0, 0, true);
     while (!open_.empty() && characters_.complete) {
       const std::size_t place = open_.back();
@@ -33,12 +33,12 @@ class RuleTrie {
 
   std::uint32_t unit(std::size_t i) const {
     std::uint32_t value;
-    std::memcpy(&value, bytes_.data() + i * sizeof(value), sizeof(value));  // little-endian, as every machine this builds on
+    std::memcpy(&value, bytes_.data() + i * sizeof(value), sizeof(value));  // little-endian, as every supported machine
     return value;
   }
   static std::size_t offset(std::uint32_t unit) { return std::size_t{unit >> 10} << ((unit & (1u << 9)) >> 6); }
 
-  /// Takes in every character that leads on from `place`, of which `so_far` is read and `missing` bytes are to come.
+  /// Records every character after `place`. `so_far` holds its bytes read so far; `missing` bytes follow.
   void read_character(std::size_t place, Character so_far, std::size_t missing, bool first) {
     for (unsigned byte = 1; byte < 256; ++byte) {
       const std::size_t child = place ^ byte;
@@ -67,8 +67,8 @@ class RuleTrie {
 
   std::string_view bytes_;
   RuleCharacters& characters_;
-  std::vector<bool> left_;         // by unit: whether what follows it is read or waits for it
-  std::vector<std::size_t> open_;  // places that wait
+  std::vector<bool> left_;         // by unit: its continuation is read or queued
+  std::vector<std::size_t> open_;  // queued positions
   std::size_t steps_ = 0;
 };
 
@@ -77,7 +77,7 @@ class RuleTrie {
 RuleCharacters read_rule_characters(std::string_view charsmap) {
   RuleCharacters characters;
   if (charsmap.empty()) return characters;
-  std::uint32_t trie_bytes = 0;  // then the trie, then what the rules put in
+  std::uint32_t trie_bytes = 0;  // followed by the trie, then the replacements
   characters.complete = charsmap.size() > sizeof(trie_bytes);
   if (!characters.complete) return characters;
   std::memcpy(&trie_bytes, charsmap.data(), sizeof(trie_bytes));

@@ -1,4 +1,4 @@
-// The normalisation rules of a sentencepiece model.
+// Reads the normalisation rules of a sentencepiece model.
 #pragma once
 
 #include <string_view>
@@ -8,11 +8,11 @@
 
 namespace expunge {
 
-/// Characters of the texts that normalisation rules replace, each perhaps several times.
+/// Characters in the texts that normalisation rules replace; may contain duplicates.
 struct RuleCharacters {
-  bool complete = true;  ///< false where the rules cannot be read
+  bool complete = true;  ///< false if the rules cannot be read
   std::vector<Character> all;
-  std::vector<Character> ends;  ///< those which are replaced alone or behind others
+  std::vector<Character> ends;  ///< those that form such a text alone or follow another character in one
 };
 
 /// Reads a `precompiled_charsmap`; an empty one has no rules.

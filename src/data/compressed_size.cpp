@@ -1,4 +1,4 @@
-// zlib in one call.
+// Compressed size by one call of zlib.
 #include "data/compressed_size.h"
 
 #include <zlib.h>

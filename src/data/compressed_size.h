@@ -1,4 +1,4 @@
-// How far a text compresses: a measure of how plain it is.
+// Compressed size of a text, a measure of its redundancy.
 #pragma once
 
 #include <cstddef>

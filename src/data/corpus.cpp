@@ -1,4 +1,4 @@
-// Finding splits, and documents out of lines.
+// Finds splits, and reads documents from lines.
 #include "data/corpus.h"
 
 #include <fmt/format.h>
@@ -26,7 +26,7 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 3> kFormats = {".jsonl", ".jsonl.gz", ".txt"};
 constexpr std::string_view kParquet = ".parquet";
 
-/// What a file name says: forget-00001-of-00003.jsonl is {"forget", ".jsonl", 1, 3}.
+/// Parts of a file name: forget-00001-of-00003.jsonl is {"forget", ".jsonl", 1, 3}.
 struct FileName {
   std::string split, format;
   int shard = 0, shards = 0;  ///< shards is 0 for a file that is not a shard
@@ -40,7 +40,7 @@ std::optional<FileName> parse_name(const std::string& name) {
   }
   if (result.format.empty()) return std::nullopt;
   result.split = name.substr(0, name.size() - result.format.size());
-  // The Hub's "-00000-of-00001" behind the name of the split.
+  // The Hub appends "-00000-of-00001" to the name of a split.
   constexpr std::size_t kSuffix = 15;
   if (result.split.size() <= kSuffix) return result;
   const std::string suffix = result.split.substr(result.split.size() - kSuffix);
@@ -53,7 +53,7 @@ std::optional<FileName> parse_name(const std::string& name) {
   return result;
 }
 
-/// The files of one split, checked to be one whole set: one file, or every shard once, each in a format of its own.
+/// The files of one split, checked to be complete: one file, or every shard once.
 std::vector<fs::path> one_set(const fs::path& folder, const std::string& split,
                               const std::vector<std::pair<FileName, fs::path>>& found) {
   const int shards = found.front().first.shards;
@@ -62,7 +62,7 @@ std::vector<fs::path> one_set(const fs::path& folder, const std::string& split,
   for (std::size_t i = 1; i < found.size(); ++i) {
     const FileName &name = found[i].first, &before = found[i - 1].first;
     if (name.shards == before.shards && name.shard != before.shard) continue;
-    fail(ExitCode::bad_input, fmt::format("{}: the {} is there twice, as {} and as {}; remove one", place,
+    fail(ExitCode::bad_input, fmt::format("{}: the {} exists twice, as {} and as {}; remove one", place,
                                           name.shards == before.shards && shards > 0 ? "shard" : "split",
                                           found[i - 1].second.filename().string(), found[i].second.filename().string()));
   }
@@ -103,11 +103,11 @@ std::vector<SplitSource> splits_of(const fs::path& folder, const std::string& do
   return result;
 }
 
-/// The named domains, or all folders where none is named.
+/// The named domains; all folders if none is named.
 std::set<std::string> domains_of(const fs::path& data, const std::vector<std::string>& named) {
   std::set<std::string> domains(named.begin(), named.end());
   if (!domains.empty()) return domains;
-  std::error_code unreadable;  // a link to nowhere is no domain
+  std::error_code unreadable;  // a dangling link is not a domain
   for (const fs::path& path : list_folder(data))
     if (fs::is_directory(path, unreadable)) domains.insert(path.filename().string());
   return domains;
@@ -154,19 +154,19 @@ struct CorpusReader::Impl {
   std::string document(std::string line);
 };
 
-/// The document in a line that is not empty.
+/// The document in a non-empty line.
 std::string CorpusReader::Impl::document(std::string line) {
   if (!is_json) return line;
   const std::string where = lines->where();
   const bool undecided = column.empty();
-  // Other columns may be many and large, and are not needed.
+  // Skip other columns: they may be many and large.
   const JsonRules rules{.wanted = undecided ? std::vector<std::string>{"text", "content"} : std::vector{column}};
   const JsonObject object(parse_json(line, where, rules), where);
   if (undecided) column = object.has("text") || !object.value().contains("content") ? "text" : "content";
   if (object.value().contains(column) && !object.has(column))
     fail(ExitCode::bad_input,
-         fmt::format("{}: the text in column '{}' is null; leave the line out, or name another column with --text-column",
-                     where, column));
+         fmt::format("{}: the text in column '{}' is null; remove the line, or name another column with --text-column", where,
+                     column));
   if (!object.has(column))
     fail(ExitCode::bad_input,
          fmt::format("{}: there is no text in {} (its columns: {}); name the column of the texts with --text-column", where,

@@ -1,4 +1,4 @@
-// Equal documents and sequences by sorted digests, nearly equal documents by MinHash.
+// Finds equal documents and sequences by sorted digests, nearly equal documents by MinHash.
 #include "data/duplicates.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 
 static_assert(TokenFileWriter::kShortest >= MinHash::kRun);  // every document in a file has a run of ids
 
-/// A document or sequence by its ids.
+/// Digest of the ids of a document or sequence.
 struct Fingerprint {
   std::array<std::uint64_t, 2> digest;
   std::uint32_t split, document;
@@ -31,7 +31,7 @@ Fingerprint fingerprint(const Sha256& hash, std::size_t split, std::size_t docum
   return result;
 }
 
-/// What all splits hold, in the order of the splits.
+/// Fingerprints of all splits, in the order of the splits.
 struct Contents {
   std::vector<Fingerprint> documents, sequences;
   std::vector<Signature> signatures;  ///< by document; empty without a threshold
@@ -43,7 +43,7 @@ class IdReader {
   IdReader(const Hdf5File& file, std::string dataset)
       : file_(file), dataset_(std::move(dataset)), left_(file.size<std::uint32_t>(dataset_)) {}
 
-  /// Calls take() with the next `count` ids, some at a time.
+  /// Calls take() with the next `count` ids, in parts.
   template <typename Take>
   void next(std::uint64_t count, const Take& take) {
     while (count > 0) {
@@ -94,7 +94,7 @@ void read_split(const Hdf5File& file, const std::string& name, std::size_t split
   }
 }
 
-/// Room for everything, so that no vector holds more than it needs while it grows.
+/// Reserves memory for everything, so that no vector overshoots while it grows.
 void reserve(const Hdf5File& file, const std::vector<std::string>& splits, bool near, Contents& contents) {
   std::uint64_t documents = 0, sequences = 0;
   for (const std::string& split : splits) {
@@ -108,15 +108,15 @@ void reserve(const Hdf5File& file, const std::vector<std::string>& splits, bool 
   if (near) contents.signatures.reserve(documents);
 }
 
-/// How many of a group of equals a split holds.
+/// Number of members of a group of equals in one split.
 struct Holder {
   std::uint32_t split;
   std::uint64_t count;
-  /// Whether a member of `split` has another one here.
+  /// Whether a member in split `other` has another equal member here.
   bool twin_of(std::uint32_t other) const { return split != other || count > 1; }
 };
 
-/// Sorts, and calls take(first, holders) for each group of equals, which may be one alone.
+/// Sorts, and calls take(first, holders) for each group of equals; a group may have one member.
 template <typename Take>
 void for_equals(std::vector<Fingerprint>& all, const Take& take) {
   std::ranges::sort(all, {}, &Fingerprint::order);
@@ -133,7 +133,7 @@ void for_equals(std::vector<Fingerprint>& all, const Take& take) {
   }
 }
 
-/// The counts of all pairs: of split a in split b at a * splits + b.
+/// Counts of all pairs: split a in split b at index a * splits + b.
 using Pairs = std::vector<SharedText>;
 
 void count_equals(std::vector<Fingerprint>& all, std::size_t splits, std::uint64_t SharedText::*count, Pairs& pairs) {
@@ -144,8 +144,8 @@ void count_equals(std::vector<Fingerprint>& all, std::size_t splits, std::uint64
   });
 }
 
-/// What is nearly equal to a text is so to all documents that hold it, hence texts are compared and documents counted. Equal
-/// documents count whatever buckets they share with others.
+/// Compares distinct texts but counts documents: a near twin of a text is a near twin of all documents with that text. Equal
+/// documents count even if their bucket is crowded.
 void count_near(Contents& contents, std::size_t splits, double threshold, Pairs& pairs) {
   DistinctTexts texts;
   std::vector<std::uint64_t> counts;  // of documents, beside texts.splits
@@ -161,7 +161,7 @@ void count_near(Contents& contents, std::size_t splits, double threshold, Pairs&
     texts.begins.push_back(texts.splits.size());
   });
   const TwinTable near = find_near(contents.signatures, texts, splits, threshold);
-  std::vector<bool> twins(splits);  // of one text: the splits with an equal or nearly equal one
+  std::vector<bool> twins(splits);  // for one text: the splits with an equal or nearly equal text
   for (std::size_t text = 0; text < texts.size(); ++text)
     for (std::size_t i = texts.begins[text]; i < texts.begins[text + 1]; ++i) {
       for (std::size_t split = 0; split < splits; ++split) twins[split] = near.has(text, split);

@@ -1,4 +1,4 @@
-// Counts of shared text in token files, and in words.
+// Writes and reads counts of shared text in token files, and describes them in words.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -13,7 +13,7 @@ constexpr const char* kThreshold = "near_duplicate_threshold";
 
 std::string group_of(const SharedText& pair) { return fmt::format("/{}/duplicates/{}", pair.split, pair.other); }
 
-/// "3" of one split, "3 and 2" of two.
+/// "3" for one split, "3 and 2" for two.
 std::string amount(const SharedText& there, const SharedText& back, std::uint64_t SharedText::*count) {
   if (there.split == there.other) return fmt::format("{}", there.*count);
   return fmt::format("{} and {}", there.*count, back.*count);
@@ -73,7 +73,7 @@ std::vector<std::string> describe_duplicates(const Duplicates& duplicates,
   std::vector<std::string> lines;
   std::size_t more = 0;
   for (const SharedText& there : duplicates.shared) {
-    if (there.other < there.split || !wanted(there)) continue;  // each two splits once
+    if (there.other < there.split || !wanted(there)) continue;  // each pair once
     if (lines.size() == kMost) {
       ++more;
       continue;

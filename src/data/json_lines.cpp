@@ -1,4 +1,4 @@
-// Lines to JSON objects.
+// Reads JSON objects from lines.
 #include "data/json_lines.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ JsonLines read_json_lines(const std::filesystem::path& path) {
   JsonLines result;
   std::uint64_t bytes = 0;
   for (std::string line; reader.next(line);) {
-    // What a gzip stream holds is not known before.
+    // The decompressed size of a gzip stream is not known before.
     if (bytes += line.size() + 1; bytes > kJsonLinesLimit)
       fail(ExitCode::bad_input, fmt::format("{}: the file holds more than {} bytes, which are kept in memory; split it",
                                             reader.where(), kJsonLinesLimit));

@@ -1,4 +1,4 @@
-// Files of one JSON object a line, plain or gzip-compressed.
+// Files with one JSON object per line, plain or gzip-compressed.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace expunge {
 
-/// Bytes of a file, decompressed: all its objects are in memory at once.
+/// Limit on the decompressed bytes of a file, because all its objects are in memory at once.
 inline constexpr std::uint64_t kJsonLinesLimit = std::uint64_t{256} << 20;
 
 struct JsonLines {
@@ -18,8 +18,8 @@ struct JsonLines {
   std::string sha256;               ///< of the file as stored
 };
 
-/// Reads a whole file; empty lines are passed over. Throws Error(bad_input) that names the line that is not valid UTF-8 or not
-/// a JSON object or exceeds a limit, or where there is no object at all.
+/// Reads a whole file and skips empty lines. Throws Error(bad_input) naming the line that is not valid UTF-8, is not a JSON
+/// object or exceeds a limit; also for a file without objects.
 JsonLines read_json_lines(const std::filesystem::path& path);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Label files: what a method trains sequences on in place of their own ids.
+// Label files: training targets that replace the ids of sequences.
 #pragma once
 
 #include <cstdint>
@@ -14,20 +14,20 @@
 
 namespace expunge {
 
-/// Layout of a label file (HDF5): that of the token file it belongs to, /<domain>/<split>/ids and offsets, but ids are int32
-/// labels. Label t of a sequence is what position t - 1 is to predict; -100 stands for no target.
+/// Layout of a label file (HDF5): like its token file, /<domain>/<split>/ids and offsets, but ids are int32 labels. Label t
+/// of a sequence is the target of position t - 1; -100 means no target.
 inline constexpr std::int32_t kIgnoredLabel = -100;
 
 /// Labels of one split: (tokens of the split), sequence after sequence.
 using Labels = std::vector<std::int32_t>;
 
-/// Writes the labels of "domain/split" by one rename, with what `annotate` adds. Throws Error(output), also when the file
+/// Writes the labels of "domain/split" by one rename; `annotate` may add content. Throws Error(output), also if the file
 /// exists.
 void write_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split, const Labels& labels,
                   const std::function<void(Hdf5File&)>& annotate = {});
 
-/// The labels for "domain/split", checked against the split: equal offsets, every label -100 or an id below `vocabulary`, each
-/// sequence with a target. Nothing when the file has no such split. Throws Error(bad_input).
+/// The labels of "domain/split", checked against the split: equal offsets, every label -100 or an id below `vocabulary`, a
+/// target in each sequence. Nullopt if the file has no such split. Throws Error(bad_input).
 std::optional<Labels> read_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split,
                                   int vocabulary);
 

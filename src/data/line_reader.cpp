@@ -1,4 +1,4 @@
-// Blocks of a file, decompressed where needed, cut into lines.
+// Reads blocks of a file, decompresses them if needed and splits them into lines.
 #include "data/line_reader.h"
 
 #include <fmt/format.h>
@@ -16,7 +16,7 @@ namespace expunge {
 namespace {
 
 constexpr std::size_t kBlock = 1 << 20;
-constexpr int kGzip = 15 + 16;  // zlib's number for the largest window and a gzip header
+constexpr int kGzip = 15 + 16;  // zlib's window bits for the largest window and a gzip header
 
 }  // namespace
 
@@ -42,7 +42,7 @@ void LineReader::damaged(const std::string& what) const {
   fail(ExitCode::bad_input, fmt::format("{}, after line {}: {}", path_.string(), line_, what));
 }
 
-/// Reads a block into stored_ (or text_ when the file is not compressed) and returns its size.
+/// Reads a block into stored_ (into text_ if the file is not compressed) and returns its size.
 std::size_t LineReader::read_stored() {
   std::vector<char>& block = compressed_ ? stored_ : text_;
   const std::size_t got = file_.read(block);
@@ -83,15 +83,14 @@ void LineReader::refuse_mistaken_begin(const std::string& name, std::string_view
     fail(ExitCode::bad_input, fmt::format("{}: {}", name, what));
 }
 
-/// A name that ends in .gz says how the bytes are stored.
+/// Checks that a file named .gz is really compressed by gzip.
 void LineReader::check_gzip(std::string_view begin) const {
   constexpr std::string_view kMagic = "\x1f\x8b";
   if (begin.empty()) refuse_mistaken(path_);
   if (begin.starts_with(kMagic.substr(0, begin.size()))) return;
   refuse_mistaken_begin(path_.string(), begin);
   fail(ExitCode::bad_input,
-       fmt::format("{}: it is not compressed by gzip, as its name says: let the name of a file of plain text end otherwise",
-                   path_.string()));
+       fmt::format("{}: its name ends in .gz but it is not compressed by gzip; rename a plain text file", path_.string()));
 }
 
 bool LineReader::fill() {
@@ -127,7 +126,7 @@ void LineReader::check_text(const std::string& line) const {
   if (const std::size_t good = valid_utf8_length(line); good != line.size())
     fail(ExitCode::bad_input, fmt::format("{}: invalid UTF-8 at byte {} of the line", where(), good + 1));
   if (const std::size_t zero = line.find('\0'); zero != std::string::npos)
-    fail(ExitCode::bad_input, fmt::format("{}: a zero byte at byte {} of the line, which text never holds: remove it, or "
+    fail(ExitCode::bad_input, fmt::format("{}: a zero byte at byte {} of the line, which text must not hold: remove it, or "
                                           "convert the file to UTF-8 with iconv",
                                           where(), zero + 1));
 }

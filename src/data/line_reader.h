@@ -14,15 +14,15 @@
 
 namespace expunge {
 
-/// Reads one file. Throws Error(bad_input) naming the file, and the line where there is one.
+/// Reads one file. Throws Error(bad_input) naming the file and, if known, the line.
 class LineReader {
  public:
-  /// `hash` takes in the bytes as stored. A name that ends in .gz is decompressed.
+  /// `hash` receives the stored bytes. A file named .gz is decompressed.
   LineReader(std::filesystem::path path, std::size_t max_line, Sha256& hash);
   ~LineReader();
   LineReader(const LineReader&) = delete;
 
-  /// The next line without its end ("\n" or "\r\n"), which is UTF-8 without zero bytes; false at the end of the file.
+  /// Reads the next line, without "\n" or "\r\n", as UTF-8 without zero bytes; false at the end of the file.
   bool next(std::string& line);
   /// Number of the last line, from 1.
   std::uint64_t line() const { return line_; }
@@ -42,8 +42,8 @@ class LineReader {
   std::size_t max_line_;
   Sha256& hash_;
   InputFile file_;
-  std::vector<char> stored_, text_;  // a block of the file; the same decompressed
-  std::size_t begin_ = 0, end_ = 0;  // of what is left of text_
+  std::vector<char> stored_, text_;  // a stored block; its decompressed text
+  std::size_t begin_ = 0, end_ = 0;  // unread part of text_
   bool compressed_, in_member_ = false;
   z_stream zlib_{};
   std::uint64_t line_ = 0;

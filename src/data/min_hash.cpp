@@ -13,15 +13,15 @@ namespace {
 
 constexpr int kPartBits = 7;
 static_assert(std::size_t{1} << kPartBits == kSignatureSize);
-constexpr double kByChance = 1.0 / 256;  // that a byte agrees
+constexpr double kByChance = 1.0 / 256;  // probability that a byte agrees by chance
 
-/// A run of ids has one hash: two ids a word.
+/// Hash of one run of ids; packs two ids into a word.
 std::uint64_t hash_run(const std::uint32_t* id) {
   return random_bits(std::uint64_t{id[0]} << 32 | id[1], std::uint64_t{id[2]} << 32 | id[3], id[4]);
 }
 static_assert(MinHash::kRun == 5);
 
-/// A text in the order of one band: by the band itself, and within a bucket by the values behind it.
+/// Sort key of a text for one band: the band, then the values after it, which order the bucket.
 struct BandEntry {
   std::uint64_t band, next;
   std::uint32_t text;
@@ -37,7 +37,7 @@ BandEntry band_entry(const Signature& signature, std::size_t begin, std::size_t 
   return entry;
 }
 
-/// Compares the texts of one bucket after the other.
+/// Compares the texts within each bucket.
 class Buckets {
  public:
   Buckets(std::span<const Signature> signatures, const DistinctTexts& texts, std::size_t splits, double threshold)
@@ -66,7 +66,7 @@ class Buckets {
     for (const std::uint32_t split : texts_.splits_of(one)) twins_.set(other, split);
   }
 
-  /// Whether `other` as a twin of `one` would be nothing new.
+  /// Whether `other` as a twin of `one` adds nothing new.
   bool known(std::uint32_t one, std::uint32_t other) const {
     return std::ranges::all_of(texts_.splits_of(other), [&](std::uint32_t split) { return twins_.has(one, split); });
   }
@@ -84,7 +84,7 @@ class Buckets {
   const DistinctTexts& texts_;
   std::size_t least_;
   TwinTable twins_;
-  std::vector<std::vector<std::uint32_t>> recent_;  // by split, the last texts of the bucket
+  std::vector<std::vector<std::uint32_t>> recent_;  // per split, the last texts of the bucket
   std::vector<std::uint32_t> present_;              // splits with texts in the bucket so far
 };
 
@@ -110,7 +110,7 @@ Signature MinHash::finish() {
     std::size_t from = part;
     for (std::uint64_t attempt = 0; least_[from] == kNone; ++attempt)
       from = random_below(part, kStream, attempt, kSignatureSize);
-    signature[part] = static_cast<std::uint8_t>(least_[from]);  // its lowest bits, which do not decide about the order
+    signature[part] = static_cast<std::uint8_t>(least_[from]);  // the lowest bits, which hardly affect the order
   }
   least_.fill(kNone);
   window_.clear();

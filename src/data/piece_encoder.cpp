@@ -1,4 +1,4 @@
-// Stretches of a text, each encoded behind the character before it.
+// Encodes a text in stretches, each with the character before it as context.
 #include "data/piece_encoder.h"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ std::string_view last_character(std::string_view text) {
   return text.substr(begin);
 }
 
-/// The byte that a piece like <0x0A> stands for.
+/// The byte of a piece like <0x0A>.
 char byte_of(std::string_view piece) {
   unsigned value = 0;
   std::from_chars(piece.data() + 3, piece.data() + piece.size(), value, 16);
@@ -67,8 +67,8 @@ std::size_t PieceEncoder::end_of_stretch(std::string_view text, std::size_t begi
   if (const auto cut = cuts_->find(text, begin + stretch_, until)) return *cut;
   if (until == text.size()) return until;
   fail(ExitCode::bad_input,
-       fmt::format("{}: more than {} bytes in which the tokenizer's model allows no cut, from '{}' on; break "
-                   "them up, by line breaks for example, or leave the document out",
+       fmt::format("{}: the tokenizer's model allows no cut for more than {} bytes, from '{}' on; break the "
+                   "text up, for example by line breaks, or remove the document",
                    where, kLongestStretch, excerpt(text.substr(begin))));
 }
 
@@ -94,7 +94,7 @@ void PieceEncoder::encode_stretch(const std::string& text, std::size_t skip, con
   for (std::size_t i = skip; i < ids.size(); ++i) take(ids[i], ids[i] == model_.unk_id() ? names[i] : kKnown);
 }
 
-/// What the model makes of a text before it looks for pieces.
+/// The model's normalised text, before the search for pieces.
 std::string PieceEncoder::normalised(std::string_view text) const {
   const auto alone = wait_with_long_text(text);
   std::string result;
@@ -111,7 +111,7 @@ std::string PieceEncoder::normalised(std::string_view text) const {
 void PieceEncoder::encode_along_path(std::string_view before, std::size_t skip, std::string_view text, const std::string& where,
                                      const Take& take) const {
   float sum = 0;
-  std::string unknown;  // the text of a run of unknown pieces, which are one; no name is longer than what is kept of it
+  std::string unknown;  // text of a run of unknown pieces, which form one; longer than any name, the rest is dropped
   const auto give = [&](int id, const std::string& unknown_text) {
     if (skip > 0)
       --skip;

@@ -1,4 +1,4 @@
-// A sentencepiece model over texts of any length, in memory that their length does not change.
+// Encodes texts of any length by a sentencepiece model, in constant memory.
 #pragma once
 
 #include <sentencepiece_processor.h>
@@ -16,31 +16,31 @@
 
 namespace expunge {
 
-/// Encodes a long text in stretches, cut where the ids are those of the whole: the library takes up to 300 bytes for each byte
-/// of a text that it is given.
+/// Encodes a long text in stretches, with cuts that do not change the ids. The library alone would need up to 300 bytes of
+/// memory per byte of text.
 class PieceEncoder {
  public:
-  /// Bytes of a stretch, and of the longest one where a text has no safe cut.
+  /// Bytes of a stretch, and the limit of a stretch without a safe cut.
   static constexpr std::size_t kStretch = std::size_t{16} << 10, kLongestStretch = std::size_t{1} << 20;
 
-  /// `bytes` are those of `file`, for messages. Throws Error(bad_input) for what is no sentencepiece model.
+  /// `bytes` is the content of `file`, which errors name. Throws Error(bad_input) if it is not a sentencepiece model.
   PieceEncoder(std::string bytes, const std::string& file);
 
   const sentencepiece::SentencePieceProcessor& model() const { return model_; }
-  /// Has texts cut after so many bytes. `longest_name`: bytes of the longest name, besides those of pieces, that the text of an
-  /// unknown piece is looked up among.
+  /// Allows cuts after `stretch` bytes. `longest_name`: length in bytes of the longest name, besides pieces, that an unknown
+  /// piece's text may match.
   void allow_cuts(std::size_t longest_name, std::size_t stretch = kStretch);
 
-  /// A piece: its id, and the text of an unknown one.
+  /// Receives a piece: its id and, for an unknown piece, its text.
   using Take = std::function<void(int id, const std::string& unknown_text)>;
-  /// Gives the pieces of `before` and `text` together, without the first `skip`. Throws Error(bad_input) for a text with a
-  /// stretch of more than kLongestStretch without a safe cut. Several threads may call it at once.
+  /// Passes on the pieces of `before` and `text` together, without the first `skip`. Throws Error(bad_input) for a stretch of
+  /// more than kLongestStretch without a safe cut. Thread-safe.
   void encode(std::string_view before, std::size_t skip, std::string_view text, const std::string& where,
               const Take& take) const;
   std::size_t count(std::string_view text) const { return run<int>(text).size(); }
 
  private:
-  /// Long stretches go to the library one at a time: each takes the memory of many others.
+  /// Lets the library encode one long stretch at a time, because each needs much memory.
   std::unique_lock<std::mutex> wait_with_long_text(std::string_view text) const;
   template <typename T>
   std::vector<T> run(std::string_view text) const;

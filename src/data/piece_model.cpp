@@ -1,4 +1,4 @@
-// Walking the fields of a protocol buffer.
+// Reads the fields of a sentencepiece model from its protocol buffer.
 #include "data/piece_model.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 namespace expunge {
 namespace {
 
-/// Takes a variable-length integer from the front; nothing where it does not end.
+/// Takes a variable-length integer from the front; nullopt if it does not end.
 std::optional<std::uint64_t> take_integer(std::string_view& bytes) {
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
@@ -20,7 +20,7 @@ std::optional<std::uint64_t> take_integer(std::string_view& bytes) {
   return {};
 }
 
-/// Ways in which a field is stored.
+/// Wire types of fields.
 enum class Wire : std::uint64_t {
   integer = 0,
   eight_bytes = 1,
@@ -30,18 +30,18 @@ enum class Wire : std::uint64_t {
   four_bytes = 5
 };
 
-/// A field with the integer or the bytes that it holds.
+/// A field with its integer or bytes.
 struct Field {
   std::uint64_t number = 0;
   Wire wire = Wire::integer;
   std::uint64_t integer = 0;
   std::string_view bytes;
 
-  /// As the library: a field that is stored in another way than its own is none.
+  /// Like the library, ignores a field with an unexpected wire type.
   bool is(std::uint64_t expected, Wire way) const { return number == expected && wire == way; }
 };
 
-/// Visits the fields outside of groups, until the end or what is no field.
+/// Visits the fields outside of groups, up to the end or the first malformed field.
 template <typename Visit>
 void for_each_field(std::string_view message, const Visit& visit) {
   std::uint64_t groups = 0;
@@ -90,7 +90,7 @@ PieceModel::Piece read_piece(std::string_view message, bool& holds_zero_byte) {
       piece.text = field.bytes;
       holds_zero_byte = holds_zero_byte || field.bytes.find('\0') != std::string_view::npos;
     } else if (field.is(2, Wire::four_bytes)) {
-      std::memcpy(&piece.score, field.bytes.data(), sizeof(float));  // little-endian, as every machine this builds on
+      std::memcpy(&piece.score, field.bytes.data(), sizeof(float));  // little-endian, as every supported machine
     } else if (field.is(3, Wire::integer) && field.integer >= 1 && field.integer <= 6) {
       piece.type = static_cast<PieceModel::Type>(field.integer);
     }

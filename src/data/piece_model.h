@@ -1,4 +1,4 @@
-// What a serialized sentencepiece model says of its pieces and of the text that it takes.
+// Pieces and normalisation of a serialized sentencepiece model.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace expunge {
 
-/// A model as read from its protocol buffer (sentencepiece_model.proto); views into the bytes. The library shows less: neither
-/// how it normalises nor which pieces users have defined.
+/// A model read from its protocol buffer (sentencepiece_model.proto); views into the bytes. The library exposes neither the
+/// normalisation nor the user-defined pieces.
 struct PieceModel {
   /// ModelProto.SentencePiece.Type
   enum class Type : std::uint64_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
@@ -28,18 +28,22 @@ struct PieceModel {
   bool whitespace_is_suffix = false;
   bool escapes_whitespace = true;
   std::string_view charsmap;     ///< normalisation rules; empty for none
-  bool holds_zero_byte = false;  ///< in a piece: the library takes it for a shorter one, and ends the process over it
+  bool holds_zero_byte = false;  ///< in a piece; the library would cut the piece there and then abort the process
 };
 
-/// Reads as far as the bytes are a protocol buffer; the library refuses others.
+/// Reads the valid part of a protocol buffer; the library refuses malformed ones.
 PieceModel read_piece_model(std::string_view bytes);
 
-/// The bytes of a character of valid UTF-8 as one number: enough to tell characters apart.
+/// The bytes of a valid UTF-8 character as one number, which identifies it.
 using Character = std::uint32_t;
 Character first_character(std::string_view text);
-/// Bytes of a character of valid UTF-8 that begins with this one.
-constexpr std::size_t character_size(unsigned char lead) { return lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4; }
-/// Bytes of the first character of a text that is not empty.
+/// Length in bytes of a valid UTF-8 character with this lead byte.
+constexpr std::size_t character_size(unsigned char lead) {
+  if (lead < 0xc0) return 1;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : 4;
+}
+/// Length in bytes of the first character of a non-empty text.
 std::size_t character_size(std::string_view text);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// What stands side by side in pieces and in rules.
+// Collects adjacent characters of pieces and rules, and finds safe cuts.
 #include "data/safe_cuts.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace expunge {
 namespace {
 
-constexpr Character kSpace = ' ', kUnderlineBytes = 0xe29681;  // U+2581, what a space becomes
+constexpr Character kSpace = ' ', kUnderlineBytes = 0xe29681;  // U+2581, which replaces a space
 
 std::uint64_t pair(Character before, Character after) { return std::uint64_t{before} << 32 | after; }
 
@@ -54,7 +54,7 @@ void SafeCuts::read_pieces(const PieceModel& model) {
     std::string_view rest = piece.text.substr(character_size(piece.text));
     if (rest.empty() && !unused) known_.push_back(before);
     in_pieces_.push_back(before);
-    // BPE takes an unused piece apart as it was merged last, wherever in the text that was.
+    // BPE splits an unused piece along its last merge, which depends on the whole text.
     if (!rest.empty() && unused && model.kind == PieceModel::Kind::bpe) possible_ = false;
     for (; !rest.empty(); rest.remove_prefix(character_size(rest))) {
       const Character after = first_character(rest);
@@ -72,7 +72,7 @@ bool SafeCuts::is_unknown(Character character) const {
   return !byte_fallback_ && !holds(known_, character == kSpace ? kUnderlineBytes : character);
 }
 
-/// Whether a character is one unknown piece wherever it stands.
+/// Whether a character is one unknown piece in any context.
 bool SafeCuts::is_strange(Character character) const {
   return is_unknown(character) && !holds(in_pieces_, character) && !holds(in_rules_, character);
 }
@@ -86,7 +86,7 @@ std::optional<std::size_t> SafeCuts::find(std::string_view text, std::size_t fro
   if (!possible_) return std::nullopt;
   std::size_t begin = from - 1;  // of the character before the cut
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0u) == 0x80u) --begin;
-  std::size_t run = 0;  // bytes of strange characters that end there
+  std::size_t run = 0;  // bytes of strange characters up to there
   for (std::size_t at = begin + character_size(text.substr(begin)); at < until; at += character_size(text.substr(at))) {
     const Character before = first_character(text.substr(begin)), after = first_character(text.substr(at));
     run = is_strange(before) ? run + (at - begin) : 0;

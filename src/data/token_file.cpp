@@ -1,4 +1,4 @@
-// Token files over HDF5.
+// Writes and reads token files over HDF5.
 #include "data/token_file.h"
 
 #include <fmt/format.h>
@@ -108,7 +108,7 @@ SplitCounts TokenFileWriter::end_split(const std::string& source, const std::str
 }
 
 void TokenFileWriter::finish(const std::function<void(Hdf5File&)>& annotate) {
-  file_.flush();  // what annotates may read what was written
+  file_.flush();  // `annotate` may read what was written
   if (annotate) annotate(file_);
   file_.close();
   must_be_new(pending_.path());

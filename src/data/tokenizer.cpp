@@ -1,4 +1,4 @@
-// Encoding as transformers' LlamaTokenizer does it: cut out added tokens, hand the rest to sentencepiece.
+// Encodes like transformers' LlamaTokenizer: takes out added tokens, gives the rest to sentencepiece.
 #include "data/tokenizer.h"
 
 #include <fmt/format.h>
@@ -22,9 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxModel = 32 << 20;  // several times the largest that is published
+constexpr std::uint64_t kMaxModel = 32 << 20;  // several times the largest published model
 constexpr std::size_t kIdsAtOnce = 1 << 14;
-constexpr std::string_view kUnderline = "\u2581";  // what sentencepiece writes for a space
+constexpr std::string_view kUnderline = "\u2581";  // replaces a space in sentencepiece
 
 std::string read_model(const fs::path& folder) {
   const fs::path path = folder / "tokenizer.model";
@@ -34,7 +34,7 @@ std::string read_model(const fs::path& folder) {
   }
   if (!fs::is_directory(folder))
     fail(ExitCode::bad_input, fmt::format("{}: {}; expected the folder that holds the model's tokenizer.model", folder.string(),
-                                          fs::exists(folder) ? "it is no folder" : "there is no such folder"));
+                                          fs::exists(folder) ? "it is not a folder" : "there is no such folder"));
   const bool fast = fs::exists(folder / "tokenizer.json");
   fail(ExitCode::bad_input,
        fmt::format("{} has no tokenizer.model{}: a sentencepiece model is needed; copy the one the model was published with",
@@ -52,11 +52,11 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   }
 }
 
-/// The model as it is used; `digest` takes in the file.
+/// The model's bytes as used; `digest` receives the file.
 std::string model_bytes(const fs::path& folder, bool legacy, Sha256& digest) {
   std::string bytes = read_model(folder);
   digest.update(bytes);
-  // As a protocol buffer, a second normalizer_spec at the end is merged into the first: here {add_dummy_prefix: false}.
+  // A protocol buffer merges a second normalizer_spec at the end into the first: here {add_dummy_prefix: false}.
   if (!legacy) bytes += std::string_view("\x1a\x02\x18\x00", 4);
   return bytes;
 }
@@ -70,9 +70,9 @@ struct Tokenizer::Impl {
   const sentencepiece::SentencePieceProcessor& model;
   std::unordered_map<std::string, std::int32_t> added_ids;  // content -> id
   AddedTokens added;
-  std::unordered_map<std::int32_t, std::int32_t> renumbered;  // piece -> the id that an added token gives it
+  std::unordered_map<std::int32_t, std::int32_t> renumbered;  // piece -> id of the added token with its text
   std::unordered_set<std::string> special;                    // contents of special tokens
-  std::size_t unk_length = 0;                                 // tokens that the spelled-out unk takes
+  std::size_t unk_length = 0;                                 // tokens of the encoded unk token
   TextFrame frame;
   int size = 0;
   std::string hash, former_hash;
@@ -109,7 +109,7 @@ Tokenizer::Impl::Impl(const fs::path& folder)
   former_hash = hash_with(frame_without_json());
 }
 
-/// BOS alone, unless tokenizer_config.json says otherwise. A token that is not there is left out.
+/// BOS alone, unless tokenizer_config.json says otherwise. Missing tokens are omitted.
 TextFrame Tokenizer::Impl::frame_without_json() const {
   const auto ids = [&](bool add, const std::optional<std::string>& token) -> std::vector<std::int32_t> {
     const std::optional<std::int32_t> id = add && token ? find(*token) : std::nullopt;
@@ -118,7 +118,7 @@ TextFrame Tokenizer::Impl::frame_without_json() const {
   return {ids(settings.add_bos.value_or(true), settings.bos), ids(settings.add_eos.value_or(false), settings.eos)};
 }
 
-/// A key of tokenizer_config.json decides, else tokenizer.json where its ids are in the vocabulary.
+/// A key of tokenizer_config.json decides, else tokenizer.json if the vocabulary has its ids.
 void Tokenizer::Impl::choose_frame(const fs::path& folder) {
   frame = frame_without_json();
   const auto is_known = [&](std::int32_t id) { return !piece(id).empty(); };
@@ -126,7 +126,7 @@ void Tokenizer::Impl::choose_frame(const fs::path& folder) {
                         std::ranges::all_of(settings.frame->after, is_known);
   if (use_json && !settings.add_bos) frame.before = settings.frame->before;
   if (use_json && !settings.add_eos) frame.after = settings.frame->after;
-  // An empty one is no token.
+  // An empty token is no token.
   if (frame.before.empty() && settings.add_bos.value_or(!use_json))
     fail(ExitCode::bad_input, folder.string() + ": add_bos_token without a bos_token");
   if (frame.after.empty() && settings.add_eos.value_or(false))
@@ -140,7 +140,7 @@ std::string Tokenizer::Impl::hash_with(const TextFrame& chosen) const {
   for (const auto& [id, t] : settings.added) {
     rule.push_back({id, t.content, t.lstrip, t.rstrip, t.single_word, special.contains(t.content)});
   }
-  // Only tokenizer.json can name others than BOS and EOS.
+  // Only tokenizer.json can name tokens other than BOS and EOS.
   const auto is_role = [&](const std::vector<std::int32_t>& ids, const std::optional<std::string>& token) {
     return ids.empty() || (ids.size() == 1 && token && find(*token) == ids.front());
   };
@@ -151,7 +151,7 @@ std::string Tokenizer::Impl::hash_with(const TextFrame& chosen) const {
   return all.hex();
 }
 
-/// Special tokens are found in the vocabulary, or get the next ids behind it; all of them become added tokens.
+/// Finds special tokens in the vocabulary or gives them the next free ids; makes all of them added tokens.
 void Tokenizer::Impl::give_ids_to_special_tokens(const fs::path& folder) {
   std::unordered_set<std::string> names;
   for (int i = 0; i < model.GetPieceSize(); ++i) names.insert(piece(i));
@@ -200,13 +200,13 @@ std::string Tokenizer::Impl::piece(std::int32_t id) const {
   return id >= 0 && id < model.GetPieceSize() ? model.IdToPiece(id) : "";
 }
 
-/// Gives the ids of a stretch of text without added tokens.
+/// Encodes a stretch of text without added tokens.
 void Tokenizer::Impl::encode_part(const std::string& part, const std::string& where,
                                   const std::function<void(std::int32_t)>& take) const {
-  // Without its dummy prefix sentencepiece would drop a leading space; behind a spelled-out unk it keeps it.
+  // Without its dummy prefix sentencepiece would drop a leading space; after an encoded unk token it keeps the space.
   const bool behind_unk = !settings.legacy && (part.starts_with(' ') || part.starts_with(kUnderline));
   const auto take_piece = [&](int id, const std::string& unknown_text) {
-    // transformers looks pieces up by name, and the name of an unknown piece, its text, may be that of an added token.
+    // transformers looks pieces up by name. The name of an unknown piece is its text, which may equal an added token.
     if (!unknown_text.empty()) id = find(unknown_text).value_or(id);
     const auto found = renumbered.find(id);
     take(found == renumbered.end() ? id : found->second);
@@ -237,7 +237,7 @@ void Tokenizer::encode(std::string_view text, const std::string& where,
   const std::size_t first = ids.size();
   bool second_is_added = false, began = false;
   const auto give = [&] {
-    // A prefix space that stands alone before a special token is taken back. An unknown piece has unk's id, but is not unk.
+    // Remove a lone prefix space before a special token. An unknown piece has the id of unk but is not the unk token.
     if (!began && !settings.legacy && ids.size() >= first + 2 && impl_->piece(ids[first]) == kUnderline &&
         (second_is_added || ids[first + 1] != impl_->model.unk_id()) && impl_->special.contains(impl_->piece(ids[first + 1])))
       ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(first));
@@ -311,8 +311,8 @@ const std::string& Tokenizer::former_hash() const { return impl_->former_hash; }
 
 std::string doubled_bos(const Tokenizer& tokenizer, const std::string& where, std::uint64_t count) {
   return fmt::format(
-      "{}: {} text{} with '{}' in front, which the tokenizer adds, too: the ids begin with it twice, as they do in "
-      "transformers; leave it out of the text",
+      "{}: {} text{} with '{}' in front, which the tokenizer also adds: the ids begin with it twice, as in "
+      "transformers; remove it from the text",
       where, count, count == 1 ? "" : "s", excerpt(tokenizer.piece(tokenizer.bos_id().value())));
 }
 

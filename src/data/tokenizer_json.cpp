@@ -1,4 +1,4 @@
-// Reads the post-processor of tokenizer.json, and compares the file with the tokenizer that gives the ids.
+// Reads the post-processor of tokenizer.json, and compares the file with the tokenizer in use.
 #include "data/tokenizer_json.h"
 
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ TextFrame read_template(const JsonObject& processor) {
   return frame;
 }
 
-/// The tokens of the file, those of its model and added ones.
+/// Ids of the file's tokens: those of its model and added ones.
 TokenIds read_tokens(const JsonObject& file) {
   const JsonObject model(file.at("model"), file.where() + ": model");
   const json& vocabulary = model.at("vocab");
@@ -106,7 +106,7 @@ void compare_tokens(const TokenIds& there, const Tokenizer& tokenizer, std::vect
     differences.push_back(fmt::format("{} tokens are here alone, the first '{}'", missing.size(), excerpt(missing.front())));
 }
 
-/// Flags of added tokens that decide about ids.
+/// Compares the flags of added tokens that affect ids.
 void compare_flags(const JsonObject& file, const TokenizerSettings& settings, std::vector<std::string>& differences) {
   if (!file.has("added_tokens")) return;
   for (const json& value : list_of(file, "added_tokens")) {
@@ -122,7 +122,7 @@ void compare_flags(const JsonObject& file, const TokenizerSettings& settings, st
   }
 }
 
-/// Which stretches of text between added tokens get a space in front, where the file says so in a known way.
+/// Which stretches of text between added tokens get a leading space; nullopt if the file does not say so in a known way.
 std::optional<std::string> spaces_of(const JsonObject& file) {
   if (file.has("pre_tokenizer")) {
     const JsonObject splitter(file.at("pre_tokenizer"), file.where() + ": pre_tokenizer");
@@ -137,7 +137,8 @@ std::optional<std::string> spaces_of(const JsonObject& file) {
 }
 
 void compare_spaces(const JsonObject& file, const TokenizerSettings& settings, std::vector<std::string>& differences) {
-  const std::string here = settings.legacy ? "always" : settings.add_prefix_space ? "first" : "never";
+  std::string here = settings.add_prefix_space ? "first" : "never";
+  if (settings.legacy) here = "always";
   const std::optional<std::string> there = spaces_of(file);
   if (there && *there != here)
     differences.push_back(fmt::format("a stretch of text between special tokens gets a space in front '{}' there, '{}' here",
@@ -175,7 +176,7 @@ std::vector<std::string> tokenizer_differences(const fs::path& folder, const Tok
     compare_flags(file, settings, differences);
     compare_spaces(file, settings, differences);
   } catch (const Error& error) {
-    // The file decides nothing that tokenizer.model does not decide without it.
+    // The file is not needed: tokenizer.model decides without it.
     if (error.code() != ExitCode::bad_input) throw;
     differences.push_back(fmt::format("it cannot be compared: {}", error.what()));
   }

@@ -38,7 +38,7 @@ SpecialToken special_token(const json& value, const std::string& where) {
   return {added_token(value, where), true};
 }
 
-/// Two tokens of one id: transformers would take now one, now the other.
+/// Refuses two tokens with one id, because transformers would use either of them.
 void put(std::map<std::int32_t, AddedToken>& added, std::int32_t id, const AddedToken& token, const std::string& where) {
   const AddedToken& kept = added.try_emplace(id, token).first->second;
   if (kept.content != token.content) {
@@ -64,8 +64,8 @@ std::map<std::int32_t, AddedToken> read_decoder(const JsonObject& config) {
   return added;
 }
 
-/// Folders written before added_tokens_decoder existed: three more files, each over the one before. Special tokens go into
-/// `roles`. Returns the tokens, by content, whose flags are final.
+/// Reads the three files of folders older than added_tokens_decoder; each overrides the one before. Adds special tokens to
+/// `roles`. Returns, by content, the tokens with final flags.
 std::map<std::string, AddedToken> read_older_files(const fs::path& folder, json& roles,
                                                    std::map<std::int32_t, AddedToken>& added) {
   const JsonObject map = read_object(folder / "special_tokens_map.json");
@@ -93,12 +93,12 @@ std::map<std::string, AddedToken> read_older_files(const fs::path& folder, json&
   return final_flags;
 }
 
-/// Whether a token is added. transformers takes a null for "no" here, and for "not said" elsewhere.
+/// Whether a token is added; unset if the key is missing. transformers reads a null as "no" here but as "missing" elsewhere.
 std::optional<bool> said(const JsonObject& config, const std::string& key) {
   return config.value().contains(key) ? std::optional(config.boolean_or(key, false)) : std::nullopt;
 }
 
-/// transformers 5 keeps BOS and EOS in tokenizer.json alone. A file that cannot be used leaves the rule of a folder without it.
+/// transformers 5 keeps BOS and EOS only in tokenizer.json. An unusable file is treated as missing.
 std::optional<TextFrame> read_frame(const fs::path& folder) {
   const fs::path path = folder / "tokenizer.json";
   if (!fs::exists(path)) return std::nullopt;
@@ -139,7 +139,7 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
     final_flags = read_older_files(folder, roles, settings.added);
   }
 
-  // Roles that no file mentions have these tokens, without flags.
+  // Defaults, without flags, of roles that no file mentions.
   const std::map<std::string, std::string> defaults = {{"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}};
   std::map<std::string, std::string> contents;
   std::set<std::string> seen;

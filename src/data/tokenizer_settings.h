@@ -1,4 +1,4 @@
-// What a Hugging Face folder says about its tokenizer, gathered from its four JSON files.
+// Tokenizer settings of a Hugging Face folder, from its four JSON files.
 #pragma once
 
 #include <cstdint>
@@ -12,29 +12,29 @@
 
 namespace expunge {
 
-/// A token that is cut out of the text before sentencepiece sees it.
+/// A token that is taken out of the text before sentencepiece sees it.
 struct AddedToken {
   std::string content;
-  bool lstrip = false;       ///< swallows white space on its left
-  bool rstrip = false;       ///< and on its right
-  bool single_word = false;  ///< only where a space or an end of the text is beside it
+  bool lstrip = false;       ///< also removes white space on its left
+  bool rstrip = false;       ///< also removes white space on its right
+  bool single_word = false;  ///< matches only beside a space or an end of the text
 };
 
-/// A token with a role (BOS, padding, ...), whose id may still have to be found in the vocabulary.
+/// A token with a role (BOS, padding, ...). Its id may have to be found in the vocabulary.
 struct SpecialToken {
   AddedToken token;
   bool has_flags;  ///< its flags replace those of an added token of the same content
 };
 
 struct TokenizerSettings {
-  bool legacy = true;  ///< every stretch of text between added tokens gets a space in front, not the first alone
-  std::optional<bool> add_bos, add_eos;  ///< keys of tokenizer_config.json, whose null is a no; unset where they are not there
-  std::optional<TextFrame> frame;        ///< of tokenizer.json, where a key is not there and the file can be used
-  bool add_prefix_space = true;          ///< with legacy false: whether the first stretch gets it
-  bool split_special_tokens = false;     ///< added tokens in the text are ordinary text
+  bool legacy = true;  ///< every stretch of text between added tokens gets a leading space, not only the first
+  std::optional<bool> add_bos, add_eos;  ///< keys of tokenizer_config.json; null means no, unset means missing
+  std::optional<TextFrame> frame;        ///< from a usable tokenizer.json, if a key is missing
+  bool add_prefix_space = true;          ///< with legacy false: whether the first stretch gets a leading space
+  bool split_special_tokens = false;     ///< treats added tokens as ordinary text
   std::optional<std::string> bos, eos, unk, pad;
   std::map<std::int32_t, AddedToken> added;  ///< by id
-  std::vector<SpecialToken> special;         ///< in the order in which new ids are given out
+  std::vector<SpecialToken> special;         ///< in the order of new ids
 };
 
 /// Throws Error(bad_input) naming file and key.

@@ -1,4 +1,4 @@
-// Viterbi over bytes, with the library's rounding.
+// Viterbi search over bytes, with the rounding of sentencepiece.
 #include "data/unigram_path.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ constexpr float kUnknownPenalty = 10;
 }  // namespace
 
 UnigramPath::UnigramPath(const PieceModel& model) {
-  float least = FLT_MAX, most = FLT_MIN;  // as in the library, whose `most` stays above 0
+  float least = FLT_MAX, most = FLT_MIN;  // like the library, whose `most` stays above 0
   for (const PieceModel::Piece& piece : model.pieces) {
     if (piece.type != PieceModel::Type::normal) continue;
     least = std::min(least, piece.score);

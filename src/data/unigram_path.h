@@ -1,4 +1,4 @@
-// The segmentation of a text by a unigram model, stretch by stretch.
+// Segments a text by a unigram model, stretch by stretch.
 #pragma once
 
 #include <array>
@@ -10,9 +10,9 @@
 
 namespace expunge {
 
-/// The path through a text whose pieces have the highest sum of scores, as sentencepiece finds it. The library sums in 32 bits
-/// from the beginning of the text on, so that in a long text rounding decides between pieces; and its sum cannot be made to
-/// begin with that of the text before. So a text in stretches needs a search of its own for the ids of the whole.
+/// The path with the highest sum of scores, as sentencepiece finds it. The library sums in 32 bits from the beginning of a
+/// text, so rounding affects the pieces of a long text. It cannot start from the sum of the text before. Encoding in
+/// stretches therefore needs this search to get the ids of the whole text.
 class UnigramPath {
  public:
   explicit UnigramPath(const PieceModel& model);
@@ -21,8 +21,8 @@ class UnigramPath {
     std::string_view text;
     int id;
   };
-  /// The pieces of `text`, normalised, which begins and ends where pieces do. `sum` is the score of what stands before it, and
-  /// becomes that of its end.
+  /// The pieces of the normalised `text`, which begins and ends at borders of pieces. `sum` is the score before it and
+  /// becomes the score at its end.
   std::vector<Step> find(std::string_view text, float& sum) const;
 
  private:
@@ -36,11 +36,11 @@ class UnigramPath {
     float sum = 0;
     std::size_t begin = 0;
   };
-  /// Offers every piece that begins at `begin` to the place where it ends.
+  /// Offers every piece that begins at `begin` to its end position.
   void extend(std::string_view text, std::size_t begin, std::vector<Node>& ends) const;
 
-  std::vector<Entry> entries_;                 // by text
-  std::array<std::size_t, 257> by_byte_ = {};  // where the entries of each first byte begin
+  std::vector<Entry> entries_;                 // sorted by text
+  std::array<std::size_t, 257> by_byte_ = {};  // begin of the entries of each first byte
   float unknown_score_;
   int unknown_id_ = 0;
 };

@@ -1,46 +1,61 @@
-// Figures of a split from its per-sequence figures.
+// The values of metrics: of one sequence, and of a split.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
+
+#include "expunge/metric.h"
 
 namespace expunge {
 
-/// What one pass of the model says of a sequence's n targets; every figure of the sequence comes from it.
-struct TargetScores {
-  std::vector<double> log_prob;        ///< (n) log-probability of the target, nats
-  std::vector<std::uint8_t> hit;       ///< (n) 1 where the most likely token is the target
-  std::vector<double> mean, variance;  ///< (n) of the log-probability under the model; empty unless asked for
+/// What is kept of each sequence: Metric::dataset and of_sequence, each once, in the order of the metrics.
+struct SequenceValue {
+  std::string_view name;
+  double (*of_sequence)(const TargetScores& scores);
+};
+const std::vector<SequenceValue>& sequence_values();
+/// The place of a value among sequence_values(). Throws Error(internal) for a name that is not there.
+std::size_t place_of_value(std::string_view name);
+
+/// One sequence.
+struct SequenceMetrics {
+  std::uint64_t targets = 0;
+  std::vector<double> values;  ///< one for each of sequence_values()
+  double operator[](std::string_view name) const { return values[place_of_value(name)]; }
 };
 
-/// One sequence: figures over its targets.
-struct SequenceFigures {
-  double nll;                      ///< mean negative log-likelihood, nats
-  double accuracy;                 ///< share of targets that are the most likely token, 0 to 1: exact memorisation
-  std::uint64_t tokens;            ///< targets
-  double extraction_strength = 0;  ///< see extraction_strength()
+/// One split: a value for each of metrics(). A value that is not known is not a number.
+class SplitMetrics {
+ public:
+  SplitMetrics();
+
+  /// By the metric's name.
+  double operator[](std::string_view name) const { return values_[place(name)]; }
+  double& operator[](std::string_view name) { return values_[place(name)]; }
+
+  std::uint64_t sequences = 0, targets = 0;  ///< 0 where not known
+
+ private:
+  static std::size_t place(std::string_view name);
+
+  std::vector<double> values_;
 };
 
-/// One split, as Yao et al. 2024 and its released code report it.
-struct SplitFigures {
-  double perplexity;        ///< exp(mean over sequences of nll)
-  double token_perplexity;  ///< exp(mean over all targets), what most other tools print
-  double accuracy;          ///< 100 x mean over sequences of accuracy, percent
-  std::uint64_t sequences, tokens;
-  double extraction_strength = 0;  ///< mean over sequences
-  /// Mean over sequences of the share of targets that are the most likely token (Tirumala et al. 2022), teacher-forced, over
-  /// all targets: accuracy as a share.
-  double exact_memorisation() const { return accuracy / 100; }
-};
+/// By "domain/split".
+using SplitTable = std::map<std::string, SplitMetrics>;
 
 /// 1 - k / n for the smallest k such that the targets k .. n - 1 all are the most likely token (Carlini et al. 2021), k at most
 /// n - 1 as open-unlearning counts it; so 1 / n where nothing is extracted. `hits` (n), n at least 1.
 double extraction_strength(std::span<const std::uint8_t> hits);
 
 /// At least one target.
-SequenceFigures summarise_sequence(const TargetScores& scores);
+SequenceMetrics summarise_sequence(const TargetScores& scores);
 /// At least one sequence.
-SplitFigures summarise_split(std::span<const SequenceFigures> sequences);
+SplitMetrics summarise_split(std::span<const SequenceMetrics> sequences);
 
 }  // namespace expunge

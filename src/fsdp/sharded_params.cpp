@@ -1,4 +1,4 @@
-// Sharded parameters for the element types of the program.
+// Instantiates sharded parameters for the program's element types.
 #include "fsdp/sharded_params_impl.h"
 
 namespace expunge {

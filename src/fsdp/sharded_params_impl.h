@@ -1,4 +1,4 @@
-// Sharded parameters: slots, leases and gradient reduction. Included where an element type is instantiated.
+// Slots, leases and gradient reduction of sharded parameters. Included where an element type is instantiated.
 #pragma once
 
 #include <algorithm>
@@ -34,8 +34,8 @@ ShardedParams<T>::ShardedParams(const Runtime& runtime, std::vector<UnitLayout> 
   for (const UnitLayout& unit : units_) {
     largest = std::max(largest, unit.size());
     if (!trainable) {
-      frozen_.emplace_back(runtime_.device, unit.shard_size());
-      zero_bytes(runtime_.compute, frozen_.back().data(), frozen_.back().bytes());
+      fixed_.emplace_back(runtime_.device, unit.shard_size());
+      zero_bytes(runtime_.compute, fixed_.back().data(), fixed_.back().bytes());
       continue;
     }
     master_.emplace_back(runtime_.device, unit.shard_size());
@@ -57,8 +57,8 @@ typename ShardedParams<T>::Slot* ShardedParams<T>::find(int unit) {
   return slot == slots_.end() ? nullptr : &*slot;
 }
 
-/// The slot for a unit that has none: its own, or of two the one that no lease holds and that was used longest ago. A slot
-/// that was filled ahead and not used yet is given up only where `may_drop_prefetched`. Null when there is none.
+/// A slot for a unit without one: its own slot, or of two slots the least recently used without a lease. A prefetched, unused
+/// slot is taken only if `may_drop_prefetched`. Null if no slot is free.
 template <Element T>
 typename ShardedParams<T>::Slot* ShardedParams<T>::free_slot(int unit, bool may_drop_prefetched) {
   if (options_.gather_once_per_step) return &slots_[static_cast<std::size_t>(unit)];
@@ -74,7 +74,7 @@ void ShardedParams<T>::fill(Slot& slot, int unit) {
   T* const place = slot.weights.data() + static_cast<std::size_t>(runtime_.comm.rank()) * n;
   const void* source = compute_shard(unit);
   if (!source) {
-    runtime_.compute.wait(slot.ready);  // of a prefetch that nobody used
+    runtime_.compute.wait(slot.ready);  // wait for an unused prefetch
     kernels_.cast(runtime_.compute, place, master(unit).data(), n);
     source = place;
   }
@@ -142,7 +142,7 @@ GradientLease<T> ShardedParams<T>::gradients(int unit) {
   } else if (options_.gather_once_per_step) {
     lease.data_ = shard(whole_gradient_, unit).data();
   } else {
-    // Bounds the memory of reductions under way to two units.
+    // Limits the running reductions to two units, which bounds their memory.
     drain(1);
     lease.own_ = Buffer<A>(runtime_.device, layout(unit).size());
     lease.data_ = lease.own_.data();
@@ -160,7 +160,7 @@ void ShardedParams<T>::reduce(int unit, GradientLease<T>&& whole) {
     scatter_in_place(unit);
 }
 
-/// A single rank's whole gradients are its shard.
+/// Reduces in place, because a single rank's whole gradients are its shard.
 template <Element T>
 void ShardedParams<T>::scatter_in_place(int unit) {
   if constexpr (std::is_floating_point_v<A>) {
@@ -174,9 +174,9 @@ void ShardedParams<T>::scatter_in_place(int unit) {
 template <Element T>
 void ShardedParams<T>::scatter(int unit, GradientLease<T>&& whole) {
   const std::size_t n = layout(unit).shard_size();
-  // Bounds the memory of reductions under way.
+  // Bounds the memory of running reductions.
   drain(1);
-  // Once per step there is one sum a unit, and begin_step() cleared its place.
+  // Gathering once per step gives one sum per unit, whose memory begin_step() cleared.
   Pending pending{unit, {}, std::move(whole), {}, Buffer<A>(runtime_.device, options_.gather_once_per_step ? 0 : n)};
   A* const sum = pending.shard ? pending.shard.data() : gradient(unit).data();
   if constexpr (std::is_same_v<A, float>) {
@@ -200,7 +200,7 @@ void ShardedParams<T>::scatter(int unit, GradientLease<T>&& whole) {
   pending_.push_back(std::move(pending));
 }
 
-/// Adds finished reductions to the gradient shards, oldest first, until `leave` remain under way.
+/// Adds finished reductions to the gradient shards, oldest first, until `leave` are still running.
 template <Element T>
 void ShardedParams<T>::drain(std::size_t leave) {
   while (pending_.size() > leave) {
@@ -228,7 +228,7 @@ template <Element T>
 void ShardedParams<T>::weights_changed() {
   for (Slot& slot : slots_) {
     check(slot.leases == 0, "weights change while a lease lives");
-    runtime_.compute.wait(slot.ready);  // a prefetch that nobody used still reads the old weights
+    runtime_.compute.wait(slot.ready);  // an unused prefetch still reads the old weights
     slot.unit = -1;
     slot.ready = {};
   }
@@ -239,7 +239,7 @@ void ShardedParams<T>::load(int unit, std::size_t offset, std::span<const A> val
   const auto put = [&](auto* shard, const auto* from) {
     copy_to_device(runtime_.compute, shard + offset, from, values.size() * sizeof(*from));
   };
-  if (frozen_.empty()) {
+  if (fixed_.empty()) {
     put(master(unit).data(), values.data());
   } else if constexpr (std::is_same_v<T, A>) {
     put(compute_shard(unit), values.data());

@@ -1,4 +1,4 @@
-// Placing parameters in a unit's flat vector.
+// Places parameters in a unit's flat vector.
 #include "fsdp/unit_layout.h"
 
 #include <algorithm>

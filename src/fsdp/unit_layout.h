@@ -1,4 +1,4 @@
-// The layout of an FSDP unit: parameter names to places in one flat vector, and the slice of it that each rank owns.
+// Layout of an FSDP unit: positions of parameters in one flat vector, and each rank's slice of it.
 #pragma once
 
 #include <cstddef>
@@ -10,21 +10,21 @@ namespace expunge {
 
 /// One named parameter in a unit's flat vector.
 struct ParameterView {
-  std::string name;                 ///< as Hugging Face stores it
+  std::string name;                 ///< name in Hugging Face files
   std::vector<std::int64_t> shape;  ///< row-major
   bool decays;                      ///< weight decay applies: matrices yes, norms no
   std::size_t offset;               ///< first element in the flat vector
   std::size_t size;                 ///< elements
 };
 
-/// A part of a parameter: elements first .. first + count of it lie at `offset` of a flat vector.
+/// A part of a parameter: its elements first .. first + count, stored from `offset` on in a flat vector.
 struct ParameterSlice {
   const ParameterView* view;
   std::size_t first, count, offset;
 };
 
-/// Parameters that are gathered, reduced and freed together. Groups start at multiples of 64 elements (128 bytes in bf16);
-/// the tail is padded so that every rank's shard is a multiple of that as well.
+/// Parameters that are gathered, reduced and freed together. Groups start at multiples of 64 elements (128 bytes in bf16).
+/// Padding at the end makes every rank's shard a multiple of 64 elements too.
 class UnitLayout {
  public:
   static constexpr std::size_t kAlignment = 64;
@@ -36,7 +36,7 @@ class UnitLayout {
 
   UnitLayout(std::string name, int world_size) : name_(std::move(name)), world_size_(static_cast<std::size_t>(world_size)) {}
 
-  /// Adds parameters that lie one behind the other without gaps, so that their rows can be used as one matrix.
+  /// Adds parameters without gaps between them, so that their rows form one matrix.
   void add(std::vector<Parameter> group);
 
   const std::string& name() const { return name_; }
@@ -44,7 +44,7 @@ class UnitLayout {
   /// Elements of the whole padded vector, and of one rank's shard.
   std::size_t size() const { return shard_size() * world_size_; }
   std::size_t shard_size() const;
-  /// What of each parameter lies in rank's shard; offsets count from the shard's start.
+  /// The parts of parameters in a rank's shard; offsets count from the shard's start.
   std::vector<ParameterSlice> slices(int rank) const;
 
  private:

@@ -45,7 +45,7 @@ std::vector<double> log_likelihoods(Llama<T>& model, const std::vector<Continuat
   const Runtime& runtime = model.params().runtime();
   std::vector<std::size_t> lengths;
   for (const Continuation& continuation : continuations) lengths.push_back(continuation.ids.size());
-  const StepPlan plan = plan_step(lengths, runtime.comm.size(), batch_size, 0);
+  const BatchDeal plan = deal_batches(lengths, runtime.comm.size(), batch_size, 0);
   // Each rank fills in its own; the sum over ranks is the whole.
   std::vector<double> result(continuations.size());
   for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {

@@ -17,7 +17,7 @@ namespace expunge {
 /// A model that is passed through, never trained.
 template <Element T>
 struct ScoringModel {
-  ScoringModel(const Session& session, const ModelSource& source, const ComputeConfig& compute)
+  ScoringModel(const Session& session, const WeightsSource& source, const ComputeConfig& compute)
       : params(session.runtime(), llama_units(source.config, session.world_size()),
                {compute.gather == GatherPolicy::per_step, compute.prefetch, false}, false),
         llama(source.config, params, Recompute::none) {

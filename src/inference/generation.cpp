@@ -135,7 +135,7 @@ void share(const Runtime& runtime, const std::vector<std::vector<std::size_t>>& 
 }
 
 /// Each rank's batch of a round.
-std::vector<std::vector<std::size_t>> round_of(const StepPlan& deal, std::size_t round) {
+std::vector<std::vector<std::size_t>> round_of(const BatchDeal& deal, std::size_t round) {
   std::vector<std::vector<std::size_t>> batches;
   for (const auto& rank : deal) batches.push_back(rank[round]);
   return batches;
@@ -177,7 +177,7 @@ std::vector<Completion> generate(Llama<T>& model, const Tokenizer& tokenizer, co
   const Plan plan(model.config(), tokenizer, prompts, options);
   std::vector<std::size_t> rooms(prompts.size());
   for (std::size_t i = 0; i < prompts.size(); ++i) rooms[i] = plan.room(i);
-  const StepPlan deal = plan_step(rooms, runtime.comm.size(), options.batch_size, 0);
+  const BatchDeal deal = deal_batches(rooms, runtime.comm.size(), options.batch_size, 0);
 
   // Memory for the largest of this rank's batches.
   std::size_t sequences = 0, positions = 0, tokens = 0;

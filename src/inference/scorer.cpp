@@ -51,7 +51,7 @@ std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& 
   const std::size_t n = batching.max_samples > 0 ? std::min(batching.max_samples, all) : all;
   std::vector<std::size_t> lengths(n);
   for (std::size_t i = 0; i < n; ++i) lengths[i] = split.length(i);
-  const StepPlan plan = plan_step(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
+  const BatchDeal plan = deal_batches(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
 
   // Each rank fills in its own sequences; the sum over ranks is the whole.
   std::vector<double> table(width * n);
@@ -74,20 +74,25 @@ std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& 
 }
 
 template <Element T>
-std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching) {
-  const Summary summary{4, Moments::leave_out, [](const TargetScores& scores) -> std::vector<double> {
-                          const SequenceFigures f = summarise_sequence(scores);
-                          return {f.nll, f.accuracy, static_cast<double>(f.tokens), f.extraction_strength};
+std::vector<SequenceMetrics> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching) {
+  const Summary summary{sequence_values().size() + 1, Moments::leave_out, [](const TargetScores& scores) {
+                          const SequenceMetrics sequence = summarise_sequence(scores);
+                          std::vector<double> row = sequence.values;
+                          row.push_back(static_cast<double>(sequence.targets));
+                          return row;
                         }};
-  std::vector<SequenceFigures> result;
-  for (const std::vector<double>& row : score_split(model, split, batching, summary))
-    result.push_back({row[0], row[1], static_cast<std::uint64_t>(row[2]), row[3]});
+  std::vector<SequenceMetrics> result;
+  for (std::vector<double>& row : score_split(model, split, batching, summary)) {
+    const auto targets = static_cast<std::uint64_t>(row.back());
+    row.pop_back();
+    result.push_back({targets, std::move(row)});
+  }
   return result;
 }
 
-void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceFigures>& sequences) {
+void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceMetrics>& sequences) {
   for (std::size_t i = 0; i < sequences.size(); ++i)
-    if (!std::isfinite(sequences[i].nll))
+    if (!std::isfinite(sequences[i]["nll"]))
       fail(ExitCode::collapse,
            fmt::format("{}: the mean nll of {}, sequence {}, is not finite: the model has collapsed", model, split, i));
 }
@@ -95,7 +100,7 @@ void check_finite(const std::string& model, const std::string& split, const std:
 #define EXPUNGE_EVALUATE(T)                                                                                      \
   template std::vector<std::vector<double>> score_split(Llama<T>&, const TokenSplit&, const EvaluationBatching&, \
                                                         const Summary&);                                         \
-  template std::vector<SequenceFigures> evaluate_split(Llama<T>&, const TokenSplit&, const EvaluationBatching&);
+  template std::vector<SequenceMetrics> evaluate_split(Llama<T>&, const TokenSplit&, const EvaluationBatching&);
 EXPUNGE_EVALUATE(float)
 EXPUNGE_EVALUATE(bf16)
 EXPUNGE_EVALUATE(double)

@@ -1,4 +1,4 @@
-// One pass of the model over a split: the figures of every sequence.
+// One pass of the model over a split: the metrics of every sequence.
 #pragma once
 
 #include <functional>
@@ -37,12 +37,12 @@ template <Element T>
 std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching,
                                              const Summary& summary);
 
-/// score_split() for the figures of evaluation.
+/// score_split() for the metrics of evaluation.
 template <Element T>
-std::vector<SequenceFigures> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching);
+std::vector<SequenceMetrics> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching);
 
 /// Throws Error(collapse), with `model` and the split's name, where a sequence's mean nll is not a number: such a model has no
 /// perplexity.
-void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceFigures>& sequences);
+void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceMetrics>& sequences);
 
 }  // namespace expunge

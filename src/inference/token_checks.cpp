@@ -14,11 +14,11 @@ namespace expunge {
 
 namespace fs = std::filesystem;
 
-bool check_tokenizer(const Runtime& runtime, const ModelSource& source, const TokenFile& tokens) {
+bool check_tokenizer(const Runtime& runtime, const WeightsSource& source, const TokenFile& tokens) {
   const std::string known = on_root(runtime, [&] {
     if (!fs::exists(source.side_files / "tokenizer.model")) {
       // A model that begins with random weights has no tokens yet that could be others.
-      if (source.kind != ModelSource::Kind::initial)
+      if (source.kind != WeightsSource::Kind::initial)
         log_warning(
             fmt::format("{} has no tokenizer.model, so nothing tells whether {} holds this model's tokens; copy the one "
                         "that the model was published with",

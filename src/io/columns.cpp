@@ -1,10 +1,11 @@
-// Appendable columns: copy, change the copy, rename it over the file.
+// Appendable columns: each change is made on a copy, which is then renamed over the file.
 #include "io/columns.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 
 #include "expunge/error.h"
 #include "io/files.h"
@@ -13,13 +14,13 @@
 namespace expunge {
 namespace {
 
-constexpr std::uint64_t kChunk = 512;  // rows; small, because the file is copied for each change
+constexpr std::uint64_t kChunk = 512;  // rows; small, because each change copies the file
 constexpr std::uint64_t kTableLimit = std::uint64_t{1} << 30;
 
-/// Applies `change` to a copy of `path` and puts the copy in its place.
+/// Applies `change` to a copy of `path` and replaces the file by the copy.
 void replace(const std::filesystem::path& path, const std::function<void(Hdf5File&)>& change) {
   PendingFile pending(path);
-  // std::filesystem::copy_file calls a full disk an "Input/output error".
+  // Not std::filesystem::copy_file: it reports a full disk as "Input/output error".
   write_new_file(pending.temporary(), read_file(path, kTableLimit));
   Hdf5File file = Hdf5File::open_for_update(pending.temporary());
   change(file);
@@ -31,6 +32,7 @@ void replace(const std::filesystem::path& path, const std::function<void(Hdf5Fil
 Columns::Columns(std::filesystem::path file, std::vector<Column> columns)
     : file_(std::move(file)), columns_(std::move(columns)) {
   if (std::filesystem::exists(file_)) {
+    add_missing();
     validate();
     return;
   }
@@ -46,10 +48,29 @@ Columns::Columns(std::filesystem::path file, std::vector<Column> columns)
   commit_sealed(fresh, pending);
 }
 
+void Columns::add_missing() {
+  std::vector<std::string> missing;
+  std::uint64_t rows = 0;
+  {
+    const Hdf5File file = Hdf5File::open(file_);
+    for (const Column& column : columns_)
+      if (column.added && !file.exists(column.path)) missing.push_back(column.path);
+    if (missing.empty()) return;
+    rows = file.size<std::int64_t>(columns_.front().path);
+  }
+  const std::vector<double> unknown(rows, std::numeric_limits<double>::quiet_NaN());
+  replace(file_, [&](Hdf5File& file) {
+    for (const std::string& path : missing) {
+      file.create_extendible<double>(path, kChunk);
+      file.append<double>(path, unknown);
+    }
+  });
+}
+
 void Columns::validate() {
   const Hdf5File file = Hdf5File::open(file_);
   bool first = true;
-  for (const auto& [path, kind] : columns_) {
+  for (const auto& [path, kind, added] : columns_) {
     const std::uint64_t size = kind == Kind::int64 ? file.size<std::int64_t>(path) : file.size<double>(path);
     if (file.shape(path).size() != 1) {
       fail(ExitCode::bad_input,

@@ -1,4 +1,4 @@
-// The first bytes of files that are often taken for others.
+// Recognises common wrong inputs by the first bytes of a file.
 #include "io/content_kind.h"
 
 #include <fmt/format.h>
@@ -15,10 +15,10 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::size_t kKindBytes = 512;       // bytes of a file that tell what it is
-constexpr std::size_t kTarMark = 257;         // where a tar archive says so
-constexpr std::size_t kCutCharacter = 3;      // bytes of a character whose rest is behind the first kKindBytes
-constexpr std::size_t kLeastAsciiShare = 20;  // of the characters of UTF-16 without a mark, one in so many
+constexpr std::size_t kKindBytes = 512;       // bytes of a file that are examined
+constexpr std::size_t kTarMark = 257;         // offset of a tar archive's magic
+constexpr std::size_t kCutCharacter = 3;      // most bytes of a character cut at kKindBytes
+constexpr std::size_t kLeastAsciiShare = 20;  // UTF-16 without a mark has at least one ASCII character in this many
 
 constexpr std::string_view kPointer =
     "it is a Git LFS pointer, which stands for the file: run `git lfs pull` in its repository, or download the file";
@@ -47,14 +47,14 @@ constexpr Kind kBinary[] = {
     {"Rar!\x1a\x07", "it is a RAR archive: unpack it"},
     {"PAR1", "it is a Parquet file: convert it with data/parquet_to_jsonl.py"},
     {"ARROW1", "it is an Arrow file: save its table as JSON lines"},
-    // The marks of UTF-32 first: one begins with a mark of UTF-16.
+    // UTF-32 first: one of its marks begins with a mark of UTF-16.
     {"\xff\xfe\0\0"sv, "it is UTF-32 text: convert it with iconv -f UTF-32 -t UTF-8"},
     {"\0\0\xfe\xff"sv, "it is UTF-32 text: convert it with iconv -f UTF-32 -t UTF-8"},
     {"\xff\xfe", "it is UTF-16 text: convert it with iconv -f UTF-16 -t UTF-8"},
     {"\xfe\xff", "it is UTF-16 text: convert it with iconv -f UTF-16 -t UTF-8"},
 };
 
-/// An encoding of characters of two or four bytes.
+/// An encoding with two or four bytes per character.
 struct WideEncoding {
   std::string_view name;
   std::size_t width;
@@ -62,7 +62,7 @@ struct WideEncoding {
 };
 constexpr WideEncoding kWide[] = {{"UTF-32LE", 4, false}, {"UTF-32BE", 4, true}, {"UTF-16LE", 2, false}, {"UTF-16BE", 2, true}};
 
-/// Whether `text`, without a byte order mark, is of an encoding: no control characters, and some of ASCII.
+/// Whether `text` without a byte order mark fits an encoding: no control characters, and some ASCII.
 bool reads_as(std::string_view text, const WideEncoding& encoding) {
   const std::size_t count = text.size() / encoding.width;
   std::size_t ascii = 0;
@@ -85,7 +85,7 @@ bool begins_with_ignoring_case(std::string_view text, std::string_view word) {
          });
 }
 
-/// What a file is whose first bytes are characters.
+/// Describes a mistaken file that begins with readable characters.
 std::string mistaken_words(std::string_view begin) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf", kLfs = "version https://git-lfs.github.com/spec/";
   if (begin.starts_with(kLfs) && begin.find("\noid sha256:") != std::string_view::npos) return std::string(kPointer);
@@ -100,7 +100,7 @@ std::string mistaken_words(std::string_view begin) {
                                                                                                      : std::string();
 }
 
-/// Whether a file that begins so is UTF-8 text, which may hold the odd control character of a terminal.
+/// Whether a file that begins like this is UTF-8 text; some terminal control characters are allowed.
 bool is_text(std::string_view begin) {
   const auto is_control = [](char c) { return (c >= 0 && c < '\b') || (c > '\r' && c < ' ' && c != '\x1b'); };
   return valid_utf8_length(begin) + kCutCharacter >= begin.size() && std::ranges::none_of(begin, is_control);

@@ -1,4 +1,4 @@
-// Files that are not what their name says.
+// Recognises files whose content is not what their name says.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,17 @@
 
 namespace expunge {
 
-/// What a file that begins so is, and what to do, where it is none of what this program reads: a Git LFS pointer, an HTML page,
-/// an archive, UTF-16. Empty for anything else. The first 512 bytes are looked at.
+/// For the first bytes of a file that this program cannot read (a Git LFS pointer, an HTML page, an archive, UTF-16): what it
+/// is, and what to do. Empty for any other file. Examines 512 bytes.
 std::string mistaken_content(std::string_view begin);
-/// The same of a file that should be UTF-8 text, which may begin with the letters of another kind, and holds no zero bytes.
+/// The same for a file that should be UTF-8 text: text may begin with the magic of another kind, but has no zero bytes.
 std::string mistaken_text(std::string_view begin);
 
-/// Throws Error(bad_input) with what the file is, where it is empty or mistaken_content() knows it. For readers that could not
-/// make sense of a file; one that cannot be read is left to them.
+/// Throws Error(bad_input) with the kind of an empty or mistaken file. For readers that failed to parse a file. Returns if
+/// the file cannot be read; the reader reports that.
 void refuse_mistaken(const std::filesystem::path& path);
 
-/// The whole of a file of text. Throws Error(bad_input) as read_file() does, where it is empty, and with what mistaken_text()
-/// says.
+/// Reads a whole text file. Throws Error(bad_input) as read_file() does, for an empty file, and for mistaken_text().
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 
 }  // namespace expunge

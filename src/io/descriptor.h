@@ -1,4 +1,4 @@
-// An open file of the operating system, closed by its owner.
+// An owned POSIX file descriptor.
 #pragma once
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 namespace expunge {
 
-/// A file descriptor. Failing to open is an Error of the given code.
+/// Closes the descriptor at its end. Throws an Error of the given code if the file cannot be opened.
 class Descriptor {
  public:
   Descriptor(const std::filesystem::path& path, int flags, ExitCode code, mode_t mode = 0666)
@@ -26,7 +26,7 @@ class Descriptor {
   }
   Descriptor(const Descriptor&) = delete;
   int get() const { return fd_; }
-  /// Closes and returns whether that worked: network file systems report a full disk here.
+  /// Closes and returns whether that worked; network file systems report a full disk only here.
   bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
 
  private:

@@ -1,4 +1,4 @@
-// Direct I/O by way of an aligned buffer, with the page cache to fall back on.
+// Direct I/O through an aligned buffer, with the page cache as fallback.
 #include "io/direct_file.h"
 
 #include <fcntl.h>
@@ -37,7 +37,7 @@ DirectFile::DirectFile(std::filesystem::path path)
     : path_(std::move(path)), cached_(path_, O_RDWR, ExitCode::output), buffer_(aligned_buffer(), std::free) {
   try {
     direct_.emplace(path_, O_WRONLY | O_DIRECT, ExitCode::output);
-  } catch (const Error&) {  // the file is there, as its other descriptor shows: it is direct I/O that is not
+  } catch (const Error&) {  // the file exists, as cached_ shows, so the file system lacks direct I/O
   }
 }
 
@@ -52,7 +52,7 @@ bool DirectFile::write_directly(std::uint64_t offset, std::size_t bytes) {
     const ssize_t wrote = ::pwrite(direct_->get(), buffer_.get() + done, bytes - done, static_cast<off_t>(offset + done));
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0 && errno != EINVAL) refuse(path_, "write");
-    if (wrote < 0 || wrote % static_cast<ssize_t>(kBlock) != 0) {  // larger blocks, or none at all
+    if (wrote < 0 || wrote % static_cast<ssize_t>(kBlock) != 0) {  // the file system needs larger blocks or has no direct I/O
       direct_.reset();
       return false;
     }

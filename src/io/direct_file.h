@@ -1,4 +1,4 @@
-// Large writes past the system's page cache.
+// Large writes that bypass the system's page cache.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +12,12 @@
 
 namespace expunge {
 
-/// A file that exists, written at offsets of one's choice by direct I/O, which leaves the processor to others: copying a
-/// checkpoint into fresh pages of the system takes a core ten times as long as the disk takes. What direct I/O cannot do, what
-/// is no whole block or lies on a file system without it, goes through the page cache. Errors: Error(output).
+/// An existing file, written at given offsets by direct I/O, which frees the processor: copying a checkpoint into fresh cache
+/// pages keeps a core busy ten times as long as the disk. The page cache takes what direct I/O cannot write: partial blocks,
+/// or anything on a file system without direct I/O. Errors: Error(output).
 class DirectFile {
  public:
-  /// Direct are writes of whole blocks, at offsets that are multiples of it.
+  /// Whole blocks at multiples of this offset are written directly.
   static constexpr std::size_t kBlock = 4096;
 
   explicit DirectFile(std::filesystem::path path);
@@ -29,13 +29,13 @@ class DirectFile {
   void sync();
 
  private:
-  /// Whether the piece that lies in the buffer was written by direct I/O.
+  /// Whether direct I/O wrote the piece in the buffer.
   bool write_directly(std::uint64_t offset, std::size_t bytes);
 
   std::filesystem::path path_;
   Descriptor cached_;
-  std::optional<Descriptor> direct_;                    // none where the file system has no direct I/O
-  std::unique_ptr<std::byte, void (*)(void*)> buffer_;  // aligned, as direct I/O wants it
+  std::optional<Descriptor> direct_;                    // empty if the file system has no direct I/O
+  std::unique_ptr<std::byte, void (*)(void*)> buffer_;  // aligned for direct I/O
 };
 
 }  // namespace expunge

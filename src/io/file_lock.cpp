@@ -1,4 +1,4 @@
-// Locks by fcntl.
+// File locks by fcntl, with the holder's description in the file.
 #include "io/file_lock.h"
 
 #include <fcntl.h>
@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::uint64_t kHolderLimit = 4096;
 
-/// The open file is still the one of that name: a holder removes its file when it lets go.
+/// Whether the open file still has that name: a holder removes its file when it releases the lock.
 bool is_still_there(int file, const std::filesystem::path& path) {
   struct stat mine {
   }, named{};
@@ -31,14 +31,14 @@ bool is_still_there(int file, const std::filesystem::path& path) {
          mine.st_dev == named.st_dev;
 }
 
-/// Whoever of the group may write in the folder may take its lock, whatever the umask of the one who made it.
+/// Lets every group member who may write in the folder take its lock, whatever the umask of the lock's creator.
 void let_group_lock(int file, const std::filesystem::path& path) {
   struct stat folder {};
   if (::stat(path.parent_path().c_str(), &folder) == 0 && (folder.st_mode & S_IWGRP) != 0)
     (void)!::fchmod(file, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH);
 }
 
-/// What describe_process() gives, or nothing yet.
+/// Whether the file is empty or holds a text of describe_process().
 bool holds_our_text(int file) {
   constexpr std::string_view kBegin = "process ", kHost = " on host ", kSince = ", since ";
   std::string text(4096, '\0');
@@ -69,7 +69,7 @@ bool is_lock_file(const std::filesystem::path& path) {
 FileLock::FileLock(std::filesystem::path path) : path_(std::move(path)) {
   while (!try_lock()) {
   }
-  // Best effort: a full disk is met, and named, by what the run writes next.
+  // Best effort: the run's next write reports a full disk.
   const std::string holder = describe_process();
   if (::ftruncate(file_, 0) == 0) (void)!::pwrite(file_, holder.data(), holder.size(), 0);
 }
@@ -85,7 +85,7 @@ bool FileLock::try_lock() {
   };
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
   if (file_ < 0) refuse(errno == ELOOP ? "it is a symbolic link" : system_reason(errno));
-  // Somebody else may have put it there for us to write to.
+  // Another user may have placed this file to make us write to it.
   if (const std::string why = why_not_ours(file_, path_); !why.empty() || !holds_our_text(file_)) {
     ::close(file_);
     refuse(why.empty() ? "expunge did not write it" : why);

@@ -1,4 +1,4 @@
-// A file that one process at a time holds, on any host that sees it, and that says who does.
+// A file lock that one process holds at a time, on any host, with the holder's description in the file.
 #pragma once
 
 #include <filesystem>
@@ -6,15 +6,15 @@
 
 namespace expunge {
 
-/// An open-file-description lock (fcntl F_OFD_SETLK) over a file that holds the holder's description. The system, or the
-/// server of a network file system, drops the lock with the process that holds it, however it ends, so a file that a killed
-/// process left means nothing. Where the file system offers no locks there is a warning and no protection.
+/// An open-file-description lock (fcntl F_OFD_SETLK) on a file with the holder's description. The system or the file server
+/// drops the lock when the holder ends. Thus a killed process's file does not block. A file system without locks causes a
+/// warning and gives no protection.
 class FileLock {
  public:
-  /// Takes the lock and writes who this process is; throws Error(usage) with the other holder's description where another
-  /// process has it, Error(output) where the file cannot be made or is not ours to write: a link, or a stranger's.
+  /// Takes the lock and writes this process's description. Throws Error(usage) with the other holder's description if another
+  /// process holds it. Throws Error(output) if the file cannot be created or is not ours to write (a link, another owner).
   explicit FileLock(std::filesystem::path path);
-  /// Removes the file and lets go.
+  /// Removes the file and releases the lock.
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
@@ -26,7 +26,7 @@ class FileLock {
   int file_ = -1;
 };
 
-/// Whether a file was left by a FileLock of ours, or is held by one. Throws Error(output) where it cannot be opened.
+/// Whether a FileLock of ours holds the file or left it behind. Throws Error(output) if it cannot be opened.
 bool is_lock_file(const std::filesystem::path& path);
 
 }  // namespace expunge

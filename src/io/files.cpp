@@ -1,4 +1,4 @@
-// Plain files on POSIX: every failure names the file and the system's reason.
+// Plain files on POSIX; every error names the file and the system's reason.
 #include "io/files.h"
 
 #include <fcntl.h>
@@ -46,7 +46,7 @@ std::string kind_name(fs::file_type type) {
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
-/// Names what stands in the way of a file at `path`; empty for nothing, and for a plain file.
+/// Describes what prevents a file at `path`; empty if nothing or a plain file is there.
 std::string obstacle(const fs::path& path) {
   std::error_code unknown;
   const fs::file_status status = fs::symlink_status(path, unknown);
@@ -55,18 +55,18 @@ std::string obstacle(const fs::path& path) {
   return kind.empty() ? kind : fmt::format("it is {}; expected a plain file, or none yet", kind);
 }
 
-/// A PendingFile's path is looked at before its folder is written to.
+/// Checks a PendingFile's path before anything is written into its folder.
 fs::path free_of_obstacles(fs::path path) {
   if (const std::string why = obstacle(path); !why.empty())
     fail(ExitCode::output, fmt::format("{}: cannot be written: {}", path.string(), why));
   return path;
 }
 
-/// Renames only where nothing is at `to`; false, with errno, where it could not.
+/// Renames only if `to` does not exist; false, with errno, on failure.
 bool rename_to_free_name(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return false;
-  // Network file systems lack that call. A folder replaces none but an empty one; a file gets a second name, then loses the
+  // Network file systems lack that call. A folder replaces only an empty folder. A file gets a second name, then loses the
   // first.
   if (fs::is_directory(from)) return ::rename(from.c_str(), to.c_str()) == 0;
   return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
@@ -81,7 +81,7 @@ void write_whole(const Descriptor& file, const fs::path& path, std::string_view 
   }
 }
 
-/// Opens a log; links are followed in /dev alone, where they are the system's.
+/// Opens a log; follows links only in /dev, where they belong to the system.
 std::unique_ptr<Descriptor> open_log(const fs::path& path) {
   std::error_code unknown;
   const fs::path folder = fs::canonical(folder_of(path), unknown);
@@ -100,7 +100,7 @@ std::unique_ptr<Descriptor> open_log(const fs::path& path) {
   const bool of_process = of_system && path.filename().string().starts_with("std");
   if (!is_null && !of_process && ::isatty(file->get()) == 0)
     if (const std::string why = why_not_ours(file->get(), path); !why.empty()) refuse(why);
-  ::fcntl(file->get(), F_SETFL, O_APPEND);  // a full pipe or terminal is waited for
+  ::fcntl(file->get(), F_SETFL, O_APPEND);  // writes wait for a full pipe or terminal
   return file;
 }
 
@@ -112,7 +112,7 @@ std::string other_kind(const fs::path& path) {
 }
 
 InputFile::InputFile(const fs::path& path, std::uint64_t max_bytes) : path_(path) {
-  // Asked before opening, too: opening a device may act on it.
+  // Also checked before opening, because opening a device may act on it.
   const auto refuse = [&](const std::string& kind) {
     fail(ExitCode::bad_input, fmt::format("cannot read {}: it is {}; expected a plain file", path.string(), kind));
   };
@@ -122,8 +122,7 @@ InputFile::InputFile(const fs::path& path, std::uint64_t max_bytes) : path_(path
   if (::fstat(file_->get(), &status) != 0 || !S_ISREG(status.st_mode)) refuse("no plain file");
   size_ = static_cast<std::uint64_t>(status.st_size);
   if (size_ > max_bytes)
-    fail(ExitCode::bad_input,
-         fmt::format("{} has {} bytes, and at most {} are read of such a file", path.string(), size_, max_bytes));
+    fail(ExitCode::bad_input, fmt::format("{} has {} bytes; expected at most {}", path.string(), size_, max_bytes));
 }
 
 InputFile::~InputFile() = default;
@@ -146,7 +145,7 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   while (const std::size_t got = file.read(block)) {
     content.append(block, 0, got);
     if (content.size() > max_bytes)
-      fail(ExitCode::bad_input, fmt::format("{} is larger than the {} bytes expected of it at most", path.string(), max_bytes));
+      fail(ExitCode::bad_input, fmt::format("{} has more than the expected {} bytes", path.string(), max_bytes));
   }
   return content;
 }
@@ -170,7 +169,7 @@ void sync_to_disk(const fs::path& path) {
 fs::path whole_path(const fs::path& path) {
   const fs::path whole = fs::absolute(path), plain = whole.lexically_normal();
   if (plain == whole) return plain;
-  // Behind a link, ".." leads elsewhere than the text says.
+  // After a symbolic link, ".." may lead elsewhere than the text says.
   std::error_code unknown;
   const fs::path real = fs::weakly_canonical(whole, unknown);
   return unknown || real == fs::weakly_canonical(plain, unknown) ? plain : real;
@@ -195,7 +194,7 @@ void rename_into_place(const fs::path& from, const fs::path& to, Existing existi
     const int error = errno;
     if (error == EEXIST || error == ENOTEMPTY)
       fail(ExitCode::output,
-           fmt::format("{}: something else was put there meanwhile; it is kept, and this is not written", to.string()));
+           fmt::format("{}: another process created it meanwhile; it is kept and this output is not written", to.string()));
     fail(ExitCode::output, fmt::format("cannot rename {} to {}: {}", from.string(), to.string(), system_reason(error)));
   }
   sync_to_disk(folder_of(to));
@@ -219,7 +218,7 @@ void check_writable(const fs::path& path) {
   };
   if (const std::string why = obstacle(path); !why.empty()) refuse(why);
   if (std::error_code error; !fs::exists(folder, error)) refuse(fmt::format("there is no folder {}", folder.string()));
-  // Permissions do not tell what a file system allows: what a write would begin with is made, and removed.
+  // Permissions do not tell what a file system allows, so try the first step of a write and undo it.
   const PendingFile attempt(path);
   write_new_file(attempt.temporary(), "");
 }
@@ -267,7 +266,7 @@ std::string why_not_ours(int file, const fs::path& path) {
 
 FolderTurn::FolderTurn(const fs::path& output)
     : folder_(::open(folder_of(output).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  // Anybody who may read the folder could hold it for ever: this is only waited for so long.
+  // Any reader of the folder could hold the lock for ever, so wait only for a limited time.
   constexpr int kTurns = 200;
   constexpr std::chrono::milliseconds kTurn{50};
   for (int turn = 0; folder_ >= 0 && turn < kTurns && ::flock(folder_, LOCK_EX | LOCK_NB) != 0; ++turn)

@@ -7,7 +7,7 @@
 
 namespace expunge {
 
-/// Without branches, so that a loop over it vectorises.
+/// Branch-free, so that a loop over it vectorises.
 inline float float_from_float16(std::uint16_t half) {
   const std::uint32_t exponent = (half >> 10) & 0x1fu, mantissa = half & 0x3ffu;
   const std::uint32_t normal = ((exponent == 0x1fu ? 0xffu : exponent + 112) << 23) | (mantissa << 13);
@@ -16,7 +16,7 @@ inline float float_from_float16(std::uint16_t half) {
   return std::bit_cast<float>(sign | (exponent == 0 ? subnormal : normal));
 }
 
-/// Rounds to nearest even; what is too large becomes infinity.
+/// Rounds to nearest even; too large values become infinity.
 inline std::uint16_t float16_from_float(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);

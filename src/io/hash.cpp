@@ -1,7 +1,7 @@
-// SHA-256 by OpenSSL; CRC-32C by the processor's instruction, or by a table.
+// SHA-256 by OpenSSL; CRC-32C by a processor instruction or a table.
 #include "io/hash.h"
 
-#define OPENSSL_SUPPRESS_DEPRECATED  // only the low-level interface lets the state out
+#define OPENSSL_SUPPRESS_DEPRECATED  // only the low-level interface exposes the state
 #include <fmt/format.h>
 #include <openssl/sha.h>
 #ifdef __x86_64__
@@ -28,7 +28,7 @@ SHA256_CTX load(const Sha256::State& state) {
 }
 
 #ifdef __x86_64__
-// check_processor() asks for more than SSE 4.2.
+// check_processor() requires more than SSE 4.2.
 [[gnu::target("sse4.2")]] std::uint32_t crc_bytes(const std::byte* data, std::size_t size, std::uint32_t crc) {
   std::uint64_t wide = crc;
   for (; size >= 8; data += 8, size -= 8) {

@@ -46,7 +46,7 @@ std::string type_name(hid_t type) {
   }
 }
 
-void check_type(const Place& place, hid_t stored, hid_t expected) {
+void check_type(const ObjectPlace& place, hid_t stored, hid_t expected) {
   const std::string name = type_name(expected);
   if (type_name(stored) != name) place.bad(fmt::format("expected {}, found {}", name, type_name(stored)));
   const Handle swapped(H5Tcopy(expected), H5Tclose);
@@ -55,16 +55,16 @@ void check_type(const Place& place, hid_t stored, hid_t expected) {
     place.bad(fmt::format("expected {}, found an unusual one", name));
 }
 
-bool exists(hid_t file, const Place& place) {
+bool exists(hid_t file, const ObjectPlace& place) {
   if (place.object == "/") return true;
-  // H5Lexists wants every group on the way to exist.
+  // H5Lexists requires that every parent group exists.
   for (std::size_t end = place.object.find('/', 1);; end = place.object.find('/', end + 1)) {
     const std::string name = place.object.substr(0, end);
     if (H5Lexists(file, name.c_str(), H5P_DEFAULT) <= 0) return false;
     H5L_info_t link;
     place.read(H5Lget_info(file, name.c_str(), &link, H5P_DEFAULT) >= 0, "read the link");
     if (link.type != H5L_TYPE_HARD && link.type != H5L_TYPE_SOFT)
-      Place{place.file, name}.bad("it is a link into another file, which is not followed");
+      ObjectPlace{place.file, name}.bad("it is a link into another file, which is not followed");
     if (end == std::string::npos) return true;
   }
 }
@@ -83,10 +83,10 @@ using namespace hdf5;
 
 static_assert(std::same_as<hid_t, std::int64_t>);
 
-/// Starts the library before main(), so before MPI: a library that finds MPI running cleans up inside MPI_Finalize. That
-/// clean-up, like the one at exit, crashes when a file could not be written to its end, and would hide the exit code. Every
-/// file is closed by its owner, so neither is missed. Its own messages are silenced; Place folds them into errors.
-/// No file may make it load a plugin or follow a link into another file.
+/// Starts the library before main(), so before MPI: otherwise it would clean up inside MPI_Finalize. That clean-up, like the
+/// one at exit, crashes after a failed write and would hide the exit code. Neither is needed, because every file is closed by
+/// its owner. The library's own messages are off; ObjectPlace puts them into errors. No file may make the library load a
+/// plugin or follow a link into another file.
 const bool kLibraryStarted = [] {
   H5dont_atexit();
   return H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0 && H5PLset_loading_state(0) >= 0 &&
@@ -100,7 +100,7 @@ Handle text_type() {
   return type;
 }
 
-std::string read_text(const Place& place, hid_t attribute, hid_t stored) {
+std::string read_text(const ObjectPlace& place, hid_t attribute, hid_t stored) {
   if (H5Tget_class(stored) != H5T_STRING) place.bad(fmt::format("expected a string, found {}", type_name(stored)));
   if (H5Tis_variable_str(stored) > 0) {
     const Handle type(H5Tcopy(stored), H5Tclose);
@@ -112,7 +112,7 @@ std::string read_text(const Place& place, hid_t attribute, hid_t stored) {
   std::string text(std::min<std::size_t>(H5Tget_size(stored), 1 << 20), '\0');
   if (text.size() < H5Tget_size(stored)) place.bad("the string is too long");
   place.read(H5Aread(attribute, stored, text.data()) >= 0, "read the attribute");
-  return text.c_str();  // padding ends it
+  return text.c_str();  // padding ends the text
 }
 
 }  // namespace
@@ -120,19 +120,20 @@ std::string read_text(const Place& place, hid_t attribute, hid_t stored) {
 Hdf5File Hdf5File::open(const std::filesystem::path& path, Mode mode, std::uint64_t alignment) {
   check(kLibraryStarted, "the HDF5 library starts");
   const bool fresh = mode == Mode::create, reads = mode == Mode::read || mode == Mode::read_index;
-  // A named pipe would wait for a writer.
+  // Opening a named pipe would wait for a writer.
   const std::string kind = fresh ? "" : other_kind(path);
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   check(H5Pset_alignment(access.get(), alignment, alignment) >= 0, "an alignment");
-  const hid_t id = !kind.empty() ? H5I_INVALID_HID
-                   : fresh       ? H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get())
-                                 : H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t id = H5I_INVALID_HID;
+  if (fresh)
+    id = H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get());
+  else if (kind.empty())
+    id = H5Fopen(path.c_str(), reads ? H5F_ACC_RDONLY : H5F_ACC_RDWR, H5P_DEFAULT);
   if (id < 0) {
     const Reason reason = kind.empty() ? library_reason() : Reason{fmt::format("it is {}", kind)};
     if (!fresh && kind.empty()) refuse_mistaken(path);
-    const std::string why = !reason.in_use ? reason.text
-                            : reads        ? "another program has it open for writing; let that one close it"
-                                           : "another program has it open; let that one close it";
+    std::string why = reason.text;
+    if (reason.in_use) why = fmt::format("another program has it open{}; let that one close it", reads ? " for writing" : "");
     fail(reads ? ExitCode::bad_input : ExitCode::output,
          fmt::format("cannot {} {} as an HDF5 file: {}", fresh ? "create" : "open", path.string(), why));
   }
@@ -155,13 +156,13 @@ Hdf5File::~Hdf5File() {
 
 void Hdf5File::flush() {
   const std::string root = "/";
-  Place{path_, root}.written(H5Fflush(id_, H5F_SCOPE_GLOBAL) >= 0, "write");
+  ObjectPlace{path_, root}.written(H5Fflush(id_, H5F_SCOPE_GLOBAL) >= 0, "write");
 }
 
 void Hdf5File::close() {
   flush();
   const std::string root = "/";
-  Place{path_, root}.written(H5Fclose(std::exchange(id_, H5I_INVALID_HID)) >= 0, "close");
+  ObjectPlace{path_, root}.written(H5Fclose(std::exchange(id_, H5I_INVALID_HID)) >= 0, "close");
 }
 
 bool Hdf5File::exists(const std::string& object) const { return hdf5::exists(id_, {path_, object}); }
@@ -173,7 +174,7 @@ bool Hdf5File::is_group(const std::string& object) const {
 }
 
 std::vector<std::string> Hdf5File::children(const std::string& group) const {
-  const Place place{path_, group};
+  const ObjectPlace place{path_, group};
   const Handle handle(exists(group) ? H5Gopen2(id_, group.c_str(), H5P_DEFAULT) : H5I_INVALID_HID, H5Gclose);
   if (!handle) place.bad("there is no such group");
   std::vector<std::string> names;
@@ -189,7 +190,7 @@ void Hdf5File::create_group(const std::string& group) {
   if (exists(group)) return;
   const Handle links = with_parents();
   const Handle handle(H5Gcreate2(id_, group.c_str(), links.get(), H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
-  Place{path_, group}.written(bool(handle), "create the group");
+  ObjectPlace{path_, group}.written(bool(handle), "create the group");
 }
 
 bool Hdf5File::has_attribute(const std::string& object, const std::string& name) const {
@@ -199,7 +200,7 @@ bool Hdf5File::has_attribute(const std::string& object, const std::string& name)
 template <Hdf5Attribute T>
 void Hdf5File::write_attribute(const std::string& object, const std::string& name, const T& value) {
   const std::string label = object + "@" + name;
-  const Place place{path_, label};
+  const ObjectPlace place{path_, label};
   if (has_attribute(object, name)) H5Adelete_by_name(id_, object.c_str(), name.c_str(), H5P_DEFAULT);
   const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
   const auto put = [&](hid_t type, const void* data) {
@@ -219,7 +220,7 @@ void Hdf5File::write_attribute(const std::string& object, const std::string& nam
 template <Hdf5Attribute T>
 T Hdf5File::read_attribute(const std::string& object, const std::string& name) const {
   const std::string label = object + "@" + name;
-  const Place place{path_, label};
+  const ObjectPlace place{path_, label};
   if (!has_attribute(object, name)) place.bad("there is no such attribute");
   const Handle attribute(H5Aopen_by_name(id_, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
   place.read(bool(attribute), "open the attribute");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -15,16 +16,16 @@ namespace {
 
 using namespace hdf5;
 
-/// A dataset that a virtual one shows.
-struct Source {
+/// A source dataset of a virtual dataset.
+struct VirtualSource {
   std::string file, dataset;
-  std::uint64_t last;   ///< the last element that is shown
-  std::uint64_t count;  ///< elements that are shown
+  std::uint64_t last;   ///< index of the last element in use
+  std::uint64_t count;  ///< number of elements in use
 };
 
-/// A text that the library gives where there is room for it, and its length otherwise.
+/// A text from a library call that returns the length, or fills a buffer if it gets one.
 template <typename Get>
-std::string text_of(const Place& place, const Get& get) {
+std::string text_of(const ObjectPlace& place, const Get& get) {
   const auto length = get(nullptr, std::size_t{0});
   place.read(length >= 0, "read the name of a source");
   std::string text(static_cast<std::size_t>(length), '\0');
@@ -32,16 +33,16 @@ std::string text_of(const Place& place, const Get& get) {
   return text;
 }
 
-/// The sources that a virtual dataset names. They lie beside its file: HDF5 would look elsewhere too, take % for a pattern and
-/// "." for the file itself.
-std::vector<Source> sources_of(const Place& place, hid_t properties) {
+/// The sources of a virtual dataset, which must lie in its own folder. HDF5 would also search elsewhere, treat % as a pattern
+/// and "." as the file itself.
+std::vector<VirtualSource> sources_of(const ObjectPlace& place, hid_t properties) {
   std::size_t maps = 0;
   place.read(H5Pget_virtual_count(properties, &maps) >= 0, "read the list of sources");
-  std::vector<Source> sources;
+  std::vector<VirtualSource> sources;
   for (std::size_t i = 0; i < maps; ++i) {
     const auto file = [&](char* name, std::size_t size) { return H5Pget_virtual_filename(properties, i, name, size); };
     const auto dataset = [&](char* name, std::size_t size) { return H5Pget_virtual_dsetname(properties, i, name, size); };
-    Source source{text_of(place, file), text_of(place, dataset), 0, 0};
+    VirtualSource source{text_of(place, file), text_of(place, dataset), 0, 0};
     if (source.file.find_first_of("/%") != std::string::npos || source.file == "." || source.file == "..")
       place.bad(fmt::format("its source {} is not the name of a file in the same folder", source.file));
     const Handle shown(H5Pget_virtual_vspace(properties, i), H5Sclose);
@@ -58,9 +59,9 @@ std::vector<Source> sources_of(const Place& place, hid_t properties) {
   return sources;
 }
 
-/// Opens a dataset whose data lie in the file itself or, in an index, beside it, before anything makes the library open another
-/// file: asking for the shape of a virtual dataset may do so.
-Handle open_dataset(hid_t file, const Place& place, bool index) {
+/// Opens a dataset whose data lie in this file or, for an index, in the same folder. Checks that first, because asking for
+/// the shape of a virtual dataset may already open other files.
+Handle open_dataset(hid_t file, const ObjectPlace& place, bool index) {
   Handle dataset(exists(file, place) ? H5Dopen2(file, place.object.c_str(), H5P_DEFAULT) : H5I_INVALID_HID, H5Dclose);
   if (!dataset) place.bad("there is no such dataset");
   const Handle properties(H5Dget_create_plist(dataset.get()), H5Pclose);
@@ -72,7 +73,7 @@ Handle open_dataset(hid_t file, const Place& place, bool index) {
   return dataset;
 }
 
-std::vector<hsize_t> shape_of(const Place& place, hid_t dataset) {
+std::vector<hsize_t> shape_of(const ObjectPlace& place, hid_t dataset) {
   const Handle space(H5Dget_space(dataset), H5Sclose);
   place.read(bool(space) && H5Sis_simple(space.get()) > 0, "read the shape");
   const int rank = H5Sget_simple_extent_ndims(space.get());
@@ -82,10 +83,12 @@ std::vector<hsize_t> shape_of(const Place& place, hid_t dataset) {
   return dims;
 }
 
-std::uint64_t elements(const Place& place, const std::vector<hsize_t>& dims) {
+std::uint64_t elements(const ObjectPlace& place, const std::vector<hsize_t>& dims) {
   std::uint64_t product = 1;
   for (const hsize_t dim : dims) {
-    if (__builtin_mul_overflow(product, dim, &product)) place.bad(fmt::format("impossible shape ({})", fmt::join(dims, ", ")));
+    if (dim != 0 && product > std::numeric_limits<std::uint64_t>::max() / dim)
+      place.bad(fmt::format("impossible shape ({})", fmt::join(dims, ", ")));
+    product *= dim;
   }
   return product;
 }
@@ -96,7 +99,7 @@ struct Rectangle {
   std::uint64_t size;  ///< elements
 };
 
-/// Cuts a flat range into at most three rectangles, in order: the end of a row, whole rows, the beginning of a row.
+/// Splits a flat range into at most three rectangles, in order: the end of a row, whole rows, the beginning of a row.
 std::vector<Rectangle> rectangles(const std::vector<hsize_t>& dims, std::uint64_t begin, std::uint64_t count) {
   if (count == 0) return {};
   if (dims.size() == 1) return {{{begin, 0}, {count, 1}, count}};
@@ -113,7 +116,7 @@ std::vector<Rectangle> rectangles(const std::vector<hsize_t>& dims, std::uint64_
 }
 
 /// Checks that [begin, begin + count) lies in a dataset of rank 1 or 2.
-void check_range(const Place& place, const std::vector<hsize_t>& dims, std::uint64_t begin, std::uint64_t count) {
+void check_range(const ObjectPlace& place, const std::vector<hsize_t>& dims, std::uint64_t begin, std::uint64_t count) {
   if (dims.size() != 1 && dims.size() != 2) place.bad(fmt::format("expected 1 or 2 dimensions, found {}", dims.size()));
   const std::uint64_t total = elements(place, dims);
   if (begin > total || count > total - begin) {
@@ -125,8 +128,8 @@ Handle simple_space(const std::vector<hsize_t>& dims) {
   return Handle(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose);
 }
 
-/// The file-side selection of a flat range. HDF5 walks a union of rectangles row by row, which is the flat order.
-Handle select(const Place& place, const std::vector<hsize_t>& dims, std::uint64_t begin, std::uint64_t count) {
+/// The selection of a flat range in the file. HDF5 walks a union of rectangles row by row, which is the flat order.
+Handle select(const ObjectPlace& place, const std::vector<hsize_t>& dims, std::uint64_t begin, std::uint64_t count) {
   Handle space = simple_space(dims);
   H5S_seloper_t how = H5S_SELECT_SET;
   bool good = bool(space);
@@ -139,7 +142,7 @@ Handle select(const Place& place, const std::vector<hsize_t>& dims, std::uint64_
 }
 
 template <typename T>
-void create_object(hid_t file, const Place& place, hid_t space, hid_t properties) {
+void create_object(hid_t file, const ObjectPlace& place, hid_t space, hid_t properties) {
   const Handle links = with_parents();
   const Handle dataset(H5Dcreate2(file, place.object.c_str(), type_of<T>(), space, links.get(), properties, H5P_DEFAULT),
                        H5Dclose);
@@ -154,13 +157,13 @@ const Hdf5File& Hdf5File::source(const std::string& file) const {
   return *opened;
 }
 
-/// Throws unless every source of a virtual dataset is there and large enough, and together they cover `expected` elements.
+/// Throws unless every source of a virtual dataset exists, is large enough and all cover `expected` elements together.
 template <Hdf5Element T>
 void Hdf5File::check_sources(const std::string& dataset, std::int64_t properties, std::uint64_t expected) const {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   std::map<std::pair<std::string, std::string>, std::uint64_t> needed;  // (file, dataset) -> last element
   std::uint64_t covered = 0;
-  for (const Source& each : sources_of(place, properties)) {
+  for (const VirtualSource& each : sources_of(place, properties)) {
     if (each.count > expected - covered) place.bad(fmt::format("its sources hold more than {} elements", expected));
     covered += each.count;
     std::uint64_t& last = needed[{each.file, each.dataset}];
@@ -169,7 +172,7 @@ void Hdf5File::check_sources(const std::string& dataset, std::int64_t properties
   if (covered != expected) place.bad(fmt::format("its sources hold {} of {} elements", covered, expected));
   for (const auto& [key, last] : needed) {
     const Hdf5File& file = source(key.first);
-    const Place there{file.path_, key.second};
+    const ObjectPlace there{file.path_, key.second};
     const Handle handle = open_dataset(file.id_, there, false);
     const std::vector<hsize_t> found = shape_of(there, handle.get());
     if (found.size() != 1 || found[0] <= last)
@@ -179,11 +182,11 @@ void Hdf5File::check_sources(const std::string& dataset, std::int64_t properties
   }
 }
 
-/// Throws unless a dataset that is not virtual holds what its shape claims, in a form that may be read.
+/// Throws unless a non-virtual dataset holds what its shape claims, in a permitted form.
 template <Hdf5Element T>
 void Hdf5File::check_storage(const std::string& dataset, std::int64_t handle) const {
   constexpr std::uint64_t kBestCompression = 1100;  // deflate reaches 1032
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const Handle type(H5Dget_type(handle), H5Tclose);
   check_type(place, type.get(), type_of<T>());
   const std::vector<hsize_t> dims = shape_of(place, handle);
@@ -200,7 +203,7 @@ void Hdf5File::check_storage(const std::string& dataset, std::int64_t handle) co
   hsize_t file_bytes = 0;
   place.read(H5Fget_filesize(id_, &file_bytes) >= 0, "read the size of the file");
   const std::uint64_t size = elements(place, dims), stored = H5Dget_storage_size(handle);
-  std::uint64_t largest = size;  // elements that the library or we allocate at a time
+  std::uint64_t largest = size;  // elements that the library or the caller allocates at once
   if (layout == H5D_CHUNKED && size > 0) {
     std::vector<hsize_t> chunk(dims.size());
     place.read(H5Pget_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data()) >= 0,
@@ -212,10 +215,10 @@ void Hdf5File::check_storage(const std::string& dataset, std::int64_t handle) co
     place.bad(fmt::format("its shape ({}) does not fit the {} bytes it stores", fmt::join(dims, ", "), stored));
 }
 
-/// Number of elements of an open dataset, after checking its type and that its data are there.
+/// Number of elements of an open dataset, after checks of its type and its stored data.
 template <Hdf5Element T>
 std::uint64_t Hdf5File::checked_size(const std::string& dataset, std::int64_t handle) const {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const std::uint64_t size = elements(place, shape_of(place, handle));
   const Handle properties(H5Dget_create_plist(handle), H5Pclose);
   if (H5Pget_layout(properties.get()) == H5D_VIRTUAL) {
@@ -236,7 +239,7 @@ void Hdf5File::create_dataset(const std::string& dataset, const std::vector<std:
 
 template <Hdf5Element T>
 std::uint64_t Hdf5File::allocate_dataset(const std::string& dataset, std::uint64_t size) {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const Handle space = simple_space({size}), properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_alloc_time(properties.get(), H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER);
@@ -258,7 +261,7 @@ void Hdf5File::create_extendible(const std::string& dataset, std::uint64_t chunk
 template <Hdf5Element T>
 void Hdf5File::create_virtual(const std::string& dataset, const std::vector<std::uint64_t>& shape,
                               const std::vector<VirtualRange>& ranges) {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const std::vector<hsize_t> dims(shape.begin(), shape.end());
   const Handle space = simple_space(dims), properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   for (const VirtualRange& range : ranges) {
@@ -266,7 +269,7 @@ void Hdf5File::create_virtual(const std::string& dataset, const std::vector<std:
     check((range.source_file + range.source_dataset).find('%') == std::string::npos, "no %: HDF5 reads it as a pattern");
     std::uint64_t source = range.source_begin;
     for (const Rectangle& r : rectangles(dims, range.begin, range.count)) {
-      // The source's own length is not known here; a space that ends with the range stands for it.
+      // The source's length is unknown here, so its space ends with the range.
       const Handle from = select(place, {source + r.size}, source, r.size);
       place.written(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, r.start.data(), nullptr, r.count.data(), nullptr) >= 0 &&
                         H5Pset_virtual(properties.get(), space.get(), range.source_file.c_str(), range.source_dataset.c_str(),
@@ -280,7 +283,7 @@ void Hdf5File::create_virtual(const std::string& dataset, const std::vector<std:
 }
 
 std::vector<std::uint64_t> Hdf5File::shape(const std::string& dataset) const {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const std::vector<hsize_t> dims = shape_of(place, open_dataset(id_, place, index_).get());
   return {dims.begin(), dims.end()};
 }
@@ -292,13 +295,13 @@ std::uint64_t Hdf5File::size(const std::string& dataset) const {
 
 template <Hdf5Element T>
 void Hdf5File::write(const std::string& dataset, std::uint64_t begin, std::span<const T> values) {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const Handle handle = open_dataset(id_, place, index_);
   const std::vector<hsize_t> dims = shape_of(place, handle.get());
   check_range(place, dims, begin, values.size());
   if (values.empty()) return;
   const Handle to = select(place, dims, begin, values.size()), from = simple_space({values.size()});
-  // Chunks may still be cached; closing the dataset would write them and lose the error with its handle.
+  // Flush cached chunks now: closing the dataset would write them but lose an error.
   place.written(H5Dwrite(handle.get(), type_of<T>(), from.get(), to.get(), H5P_DEFAULT, values.data()) >= 0 &&
                     H5Dflush(handle.get()) >= 0,
                 "write");
@@ -312,14 +315,14 @@ void Hdf5File::append(const std::string& dataset, std::span<const T> values) {
 }
 
 void Hdf5File::truncate(const std::string& dataset, std::uint64_t size) {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const hsize_t extent = size;
   place.written(H5Dset_extent(open_dataset(id_, place, index_).get(), &extent) >= 0, "change the size");
 }
 
 template <Hdf5Element T>
 void Hdf5File::read(const std::string& dataset, std::uint64_t begin, std::span<T> values) const {
-  const Place place{path_, dataset};
+  const ObjectPlace place{path_, dataset};
   const Handle handle = open_dataset(id_, place, index_);
   checked_size<T>(dataset, handle.get());
   const std::vector<hsize_t> dims = shape_of(place, handle.get());

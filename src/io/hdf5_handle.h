@@ -1,4 +1,4 @@
-// What the HDF5 sources share: owned identifiers, errors that name the place, element types.
+// Shared by the HDF5 sources: owned identifiers, errors that name the object, element types.
 #pragma once
 
 #include <fmt/format.h>
@@ -14,10 +14,10 @@
 
 namespace expunge::hdf5 {
 
-/// Why a call into the library failed.
+/// Why a library call failed.
 struct Reason {
-  std::string text;        ///< the system's message when there is one, else the innermost description
-  bool of_system = false;  ///< a call of the system failed
+  std::string text;        ///< the system's message if there is one, else the innermost description
+  bool of_system = false;  ///< a system call failed
   bool in_use = false;     ///< another program holds the lock of the file
 };
 Reason library_reason();
@@ -39,8 +39,8 @@ class Handle {
   Close close_;
 };
 
-/// Where an operation happens, for its errors.
-struct Place {
+/// The file and object of an operation, for its errors.
+struct ObjectPlace {
   const std::filesystem::path& file;
   const std::string& object;
   std::string name() const { return file.string() + (object == "/" ? "" : ": " + object); }
@@ -48,7 +48,8 @@ struct Place {
   void read(bool good, const char* what) const {
     if (!good) bad(fmt::format("cannot {}: {}", what, library_reason().text));
   }
-  /// Where the system had nothing to complain of, what the file holds already was in the way.
+  /// Throws Error(output) for an error of the system, else Error(bad_input): the file's existing content prevented the
+  /// write.
   void written(bool good, const char* what) const {
     if (good) return;
     const Reason reason = library_reason();
@@ -68,16 +69,16 @@ hid_t type_of() {
   if constexpr (std::same_as<T, std::uint64_t>) return H5T_NATIVE_UINT64;
 }
 
-/// "int64", "float32", "string", ... of a stored type.
+/// Name of a stored type: "int64", "float32", "string", ...
 std::string type_name(hid_t type);
 
-/// Throws unless `stored` is `expected`, of either byte order: nothing is converted but the order of bytes.
-void check_type(const Place& place, hid_t stored, hid_t expected);
+/// Throws unless `stored` is `expected` in either byte order; no other conversion is done.
+void check_type(const ObjectPlace& place, hid_t stored, hid_t expected);
 
-/// Whether an object is there. Throws where a link on the way leads into another file.
-bool exists(hid_t file, const Place& place);
+/// Whether an object exists. Throws if a link on its path leads into another file.
+bool exists(hid_t file, const ObjectPlace& place);
 
-/// Properties under which the groups above a new object are made.
+/// Link properties that create missing parent groups.
 Handle with_parents();
 
 }  // namespace expunge::hdf5

@@ -1,4 +1,4 @@
-// Writing and checking the seal of an HDF5 file.
+// Writes and checks the seal of an HDF5 file.
 #include "io/hdf5_seal.h"
 
 #include <fmt/format.h>
@@ -16,14 +16,14 @@ namespace expunge {
 namespace {
 
 constexpr std::uint64_t kLimit = std::uint64_t{4} << 30;
-const std::string kOpen(64, '0');  // in the place of the seal, while it is worked out
+const std::string kOpen(64, '0');  // placeholder while the seal is computed
 
-/// The SHA-256 of the bytes with zeros in its place, if they hold it. It is looked for as HDF5 stores a string, and not read by
-/// way of HDF5: on damaged metadata the library may crash or never return.
+/// Finds a SHA-256 in the bytes that equals their hash with zeros in its place. Searches the raw bytes as HDF5 stores a
+/// string: on damaged metadata the library itself may crash or never return.
 std::optional<std::string> own_hash(std::string& bytes) {
-  const std::string length("\x40\0\0\0\0\0\0\0", 8);  // 64, as it stands before the string in a global heap
+  const std::string length("\x40\0\0\0\0\0\0\0", 8);  // the length 64 before a string in a global heap
   int looked_at = 0;
-  constexpr int kMost = 64;  // results hold a few hashes; a file made of nothing else must not take for ever
+  constexpr int kMost = 64;  // results hold a few hashes; this bounds the time for a malicious file
   for (std::size_t at = 0; (at = bytes.find(length, at)) != std::string::npos && looked_at < kMost; ++at) {
     const std::size_t place = at + length.size();
     const std::string candidate = bytes.substr(place, kOpen.size());

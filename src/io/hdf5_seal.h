@@ -1,4 +1,4 @@
-// A seal: the SHA-256 that an HDF5 file of results names of itself, so that a later change shows.
+// A seal: an HDF5 results file stores its own SHA-256, so that a later change is detected.
 #pragma once
 
 #include <filesystem>
@@ -9,27 +9,27 @@
 
 namespace expunge {
 
-/// The root attribute that holds it: the SHA-256 of the whole file with 64 zeros in the attribute's place. A seal tells damage
-/// and changes by hand; who makes a new one on purpose is not found out.
+/// The root attribute of the seal: the SHA-256 of the whole file with 64 zeros as the attribute's value. It detects damage
+/// and manual changes, but not a deliberate new seal.
 inline constexpr const char* kSeal = "file_sha256";
 
-/// Closes a file that is written at pending.temporary(), seals it and makes it live. Throws Error(output).
+/// Closes the file at pending.temporary(), seals it and makes it live. Throws Error(output).
 void commit_sealed(Hdf5File& file, PendingFile& pending);
 
-/// Seals a closed file that holds the attribute anew. Throws Error(bad_input) for one that does not, Error(output).
+/// Renews the seal of a closed file that has the attribute. Throws Error(bad_input) if it has none, Error(output).
 void seal_file(const std::filesystem::path& path);
 
-/// What a file says of itself.
+/// State of a file's seal.
 struct Seal {
   enum class State { whole, broken, none } state;
-  std::string sha256;  ///< of a whole one
+  std::string sha256;  ///< of a whole seal
 };
-/// Reads no HDF5. A file of more than 4 GiB has none. Throws Error(bad_input) for one that cannot be read.
+/// Does not use the HDF5 library. A file over 4 GiB has no seal. Throws Error(bad_input) if it cannot be read.
 Seal read_seal(const std::filesystem::path& path);
-inline constexpr const char* kBrokenSeal = "damaged: its bytes are not those whose SHA-256 it names as its own";
+inline constexpr const char* kBrokenSeal = "damaged: its bytes do not match the SHA-256 that it stores of itself";
 
-/// Opens a file of results for reading. Throws Error(bad_input) for one with a broken seal before the HDF5 library sees it; one
-/// without a seal is opened as it is.
+/// Opens a results file for reading. Throws Error(bad_input) for a broken seal before the HDF5 library sees the file. A file
+/// without a seal is opened too.
 Hdf5File open_sealed(const std::filesystem::path& path);
 
 }  // namespace expunge

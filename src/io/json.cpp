@@ -1,4 +1,4 @@
-// JSON with errors that say where and what.
+// JSON with errors that name the file, the place and the fault.
 #include "io/json.h"
 
 #include <fmt/format.h>
@@ -35,10 +35,10 @@ std::string describe_json_error(const json::exception& error, std::string_view t
   if (const auto end = what.find("] "); what.starts_with('[') && end != std::string::npos) what.erase(0, end + 2);
   const auto* const syntax = dynamic_cast<const json::parse_error*>(&error);
   if (!syntax) return excerpt(what);
-  // A line of a file has a number of its own, which `where` says.
+  // `where` already names the line of a one-line text.
   if (const auto first = what.find("line 1, "); first != std::string::npos && text.find('\n') == std::string_view::npos)
     what.erase(first, std::string_view("line 1, ").size());
-  // The library repeats the whole token that it could not read.
+  // The library repeats the whole unreadable token; keep only the part before it.
   return fmt::format("{}, near '{}'", what.substr(0, what.find("; last read: ")), excerpt(text, syntax->byte));
 }
 

@@ -1,4 +1,4 @@
-// JSON files: parsed with position in the error, read key by key with the expected kind of value.
+// JSON files: parsed with the position in errors, read key by key with the expected type.
 #pragma once
 
 #include <cstdint>
@@ -11,33 +11,32 @@
 
 namespace expunge {
 
-/// Limits of one JSON text. They bound the memory of its values: at most 200 bytes each beside the text's own.
+/// Limits of one JSON text. They bound memory: each value takes at most 200 bytes beside its text.
 inline constexpr int kJsonDepth = 64;
 inline constexpr std::size_t kJsonValues = std::size_t{1} << 22;
 
-/// What a text may hold, and what is kept of it.
+/// Limits of a text, and the members to keep.
 struct JsonRules {
   int deepest = kJsonDepth;
-  std::vector<std::string> wanted = {};  ///< members of the outermost object that are kept; all where empty
+  std::vector<std::string> wanted = {};  ///< members of the outermost object to keep; empty: all
 };
 
-/// Parses `text` in time and memory that grow with its size. `where` (a file, or file and line) begins the message of the
-/// Error(bad_input) for a text that is not JSON, has a key twice in one object, on whose value readers differ, or exceeds a
-/// limit.
+/// Parses `text` in time and memory linear in its size. `where` (a file, or file and line) starts the message of errors.
+/// Throws Error(bad_input) for text that is not JSON, exceeds a limit or repeats a key in one object.
 nlohmann::json parse_json(std::string_view text, const std::string& where, const JsonRules& rules = {});
 nlohmann::json parse_json_file(const std::filesystem::path& path, std::uint64_t max_bytes, const JsonRules& rules = {});
-/// The same with keys in the order of the text: the library's own parser searches them all for each key.
+/// The same with keys in the order of the text. The library's own parser would search all keys for each new key.
 nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::string& where);
-/// Adds a member whose key `object` does not have yet. The library's own operator searches all keys.
+/// Adds a member with a new key. The library's own operator would search all keys.
 void append_member(nlohmann::ordered_json& object, std::string key, nlohmann::ordered_json value);
-/// What is wrong with `text`, and an excerpt of the place.
+/// Describes the fault in `text`, with an excerpt of its place.
 std::string describe_json_error(const nlohmann::json::exception& error, std::string_view text);
 
 /// A value for an error message: its JSON text, shortened.
 std::string json_excerpt(const nlohmann::json& value);
 
-/// A JSON object read key by key. Each reader throws Error(bad_input) that names the file, the key, what was expected and what
-/// was found; a null counts as absent; the `_or` forms return `fallback` where the key is absent.
+/// A JSON object read key by key. Each reader throws Error(bad_input) that names the file, the key, the expected and the
+/// found value. A null counts as absent; the `_or` forms return `fallback` for an absent key.
 class JsonObject {
  public:
   static constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
@@ -49,7 +48,7 @@ class JsonObject {
   const std::string& where() const { return where_; }
   std::vector<std::string> keys() const;
   bool has(const std::string& key) const;
-  /// The value whatever its kind.
+  /// The value, of any type.
   const nlohmann::json& at(const std::string& key) const;
   std::string string(const std::string& key) const;
   bool boolean(const std::string& key) const;
@@ -59,7 +58,7 @@ class JsonObject {
   bool boolean_or(const std::string& key, bool fallback) const;
   double number_or(const std::string& key, double fallback) const;
   std::int64_t integer_or(const std::string& key, std::int64_t fallback, std::int64_t least, std::int64_t most = kMax) const;
-  /// Throws the error for a key whose value is not what was expected ("a list of two numbers").
+  /// Throws the error for a value that is not as expected ("a list of two numbers").
   [[noreturn]] void wrong(const std::string& key, const std::string& expected) const;
 
  private:

@@ -1,4 +1,4 @@
-// Values out of the events of the JSON library's parser, in time and memory that the text's size bounds.
+// Builds values from the events of the JSON library's parser, in time and memory bounded by the text's size.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,8 +16,8 @@
 
 namespace expunge {
 
-/// The library's own builder searches an object's members anew after each object in it.
-/// Its object that keeps the order of keys is searched from the front for each key.
+/// Replaces the library's own builder, which searches an object's members again after each nested object. For ordered objects
+/// it also searches all keys for each key.
 template <typename Json>
 class JsonBuilder : public nlohmann::json_sax<Json> {
  public:
@@ -55,7 +55,7 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
 
   static constexpr bool kOrdered = !std::is_same_v<Json, nlohmann::json>;
 
-  /// The value of a member of the innermost object.
+  /// Adds a member to the innermost object and returns its value.
   Json* member(std::string& name) {
     auto& object = *open_.back()->template get_ptr<typename Json::object_t*>();
     Json* value = nullptr;
@@ -93,7 +93,7 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
   }
 
   bool open(Json value) {
-    // Copying and printing a value recurse: a thousand brackets would overflow the stack of a thread.
+    // Copying and printing a value recurse: a thousand brackets would overflow a thread's stack.
     if (depth_ >= rules_.deepest) wrong(fmt::format("nested more than {} deep", rules_.deepest));
     const bool skipped = skipping_;
     put(std::move(value));
@@ -120,12 +120,12 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
   const std::string& where_;
   const JsonRules& rules_;
   Json root_;
-  Json* place_ = &root_;                                    // of the last value, or where the next one of an object goes
-  std::vector<Json*> open_;                                 // objects and lists that have not ended, outermost first
-  std::vector<std::map<std::string, std::size_t>> places_;  // of the members of each that is open, where order is kept
+  Json* place_ = &root_;                                    // the last value, or the next value of an object
+  std::vector<Json*> open_;                                 // open objects and lists, outermost first
+  std::vector<std::map<std::string, std::size_t>> places_;  // member positions of each open object, if order is kept
   std::size_t values_ = 0;
   int depth_ = 0;
-  bool skipping_ = false;  // within a member that is not wanted
+  bool skipping_ = false;  // inside an unwanted member
 };
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Locks of open files, shared by what holds them.
+// Locks of open files, shared by file locks, staging folders and logs.
 #pragma once
 
 namespace expunge {

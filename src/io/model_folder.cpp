@@ -1,4 +1,4 @@
-// Opening and writing model folders.
+// Opens and writes Hugging Face model folders.
 #include "io/model_folder.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kIndexLimit = std::uint64_t{256} << 20;
 
-/// Whether `name` is that of a file directly in a folder, so that an index cannot lead out of it.
+/// Whether `name` is a plain file name, so that an index cannot lead out of its folder.
 bool is_file_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
 }
@@ -29,7 +29,7 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-/// The real path of a folder to be written, which must be empty or not exist.
+/// The real path of an output folder, which must be empty or missing.
 fs::path free_folder(const fs::path& folder) {
   std::error_code error;
   fs::path real = fs::weakly_canonical(fs::absolute(folder, error), error);
@@ -37,7 +37,7 @@ fs::path free_folder(const fs::path& folder) {
   if (!error && is_there(real) && (!fs::is_directory(real, error) || !fs::is_empty(real, error)) && !error)
     fail(ExitCode::output,
          fmt::format("{}: already there, and not an empty folder; remove it or name another", folder.string()));
-  if (error) fail(ExitCode::output, fmt::format("{}: cannot be looked into: {}", folder.string(), error.message()));
+  if (error) fail(ExitCode::output, fmt::format("{}: cannot be listed: {}", folder.string(), error.message()));
   return real;
 }
 
@@ -62,7 +62,7 @@ ModelFolder::ModelFolder(const fs::path& folder, const std::vector<std::string>&
 void ModelFolder::open_index(const fs::path& index, const std::vector<std::string>& needed) {
   const JsonObject whole(parse_json_file(index, kIndexLimit), index.string());
   const JsonObject map(whole.at("weight_map"), index.string() + ": weight_map");
-  std::map<std::string, std::vector<std::string>> tensors;  // by file
+  std::map<std::string, std::vector<std::string>> tensors;  // per file
   for (const auto& [tensor, value] : map.value().items()) {
     const std::string name = map.string(tensor);
     if (!is_file_name(name)) map.wrong(tensor, "the name of a file in the folder");
@@ -71,7 +71,7 @@ void ModelFolder::open_index(const fs::path& index, const std::vector<std::strin
       fail(ExitCode::bad_input, fmt::format("{}: the file {}, which the index names, is missing; fetch the model again",
                                             path_.string(), json_excerpt(name)));
   }
-  std::vector<std::string> nowhere;  // may be missing in any file
+  std::vector<std::string> nowhere;  // in no file of the index, so any file may lack them
   std::ranges::copy_if(needed, std::back_inserter(nowhere), [&](const std::string& name) { return !map.has(name); });
   std::map<std::string, std::size_t> number;
   for (auto& [name, listed] : tensors) {

@@ -1,4 +1,4 @@
-// The weights of a Hugging Face model folder: one safetensors file, or several with an index.
+// Weights of a Hugging Face model folder: one safetensors file, or several with an index.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,18 @@
 
 namespace expunge {
 
-/// The largest file beside the weights that is copied.
+/// Size limit of a copied file beside the weights.
 inline constexpr std::uint64_t kSideFileLimit = std::uint64_t{1} << 30;
 
-/// Opens model.safetensors, or every file that model.safetensors.index.json names; tensors that the index does not list are
-/// ignored. Throws Error(bad_input).
+/// Opens model.safetensors, or every file that model.safetensors.index.json names. Ignores tensors that the index does not
+/// list. Throws Error(bad_input).
 class ModelFolder {
  public:
   /// `needed` are tensors of the model: see SafetensorsFile.
   explicit ModelFolder(const std::filesystem::path& folder, const std::vector<std::string>& needed = {});
 
   const std::filesystem::path& path() const { return path_; }
-  /// In name order.
+  /// Sorted by name.
   const std::vector<SafetensorsFile>& files() const { return files_; }
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return file_of_.contains(name); }
@@ -43,14 +43,14 @@ class ModelFolder {
   std::map<std::string, std::size_t> file_of_;
 };
 
-/// Writes a model folder: safetensors of at most `most_bytes` each with an index where there are several, and copies of side
-/// files. It appears under its name at finish(), whole. Throws Error(output).
+/// Writes a model folder: safetensors files of at most `most_bytes` each, an index if there are several, and side files. The
+/// complete folder appears under its name at finish(). Throws Error(output).
 class ModelFolderWriter {
  public:
-  /// 5 GB, as Hugging Face splits.
+  /// 5 GB, the shard size of Hugging Face.
   static constexpr std::uint64_t kMostBytes = 5'000'000'000;
 
-  /// `folder` must be empty or not exist. A tensor larger than `most_bytes` has a file of its own.
+  /// `folder` must be empty or missing. A tensor larger than `most_bytes` gets its own file.
   ModelFolderWriter(const std::filesystem::path& folder, DType dtype, std::vector<SafetensorsWriter::Tensor> tensors,
                     std::uint64_t most_bytes = kMostBytes);
   ModelFolderWriter(const ModelFolderWriter&) = delete;
@@ -58,12 +58,12 @@ class ModelFolderWriter {
 
   /// The next elements of the tensors, in the order given; one call stays within one tensor.
   void append(const double* values, std::uint64_t count);
-  /// Throws Error(bad_input) where the file cannot be read.
+  /// Throws Error(bad_input) if the file cannot be read.
   void copy_side_file(const std::filesystem::path& file);
   void write_side_file(const std::string& name, std::string_view content);
-  /// The files written so far and their SHA-256, in the order of their names; after the last append().
+  /// SHA-256 of each file written so far, sorted by name; call after the last append().
   std::map<std::string, std::string> hashes();
-  /// Makes the folder live; what records it is among its files by then.
+  /// Makes the folder live. The caller has written the record of the folder before.
   void finish();
 
  private:

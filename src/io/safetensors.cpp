@@ -1,4 +1,4 @@
-// Reading safetensors: mapping, header checks, conversion.
+// Reads safetensors: mapping, header checks, conversion.
 #include "io/safetensors.h"
 
 #include <fcntl.h>
@@ -23,10 +23,10 @@
 namespace expunge {
 namespace {
 
-constexpr std::uint64_t kHeaderLimit = 100'000'000;          // as the reference implementation
+constexpr std::uint64_t kHeaderLimit = 100'000'000;          // the limit of the reference implementation
 constexpr std::uint64_t kLengthBytes = 8;                    // the header's length, little-endian
 constexpr int kDeepest = 8;                                  // nesting of the header's JSON; the format needs 3
-constexpr std::uint64_t kWindow = std::uint64_t{128} << 10;  // the least read-ahead window in use, a multiple of the page
+constexpr std::uint64_t kWindow = std::uint64_t{128} << 10;  // the smallest read-ahead window in use, a multiple of the page
 constexpr std::uint64_t kPiece = std::uint64_t{16} << 20;    // bytes mapped at a time: a multiple of every element size
 
 std::string not_valid(const std::filesystem::path& path) {
@@ -37,10 +37,10 @@ std::string not_valid(const std::filesystem::path& path) {
   fail(ExitCode::bad_input, fmt::format("{}: {}", not_valid(path), what));
 }
 
-/// A name from the file, fit for a terminal.
+/// A tensor name from the file, escaped for a terminal.
 std::string shown(const std::string& name) { return json_excerpt(name); }
 
-/// Bits of an element of any type that the format knows; 0 for others.
+/// Bits per element of every type of the format; 0 for unknown types.
 std::uint64_t dtype_bits(const std::string& dtype) {
   static const std::map<std::string, std::uint64_t> kBits = {
       {"F64", 64},    {"I64", 64},    {"U64", 64},        {"C64", 64},        {"F32", 32}, {"I32", 32},
@@ -77,11 +77,14 @@ TensorInfo read_info(const JsonObject& tensor, std::uint64_t data_begin) {
   return info;
 }
 
-/// Bytes that dtype and shape ask for; false when they are no whole number or do not fit 64 bits.
+/// Size that dtype and shape imply; false if it is not a whole number of bytes or exceeds 64 bits.
 bool size_in_bytes(const TensorInfo& info, std::uint64_t& bytes) {
   std::uint64_t bits = dtype_bits(info.dtype);
-  for (const std::int64_t size : info.shape)
-    if (__builtin_mul_overflow(bits, static_cast<std::uint64_t>(size), &bits)) return false;
+  for (const std::int64_t size : info.shape) {
+    const auto factor = static_cast<std::uint64_t>(size);
+    if (factor != 0 && bits > std::numeric_limits<std::uint64_t>::max() / factor) return false;
+    bits *= factor;
+  }
   bytes = bits / 8;
   return bits % 8 == 0;
 }
@@ -98,7 +101,7 @@ void convert(const char* from, std::uint64_t count, Out* out) {
   }
 }
 
-/// Null where the dtype cannot be read.
+/// Null if the dtype cannot be read.
 template <typename Out>
 Converter<Out> converter(const std::string& dtype) {
   if (dtype == "F32") return convert<Out, float, [](float x) { return x; }>;
@@ -118,7 +121,7 @@ std::uint64_t TensorInfo::elements() const {
 
 bool TensorInfo::readable() const { return converter<float>(dtype) != nullptr; }
 
-// Delegating: the destructor runs when a check throws.
+// Delegates to the default constructor, so that the destructor runs when a check throws.
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, const std::vector<std::string>& needed)
     : SafetensorsFile() {
   path_ = path;
@@ -149,14 +152,14 @@ void SafetensorsFile::open() {
   if (map == MAP_FAILED)
     fail(ExitCode::bad_input, fmt::format("{}: cannot be mapped: {}", path_.string(), std::strerror(errno)));
   map_ = static_cast<const char*>(map);
-  // No read-ahead: the pages around a slice belong to other ranks.
+  // No read-ahead: other ranks read the pages around a slice.
   madvise(map, bytes_, MADV_RANDOM);
 }
 
 void SafetensorsFile::parse_header() {
   std::uint64_t length = 0;
   fetch(0, kLengthBytes);
-  std::memcpy(&length, map_, kLengthBytes);  // little-endian, as every machine this builds on
+  std::memcpy(&length, map_, kLengthBytes);  // little-endian, as every supported machine
   if (length > kHeaderLimit || length > bytes_ - kLengthBytes) refuse_mistaken(path_);
   if (length > kHeaderLimit)
     bad(path_, fmt::format("its header claims {} bytes, more than the {} allowed", length, kHeaderLimit));
@@ -174,8 +177,8 @@ void SafetensorsFile::parse_header() {
   }
 }
 
-/// Every tensor has the bytes that dtype and shape ask for, and together they fill the data without gap or overlap. `missing`
-/// may be why there is a gap.
+/// Checks that each tensor has the size of its dtype and shape. All tensors together must fill the data without gap or
+/// overlap. `missing` explains a gap in the message.
 void SafetensorsFile::check_layout(const std::string& missing) const {
   for (const auto& [name, info] : tensors_) {
     if (dtype_bits(info.dtype) == 0)
@@ -211,7 +214,7 @@ const TensorInfo& SafetensorsFile::info(const std::string& name) const {
   return found->second;
 }
 
-/// Has the system read the pages of a byte range, and no others, in one go. What would otherwise be a SIGBUS is an error here.
+/// Makes the system read exactly the pages of a byte range at once. A truncated file becomes an error instead of a SIGBUS.
 void SafetensorsFile::fetch(std::uint64_t begin, std::uint64_t end) const {
   struct stat status {};
   if (fstat(file_->descriptor(), &status) != 0 || static_cast<std::uint64_t>(status.st_size) < bytes_)
@@ -220,17 +223,17 @@ void SafetensorsFile::fetch(std::uint64_t begin, std::uint64_t end) const {
                      bytes_, status.st_size));
   const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)), first = begin / page * page;
   char* const from = const_cast<char*>(map_) + first;
-  // Linux cuts each request at its read-ahead window; the rest would come page by page, at a hundredth of the speed.
+  // Linux limits each request to its read-ahead window; the rest would be read page by page, 100 times slower.
   for (std::uint64_t at = 0; at < end - first; at += kWindow)
     madvise(from + at, std::min(kWindow, end - first - at), MADV_WILLNEED);
 #ifdef MADV_POPULATE_READ
-  // Unknown to kernels before 5.14, where pages come at first use.
+  // Kernels before 5.14 lack it; there pages are read at first use.
   if (madvise(from, end - first, MADV_POPULATE_READ) != 0 && (errno == EFAULT || errno == EHWPOISON))
     fail(ExitCode::bad_input, fmt::format("{}: bytes {} to {} cannot be read from the disk", path_.string(), begin, end));
 #endif
 }
 
-/// Unmaps the pages of a byte range; they stay in the system's cache.
+/// Unmaps the pages of a byte range; they stay in the page cache.
 void SafetensorsFile::release(std::uint64_t begin, std::uint64_t end) const {
   const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)), first = begin / page * page;
   madvise(const_cast<char*>(map_) + first, end - first, MADV_DONTNEED);

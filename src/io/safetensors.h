@@ -17,26 +17,25 @@ namespace expunge {
 
 /// A tensor of a safetensors file.
 struct TensorInfo {
-  std::string dtype;                ///< as stored, in the format's names
+  std::string dtype;                ///< as stored, in the names of the format
   std::vector<std::int64_t> shape;  ///< row-major
   std::uint64_t begin, end;         ///< bytes in the file
   std::uint64_t elements() const;
-  /// Whether SafetensorsFile::read converts from this dtype: F32, F16, BF16 and F64. Others are only listed.
+  /// Whether SafetensorsFile::read can convert this dtype: F32, F16, BF16 or F64. Other dtypes are only listed.
   bool readable() const;
 };
 
-/// An open safetensors file. Its header is checked whole at opening: sizes, offsets, overlaps, holes, names that come twice.
-/// What is wrong, and a file that shrinks while it is open, throws Error(bad_input) with the file, the tensor, what was
-/// expected and what was found.
+/// An open safetensors file. Opening checks the whole header: sizes, offsets, overlaps, holes, repeated names. Any fault, or
+/// a file that shrinks while open, throws Error(bad_input) with the file, the tensor, the expected and the found value.
 class SafetensorsFile {
  public:
-  /// A stretch of the file: the header with its length field (no name) or the data of one tensor.
+  /// A part of the file: the length field and header (no name), or the data of one tensor.
   struct Segment {
     std::string tensor;
     std::uint64_t begin, end;  ///< bytes in the file
   };
 
-  /// A tensor of `needed` that is not there is named where the file has a hole; otherwise has() tells.
+  /// An error for a hole in the file names a missing tensor of `needed`. Without a hole, call has().
   explicit SafetensorsFile(const std::filesystem::path& path, const std::vector<std::string>& needed = {});
   SafetensorsFile(SafetensorsFile&& other) noexcept;
   SafetensorsFile& operator=(SafetensorsFile&&) = delete;
@@ -44,18 +43,18 @@ class SafetensorsFile {
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t bytes() const { return bytes_; }
-  /// Bytes of the length field and the header: where data begins.
+  /// Bytes of the length field and the header, which is the offset of the data.
   std::uint64_t header_bytes() const { return header_bytes_; }
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   bool has(const std::string& name) const { return tensors_.contains(name); }
   const TensorInfo& info(const std::string& name) const;
-  /// The whole file in order, without gaps, so that several processes can hash it, each what it reads anyway.
+  /// Parts of the whole file, in order and without gaps. Several processes can thus hash it, each the parts that it reads.
   std::vector<Segment> segments() const;
-  /// Elements first .. first + count of a tensor, converted from F32, F16, BF16 or F64. Touches no other page of the file, and
-  /// leaves none mapped: resident memory does not grow by what was read.
+  /// Elements first .. first + count of a tensor, converted from F32, F16, BF16 or F64. Touches only the pages of the slice
+  /// and unmaps them, so resident memory does not grow.
   void read(const std::string& name, std::uint64_t first, std::uint64_t count, float* out) const;
   void read(const std::string& name, std::uint64_t first, std::uint64_t count, double* out) const;
-  /// Calls `use` with the bytes begin .. end in pieces of 16 MiB (the last may be shorter); same memory as read().
+  /// Calls `use` with the bytes begin .. end in pieces of 16 MiB (the last may be shorter). Uses no more memory than read().
   void visit(std::uint64_t begin, std::uint64_t end, const std::function<void(std::string_view)>& use) const;
 
  private:
@@ -75,10 +74,10 @@ class SafetensorsFile {
   std::map<std::string, TensorInfo> tensors_;
 };
 
-/// What reading gives back of a number that was stored as `dtype`.
+/// `value` after storing it as `dtype` and reading it again.
 double as_stored(double value, DType dtype);
 
-/// Writes a safetensors file tensor by tensor; it appears under its name at finish(), whole. Throws Error(output).
+/// Writes a safetensors file tensor by tensor. The complete file appears under its name at finish(). Throws Error(output).
 class SafetensorsWriter {
  public:
   struct Tensor {
@@ -92,7 +91,7 @@ class SafetensorsWriter {
   SafetensorsWriter& operator=(SafetensorsWriter&&) = delete;
   ~SafetensorsWriter();
 
-  /// The next elements, through all tensors in order.
+  /// Appends the next elements, across all tensors in order.
   void append(const double* values, std::uint64_t count);
   /// Flushes to disk and renames; every element must have been appended.
   void finish();

@@ -1,4 +1,4 @@
-// Writing safetensors.
+// Writes safetensors files and converts to their element type.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -47,7 +47,7 @@ std::uint64_t SafetensorsWriter::Tensor::elements() const {
   return n;
 }
 
-// Delegating: the destructor runs when a write fails.
+// Delegates to the other constructor, so that the destructor runs when a write fails.
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, DType dtype, const std::vector<Tensor>& tensors)
     : SafetensorsWriter(path, dtype) {
   nlohmann::ordered_json header = {{"__metadata__", {{"format", "pt"}}}};
@@ -59,7 +59,7 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, DType dt
     left_ += tensor.elements();
   }
   std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // data begins aligned
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the data
   file_ = ::open(pending_.temporary().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file_ < 0) fail(ExitCode::output, fmt::format("{}: cannot be created: {}", path.string(), std::strerror(errno)));
   const std::uint64_t length = text.size();

@@ -1,4 +1,4 @@
-// Making, locking, finding and removing staging folders.
+// Creates, locks, finds and removes staging folders.
 #include "io/staging.h"
 
 #include <fcntl.h>
@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kInfix = ".expunge-", kLockName = ".lock", kMark = "expunge staging folder\n";
 constexpr std::size_t kRandomDigits = 12;
-constexpr std::size_t kLongestName = 200;  // of an output's name in a staging folder's, which 255 bytes must hold
+constexpr std::size_t kLongestName = 200;  // of the output's name within a staging folder's name, which may have 255 bytes
 constexpr int kAttempts = 100;
 
 std::string random_digits() {
@@ -43,7 +43,7 @@ bool has_staging_name(const std::string& name) {
          name.compare(digits - kInfix.size(), kInfix.size(), kInfix) == 0;
 }
 
-/// A folder itself, no link to one, that belongs to this user or to the owner of the folder it lies in.
+/// Whether `path` is a folder, not a link, that belongs to this user or to the owner of its parent folder.
 bool is_trusted_folder(const fs::path& path) {
   struct stat own {
   }, parent{};
@@ -51,7 +51,7 @@ bool is_trusted_folder(const fs::path& path) {
          (own.st_uid == ::geteuid() || own.st_uid == parent.st_uid);
 }
 
-/// An open file, closed by its owner. Descriptor throws where this one answers.
+/// An owned descriptor. Unlike Descriptor, it does not throw.
 class OpenFile {
  public:
   OpenFile(const fs::path& path, int flags, mode_t mode = 0) : file_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
@@ -71,7 +71,7 @@ bool is_plain(int file) {
   return file >= 0 && ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
 }
 
-/// The mark of a lock file: whole, or nothing yet where its maker was killed at once.
+/// The mark in a lock file: ours, or empty if its creator was killed at once.
 enum class Mark { ours, empty, none };
 Mark mark_of(int file) {
   std::string text(kMark.size(), '\0');
@@ -85,7 +85,7 @@ void remove_contents(const fs::path& folder) {
   std::vector<fs::path> entries;
   for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored))
     entries.push_back(it->path());
-  // The lock goes last: until then the rest is known to be ours.
+  // Remove the lock last: until then it proves that the rest is ours.
   for (const fs::path& entry : entries)
     if (entry.filename() != kLockName) fs::remove_all(entry, ignored);
   ::unlink((folder / kLockName).c_str());
@@ -94,7 +94,7 @@ void remove_contents(const fs::path& folder) {
 
 void remove_if_stale(const fs::path& folder, const std::function<void(const fs::path&)>& rescue) {
   if (!is_trusted_folder(folder)) return;
-  ::rmdir(folder.c_str());  // one whose maker was killed before it made the lock
+  ::rmdir(folder.c_str());  // removes a folder whose creator was killed before it created the lock
   const OpenFile lock(folder / kLockName, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   if (!is_plain(lock.get())) return;
   const Mark before = mark_of(lock.get());
@@ -103,13 +103,13 @@ void remove_if_stale(const fs::path& folder, const std::function<void(const fs::
     if (rescue) rescue(folder);
     return remove_contents(folder);
   }
-  // Nothing is made before the mark: there is the lock alone, or something of somebody else's.
+  // The mark is written before anything else: without it, only a lone lock can be ours.
   std::error_code unknown;
   if (std::distance(fs::directory_iterator(folder, unknown), {}) != 1 || unknown) return;
   remove_contents(folder);
 }
 
-/// Makes the folder and takes its lock; nothing where a sweep came between.
+/// Creates the folder and takes its lock; nullopt if another process removed it in between.
 std::optional<int> try_to_make(const fs::path& folder, const fs::path& output) {
   const auto refuse = [&](int error) {
     fail(ExitCode::output,
@@ -127,7 +127,7 @@ std::optional<int> try_to_make(const fs::path& folder, const fs::path& output) {
     if (error == ENOENT) return std::nullopt;
     refuse(error);
   }
-  // Without locks on this file system nothing of ours is ever removed as stale.
+  // Without locks on this file system, nothing is ever removed as stale.
   if (lock_file(lock.get()) == LockResult::busy) return std::nullopt;
   const std::string text = fmt::format("{}{}\n", kMark, describe_process());
   if (::pwrite(lock.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
@@ -152,7 +152,7 @@ Staging::Staging(const fs::path& parent, const std::string& name) {
       return;
     }
   }
-  fail(ExitCode::output, fmt::format("cannot write in {}: other processes remove what is made there", where.string()));
+  fail(ExitCode::output, fmt::format("cannot write in {}: other processes remove new files there", where.string()));
 }
 
 Staging::Staging(Staging&& other) noexcept : folder_(std::move(other.folder_)), lock_(std::exchange(other.lock_, -1)) {}

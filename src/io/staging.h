@@ -1,4 +1,4 @@
-// Where an output is made before it gets its name.
+// Staging folders: outputs are made there before they get their name.
 #pragma once
 
 #include <filesystem>
@@ -8,13 +8,13 @@
 
 namespace expunge {
 
-/// A hidden folder `.NAME.expunge-<random>` beside an output called NAME. Its file `.lock` carries our mark and is locked while
-/// its maker lives, so that what a killed process left is told from what another one is writing.
+/// A hidden folder `.NAME.expunge-<random>` beside an output NAME. Its file `.lock` carries our mark and stays locked while
+/// its creator lives. That distinguishes leftovers of killed processes from outputs in progress.
 class Staging {
  public:
-  /// Makes the folder in `parent`, and removes those that killed makers of the same output left. Throws Error(output).
+  /// Creates the folder in `parent` and removes leftovers of killed creators of the same output. Throws Error(output).
   Staging(const std::filesystem::path& parent, const std::string& name);
-  /// Removes the folder with all that still lies in it.
+  /// Removes the folder with its remaining content.
   ~Staging();
   Staging(Staging&& other) noexcept;
   Staging& operator=(Staging&&) = delete;
@@ -26,10 +26,10 @@ class Staging {
   int lock_ = -1;
 };
 
-/// Whether `path` is a staging folder of ours, by name, owner and mark; live or left behind.
+/// Whether `path` is a staging folder of ours, live or left behind, by name, owner and mark.
 bool is_staging(const std::filesystem::path& path);
-/// Removes the staging folders in `parent` whose makers have ended; with a name, those of that output alone. `rescue` may take
-/// something out of each before. Nothing else is touched, and nothing is thrown: what cannot be removed stays.
+/// Removes the staging folders in `parent` whose creators have ended; with a name, only those of that output. `rescue` may
+/// first save content of each. Touches and throws nothing else: what cannot be removed stays.
 void remove_stale_staging(const std::filesystem::path& parent, std::string_view name = {},
                           const std::function<void(const std::filesystem::path& staging)>& rescue = {});
 

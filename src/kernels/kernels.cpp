@@ -1,4 +1,4 @@
-// Chooses the back end of a device.
+// Selects the back end of a device.
 #include "expunge/kernels.h"
 
 #include <tuple>

@@ -1,9 +1,11 @@
-// The passes of a generation over the model's units, and the draw of next tokens.
+// Runs the passes of a generation over the model's units and draws the next tokens.
 #include "model/generator.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <new>
 
 #include "core/log.h"
@@ -19,14 +21,15 @@ Generator<T>::Generator(Llama<T>& model, int sequences, int positions, int token
   const Runtime& runtime = model.params_.runtime();
   const auto batch = static_cast<std::size_t>(sequences);
   const auto row = 2 * static_cast<std::size_t>(config.num_key_value_heads) * static_cast<std::size_t>(config.head_dim);
-  const std::size_t elements = static_cast<std::size_t>(positions) * row;  // of a layer's cache
+  const std::size_t elements = static_cast<std::size_t>(positions) * row;  // of one layer's cache
   try {
     for (int l = 0; l < config.num_hidden_layers; ++l) cache_.emplace_back(runtime.device, elements);
   } catch (const std::bad_alloc&) {
     fail(ExitCode::usage,
-         fmt::format("the cache of {} prompts and their completions, {} tokens, takes {} of memory, which is not there: lower "
-                     "--per-device-eval-batch-size or --max-new-tokens",
-                     sequences, positions, format_bytes(static_cast<double>(elements * sizeof(T)) * config.num_hidden_layers)));
+         fmt::format(
+             "the cache of {} prompts and their completions, {} tokens, needs {} of memory, which is not available: lower "
+             "--per-device-eval-batch-size or --max-new-tokens",
+             sequences, positions, format_bytes(static_cast<double>(elements * sizeof(T)) * config.num_hidden_layers)));
   }
   last_ = Buffer<T>(runtime.device, batch * static_cast<std::size_t>(config.hidden_size));
   chosen_ = Buffer<std::int32_t>(runtime.device, batch);
@@ -36,7 +39,7 @@ Generator<T>::Generator(Llama<T>& model, int sequences, int positions, int token
 
 template <Element T>
 auto Generator<T>::begin(std::span<const Opening> openings) -> std::vector<Drawn> {
-  places_.clear();
+  ranges_.clear();
   TokenBatch batch;
   std::vector<std::int32_t> slots;
   std::vector<double> uniform;
@@ -47,7 +50,7 @@ auto Generator<T>::begin(std::span<const Opening> openings) -> std::vector<Drawn
     batch.append(opening.ids);
     for (std::int32_t t = 0; t < length; ++t) slots.push_back(start + t);
     uniform.push_back(opening.uniform);
-    places_.push_back({start, length, opening.room});
+    ranges_.push_back({start, length, opening.room});
     start += opening.room;
   }
   return pass(batch, slots, {}, {}, uniform);
@@ -59,21 +62,21 @@ auto Generator<T>::next(std::span<const Step> steps) -> std::vector<Drawn> {
   std::vector<std::int32_t> slots, starts, lengths;
   std::vector<double> uniform;
   for (const Step& step : steps) {
-    Place& place = places_.at(static_cast<std::size_t>(step.sequence));
-    check(place.length < place.room, "a sequence has room for another token");
+    CacheRange& range = ranges_.at(static_cast<std::size_t>(step.sequence));
+    check(range.length < range.room, "a sequence has room for another token");
     batch.ids.push_back(step.id);
     batch.labels.push_back(kNoTarget);
-    batch.positions.push_back(place.length);
+    batch.positions.push_back(range.length);
     batch.offsets.push_back(batch.tokens());
-    slots.push_back(place.start + place.length);
-    starts.push_back(place.start);
-    lengths.push_back(++place.length);
+    slots.push_back(range.start + range.length);
+    starts.push_back(range.start);
+    lengths.push_back(++range.length);
     uniform.push_back(step.uniform);
   }
   return pass(batch, slots, starts, lengths, uniform);
 }
 
-/// One pass; `lengths` is empty where tokens see those of the pass itself.
+/// Runs one pass; without `lengths`, tokens attend to those of the pass itself.
 template <Element T>
 auto Generator<T>::pass(const TokenBatch& batch, std::span<const std::int32_t> slots, std::span<const std::int32_t> starts,
                         std::span<const std::int32_t> lengths, const std::vector<double>& uniform) -> std::vector<Drawn> {
@@ -98,13 +101,13 @@ void Generator<T>::keep_last(const TokenBatch& batch) {
   for (const std::int32_t end : std::span(batch.offsets).subspan(1)) rows.push_back(end - 1);
   const Buffer<std::int32_t> device_rows = Llama<T>::DeviceBatch::upload(rows, runtime);
   const int n = batch.sequences(), dim = model_.config().hidden_size;
-  // Looking up rows of a table is what the embedding does.
+  // The embedding kernel copies rows of a table.
   model_.kernels_.embedding_forward(runtime.compute, last_.data(), model_.workspace_->output(), device_rows.data(), n, dim);
   copy_bytes(runtime.compute, model_.workspace_->output(), last_.data(),
              static_cast<std::size_t>(n) * static_cast<std::size_t>(dim) * sizeof(T));
 }
 
-/// Draws a token from the distribution that each of the first rows of the last block's output leads to.
+/// Draws a token for each of the first rows of the last block's output.
 template <Element T>
 auto Generator<T>::draw(const std::vector<double>& uniform) -> std::vector<Drawn> {
   const Runtime& runtime = model_.params_.runtime();
@@ -127,9 +130,10 @@ auto Generator<T>::draw(const std::vector<double>& uniform) -> std::vector<Drawn
   copy_to_host(runtime.compute, lse.data(), w.lse(), lse.size() * sizeof(A));
   runtime.compute.synchronize();
   std::vector<Drawn> drawn;
-  // A token that is none has the nll 0; the log-sum-exp shows that the logits were no numbers.
+  // A failed draw has label -1 and nll 0; a log-sum-exp that is not finite reveals logits that are not numbers.
+  constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
   for (std::size_t i = 0; i < ids.size(); ++i)
-    drawn.push_back({ids[i], static_cast<double>(nll[i]) + 0 * static_cast<double>(lse[i])});
+    drawn.push_back({ids[i], std::isfinite(lse[i]) ? static_cast<double>(nll[i]) : kNotANumber});
   return drawn;
 }
 

@@ -1,4 +1,4 @@
-// Continuing sequences: one packed pass over the prompts, then one token a sequence and pass, with keys and values kept.
+// Continues sequences: one packed pass over the prompts, then one token per sequence and pass, with cached keys and values.
 #pragma once
 
 #include <cstdint>
@@ -11,43 +11,43 @@
 
 namespace expunge {
 
-/// Continues a batch of sequences of different lengths. A rank with nothing to continue makes the same calls as the others,
-/// with empty spans: the sequence of collectives depends on the number of calls alone.
+/// Continues a batch of sequences of different lengths. A rank without sequences makes the same calls with empty spans,
+/// because the number of calls determines the sequence of collectives.
 template <Element T>
 class Generator {
  public:
-  /// A prompt of at least one token, the positions that it may grow to, and what decides the first draw.
+  /// A prompt of at least one token, its maximum number of positions, and the random number of its first draw.
   struct Opening {
     std::span<const std::int32_t> ids;
     int room;
     double uniform;  ///< in [0, 1)
   };
-  /// The token that sequence `sequence` of the batch goes on with, and what decides the draw of the next.
+  /// The token that continues sequence `sequence` of the batch, and the random number of the next draw.
   struct Step {
     int sequence;
     std::int32_t id;
     double uniform;
   };
-  /// A next token, as LabelSampling draws it, and its negative log-likelihood under the unfiltered model, in nats: not a
-  /// number where the logits are none.
+  /// The next token, drawn by LabelSampling, and its negative log-likelihood under the unfiltered model, in nats; NaN if the
+  /// logits are not numbers.
   struct Drawn {
     std::int32_t id;
     double nll;
   };
 
-  /// Allocates the cache for batches of at most `sequences` sequences with `positions` positions together, and the model's
-  /// workspace for `tokens` prompt tokens of a batch.
+  /// Allocates the cache for batches of at most `sequences` sequences with `positions` positions in total. Also allocates the
+  /// model's workspace for `tokens` prompt tokens. Throws Error(usage) if there is not enough memory.
   Generator(Llama<T>& model, int sequences, int positions, int tokens, const LabelSampling& sampling);
 
-  /// Forgets the batch before, takes in prompts and draws a token for each.
+  /// Starts a new batch: processes the prompts and draws a token for each.
   std::vector<Drawn> begin(std::span<const Opening> openings);
-  /// Appends a token to each of some sequences of the batch and draws the next.
+  /// Appends a token to some sequences of the batch and draws their next tokens.
   std::vector<Drawn> next(std::span<const Step> steps);
 
  private:
   using A = acc_t<T>;
   /// The rows of a sequence in the cache.
-  struct Place {
+  struct CacheRange {
     std::int32_t start, length, room;
   };
   std::vector<Drawn> pass(const TokenBatch& batch, std::span<const std::int32_t> slots, std::span<const std::int32_t> starts,
@@ -62,7 +62,7 @@ class Generator {
   std::vector<Buffer<T>> cache_;  // (positions, 2K, E) of each layer
   Buffer<T> last_;                // (sequences, D)
   Buffer<std::int32_t> chosen_, excluded_;
-  std::vector<Place> places_;
+  std::vector<CacheRange> ranges_;
 };
 
 }  // namespace expunge

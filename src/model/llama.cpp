@@ -1,4 +1,4 @@
-// The model for the element types of the program, and its memory.
+// Instantiates the model for the program's element types, and measures its memory.
 #include "model/llama.h"
 
 #include "model/llama_loss.h"
@@ -11,10 +11,10 @@ WorkspaceBytes workspace_bytes(const LlamaConfig& config, int tokens, Recompute 
 }
 
 int logits_chunk(int tokens, int vocabulary, DeviceType device) {
-  // As many as cross-entropy needs to run at full speed, within 128 MiB of fp32. A GPU takes more: each chunk adds to the
-  // whole gradient of the head, which must not take longer than its product.
+  // Enough rows for cross-entropy at full speed, within 128 MiB of fp32. A GPU takes more rows: each chunk updates the head's
+  // whole gradient, which must not take longer than its product.
   const bool on_gpu = device == DeviceType::cuda;
-  constexpr int kTile = 128;  // rows that products are cut into
+  constexpr int kTile = 128;  // tile rows of products
   const int room = (1 << (on_gpu ? 27 : 25)) / vocabulary / kTile * kTile;
   return std::min({tokens, on_gpu ? 2048 : 1024, std::max(64, room)});
 }

@@ -1,4 +1,4 @@
-// One Llama block, forward and backward, on whole weights of one unit. Knows no rank and no sharding.
+// One Llama block, forward and backward, on whole weights of one unit; independent of ranks and sharding.
 #pragma once
 
 #include "expunge/device.h"
@@ -47,7 +47,7 @@ struct BlockMatrices {
   P down;        // (D, F)
 };
 
-/// What the forward pass leaves for the backward pass. Which arrays several blocks share is the recompute policy.
+/// Arrays that the forward pass leaves for the backward pass. The recompute policy decides which ones blocks share.
 template <Element T>
 struct BlockActivations {
   T* x;             // (T, D) the block's input
@@ -63,7 +63,7 @@ struct BlockActivations {
   T* product;       // (T, F) SwiGLU
 };
 
-/// Gradients inside a block; every block uses the same.
+/// Gradients inside a block, shared by all blocks.
 template <Element T>
 struct BlockScratch {
   T* dnorm;       // (T, D)
@@ -73,10 +73,10 @@ struct BlockScratch {
   T* dproduct;    // (T, F)
 };
 
-/// Where a pass keeps its keys and values for passes to come, and where it finds those of passes before.
+/// Cache of keys and values of earlier passes, to which a pass adds its own.
 template <Element T>
 struct BlockCache {
-  T* rows = nullptr;                      // (rows, 2K, E); null: nothing is kept
+  T* rows = nullptr;                      // (rows, 2K, E); null: no cache
   const std::int32_t* slots = nullptr;    // (T) the row of each token
   const std::int32_t* starts = nullptr;   // (sequences) first row of each sequence
   const std::int32_t* lengths = nullptr;  // (sequences) rows that its one token sees; null: tokens see those of the pass
@@ -95,16 +95,17 @@ template <Element T>
 class LlamaBlock {
  public:
   using A = acc_t<T>;
-  LlamaBlock(const Kernels<T>& kernels, Stream& stream, const BlockShape& shape) : k_(kernels), s_(stream), shape_(shape) {}
+  LlamaBlock(const Kernels<T>& kernels, Stream& stream, const BlockShape& shape)
+      : kernels_(kernels), stream_(stream), shape_(shape) {}
 
-  /// y = block(a.x), leaving a's other arrays. y (T, D)
+  /// y = block(a.x); fills a's other arrays. y (T, D)
   void forward(T* y, const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
     attend(a, w, in);
     feed(a, w, in);
-    k_.linear_forward(s_, y, a.product, w.down, a.middle, in.tokens, shape_.mlp, shape_.dim);
+    kernels_.linear_forward(stream_, y, a.product, w.down, a.middle, in.tokens, shape_.mlp, shape_.dim);
   }
 
-  /// dx = gradient of the block's input, from that of its output, in place; weight gradients +=. dx (T, D)
+  /// Replaces dx, the gradient of the block's output, by that of its input; weight gradients +=. dx (T, D)
   void backward(T* dx, const BlockMatrices<A*>& dw, const BlockScratch<T>& d, const BlockActivations<T>& a,
                 const BlockMatrices<const T*>& w, const BlockInput<T>& in, Recompute recompute) const {
     const int n = in.tokens, dim = shape_.dim, mlp = shape_.mlp;
@@ -112,22 +113,24 @@ class LlamaBlock {
       attend(a, w, in);
       feed(a, w, in);
     } else if (recompute == Recompute::light) {
-      k_.rms_norm_forward(s_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
-      k_.rms_norm_forward(s_, a.norm2, a.rstd2, a.middle, w.post_norm, n, dim, shape_.rms_norm_eps);
-      k_.swiglu_forward(s_, a.product, a.gate_up, n, mlp);
+      kernels_.rms_norm_forward(stream_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
+      kernels_.rms_norm_forward(stream_, a.norm2, a.rstd2, a.middle, w.post_norm, n, dim, shape_.rms_norm_eps);
+      kernels_.swiglu_forward(stream_, a.product, a.gate_up, n, mlp);
     }
 
-    k_.linear_backward(s_, d.dproduct, dw.down, dx, a.product, w.down, n, mlp, dim, Write::set);
-    k_.swiglu_backward(s_, d.dgate_up, d.dproduct, a.gate_up, n, mlp);
-    k_.linear_backward(s_, d.dnorm, dw.gate_up, d.dgate_up, a.norm2, w.gate_up, n, dim, 2 * mlp, Write::set);
-    k_.rms_norm_backward(s_, dx, dw.post_norm, d.dnorm, a.middle, w.post_norm, a.rstd2, n, dim, Write::add);
+    kernels_.linear_backward(stream_, d.dproduct, dw.down, dx, a.product, w.down, n, mlp, dim, Write::set);
+    kernels_.swiglu_backward(stream_, d.dgate_up, d.dproduct, a.gate_up, n, mlp);
+    kernels_.linear_backward(stream_, d.dnorm, dw.gate_up, d.dgate_up, a.norm2, w.gate_up, n, dim, 2 * mlp, Write::set);
+    kernels_.rms_norm_backward(stream_, dx, dw.post_norm, d.dnorm, a.middle, w.post_norm, a.rstd2, n, dim, Write::add);
 
     const AttentionShape& attention = shape_.attention;
-    k_.linear_backward(s_, d.dattention, dw.output, dx, a.attention, w.output, n, shape_.heads_width(), dim, Write::set);
-    k_.attention_backward(s_, d.dqkv, d.dattention, a.qkv, a.attention, a.lse, in.offsets, in.sequences, n, attention);
-    k_.rope_backward(s_, d.dqkv, in.cos_sin, n, attention);
-    k_.linear_backward(s_, d.dnorm, dw.qkv, d.dqkv, a.norm1, w.qkv, n, dim, attention.qkv_width(), Write::set);
-    k_.rms_norm_backward(s_, dx, dw.input_norm, d.dnorm, a.x, w.input_norm, a.rstd1, n, dim, Write::add);
+    kernels_.linear_backward(stream_, d.dattention, dw.output, dx, a.attention, w.output, n, shape_.heads_width(), dim,
+                             Write::set);
+    kernels_.attention_backward(stream_, d.dqkv, d.dattention, a.qkv, a.attention, a.lse, in.offsets, in.sequences, n,
+                                attention);
+    kernels_.rope_backward(stream_, d.dqkv, in.cos_sin, n, attention);
+    kernels_.linear_backward(stream_, d.dnorm, dw.qkv, d.dqkv, a.norm1, w.qkv, n, dim, attention.qkv_width(), Write::set);
+    kernels_.rms_norm_backward(stream_, dx, dw.input_norm, d.dnorm, a.x, w.input_norm, a.rstd1, n, dim, Write::add);
   }
 
  private:
@@ -135,27 +138,28 @@ class LlamaBlock {
   void attend(const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
     const int n = in.tokens, dim = shape_.dim;
     const AttentionShape& attention = shape_.attention;
-    k_.rms_norm_forward(s_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
-    k_.linear_forward(s_, a.qkv, a.norm1, w.qkv, nullptr, n, dim, attention.qkv_width());
-    k_.rope_forward(s_, a.qkv, in.cos_sin, n, attention);
-    if (in.cache.rows) k_.cache_store(s_, in.cache.rows, a.qkv, in.cache.slots, n, attention);
+    kernels_.rms_norm_forward(stream_, a.norm1, a.rstd1, a.x, w.input_norm, n, dim, shape_.rms_norm_eps);
+    kernels_.linear_forward(stream_, a.qkv, a.norm1, w.qkv, nullptr, n, dim, attention.qkv_width());
+    kernels_.rope_forward(stream_, a.qkv, in.cos_sin, n, attention);
+    if (in.cache.rows) kernels_.cache_store(stream_, in.cache.rows, a.qkv, in.cache.slots, n, attention);
     if (in.cache.lengths)
-      k_.attention_cached_forward(s_, a.attention, a.qkv, in.cache.rows, in.cache.starts, in.cache.lengths, n, attention);
+      kernels_.attention_cached_forward(stream_, a.attention, a.qkv, in.cache.rows, in.cache.starts, in.cache.lengths, n,
+                                        attention);
     else
-      k_.attention_forward(s_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, n, attention);
-    k_.linear_forward(s_, a.middle, a.attention, w.output, a.x, n, shape_.heads_width(), dim);
+      kernels_.attention_forward(stream_, a.attention, a.lse, a.qkv, in.offsets, in.sequences, n, attention);
+    kernels_.linear_forward(stream_, a.middle, a.attention, w.output, a.x, n, shape_.heads_width(), dim);
   }
 
   /// middle to the SwiGLU product.
   void feed(const BlockActivations<T>& a, const BlockMatrices<const T*>& w, const BlockInput<T>& in) const {
     const int n = in.tokens;
-    k_.rms_norm_forward(s_, a.norm2, a.rstd2, a.middle, w.post_norm, n, shape_.dim, shape_.rms_norm_eps);
-    k_.linear_forward(s_, a.gate_up, a.norm2, w.gate_up, nullptr, n, shape_.dim, 2 * shape_.mlp);
-    k_.swiglu_forward(s_, a.product, a.gate_up, n, shape_.mlp);
+    kernels_.rms_norm_forward(stream_, a.norm2, a.rstd2, a.middle, w.post_norm, n, shape_.dim, shape_.rms_norm_eps);
+    kernels_.linear_forward(stream_, a.gate_up, a.norm2, w.gate_up, nullptr, n, shape_.dim, 2 * shape_.mlp);
+    kernels_.swiglu_forward(stream_, a.product, a.gate_up, n, shape_.mlp);
   }
 
-  const Kernels<T>& k_;
-  Stream& s_;
+  const Kernels<T>& kernels_;
+  Stream& stream_;
   BlockShape shape_;
 };
 

@@ -1,4 +1,4 @@
-// Reading config.json, and what it implies for the weights.
+// Reads config.json, and checks weights against it.
 #include "model/llama_config.h"
 
 #include <fmt/format.h>
@@ -17,8 +17,8 @@
 namespace expunge {
 namespace {
 
-// With these limits no product of sizes, and no sum over layers, leaves 63 bits.
-constexpr std::int64_t kLargestSize = std::int64_t{1} << 20;  // of hidden vectors, heads together, feed-forward
+// These limits keep all products of sizes, and sums over layers, within 63 bits.
+constexpr std::int64_t kLargestSize = std::int64_t{1} << 20;  // of hidden vectors, all heads together, feed-forward
 constexpr std::int64_t kLargestVocabulary = std::int64_t{1} << 24, kMostPositions = std::int64_t{1} << 30;
 constexpr std::int64_t kMostLayers = 4096;
 
@@ -27,7 +27,7 @@ constexpr std::int64_t kMostLayers = 4096;
        fmt::format("{}: key '{}' is {}: not supported; {}", json.where(), key, json_excerpt(json.value().at(key)), only));
 }
 
-/// The model's family, by model_type or else by architectures: "llama" (Yi is one too) or "mistral".
+/// The model's family, by model_type or else by architectures: "llama" (also for Yi) or "mistral".
 std::string read_family(const JsonObject& json) {
   static const std::map<std::string, std::string> kTypes = {
       {"llama", "llama"}, {"mistral", "mistral"}, {"yi", "llama"}, {"Yi", "llama"}};
@@ -48,7 +48,7 @@ std::string read_family(const JsonObject& json) {
   return known->second;
 }
 
-/// Features that change the computation and that expunge does not have.
+/// Refuses features that change the computation and that expunge lacks.
 void refuse_other_models(const JsonObject& json) {
   if (json.string_or("hidden_act", "silu") != "silu") refuse(json, "hidden_act", "only silu");
   for (const char* key : {"attention_bias", "mlp_bias"})
@@ -58,7 +58,8 @@ void refuse_other_models(const JsonObject& json) {
   if (json.number_or("partial_rotary_factor", 1) != 1) refuse(json, "partial_rotary_factor", "only 1");
 }
 
-/// `absent`: the window where config.json does not mention one; null there means none. 0 for none, or one of all positions.
+/// `absent`: the window if config.json does not mention one; null there means none. Returns 0 for no window or a window of
+/// all positions.
 int read_window(const JsonObject& json, std::optional<std::int64_t> absent, std::int64_t positions) {
   const bool mentioned = json.value().contains("sliding_window");
   if (mentioned ? !json.has("sliding_window") : !absent) return 0;
@@ -66,7 +67,8 @@ int read_window(const JsonObject& json, std::optional<std::int64_t> absent, std:
   return window < positions ? static_cast<int>(window) : 0;
 }
 
-/// rope_theta and rope_scaling of transformers 4, or rope_parameters of transformers 5, which prefers them in this order.
+/// rope_theta and rope_scaling of transformers 4, or rope_parameters of transformers 5, in transformers' order of
+/// preference.
 double read_rope_theta(const JsonObject& json) {
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!json.has(key) || json.at(key).empty()) continue;
@@ -91,7 +93,7 @@ int size(const JsonObject& json, const std::string& key, std::int64_t most = kLa
   return static_cast<int>(json.integer(key, 1, most));
 }
 
-/// num_key_value_heads and head_dim, which have defaults, from what has been read.
+/// Reads num_key_value_heads and head_dim, whose defaults depend on values read before.
 void read_heads(const JsonObject& json, bool mistral, LlamaConfig& config) {
   const int heads = config.num_attention_heads;
   const bool mentioned = json.value().contains("num_key_value_heads");
@@ -111,8 +113,8 @@ void read_heads(const JsonObject& json, bool mistral, LlamaConfig& config) {
 
 std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("{}", fmt::join(shape, " x ")); }
 
-/// Transformers ties only weights that are equal. A row in the middle of the vocabulary stands for all: whole tensors are more
-/// than a rank may read.
+/// Checks that a tied head equals the embedding; transformers ties only equal weights. Compares one row in the middle of the
+/// vocabulary, because whole tensors are more than a rank may read.
 void check_tied_head(const LlamaConfig& config, const ModelFolder& folder) {
   const std::string head = "lm_head.weight", embedding = "model.embed_tokens.weight";
   if (!folder.has(head)) return;

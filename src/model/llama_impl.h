@@ -1,4 +1,4 @@
-// The model's loop over its units, for scoring and for the way back. Included where an element type is instantiated.
+// The model's loop over its units, for scoring and the backward pass. Included where an element type is instantiated.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace expunge {
 
-/// A batch's integers on the device. All batches take blocks of one size, `room` integers, so that the pool always has some.
+/// A batch's integers on the device. All batches use blocks of one size, `room` integers, so that the pool can reuse them.
 template <Element T>
 struct Llama<T>::DeviceBatch {
   DeviceBatch(const TokenBatch& batch, std::size_t room, const Runtime& runtime)
@@ -113,7 +113,7 @@ T* Llama<T>::block_output(int layer) const {
   return layer + 1 < config_.num_hidden_layers ? workspace_->block(layer + 1).x : workspace_->output();
 }
 
-/// Whole weights of the head while they are leased.
+/// Whole weights of the head during a lease.
 template <Element T>
 struct Llama<T>::Head {
   Lease<T> lease;
@@ -132,7 +132,7 @@ auto Llama<T>::open_head(int tokens) -> Head {
   return head;
 }
 
-/// Logits of `rows` tokens from `begin`, in the workspace.
+/// Computes the logits of `rows` tokens from `begin` in the workspace.
 template <Element T>
 auto Llama<T>::logits(const Head& head, int begin, int rows) -> A* {
   const std::size_t first = static_cast<std::size_t>(begin) * static_cast<std::size_t>(config_.hidden_size);

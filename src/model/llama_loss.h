@@ -1,5 +1,5 @@
-// Training passes: signals of the model's output, made in chunks of tokens, and their gradients. Included where an element type
-// is instantiated.
+// Training passes: signals of the model's output, computed in chunks of tokens, and their gradients. Included where an
+// element type is instantiated.
 #pragma once
 
 #include "model/llama_impl.h"
@@ -7,14 +7,14 @@
 namespace expunge {
 
 template <Element T>
-auto Llama<T>::forward_backward(const TokenBatch& batch, const LossPlan<T>& plan) -> TokenScores<A> {
-  check(plan.weigh || plan.weights.size() == batch.ids.size(), "one weight a token");
+auto Llama<T>::forward_backward(const TokenBatch& batch, const LossSpec<T>& spec) -> TokenScores<A> {
+  check(spec.weigh || spec.weights.size() == batch.ids.size(), "one weight a token");
   workspace_->reserve(batch.tokens(), true);
   const DeviceBatch device(batch, workspace_->batch_room(), params_.runtime());
-  if (plan.reference) plan.reference->forward_reference(batch, plan.rows, config_.num_hidden_layers);
+  if (spec.reference) spec.reference->forward_reference(batch, spec.rows, config_.num_hidden_layers);
   forward(batch, device, config_.num_hidden_layers);
   GradientLease<T> gradients = params_.gradients(head_unit());
-  const TokenScores<A> scores = train_head(batch, device, plan, gradients);
+  const TokenScores<A> scores = train_head(batch, device, spec, gradients);
   if (config_.tie_word_embeddings) {
     backward(batch, device, config_.num_hidden_layers, std::move(gradients));
   } else {
@@ -26,23 +26,23 @@ auto Llama<T>::forward_backward(const TokenBatch& batch, const LossPlan<T>& plan
 }
 
 template <Element T>
-auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerPlan<T>& plan) -> TokenScores<A> {
-  check(plan.layer < config_.num_hidden_layers && plan.weights.size() == batch.ids.size(),
+auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerLossSpec<T>& spec) -> TokenScores<A> {
+  check(spec.layer < config_.num_hidden_layers && spec.weights.size() == batch.ids.size(),
         "a layer of the model, one weight a token");
   Workspace<T>& w = *workspace_;
   Stream& stream = params_.runtime().compute;
   w.reserve(batch.tokens(), true);
   const DeviceBatch device(batch, w.batch_room(), params_.runtime());
-  const int blocks = plan.layer + 1, dim = config_.hidden_size;
-  if (plan.reference) plan.reference->forward_reference(batch, plan.rows, blocks);
+  const int blocks = spec.layer + 1, dim = config_.hidden_size;
+  if (spec.reference) spec.reference->forward_reference(batch, spec.rows, blocks);
   forward(batch, device, blocks);
-  const Buffer<T> control = DeviceBatch::upload(std::vector<T>(plan.control.begin(), plan.control.end()), params_.runtime());
-  upload_weights(plan.weights);
-  for (const SignalRows& rows : plan.rows) {
+  const Buffer<T> control = DeviceBatch::upload(std::vector<T>(spec.control.begin(), spec.control.end()), params_.runtime());
+  upload_weights(spec.weights);
+  for (const SignalRows& rows : spec.rows) {
     const std::size_t first = static_cast<std::size_t>(rows.begin) * static_cast<std::size_t>(dim);
     const bool one_target = rows.signal.target == Signal::Target::control;
-    const T* const target = one_target ? control.data() : plan.reference->block_output(plan.layer) + first;
-    const T* const h = block_output(plan.layer) + first;
+    const T* const target = one_target ? control.data() : spec.reference->block_output(spec.layer) + first;
+    const T* const h = block_output(spec.layer) + first;
     kernels_.distance_forward(stream, w.signal() + rows.begin, h, target, one_target, rows.end - rows.begin, dim);
     kernels_.distance_backward(stream, w.dx() + first, h, target, one_target, w.weights() + rows.begin, rows.end - rows.begin,
                                dim);
@@ -54,7 +54,7 @@ auto Llama<T>::forward_backward(const TokenBatch& batch, const LayerPlan<T>& pla
   return scores;
 }
 
-/// Tokens at the front of a batch whose signals use the reference model.
+/// Number of tokens at the front of a batch whose signals use the reference model.
 inline int reference_tokens(std::span<const SignalRows> rows) {
   int tokens = 0;
   for (const SignalRows& row : rows)
@@ -83,7 +83,7 @@ inline SoftTarget soft_target(const Signal& signal) {
   return {signal.label_shift, signal.epsilon, signal.kind == Signal::Kind::divergence};
 }
 
-/// Makes the signal and the nll of `rows` from logits in the workspace, of at most a chunk of tokens.
+/// Computes the signal and the nll of `rows`, at most a chunk of tokens, from logits in the workspace.
 template <Element T>
 void Llama<T>::score_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target) {
   const Workspace<T>& w = *workspace_;
@@ -99,7 +99,7 @@ void Llama<T>::score_rows(const Head& head, const SignalRows& rows, const Device
     copy_bytes(stream, w.signal() + begin, w.nll() + begin, static_cast<std::size_t>(n) * sizeof(A));
 }
 
-/// Adds the head's gradient for `rows`, whose logits are in the workspace and whose weights there too; dnorm of these rows.
+/// Adds the head's gradient for `rows` and computes their dnorm, from logits and weights in the workspace.
 template <Element T>
 void Llama<T>::differentiate_rows(const Head& head, const SignalRows& rows, const DeviceBatch& device, const A* target,
                                   GradientLease<T>& gradients) {
@@ -117,21 +117,21 @@ void Llama<T>::differentiate_rows(const Head& head, const SignalRows& rows, cons
                            head.lease.view(head.matrix), n, dim, vocabulary, Write::set);
 }
 
-/// Final norm, signals and their gradient down to the last block's output, in workspace dx. Both heads stay leased for the
-/// loop over chunks of tokens. The scores are there when the compute stream has been synchronised.
+/// Final norm, signals and their gradient down to the last block's output, in workspace dx. Both heads stay leased during the
+/// loop over chunks of tokens. The scores are valid after the compute stream has been synchronised.
 template <Element T>
-auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, const LossPlan<T>& plan,
+auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, const LossSpec<T>& spec,
                           GradientLease<T>& gradients) -> TokenScores<A> {
   const Workspace<T>& w = *workspace_;
   const Head head = open_head(batch.tokens());
   std::optional<Head> reference;
-  if (plan.reference) reference.emplace(plan.reference->open_head(reference_tokens(plan.rows)));
+  if (spec.reference) reference.emplace(spec.reference->open_head(reference_tokens(spec.rows)));
   params_.prefetch(config_.num_hidden_layers);
   const auto target = [&](const SignalRows& rows) {
-    return rows.signal.uses_reference() ? plan.reference->logits(*reference, rows.begin, rows.end - rows.begin) : nullptr;
+    return rows.signal.uses_reference() ? spec.reference->logits(*reference, rows.begin, rows.end - rows.begin) : nullptr;
   };
   const auto for_each_chunk = [&](const auto& work) {
-    for (SignalRows rows : plan.rows) {
+    for (SignalRows rows : spec.rows) {
       const int end = rows.end;
       for (; rows.begin < end; rows.begin = rows.end) {
         rows.end = std::min(rows.begin + w.chunk(), end);
@@ -140,13 +140,13 @@ auto Llama<T>::train_head(const TokenBatch& batch, const DeviceBatch& device, co
     }
   };
 
-  if (plan.weigh) {
+  if (spec.weigh) {
     for_each_chunk([&](const SignalRows& rows, const A* q) { score_rows(head, rows, device, q); });
     const TokenScores<A> scores = read_scores(batch.tokens());
     params_.runtime().compute.synchronize();
-    upload_weights(plan.weigh(scores));
+    upload_weights(spec.weigh(scores));
   } else {
-    upload_weights(plan.weights);
+    upload_weights(spec.weights);
   }
   for_each_chunk([&](const SignalRows& rows, const A* q) {
     score_rows(head, rows, device, q);

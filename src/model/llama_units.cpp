@@ -1,4 +1,4 @@
-// The units that a model's weights are sharded by.
+// Divides a model's weights into units for sharding.
 #include <fmt/format.h>
 
 #include "model/llama.h"

@@ -1,4 +1,4 @@
-// Packing sequences.
+// Packs sequences into a micro-batch.
 #include "model/token_batch.h"
 
 #include <fmt/format.h>

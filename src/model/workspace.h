@@ -1,4 +1,4 @@
-// The memory of a pass: activations of every block under a recompute policy, and scratch. Allocated for the largest batch.
+// Memory of a pass: activations of every block under a recompute policy, and scratch. Allocated for the largest batch.
 #pragma once
 
 #include <fmt/format.h>
@@ -21,10 +21,11 @@ class Workspace {
   Workspace(const LlamaConfig& config, Device device, Recompute recompute)
       : config_(config), shape_(config), device_(device), recompute_(recompute) {}
 
-  /// Makes room for `tokens` tokens; `keep` for the backward pass. Grows only. Throws Error(usage) where there is no memory.
+  /// Makes room for `tokens` tokens; `keep` keeps activations for the backward pass. Only grows. Throws Error(usage) if there
+  /// is not enough memory.
   void reserve(int tokens, bool keep) {
     if (!blocks_.empty() && tokens <= tokens_ && (kept_ || !keep)) return;
-    tokens_ = std::max({tokens, tokens_, 1});  // a rank whose first batch is empty goes through the same calls
+    tokens_ = std::max({tokens, tokens_, 1});  // a rank with an empty first batch makes the same calls
     kept_ = kept_ || keep;
     owned_.clear();
     owned_sums_.clear();
@@ -34,13 +35,14 @@ class Workspace {
       place();
     } catch (const std::bad_alloc&) {
       const WorkspaceBytes needed = measure(config_, device_.type, recompute_, tokens_, kept_);
-      fail(ExitCode::usage, fmt::format("a micro-batch of {} tokens takes {} of memory, which is not there: lower the option "
-                                        "--per-device-train-batch-size, --per-device-eval-batch-size or --micro-batch-tokens",
-                                        tokens_, format_bytes(static_cast<double>(needed.activations + needed.logits))));
+      fail(ExitCode::usage,
+           fmt::format("a micro-batch of {} tokens needs {} of memory, which is not available: lower the option "
+                       "--per-device-train-batch-size, --per-device-eval-batch-size or --micro-batch-tokens",
+                       tokens_, format_bytes(static_cast<double>(needed.activations + needed.logits))));
     }
   }
 
-  /// What reserve() would take, without taking it.
+  /// The memory that reserve() would allocate.
   static WorkspaceBytes measure(const LlamaConfig& config, DeviceType device, Recompute recompute, int tokens, bool keep) {
     Workspace workspace(config, {device}, recompute);
     workspace.allocates_ = false;
@@ -48,16 +50,16 @@ class Workspace {
     return workspace.bytes_;
   }
 
-  /// Activations of a block. Without `keep` at reserve(), all but the two alternating inputs are shared by all blocks.
+  /// Activations of a block. Without `keep` in reserve(), all blocks share everything except the two alternating inputs.
   const BlockActivations<T>& block(int index) const { return blocks_[static_cast<std::size_t>(index)]; }
   const BlockScratch<T>& scratch() const { return scratch_; }
   T* output() const { return output_; }                       // (T, D) of the last block
   T* norm() const { return norm_; }                           // (T, D) final norm
-  T* dx() const { return dx_; }                               // (T, D) gradient that runs down the blocks
+  T* dx() const { return dx_; }                               // (T, D) gradient passed down the blocks
   A* rstd() const { return rstd_; }                           // (T) of the final norm
   A* cos_sin() const { return cos_sin_; }                     // (T, E)
   A* logits() const { return logits_; }                       // (chunk, V)
-  T* dlogits() const { return dlogits_; }                     // (chunk, V); logits() itself where the types agree
+  T* dlogits() const { return dlogits_; }                     // (chunk, V); the same as logits() if the types agree
   A* nll() const { return nll_; }                             // (T)
   A* signal() const { return signal_; }                       // (T)
   A* lse() const { return lse_; }                             // (T)
@@ -65,7 +67,7 @@ class Workspace {
   A* weights() const { return weights_; }                     // (T)
   std::int32_t* predictions() const { return predictions_; }  // (T)
   int tokens() const { return tokens_; }                      // of the largest batch
-  std::size_t batch_room() const { return rows() + 1; }       // elements of a batch's longest array, its offsets
+  std::size_t batch_room() const { return rows() + 1; }       // elements of a batch's longest array, the offsets
   int chunk() const { return logits_chunk(tokens_, config_.vocab_size, device_.type); }
   WorkspaceBytes bytes() const { return bytes_; }
 
@@ -113,8 +115,8 @@ class Workspace {
                 take(shape_.mlp)};
   }
 
-  /// A block's arrays but x. With `shared`, a kept block that takes what the light policy recomputes from there; without,
-  /// the shared arrays themselves: those three, or under the block policy all.
+  /// Allocates a block's arrays except x. With `shared`: a kept block, which uses the shared arrays for what the light policy
+  /// recomputes. Without: the shared arrays themselves, three for the light policy or all for the block policy.
   BlockActivations<T> take_block(Recompute policy, const BlockActivations<T>* shared) {
     BlockActivations<T> a{};
     const bool own_light = policy != Recompute::light || !shared;

@@ -15,13 +15,13 @@
 namespace expunge {
 namespace {
 
-const SplitFigures* find(const std::optional<ReportEvaluation>& evaluation, const std::string& split) {
+const SplitMetrics* find(const std::optional<ReportEvaluation>& evaluation, const std::string& split) {
   if (!evaluation) return nullptr;
   const auto found = evaluation->splits.find(split);
   return found == evaluation->splits.end() ? nullptr : &found->second;
 }
 
-std::optional<SplitFigures> copy(const SplitFigures* figures) { return figures ? std::optional(*figures) : std::nullopt; }
+std::optional<SplitMetrics> copy(const SplitMetrics* found) { return found ? std::optional(*found) : std::nullopt; }
 
 RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
   RunSummary s;
@@ -75,11 +75,12 @@ std::string outcome(const ReportRun& run, const RunSummary& s) {
   if (!s.distance) return "; before and after cannot be compared, see what is missing below.";
   const std::size_t changes = run.before->origin.changes;
   const bool original = changes == run.lineage.original;
-  std::string text = fmt::format("; its perplexity went from {} to {}", number(s.forget_before->perplexity),
-                                 number(s.forget_after->perplexity));
+  std::string text = fmt::format("; its perplexity went from {} to {}", number((*s.forget_before)["perplexity"]),
+                                 number((*s.forget_after)["perplexity"]));
   if (!original) text += fmt::format(". Before is {}", run.lineage.name(changes));
-  text += fmt::format(". The goal is {}, what {} makes of {}/approximate, text of the same kind that it never saw",
-                      number(s.approximate_before->perplexity), original ? "the original model" : "that model", run.domain());
+  text +=
+      fmt::format(". The goal is {}, what {} makes of {}/approximate, text of the same kind that it never saw",
+                  number((*s.approximate_before)["perplexity"]), original ? "the original model" : "that model", run.domain());
   if (const std::string way = way_gone(*s.distance); !way.empty()) text += fmt::format(" ({})", way);
   if (s.growth) text += fmt::format(". What should have stayed is now at {} times its perplexity", number(*s.growth));
   if (s.cost && s.cost->retraining > 0)
@@ -99,17 +100,17 @@ std::string one_sentence(const ReportRun& run, const RunSummary& s) {
 /// The perplexity of the forget set before and after, and whose it is where it is not the run's.
 std::string forget_cell(const ReportRun& run, const RunSummary& s) {
   if (!s.forget_after) return "–";
-  const std::string after = number(s.forget_after->perplexity);
+  const std::string after = number((*s.forget_after)["perplexity"]);
   if (run.after->origin.is_other()) return fmt::format("{} ({})", after, run.after->origin.mark);
-  return (s.forget_before ? number(s.forget_before->perplexity) + " → " : "") + after;
+  return (s.forget_before ? number((*s.forget_before)["perplexity"]) + " → " : "") + after;
 }
 
 std::string goal_cell(const ReportRun& run, const RunSummary& s) {
   if (!s.approximate_before) return "–";
   const std::size_t changes = run.before->origin.changes, original = run.lineage.original;
-  return number(s.approximate_before->perplexity) + (changes > original   ? " (of a changed model)"
-                                                     : changes < original ? " (of an earlier model)"
-                                                                          : "");
+  return number((*s.approximate_before)["perplexity"]) + (changes > original   ? " (of a changed model)"
+                                                          : changes < original ? " (of an earlier model)"
+                                                                               : "");
 }
 
 /// Only figures of the run's own model on its forget and approximate sets are held against those of other runs.

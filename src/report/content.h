@@ -15,7 +15,7 @@ namespace expunge {
 
 /// The derived figures of a run; absent where the files that they come from are.
 struct RunSummary {
-  std::optional<SplitFigures> forget_before, forget_after, approximate_before;
+  std::optional<SplitMetrics> forget_before, forget_after, approximate_before;
   std::optional<GoalDistance> distance;
   std::vector<std::string> retained;  ///< splits of the growth
   std::optional<double> growth;

@@ -29,6 +29,8 @@ ReportEvaluation read_report_evaluation(const Hdf5File& file) {
           evaluation_conditions(file), read_evaluation(file)};
 }
 
+ReportTasks read_report_tasks(const Hdf5File& file) { return {read_tasks(file), file.path(), task_conditions(file)}; }
+
 /// Where files of one kind lie in a run's folder, and where the report keeps them.
 template <typename File>
 struct Kind {
@@ -42,7 +44,7 @@ constexpr Kind<ReportEvaluation> kEvaluations{
 constexpr Kind<ReportAttacks> kAttacks{"mia-before.h5",      "mia.h5",    &ReportRun::attacks_before, &ReportRun::attacks_after,
                                        &ReportRun::attacked, read_attacks};
 constexpr Kind<ReportTasks> kTasks{"task-before.h5",        "task.h5",         &ReportRun::tasks_before,
-                                   &ReportRun::tasks_after, &ReportRun::asked, read_tasks};
+                                   &ReportRun::tasks_after, &ReportRun::asked, read_report_tasks};
 
 /// What --before and --after name, in that order.
 template <typename File>
@@ -73,10 +75,10 @@ File with_origin(File file) {
 template <typename Take>
 void read_figures(const fs::path& path, const Take& take) {
   const Hdf5File file = open_sealed(path);
-  if (holds_attacks(file))
+  if (is_membership(file))
     take(with_origin(read_attacks(file)));
-  else if (holds_tasks(file))
-    take(with_origin(read_tasks(file)));
+  else if (is_tasks(file))
+    take(with_origin(read_report_tasks(file)));
   else
     take(with_origin(read_report_evaluation(file)));
 }
@@ -177,10 +179,9 @@ void count_samples(const ReportAttacks& before, const ReportAttacks& after, std:
 }
 
 void count_samples(const ReportTasks& before, const ReportTasks& after, std::vector<ConditionPair>& pairs) {
-  for (const ReportTask& task : after.tasks)
-    if (const auto other = std::ranges::find(before.tasks, task.name, &ReportTask::name); other != before.tasks.end())
-      add_count(pairs, "items of " + task.name, static_cast<std::uint64_t>(other->items),
-                static_cast<std::uint64_t>(task.items));
+  for (const StoredTask& task : after.results)
+    if (const auto other = std::ranges::find(before.results, task.name, &StoredTask::name); other != before.results.end())
+      add_count(pairs, "items of " + task.name, other->items, task.items);
 }
 
 /// How the files on both sides were computed; of one alone, its own conditions beside nothing.

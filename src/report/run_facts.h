@@ -17,6 +17,7 @@
 #include "report/tasks.h"
 #include "run/conditions.h"
 #include "run/options.h"
+#include "run/results/evaluations.h"
 #include "store/checkpoint.h"
 
 namespace expunge {
@@ -35,12 +36,6 @@ struct Trajectory {
   std::vector<double> step, loss, loss_forget, loss_retain;
   double tokens = 0, seconds = 0;  ///< over all steps
   std::int64_t memory_bytes = 0;   ///< peak of the largest rank
-};
-
-/// Columns of an evaluations.h5, which --eval-steps makes.
-struct InRunEvaluations {
-  std::vector<double> step;
-  std::map<std::string, std::vector<double>> perplexity;  ///< by "domain/split"
 };
 
 /// What of the forget split a run has trained on, each sequence counted once.
@@ -67,7 +62,7 @@ struct ReportRun {
   Lineage lineage;
   double parameters = 0;
   std::optional<Trajectory> trajectory;
-  std::optional<InRunEvaluations> evaluations;
+  std::vector<EvaluationRow> evaluations;    ///< of evaluations.h5, which --eval-steps makes
   std::string stopped;                       ///< how the condition of --stop-at ended the run; empty where it did not
   std::set<std::string> token_splits;        ///< all of the token file; empty where it is gone or another one now
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file

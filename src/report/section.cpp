@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <set>
 
@@ -32,30 +33,39 @@ void add_conditions(const std::vector<ConditionPair>& pairs, bool before, bool a
   blocks.push_back(std::move(table));
 }
 
+/// "–" for what is not known.
+std::string shown(const Metric& metric, double value) { return std::isfinite(value) ? metric.text(value) : "–"; }
+
 void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block>& blocks) {
   if (!run.before && !run.after) return;
   blocks.push_back(Heading{3, "Before and after"});
   std::set<std::string> names;
   for (const auto* evaluation : {&run.before, &run.after})
     if (*evaluation)
-      for (const auto& [name, figures] : (*evaluation)->splits) names.insert(name);
-  Table table{{"Split", "Sequences", "Perplexity before", "Perplexity after", "After / before", "Per token before",
-               "Per token after", "Accuracy before", "Accuracy after", "Extraction before", "Extraction after"},
-              {},
-              {}};
+      for (const auto& [name, metrics] : (*evaluation)->splits) names.insert(name);
+  Table table{{"Split", "Sequences"}, {}, {}};
+  for (const Metric& metric : metrics()) {
+    std::string heading(metric.heading);
+    heading.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(heading.front())));
+    for (const char* when : {" before", " after"}) table.head.push_back(heading + when);
+    if (&metric == &metrics().front()) table.head.emplace_back("After / before");
+  }
   const bool comparable = run.incomparable().empty();
   for (const std::string& name : names) {
-    const auto figures = [&](const std::optional<ReportEvaluation>& evaluation) {
+    const auto found = [&](const std::optional<ReportEvaluation>& evaluation) {
       const bool known = evaluation && evaluation->splits.contains(name);
-      return known ? evaluation->splits.at(name) : SplitFigures{NAN, NAN, NAN, 0, 0, NAN};
+      return known ? evaluation->splits.at(name) : SplitMetrics();
     };
-    const SplitFigures before = figures(run.before), after = figures(run.after);
+    const SplitMetrics before = found(run.before), after = found(run.after);
     const auto sequences = static_cast<double>(std::max(before.sequences, after.sequences));
-    table.rows.push_back({name, sequences > 0 ? count(sequences) : "–", number(before.perplexity), number(after.perplexity),
-                          comparable ? number(after.perplexity / before.perplexity) : "not compared",
-                          number(before.token_perplexity), number(after.token_perplexity), percent(before.accuracy),
-                          percent(after.accuracy), percent(100 * before.extraction_strength),
-                          percent(100 * after.extraction_strength)});
+    std::vector<std::string> row = {name, sequences > 0 ? count(sequences) : "–"};
+    for (const Metric& metric : metrics()) {
+      const double was = before[metric.name], is = after[metric.name];
+      row.push_back(shown(metric, was));
+      row.push_back(shown(metric, is));
+      if (&metric == &metrics().front()) row.push_back(comparable ? number(is / was) : "not compared");
+    }
+    table.rows.push_back(std::move(row));
     table.marked.push_back(name == run.domain() + "/forget");
   }
   blocks.push_back(std::move(table));
@@ -63,15 +73,16 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
   if (!s.distance) return;
   blocks.push_back(Heading{3, "Distance to approximate retraining"});
   Table distance;
-  distance.rows = {{"Goal", fmt::format("perplexity {}, accuracy {} ({}/approximate under {})",
-                                        number(s.approximate_before->perplexity), percent(s.approximate_before->accuracy),
-                                        run.domain(), run.lineage.name(run.before->origin.changes))},
-                   {"Forget set now", fmt::format("perplexity {}, accuracy {}", number(s.forget_after->perplexity),
-                                                  percent(s.forget_after->accuracy))},
-                   {"Log ratio", fmt::format("{} (0: at the goal; {})", signed_number(s.distance->log_ratio),
-                                             s.distance->log_ratio < 0 ? "the model still knows it better than unseen text"
-                                                                       : "the model knows it less than unseen text")},
-                   {"Accuracy gap", fmt::format("{} percentage points", signed_number(s.distance->accuracy_gap))}};
+  distance.rows = {
+      {"Goal",
+       fmt::format("perplexity {}, accuracy {} ({}/approximate under {})", number((*s.approximate_before)["perplexity"]),
+                   percent((*s.approximate_before)["accuracy"]), run.domain(), run.lineage.name(run.before->origin.changes))},
+      {"Forget set now", fmt::format("perplexity {}, accuracy {}", number((*s.forget_after)["perplexity"]),
+                                     percent((*s.forget_after)["accuracy"]))},
+      {"Log ratio", fmt::format("{} (0: at the goal; {})", signed_number(s.distance->log_ratio),
+                                s.distance->log_ratio < 0 ? "the model still knows it better than unseen text"
+                                                          : "the model knows it less than unseen text")},
+      {"Accuracy gap", fmt::format("{} percentage points", signed_number(s.distance->accuracy_gap))}};
   if (std::string way = way_gone(*s.distance); !way.empty()) distance.rows.push_back({"Way to the goal", std::move(way)});
   if (s.growth)
     distance.rows.push_back({"Retained", fmt::format("perplexity x {} over {}", number(*s.growth),
@@ -86,23 +97,19 @@ std::string share(double value, double error) {
 void add_tasks(const ReportRun& run, std::vector<Block>& blocks) {
   if (!run.tasks_before && !run.tasks_after) return;
   blocks.push_back(Heading{3, "Tasks"});
-  Table table{{"Task", "Items", "Figure", "Before", "After"}, {}, {}};
+  Table table{{"Task", "Items", "Metric", "Before", "After"}, {}, {}};
   const ReportTasks& shown = run.tasks_after ? *run.tasks_after : *run.tasks_before;
-  for (const ReportTask& task : shown.tasks) {
-    const auto row = [&](const char* figure, double ReportTask::*value, double ReportTask::*error) {
-      const auto cell = [&](const std::optional<ReportTasks>& tasks) {
-        if (tasks)
-          for (const ReportTask& one : tasks->tasks)
-            if (one.name == task.name) return share(one.*value, one.*error);
-        return std::string("–");
-      };
-      if (std::isfinite(task.*value))
-        table.rows.push_back({task.name, count(task.items), figure, cell(run.tasks_before), cell(run.tasks_after)});
-    };
-    row("accuracy", &ReportTask::accuracy, &ReportTask::accuracy_error);
-    row("accuracy, normalised", &ReportTask::normalised, &ReportTask::normalised_error);
-    row("exact match", &ReportTask::exact_match, &ReportTask::exact_match_error);
-  }
+  const auto cell = [](const std::optional<ReportTasks>& tasks, const std::string& name, std::string_view label) {
+    if (tasks)
+      for (const StoredTask& task : tasks->results)
+        for (const StoredRate& rate : task.rates)
+          if (task.name == name && rate.label == label) return share(rate.share, rate.error);
+    return std::string("–");
+  };
+  for (const StoredTask& task : shown.results)
+    for (const StoredRate& rate : task.rates)
+      table.rows.push_back({task.name, count(static_cast<double>(task.items)), std::string(rate.label),
+                            cell(run.tasks_before, task.name, rate.label), cell(run.tasks_after, task.name, rate.label)});
   blocks.push_back(std::move(table));
   add_conditions(run.asked, run.tasks_before.has_value(), run.tasks_after.has_value(), blocks);
 }
@@ -114,15 +121,15 @@ Plot roc_plot(const ReportRun& run, const ReportAttacks& attacks, const std::str
             .y_label = "true-positive rate",
             .curves = {},
             .unit_square = true};
-  for (const ReportAttack* attack : attacks.strongest_by_family())
-    plot.curves.push_back({attack->name, attack->fpr, attack->tpr, Curve::Style::line, {}});
+  for (const StoredAttack* attack : attacks.strongest_by_family())
+    plot.curves.push_back({attack->name, attack->curve.fpr, attack->curve.tpr, Curve::Style::line, {}});
   return plot;
 }
 
 /// Which texts were scored, and whether they are enough.
 void add_scored_texts(const ReportAttacks& attacks, std::vector<Block>& blocks) {
   std::uint64_t members = 0, non_members = 0;  // that at least one attack scored
-  for (const ReportAttack& attack : attacks.attacks) {
+  for (const StoredAttack& attack : attacks.attacks) {
     members = std::max(members, attack.members);
     non_members = std::max(non_members, attack.non_members);
   }
@@ -165,16 +172,17 @@ void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blo
               {},
               {}};
   const ReportAttacks& shown = run.attacks_after ? *run.attacks_after : *run.attacks_before;
-  for (const ReportAttack& attack : shown.attacks) {
+  for (const StoredAttack& attack : shown.attacks) {
+    const AttackRates& best = attack.stronger();
     std::string before = "–";
     if (run.attacks_before)
-      for (const ReportAttack& other : run.attacks_before->attacks)
+      for (const StoredAttack& other : run.attacks_before->attacks)
         if (other.name == attack.name) before = fmt::format("{:.3f}", other.auc);
     table.rows.push_back({attack.name, before, run.attacks_after ? fmt::format("{:.3f}", attack.auc) : "–",
                           fmt::format("{:.3f} to {:.3f}", attack.auc_low, attack.auc_high),
-                          attack.stronger.empty() ? "high (low is not recorded)" : attack.stronger,
-                          fmt::format("{:.3f}", attack.best_accuracy), fmt::format("{:.3f}", attack.tpr_at_5),
-                          fmt::format("{:.3f}", attack.tpr_at_1), fmt::format("{:.3f}", attack.tpr_at_0_1)});
+                          attack.low ? (attack.low_is_stronger ? "low" : "high") : "high (low is not recorded)",
+                          fmt::format("{:.3f}", best.best_accuracy), fmt::format("{:.3f}", best.tpr_at_5),
+                          fmt::format("{:.3f}", best.tpr_at_1), fmt::format("{:.3f}", best.tpr_at_0_1)});
   }
   if (!run.attacks_after)
     blocks.push_back(Paragraph{"Before only; the run's own model has not been attacked yet.", Paragraph::Kind::note});
@@ -220,8 +228,8 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
                              {"retain", t.step, perplexities(t.loss_retain), style, {}}}};
   const bool other_labels = trains_on_other_labels(run);
   if (other_labels) perplexity.curves.clear();  // theirs would be read as that of the texts
-  if (s.approximate_before && std::isfinite(s.approximate_before->perplexity)) {
-    perplexity.level = s.approximate_before->perplexity;
+  if (s.approximate_before && std::isfinite((*s.approximate_before)["perplexity"])) {
+    perplexity.level = (*s.approximate_before)["perplexity"];
     perplexity.level_title = "goal";
   }
   Plot evaluated{.name = "evaluation-" + run.label,
@@ -229,9 +237,15 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
                  .x_label = "optimizer step",
                  .y_label = "perplexity",
                  .curves = {}};
-  if (run.evaluations)
-    for (const auto& [name, values] : run.evaluations->perplexity)
-      evaluated.curves.push_back({name, run.evaluations->step, values, Curve::Style::line_points, {}});
+  if (!run.evaluations.empty())
+    for (const auto& [name, last] : run.evaluations.back().splits) {
+      std::vector<double> steps, values;
+      for (const EvaluationRow& row : run.evaluations) {
+        steps.push_back(static_cast<double>(row.step));
+        values.push_back(row.splits.at(name)["perplexity"]);
+      }
+      evaluated.curves.push_back({name, std::move(steps), std::move(values), Curve::Style::line_points, {}});
+    }
   Gallery gallery;
   plotter.add(loss,
               std::string("What each step minimised, and the mean negative log-likelihood of its forget and retain sequences") +

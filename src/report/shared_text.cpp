@@ -22,9 +22,9 @@ std::set<std::string> splits_that_matter(const ReportRun& run) {
       wanted.merge(trained_splits(lineage.former[i].options()));
   for (const auto* evaluation : {&run.before, &run.after})
     if (*evaluation)
-      for (const auto& [split, figures] : (*evaluation)->splits) wanted.insert(split);
-  if (run.evaluations)
-    for (const auto& [split, values] : run.evaluations->perplexity) wanted.insert(split);
+      for (const auto& [split, metrics] : (*evaluation)->splits) wanted.insert(split);
+  if (!run.evaluations.empty())
+    for (const auto& [split, metrics] : run.evaluations.back().splits) wanted.insert(split);
   for (const auto* attacks : {&run.attacks_before, &run.attacks_after})
     if (*attacks)
       for (const char* side : {"members", "non_members"}) wanted.insert(value_of((*attacks)->conditions, side));

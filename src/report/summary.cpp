@@ -12,17 +12,18 @@
 
 namespace expunge {
 
-GoalDistance distance_to_goal(const SplitFigures& forget_before, const SplitFigures& approximate_before,
-                              const SplitFigures& forget_after) {
-  const double way = std::log(approximate_before.perplexity / forget_before.perplexity);
-  const double gone = std::log(forget_after.perplexity / forget_before.perplexity);
-  return {std::log(forget_after.perplexity / approximate_before.perplexity),
-          forget_after.accuracy - approximate_before.accuracy, way > 0 ? gone / way : std::numeric_limits<double>::quiet_NaN()};
+GoalDistance distance_to_goal(const SplitMetrics& forget_before, const SplitMetrics& approximate_before,
+                              const SplitMetrics& forget_after) {
+  const double before = forget_before["perplexity"], goal = approximate_before["perplexity"],
+               after = forget_after["perplexity"];
+  const double way = std::log(goal / before), gone = std::log(after / before);
+  return {std::log(after / goal), forget_after["accuracy"] - approximate_before["accuracy"],
+          way > 0 ? gone / way : std::numeric_limits<double>::quiet_NaN()};
 }
 
 std::vector<std::string> retained_splits(const SplitTable& before, const SplitTable& after, const std::string& domain) {
   std::vector<std::string> splits;
-  for (const auto& [name, figures] : after)
+  for (const auto& [name, metrics] : after)
     if (before.contains(name) && name != domain + "/forget" && name != domain + "/approximate") splits.push_back(name);
   return splits;
 }
@@ -30,7 +31,7 @@ std::vector<std::string> retained_splits(const SplitTable& before, const SplitTa
 double retained_growth(const SplitTable& before, const SplitTable& after, std::span<const std::string> splits) {
   check(!splits.empty(), "a mean has at least one split");
   double sum = 0;
-  for (const std::string& name : splits) sum += std::log(after.at(name).perplexity / before.at(name).perplexity);
+  for (const std::string& name : splits) sum += std::log(after.at(name)["perplexity"] / before.at(name)["perplexity"]);
   return std::exp(sum / static_cast<double>(splits.size()));
 }
 

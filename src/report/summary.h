@@ -22,10 +22,8 @@ struct GoalDistance {
   double accuracy_gap;  ///< accuracy on forget now less that of the original on approximate, percentage points
   double progress;      ///< share of the way in log perplexity: 0 untouched, 1 at the goal; NaN where there was no way to go
 };
-GoalDistance distance_to_goal(const SplitFigures& forget_before, const SplitFigures& approximate_before,
-                              const SplitFigures& forget_after);
-
-using SplitTable = std::map<std::string, SplitFigures>;
+GoalDistance distance_to_goal(const SplitMetrics& forget_before, const SplitMetrics& approximate_before,
+                              const SplitMetrics& forget_after);
 
 /// The splits, in both tables, that forgetting `domain` should leave alone: all but its forget and approximate.
 std::vector<std::string> retained_splits(const SplitTable& before, const SplitTable& after, const std::string& domain);

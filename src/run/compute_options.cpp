@@ -63,9 +63,9 @@ std::vector<Option> training_compute_options(ComputeConfig& c) {
 }
 
 void check_compute(ComputeConfig& config, const OptionTable& given) {
-  const Source bf16 = given.source("bf16"), dtype = given.source("dtype");
-  config.dtype_by_device = bf16 == Source::none && dtype == Source::none;
-  if (bf16 != Source::none && bf16 >= dtype) {
+  const OptionSource bf16 = given.source("bf16"), dtype = given.source("dtype");
+  config.dtype_by_device = bf16 == OptionSource::none && dtype == OptionSource::none;
+  if (bf16 != OptionSource::none && bf16 >= dtype) {
     const bool wanted = *parse_bool(given.value("bf16"));
     const bool is = config.dtype == DType::bfloat16;
     if (wanted != is && bf16 == dtype)

@@ -94,9 +94,9 @@ std::vector<FormerRun> history_of_checkpoint(const fs::path& checkpoint, const c
   return history;
 }
 
-std::vector<FormerRun> history_of_model(const ModelSource& source, const std::string& model_sha256) {
-  if (source.kind == ModelSource::Kind::checkpoint) return history_of_checkpoint(source.weights, FormerRun::kWeights);
-  const bool exported = source.kind == ModelSource::Kind::folder && fs::exists(source.weights / kExportRecord);
+std::vector<FormerRun> history_of_model(const WeightsSource& source, const std::string& model_sha256) {
+  if (source.kind == WeightsSource::Kind::checkpoint) return history_of_checkpoint(source.weights, FormerRun::kWeights);
+  const bool exported = source.kind == WeightsSource::Kind::folder && fs::exists(source.weights / kExportRecord);
   return exported ? history_of_export(source.weights, model_sha256) : std::vector<FormerRun>();
 }
 

@@ -44,7 +44,7 @@ std::vector<FormerRun> history_of_record(const JsonObject& record);
 std::vector<FormerRun> history_of_checkpoint(const std::filesystem::path& checkpoint, const char* how);
 /// The same of a model with this hash: nothing for the folder of a model that no run made, or whose expunge.json is of other
 /// weights, which it warns of. Throws Error(bad_input).
-std::vector<FormerRun> history_of_model(const ModelSource& source, const std::string& model_sha256);
+std::vector<FormerRun> history_of_model(const WeightsSource& source, const std::string& model_sha256);
 
 /// The hash of the checkpoint that an exported model was made of, as its expunge.json names it. With `model_sha256`, nothing
 /// where that file is of other weights. Throws Error(bad_input).

@@ -78,9 +78,9 @@ void JsonlLog::append(const StepMetrics& metrics) {
   write(row.dump());
 }
 
-void JsonlLog::append(std::int64_t step, const NamedFigures& figures) {
+void JsonlLog::append(std::int64_t step, const NamedMetrics& metrics) {
   nlohmann::ordered_json row{{"step", step}};
-  for (const auto& [name, value] : figures) row[name] = number_or_null(value);
+  for (const auto& [name, value] : metrics) row[name] = number_or_null(value);
   name_run(row);
   write(row.dump());
 }

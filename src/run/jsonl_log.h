@@ -10,6 +10,7 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "run/metric_columns.h"
+#include "run/results/evaluations.h"
 #include "run/step_metrics.h"
 
 namespace expunge {
@@ -25,7 +26,7 @@ class JsonlLog {
   /// Throws so, and changes nothing. Runs of versions that named none have the empty name.
   static void check(const std::filesystem::path& path, const std::string& run);
   void append(const StepMetrics& metrics);
-  void append(std::int64_t step, const NamedFigures& figures);
+  void append(std::int64_t step, const NamedMetrics& metrics);
 
  private:
   void name_run(nlohmann::ordered_json& row) const;

@@ -135,7 +135,7 @@ void refuse_idle_options(const MethodOptions& options, const OptionTable& given)
   const std::vector<std::string_view> useful = keys_of(chosen);
   for (const Method& other : methods())
     for (const std::string_view key : keys_of(other)) {
-      if (given.source(key) != Source::command_line || std::ranges::find(useful, key) != useful.end()) continue;
+      if (given.source(key) != OptionSource::command_line || std::ranges::find(useful, key) != useful.end()) continue;
       std::vector<std::string> users;
       for (const Method& user : methods())
         if (std::ranges::count(keys_of(user), key) > 0) users.emplace_back(user.name);

@@ -1,4 +1,4 @@
-// The one list of a step's figures, for every file that holds them.
+// The one list of a step's metrics, for every file that holds them.
 #pragma once
 
 #include <string>
@@ -9,10 +9,7 @@
 
 namespace expunge {
 
-/// Figures of an evaluation between steps, such as "eval/books/forget/perplexity".
-using NamedFigures = std::vector<std::pair<std::string, double>>;
-
-/// Visits the figures of a step with their names, in the order of the columns; `visit` takes std::int64_t and double.
+/// Visits the metrics of a step with their names, in the order of the columns; `visit` takes std::int64_t and double.
 template <typename Visit>
 void for_each_metric(const StepMetrics& m, Visit visit) {
   visit("step", m.step);

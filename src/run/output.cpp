@@ -15,10 +15,7 @@ void check_output(const std::filesystem::path& output, bool overwrite) {
 }
 
 void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite) {
-  on_root(runtime, [&] {
-    check_output(output, overwrite);
-    return std::string();
-  });
+  on_root(runtime, [&] { check_output(output, overwrite); });
 }
 
 }  // namespace expunge

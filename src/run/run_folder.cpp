@@ -124,7 +124,7 @@ void add_log(const RunOptions& config, RunMark& mark) {
 }
 
 /// Writes what a run begins with; the mark first, so that what a killed start leaves is known to be ours.
-void write_new_run(const RunFolder& run, const RunOptions& config, const ModelSource& source, const RunMark& begun) {
+void write_new_run(const RunFolder& run, const RunOptions& config, const WeightsSource& source, const RunMark& begun) {
   std::map<fs::path, std::string> files = {{run.config(), config.resolved}};
   for (const auto& [name, path] : side_files(source)) files[run.model() / name] = read_file(path, kSideFileLimit);
   RunMark mark{{}, begun.logs, begun.id};
@@ -208,31 +208,27 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const RunOptio
     make_folder(run.root);
     lock = std::make_unique<FileLock>(run.lock());
     for (const fs::path& folder : {run.root, run.model()}) remove_stale_staging(folder);
-    return std::string();
   });
   return lock;
 }
 
-std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const RunOptions& config, const ModelSource& source) {
+std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const RunOptions& config, const WeightsSource& source) {
   const RunFolder run{config.folder.path};
   const bool resume = on_root(runtime, [&] {
-                        RunContent content = own_content(run);
-                        add_log(config, content.mark);
-                        const bool found = may_resume(run, config, content);
-                        if (found) {
-                          sweep_checkpoints(run.checkpoints());
-                          write_mark(run, content.mark);
-                        } else {
-                          write_new_run(run, config, source, content.mark);
-                        }
-                        return std::string(found ? "resume" : "");
-                      }) == "resume";
+    RunContent content = own_content(run);
+    add_log(config, content.mark);
+    const bool found = may_resume(run, config, content);
+    if (found) {
+      sweep_checkpoints(run.checkpoints());
+      write_mark(run, content.mark);
+    } else {
+      write_new_run(run, config, source, content.mark);
+    }
+    return found;
+  });
   const std::optional<fs::path> asked = asked_checkpoint(config);
   if (asked && (!resume || is_of_run(run, *asked))) {
-    on_root(runtime, [&] {
-      refuse_foreign_after(run, is_of_run(run, *asked) ? asked : std::nullopt);
-      return std::string();
-    });
+    on_root(runtime, [&] { refuse_foreign_after(run, is_of_run(run, *asked) ? asked : std::nullopt); });
     return asked;
   }
   if (!resume) return std::nullopt;
@@ -241,7 +237,6 @@ std::optional<fs::path> prepare_run_folder(const Runtime& runtime, const RunOpti
   on_root(runtime, [&] {
     set_aside_damaged(run, good);
     refuse_foreign_after(run, good);
-    return std::string();
   });
   return good;
 }

@@ -53,6 +53,6 @@ bool is_of_run(const RunFolder& run, const std::filesystem::path& checkpoint);
 ///   Error(output)    when it holds anything at all, with --resume-from-checkpoint none, or when a file of somebody else has a
 ///                    name that the run needs.
 std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const RunOptions& config,
-                                                        const ModelSource& source);
+                                                        const WeightsSource& source);
 
 }  // namespace expunge

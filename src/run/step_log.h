@@ -53,9 +53,9 @@ class StepLog {
     }
   }
   /// An evaluation between steps, for the logs that were asked for; evaluations.h5 is the monitor's. After write() of its step.
-  void write_evaluation(std::int64_t step, const NamedFigures& figures) {
-    if (jsonl_) jsonl_->append(step, figures);
-    if (tensorboard_) tensorboard_->append(step, figures);
+  void write_evaluation(std::int64_t step, const NamedMetrics& metrics) {
+    if (jsonl_) jsonl_->append(step, metrics);
+    if (tensorboard_) tensorboard_->append(step, metrics);
   }
 
  private:

@@ -99,9 +99,9 @@ void TensorboardFile::append(const StepMetrics& metrics) {
   write(scalar_event(now(), metrics.step, scalars));
 }
 
-void TensorboardFile::append(std::int64_t step, const NamedFigures& figures) {
+void TensorboardFile::append(std::int64_t step, const NamedMetrics& metrics) {
   std::vector<std::pair<std::string, float>> scalars;
-  for (const auto& [name, value] : figures)
+  for (const auto& [name, value] : metrics)
     if (std::isfinite(value)) scalars.emplace_back(name, static_cast<float>(value));
   write(scalar_event(now(), step, scalars));
 }

@@ -11,6 +11,7 @@
 
 #include "io/files.h"
 #include "run/metric_columns.h"
+#include "run/results/evaluations.h"
 #include "run/step_metrics.h"
 
 namespace expunge {
@@ -37,7 +38,7 @@ class TensorboardFile {
   static bool is_own(const std::filesystem::path& path);
   void append(const StepMetrics& metrics);
   /// A scalar for each figure of an evaluation that is a finite number.
-  void append(std::int64_t step, const NamedFigures& figures);
+  void append(std::int64_t step, const NamedMetrics& metrics);
 
  private:
   void write(const std::string& event);

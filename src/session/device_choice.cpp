@@ -1,4 +1,4 @@
-// Choosing GPUs and communicators.
+// Chooses GPUs and communicators.
 #include "session/device_choice.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ FoundGpu find_gpu(int local_rank, bool shared, int* index) {
     if (devices.count == 0) return {{}, devices.problem};
     const bool own_view = devices.count == 1;
     if (!own_view && !shared && local_rank >= devices.count)
-      return {{}, fmt::format("it is number {} of its node, which shows {} GPUs", local_rank, devices.count)};
+      return {{}, fmt::format("its number on the node is {}, and the node has {} GPUs", local_rank, devices.count)};
     *index = own_view ? 0 : local_rank % devices.count;
     return {cuda_device_info(*index).uuid, {}};
   } catch (const Error& error) {
@@ -33,7 +33,7 @@ CommPolicy choose_comm(CommPolicy asked, const std::vector<FoundGpu>& ranks, boo
     if (!first && asked != CommPolicy::staged)
       fail(ExitCode::usage,
            fmt::format(
-               "ranks {} and {} are on the same GPU, {}: start one rank a GPU and let the launcher show each rank its own "
+               "ranks {} and {} are on the same GPU, {}: start one rank per GPU and let the launcher show each rank its own "
                "or all of them, or share it, slowly, with --comm staged",
                owner->second, rank, ranks[rank].uuid));
   }

@@ -1,4 +1,4 @@
-// Which GPU a rank computes on, and what ranks on GPUs talk over.
+// Chooses the GPU of a rank, and the communicator of ranks on GPUs.
 #pragma once
 
 #include <string>
@@ -9,18 +9,18 @@
 
 namespace expunge {
 
-/// What a rank found when it looked for its GPU.
+/// Result of a rank's search for its GPU.
 struct FoundGpu {
-  std::string uuid;     ///< of the GPU that it would take
-  std::string problem;  ///< or why there is none
+  std::string uuid;     ///< of the GPU that the rank would use
+  std::string problem;  ///< or the reason for having none
 };
 
-/// The GPU of a rank: its number among the ranks of its node, or 0 where one GPU is visible, as the launcher shows each rank
-/// its own. With `shared`, ranks beyond the number of GPUs begin again at the first. Never throws.
+/// Selects the GPU of a rank by its number on the node. If only one GPU is visible, it is the rank's own (launchers can show
+/// each rank one). If `shared`, ranks beyond the number of GPUs start again at the first. Never throws.
 FoundGpu find_gpu(int local_rank, bool shared, int* index);
 
-/// The communicator of ranks on GPUs: NCCL where each has its own. Throws Error(usage), the same on every rank, that names
-/// ranks without a GPU or with the same one.
+/// Selects the communicator of ranks on GPUs: NCCL if each has its own GPU. Throws the same Error(usage) on every rank; it
+/// names ranks without a GPU or with the same GPU.
 CommPolicy choose_comm(CommPolicy asked, const std::vector<FoundGpu>& ranks, bool nccl_built);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Reading the launcher's environment; reporting failures.
+// Reads the launcher's environment and reports failures.
 #include "session/launcher.h"
 
 #include <fmt/format.h>
@@ -26,7 +26,7 @@
 namespace expunge {
 namespace {
 
-/// The first of the variables that holds a number; `otherwise` where none does.
+/// The first of the variables that holds a number; `otherwise` if none does.
 int first_number(std::initializer_list<const char*> names, int otherwise) {
   for (const char* name : names)
     if (const char* text = std::getenv(name))
@@ -35,21 +35,22 @@ int first_number(std::initializer_list<const char*> names, int otherwise) {
   return otherwise;
 }
 
-int report(Place place, ExitCode code, const std::string& message) {
+int report(LaunchInfo launched, ExitCode code, const std::string& message) {
   const bool in_mpi = MpiEnvironment::active();
   const int status = static_cast<int>(code);
-  // A launcher ends a job at its first failed process: the others leave rank 0 the time to speak and to be heard.
+  // A launcher ends a job at its first failed process, so the other ranks give rank 0 time to report.
   constexpr std::chrono::milliseconds kHeard{100};
-  if (place.rank > 0) std::this_thread::sleep_for(2 * kHeard + std::chrono::milliseconds(50 * std::min(place.rank, 20)));
+  if (launched.rank > 0) std::this_thread::sleep_for(2 * kHeard + std::chrono::milliseconds(50 * std::min(launched.rank, 20)));
   const bool same_for_all = !in_mpi && code == ExitCode::usage;
-  if (place.rank == 0 || !same_for_all) {
-    const std::string where = place.size > 1 && !same_for_all ? fmt::format(" on rank {} of {}", place.rank, place.size) : "";
+  if (launched.rank == 0 || !same_for_all) {
+    const std::string where =
+        launched.size > 1 && !same_for_all ? fmt::format(" on rank {} of {}", launched.rank, launched.size) : "";
     std::fputs(fmt::format("expunge: error{}: {}\n", where, message).c_str(), stderr);
   }
   std::fflush(nullptr);
-  // A rank alone ends in order; MPI_Abort would add a message of its own.
-  if (!in_mpi || place.size == 1) return status;
-  // srun, as it ends the step, may drop what it has not passed on yet.
+  // A lone rank returns normally; MPI_Abort would print a message of its own.
+  if (!in_mpi || launched.size == 1) return status;
+  // srun may drop unforwarded output when it ends the step.
   std::this_thread::sleep_for(kHeard);
   MpiEnvironment::abort(status);
 }
@@ -60,61 +61,62 @@ constexpr std::string_view kOutOfMemory =
 constexpr std::string_view kNoThread =
     "no further thread can be started: allow more threads or memory (ulimit -u, ulimit -v), or set OMP_NUM_THREADS lower";
 
-/// Whether a path failed because it is relative to a working folder that was removed.
+/// Whether a path failed because it is relative to a removed working folder.
 bool without_working_folder(const std::filesystem::path& path) {
   std::error_code gone;
   (void)std::filesystem::current_path(gone);
   return gone && path.is_relative();
 }
 
-/// Of a path that could not be looked at, where nobody knew what it is for.
-int report_path(Place place, const std::filesystem::filesystem_error& error) {
+/// Reports a path error that no caller explained.
+int report_path(LaunchInfo launched, const std::filesystem::filesystem_error& error) {
   const std::string path = error.path1().string(), why = error.code().message();
   if (without_working_folder(error.path1()))
-    return report(place, ExitCode::usage,
+    return report(launched, ExitCode::usage,
                   fmt::format("{}: a relative path, and the working folder is gone ({}); go to a folder that is there, or give "
                               "absolute paths",
                               path, why));
   if (error.code() == std::errc::filename_too_long)
-    return report(place, ExitCode::bad_input,
+    return report(launched, ExitCode::bad_input,
                   fmt::format("{}: {}: a name may have {} bytes and a path {}; give a shorter one", excerpt(path), why,
                               NAME_MAX, PATH_MAX - 1));
   for (const std::errc full : {std::errc::no_space_on_device, std::errc::file_too_large, std::errc::read_only_file_system})
-    if (error.code() == full) return report(place, ExitCode::output, fmt::format("{}: {}", path, why));
-  return report(place, ExitCode::bad_input, fmt::format("{}: {}", path, why));
+    if (error.code() == full) return report(launched, ExitCode::output, fmt::format("{}: {}", path, why));
+  return report(launched, ExitCode::bad_input, fmt::format("{}: {}", path, why));
 }
 
 }  // namespace
 
-Place launched_place() {
+LaunchInfo launch_info() {
   const int rank = first_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}, 0);
   const int size = first_number({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}, 1);
   return {rank, std::max(size, rank + 1)};
 }
 
-Place launched_place_on_node() {
+LaunchInfo launch_info_on_node() {
   const int rank = first_number({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
   return {rank, std::max(first_number({"OMPI_COMM_WORLD_LOCAL_SIZE"}, 1), rank + 1)};
 }
 
-int guarded(Place place, const std::function<int()>& work) {
+int guarded(LaunchInfo launched, const std::function<int()>& work) {
   try {
     return work();
   } catch (const Error& error) {
     const std::string where = fmt::format(" ({}:{})", error.where().file_name(), error.where().line());
-    return report(place, error.code(), error.what() + (error.code() == ExitCode::internal ? where : ""));
+    return report(launched, error.code(), error.what() + (error.code() == ExitCode::internal ? where : ""));
   } catch (const std::bad_alloc&) {
-    return report(place, ExitCode::usage, std::string(kOutOfMemory));
+    return report(launched, ExitCode::usage, std::string(kOutOfMemory));
   } catch (const std::length_error& error) {
-    return report(place, ExitCode::bad_input,
-                  fmt::format("an input names a size that no memory holds ({}): it is damaged, make it again", error.what()));
+    return report(launched, ExitCode::bad_input,
+                  fmt::format("an input file contains an impossible size ({}): it is damaged, create it again", error.what()));
   } catch (const std::filesystem::filesystem_error& error) {
-    return report_path(place, error);
+    return report_path(launched, error);
   } catch (const std::system_error& error) {
     const bool limit = error.code() == std::errc::resource_unavailable_try_again;
-    return limit ? report(place, ExitCode::usage, std::string(kNoThread)) : report(place, ExitCode::internal, error.what());
+    return limit ? report(launched, ExitCode::usage, std::string(kNoThread))
+                 : report(launched, ExitCode::internal, error.what());
   } catch (const std::exception& error) {
-    return report(place, ExitCode::internal, error.what());
+    return report(launched, ExitCode::internal, error.what());
   }
 }
 

@@ -1,25 +1,25 @@
-// What the launcher (mpirun, srun) tells a process before MPI starts, and how a process of a job reports its failure.
+// Rank and size from the launcher (mpirun, srun) before MPI starts, and the error report of a process.
 #pragma once
 
 #include <functional>
 
 namespace expunge {
 
-/// Place among the processes that were launched together.
-struct Place {
+/// Rank and size of a process among the processes that were launched together.
+struct LaunchInfo {
   int rank = 0;
   int size = 1;
 };
 
-/// From the environment of Open MPI, PMIx or Slurm; {0, 1} under no launcher.
-Place launched_place();
-/// The same among those of this node.
-Place launched_place_on_node();
+/// Reads the environment of Open MPI, PMIx or Slurm; {0, 1} without a launcher.
+LaunchInfo launch_info();
+/// The same among the processes of this node.
+LaunchInfo launch_info_on_node();
 
-/// Runs `work`. An exception becomes a message on standard error and its exit code: of an Error its own, usage where memory,
-/// threads or the working folder are missing, bad_input or output for a path, internal for all others. While MPI is active,
-/// every rank reports, by name, and then ends the job: rank 0 at once, the others a little later, so that what all of them meet
-/// is said once. Before that, a wrong command line is the same for all and is reported by rank 0 alone.
-int guarded(Place place, const std::function<int()>& work);
+/// Runs `work` and returns its exit code. An exception is printed on standard error and becomes an exit code: an Error's own;
+/// usage for missing memory, threads or working folder; bad_input or output for a path; internal otherwise. While MPI is
+/// active, every rank reports with its name and then ends the job. Rank 0 does so first, so that an error of all ranks
+/// appears once. Before MPI starts, only rank 0 reports a wrong command line.
+int guarded(LaunchInfo launched, const std::function<int()>& work);
 
 }  // namespace expunge

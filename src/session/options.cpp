@@ -1,4 +1,4 @@
-// Names of the choices.
+// Names of the compute options' values.
 #include "session/options.h"
 
 namespace expunge {

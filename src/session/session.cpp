@@ -1,4 +1,4 @@
-// Starting a job: MPI, threads, streams.
+// Starts a job: MPI, threads, streams, communicator.
 #include "session/session.h"
 
 #include <fmt/format.h>
@@ -19,14 +19,14 @@
 namespace expunge {
 namespace {
 
-/// srun without PMIx starts every task as a job of its own, all of which would write one run folder.
+/// srun without PMIx starts every task as a separate job, and all would write one run folder.
 void refuse_lone_ranks(int world_size) {
   const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   if (tasks && std::atoi(tasks) > 1 && world_size == 1)
     fail(ExitCode::usage, fmt::format("Slurm started {} tasks but MPI sees one rank; start with srun --mpi=pmix", tasks));
 }
 
-/// Whether ranks compute on GPUs: as asked, or where every rank can see one.
+/// Whether ranks compute on GPUs: as requested, or for "auto" if every rank sees a GPU.
 bool on_gpus(const std::string& asked, Communicator& host, Stream& stream) {
   if (asked != "auto") return asked == "cuda";
   double gpus = cuda_devices().count;
@@ -34,7 +34,7 @@ bool on_gpus(const std::string& asked, Communicator& host, Stream& stream) {
   return gpus > 0;
 }
 
-/// Where there is a driver, somebody expects the GPU to be used.
+/// Warns if a driver is installed, because the user then expects the GPU to be used.
 void warn_of_unused_gpus() {
   if (!std::filesystem::exists("/proc/driver/nvidia/version")) return;
   const CudaDevices devices = cuda_devices();
@@ -42,23 +42,16 @@ void warn_of_unused_gpus() {
                           devices.count > 0 ? "not every rank sees a GPU" : devices.problem));
 }
 
-/// Every rank's finding, known to all.
+/// Gathers the GPUs of all ranks, in rank order, on every rank.
 std::vector<FoundGpu> exchange(const FoundGpu& mine, Communicator& host, Stream& stream) {
-  struct Record {
-    char uuid[64], problem[4 * Communicator::kShardAlignment - 64];
-  };
-  const auto put = [](auto& field, const std::string& text) { text.copy(field, sizeof(field) - 1); };
-  Record record{};
-  put(record.uuid, mine.uuid);
-  put(record.problem, mine.problem);
-  std::vector<Record> records(static_cast<std::size_t>(host.size()));
-  host.all_gather(stream, records.data(), &record, sizeof(Record));
+  const Runtime on_host{{}, stream, stream, host};
   std::vector<FoundGpu> found;
-  for (const Record& one : records) found.push_back({one.uuid, one.problem});
+  for (int rank = 0; rank < host.size(); ++rank)
+    found.push_back({broadcast(on_host, mine.uuid, rank), broadcast(on_host, mine.problem, rank)});
   return found;
 }
 
-/// Each different name among those of the ranks, once. Collective.
+/// The distinct names of all ranks. Collective.
 std::vector<std::string> names_of_all(const Runtime& runtime, const std::string& mine) {
   std::vector<std::string> names;
   for (bool named = false;; named = std::ranges::count(names, mine) > 0) {
@@ -76,8 +69,8 @@ Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeCon
   const bool on_gpu = on_gpus(compute.device, *host, *stream);
   if (!on_gpu && compute.comm != CommPolicy::automatic)
     fail(ExitCode::usage,
-         "--comm is for ranks on GPUs, and --device auto finds none that every rank sees; leave it out, or say "
-         "--device cuda to be told why");
+         "--comm is for ranks on GPUs, but --device auto found no GPU on some rank; remove it, or use "
+         "--device cuda to see the reason");
   if (!on_gpu) return {{}, make_inline_stream(), make_thread_stream(), std::move(host)};
   int index = 0;
   const FoundGpu mine = find_gpu(mpi.local_rank(), compute.comm == CommPolicy::staged, &index);
@@ -96,8 +89,8 @@ Session::Engine Session::make_engine(const MpiEnvironment& mpi, const ComputeCon
   return engine;
 }
 
-/// NCCL connects ranks at the first collective of a kind: done here, what that takes of the GPU's memory is not counted as
-/// free.
+/// Connects NCCL, which otherwise happens at the first collective of a kind. The GPU memory that this takes is then no longer
+/// counted as free.
 void Session::connect(Engine& engine) {
   constexpr std::size_t kShard = Communicator::kShardAlignment / sizeof(float);
   Buffer<float> whole(engine.device, kShard * static_cast<std::size_t>(engine.comm->size())), shard(engine.device, kShard);
@@ -117,14 +110,13 @@ Session::Session(const ComputeConfig& compute, bool quiet)
   log_setup(mpi_.rank(), mpi_.size(), quiet);
   if (compute.device == "auto" && engine_.device.type == DeviceType::cpu) warn_of_unused_gpus();
   if (compute.comm == CommPolicy::automatic && engine_.comm_name == "staged" && mpi_.size() > 1)
-    log_warning("this build has no NCCL: ranks talk over MPI through host memory, which is slow");
+    log_warning("this build has no NCCL: ranks communicate over MPI through host memory, which is slow");
   if (compute.tf32) use_tf32();
   const bool on_gpu = engine_.device.type == DeviceType::cuda;
   const std::vector<std::string> kernels = names_of_all(runtime_, on_gpu ? "CUDA, " + device_text() : cpu_kernels());
   kernels_ = fmt::format("{}", fmt::join(kernels, "; "));
   if (kernels.size() > 1 && mpi_.rank() == 0)
-    log_warning(
-        fmt::format("ranks compute by different kernels ({}): where a rank lies decides how its numbers round", kernels_));
+    log_warning(fmt::format("ranks use different kernels ({}): rounding depends on the host of a rank", kernels_));
 }
 
 std::string Session::device_text() const {

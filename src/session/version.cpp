@@ -1,4 +1,4 @@
-// Collecting versions.
+// Collects the versions of the program, its compiler and its libraries.
 #include "session/version.h"
 
 #include <dnnl_version.h>

@@ -1,12 +1,11 @@
-// The version of the program and what it was built with.
+// The version of the program and of its libraries.
 #pragma once
 
 #include <string>
 
 namespace expunge {
 
-/// What --version prints: a line for the program, one for the kernels that compute, and one for each library that numbers
-/// depend on.
+/// The text of --version: a line for the program, one for its kernels, and one for each library that affects numbers.
 std::string version_text(const std::string& kernels);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Verifying and reading checkpoints.
+// Verifies and reads checkpoints.
 #include "store/checkpoint.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What is wrong with a file short of its content; empty for nothing.
+/// Fault in a file's existence or size; empty if there is none.
 std::string wrong_size(const fs::path& folder, const ManifestFile& file) {
   std::error_code missing;
   const std::uint64_t bytes = fs::file_size(folder / file.name, missing);
@@ -30,7 +30,7 @@ std::string wrong_size(const fs::path& folder, const ManifestFile& file) {
   return {};
 }
 
-/// What a whole checkpoint has and the manifest does not name; empty for nothing.
+/// Describes a part of a complete checkpoint that the manifest lacks; empty if there is none.
 std::string unnamed_part(const std::vector<ManifestFile>& files) {
   std::set<std::string> names;
   for (const ManifestFile& file : files) names.insert(file.name);
@@ -43,7 +43,7 @@ std::string unnamed_part(const std::vector<ManifestFile>& files) {
   return {};
 }
 
-/// Empty when this rank's part of the files is as the manifest says, else what is wrong.
+/// Damage of this rank's part of the files compared with the manifest; empty if there is none.
 std::string find_damage(const Runtime& runtime, const fs::path& folder) {
   try {
     const std::vector<ManifestFile> files = read_manifest(folder);
@@ -89,7 +89,7 @@ std::optional<fs::path> newest_good_checkpoint(const Runtime& runtime, const fs:
     std::string lines;
     for (const fs::path& path : list_checkpoints(checkpoints)) {
       lines += path.filename().string() + "\n";
-      // What another user keeps to himself is not damaged.
+      // A checkpoint that another user keeps private is not damaged.
       const fs::path manifest = path / kManifest;
       if (::access(manifest.c_str(), R_OK) != 0 && errno == EACCES)
         fail(ExitCode::bad_input, fmt::format("{}: cannot be read: {}", manifest.string(), system_reason(errno)));
@@ -100,7 +100,7 @@ std::optional<fs::path> newest_good_checkpoint(const Runtime& runtime, const fs:
     const fs::path candidate = checkpoints / names.substr(begin, end - begin);
     const std::string damage = damage_of(runtime, candidate);
     if (damage.empty()) return candidate;
-    if (runtime.comm.rank() == 0) log_warning(fmt::format("{} is passed over: {}", candidate.string(), damage));
+    if (runtime.comm.rank() == 0) log_warning(fmt::format("skipped {}: {}", candidate.string(), damage));
   }
   return std::nullopt;
 }

@@ -1,4 +1,4 @@
-// Checkpoints: a folder step-NNNNNN that is whole and verified, or not there.
+// Checkpoints: a folder step-NNNNNN is either complete and verified, or absent.
 #pragma once
 
 #include <cstdint>
@@ -16,40 +16,41 @@ namespace expunge {
 
 // On disk, in <run>/checkpoints/step-NNNNNN/:
 //   shard-RRRRR-of-WWWWW.h5  rank R's slice of every unit: /parameters/<unit>, /exp_avg/<unit>, /exp_avg_sq/<unit>, 1-D
-//   checkpoint.h5            /parameters/<HF name>, /exp_avg/<HF name>, /exp_avg_sq/<HF name> in their true shapes, as virtual
-//                            datasets over the shard files; what CheckpointInfo holds as attributes of the root
-//   metrics.h5, evaluations.h5  copies of the run's, where it has them, to replace damaged ones
-//   manifest.json            name, bytes and SHA-256 of each file above: its own SHA-256 is the checkpoint's, from which all
-//                            follow. That of an earlier version names CRC-32C, which shows accidents alone.
-// The folder is written in a staging folder, flushed to disk, and made live by one rename.
+//   checkpoint.h5            /parameters/<HF name>, /exp_avg/<HF name>, /exp_avg_sq/<HF name> in their true shapes, as
+//   virtual
+//                            datasets over the shard files; CheckpointInfo as attributes of the root
+//   metrics.h5, evaluations.h5  copies of the run's files, if it has them, to replace damaged ones
+//   manifest.json            name, bytes and SHA-256 of each file above; its own SHA-256 identifies the checkpoint. Earlier
+//                            versions used CRC-32C, which detects only accidental damage.
+// The folder is written in a staging folder, flushed to disk, and published by one rename.
 
 inline constexpr const char* kManifest = "manifest.json";
 
-/// What a resume and an auditor need beside the numbers.
+/// Information for a resume and for an auditor, besides the numbers.
 struct CheckpointInfo {
   std::int64_t step = 0;          ///< optimizer steps done
   std::int64_t total_steps = 0;   ///< of the whole run
-  std::int64_t global_batch = 0;  ///< sequences of one optimizer step
-  std::int64_t samples = 0;       ///< cursor: items of the sample order consumed
-  std::int64_t world_size = 0;    ///< ranks that wrote it
-  std::uint64_t seed = 0;         ///< all randomness is counted from it
+  std::int64_t global_batch = 0;  ///< sequences per optimizer step
+  std::int64_t samples = 0;       ///< cursor: consumed items of the sample order
+  std::int64_t world_size = 0;    ///< number of ranks that wrote it
+  std::uint64_t seed = 0;         ///< seed of all random numbers
   std::string dtype;              ///< compute type
-  std::string gather;             ///< "per-step" or "per-micro-step": decides the order of additions
+  std::string gather;             ///< "per-step" or "per-micro-step", which determines the order of additions
   std::string recompute;          ///< "none", "light" or "block"
   std::string device, comm;       ///< "cpu" or "cuda"; "mpi", "nccl" or "staged"
-  std::string model_sha256;       ///< the model the run began from
-  std::string model_files;        ///< config.json and the tokenizer's files beside it: lines as sha256sum prints them
+  std::string model_sha256;       ///< of the original model, from which the run began
+  std::string model_files;        ///< config.json and tokenizer files: lines of sha256sum
   std::string tokens_sha256;
   std::string config;                  ///< resolved options
-  std::string libraries;               ///< versions of what the numbers depend on, as --version prints them
+  std::string libraries;               ///< versions of libraries that affect the numbers, as printed by --version
   std::string version, host, written;  ///< program version, host of rank 0, UTC time of writing
-  std::string job_id;                  ///< the batch system's, empty outside of one
-  std::int64_t restarts = 0;           ///< how often the run was resumed before
-  std::string labels_sha256;           ///< of the file of labels that the run trains on; empty without one
-  // Empty, too, in checkpoints of versions that did not record them.
-  std::string reference_sha256;     ///< of reference.h5, what the run keeps of the original model
+  std::string job_id;                  ///< id of the batch job; empty outside a job
+  std::int64_t restarts = 0;           ///< number of earlier resumes
+  std::string labels_sha256;           ///< of the label file; empty without one
+  // Also empty in checkpoints of versions that did not record them.
+  std::string reference_sha256;     ///< of reference.h5, the stored results of the original model
   std::string sample_order_sha256;  ///< of the file of --sample-order
-  std::string history;              ///< the earlier runs that the run began from, as history_text() writes them
+  std::string history;              ///< the earlier runs that led to this one, in the format of history_text()
 };
 
 /// This rank's shards of parameters and moments, unit by unit. A is float or double.
@@ -68,23 +69,23 @@ std::size_t state_bytes(const StateShards<A>& state) {
   return elements * sizeof(A);
 }
 
-/// The newest checkpoint under `checkpoints` whose files match their manifest; others are named in a warning and passed
-/// over. Collective: ranks share the reading.
+/// The newest checkpoint under `checkpoints` whose files match their manifest; a warning names each skipped one. Collective:
+/// ranks share the reading. Throws Error(bad_input) if a manifest is not readable for this user.
 std::optional<std::filesystem::path> newest_good_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoints);
-/// What is wrong with a checkpoint, on every rank; empty for a good one. Collective.
+/// Describes the damage of a checkpoint, on every rank; empty for a good one. Collective.
 std::string damage_of(const Runtime& runtime, const std::filesystem::path& checkpoint);
-/// The same as far as names and sizes of files tell, which are not read. Not collective.
+/// The same, but checks only names and sizes of files, without reading them. Not collective.
 std::string visible_damage(const std::filesystem::path& checkpoint);
-/// Whether the index, checkpoint.h5, has the checksum that the manifest names. Not collective. Throws Error(bad_input).
+/// Whether the index, checkpoint.h5, matches its checksum in the manifest. Not collective. Throws Error(bad_input).
 bool index_is_whole(const std::filesystem::path& checkpoint);
-/// Throws Error(bad_input) with the damage of one that is not good. Collective.
+/// Throws Error(bad_input) that describes the damage of a bad checkpoint. Collective.
 void verify_checkpoint(const Runtime& runtime, const std::filesystem::path& checkpoint);
 /// Folders step-NNNNNN, newest first, not verified.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& checkpoints);
-/// Removes what killed writers left.
+/// Removes leftovers of killed writers.
 void sweep_checkpoints(const std::filesystem::path& checkpoints);
 
-/// Reads a checkpoint that any world size and element type wrote. Throws Error(bad_input).
+/// Reads a checkpoint of any world size and element type. Throws Error(bad_input).
 class CheckpointReader {
  public:
   explicit CheckpointReader(const std::filesystem::path& checkpoint);
@@ -99,7 +100,7 @@ class CheckpointReader {
   CheckpointInfo info_;
 };
 
-/// Fills a rank's shards of parameters and moments, which are memory of the stream's device.
+/// Fills a rank's shards of parameters and moments; the spans are memory of the stream's device.
 template <typename A>
 void read_state(const CheckpointReader& reader, int rank, const StateShards<A>& state, Stream& stream);
 

@@ -1,4 +1,4 @@
-// Writing the files of a checkpoint, and making them live.
+// Writes the files of a checkpoint and publishes them.
 #include "store/checkpoint_files.h"
 
 #include <fcntl.h>
@@ -30,9 +30,9 @@ namespace fs = std::filesystem;
 constexpr int kManifestVersion = 2, kManifestVersionOfCrc = 1;
 constexpr std::uint64_t kManifestLimit = std::uint64_t{64} << 20, kLogLimit = std::uint64_t{1} << 30;
 constexpr std::string_view kDamaged = "damaged-";
-// In a staging folder: a checkpoint whose place another one of the same step is taking.
+// Name, in a staging folder, of a checkpoint that another one of the same step replaces.
 constexpr std::string_view kReplaced = "replaced";
-// What earlier versions called folders in the making, on the way out and about to be replaced.
+// Prefixes that earlier versions used for unfinished, removed and replaced folders.
 constexpr std::string_view kFormerPrefixes[] = {".writing-", ".removed-", ".replaced-"};
 
 template <typename A>
@@ -70,7 +70,7 @@ bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-/// Whether a checkpoint has a file of this name.
+/// Whether `name` is a file name of a checkpoint.
 bool is_checkpoint_file(const std::string& name) {
   if (name == kManifest || name == "checkpoint.h5" || name == "metrics.h5" || name == "evaluations.h5") return true;
   const std::size_t of = name.find("-of-");
@@ -78,7 +78,7 @@ bool is_checkpoint_file(const std::string& name) {
          is_number(name.substr(of + 4, name.size() - of - 7));
 }
 
-/// Whether an HDF5 file names a group of ours among its first objects: others have files of HDF5, too, under any name.
+/// Whether an HDF5 file has a group of ours among its first objects; other programs write HDF5 files too, under any name.
 bool holds_moments(const fs::path& path) {
   constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n", kGroup = "exp_avg_sq";
   std::vector<char> start(std::size_t{1} << 16);
@@ -98,8 +98,8 @@ std::optional<std::vector<ManifestFile>> manifest_of_ours(const fs::path& checkp
   }
 }
 
-/// The entries of a checkpoint's folder, and the first that is not of the checkpoint, if there is one: what the manifest does
-/// not name; without a manifest, what does not look like a file of a checkpoint.
+/// The entries of a checkpoint's folder that belong to it, and the first foreign entry, if any. An entry is foreign if the
+/// manifest does not name it. Without a manifest it is foreign if it does not look like a checkpoint's file.
 struct Contents {
   std::vector<fs::path> own;
   std::optional<fs::path> foreign;
@@ -127,7 +127,7 @@ bool is_real_folder(const fs::path& path) {
   return fs::is_directory(fs::symlink_status(path, unknown));
 }
 
-/// Whether a folder holds weights of ours: others may name folders, manifests and metrics in the same way.
+/// Whether a folder holds weights of ours; other programs may use the same names for folders, manifests and metrics.
 bool holds_weights(const fs::path& path) {
   return is_real_folder(path) && std::ranges::any_of(contents_of(path).own, [](const fs::path& file) {
            const std::string name = file.filename().string();
@@ -137,7 +137,7 @@ bool holds_weights(const fs::path& path) {
 
 bool is_checkpoint(const fs::path& path) { return is_step_name(path.filename().string()) && holds_weights(path); }
 
-/// damaged-step-NNNNNN, with -2, -3, ... where there are several.
+/// damaged-step-NNNNNN, with suffix -2, -3, ... if there are several.
 bool is_set_aside(const fs::path& path) {
   const std::string name = path.filename().string();
   if (!name.starts_with(kDamaged) || !holds_weights(path)) return false;
@@ -153,21 +153,21 @@ void rename_folder(const fs::path& from, const fs::path& to) {
   if (error) fail(ExitCode::output, fmt::format("cannot rename {} to {}: {}", from.string(), to.string(), error.message()));
 }
 
-/// Lets the checkpoint at `made` take the place of one at `live`, which is then at `made` or in `staging`.
+/// Replaces the checkpoint at `live` by the one at `made`; the old one is then at `made` or in `staging`.
 void swap_in(const fs::path& made, const fs::path& live, const fs::path& staging) {
   if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, live.c_str(), RENAME_EXCHANGE) == 0) return;
-  // Not every file system can exchange two names. A kill between the two renames is mended by sweep_checkpoints().
+  // Not every file system can exchange two names. sweep_checkpoints() repairs a kill between the two renames.
   rename_folder(live, staging / kReplaced);
   rename_folder(made, live);
 }
 
-/// A folder that an earlier version left, unless it holds what no checkpoint does.
+/// Removes a folder of an earlier version, unless it holds foreign files.
 void sweep_former(const fs::path& entry, const fs::path& checkpoints) {
   const std::string name = entry.filename().string();
   for (const std::string_view prefix : kFormerPrefixes) {
     if (!name.starts_with(prefix) || !is_step_name(name.substr(prefix.size())) || !is_real_folder(entry)) continue;
     const fs::path live = checkpoints / name.substr(prefix.size());
-    // Killed between two renames: what was to be replaced is still the checkpoint of that step.
+    // After a kill between two renames, the folder to be replaced is still the checkpoint of that step.
     if (::rmdir(entry.c_str()) == 0 || !holds_weights(entry) || contents_of(entry).foreign) return;
     if (prefix == ".replaced-" && !fs::exists(live)) return rename_folder(entry, live);
     return remove_checkpoint(entry);
@@ -177,7 +177,7 @@ void sweep_former(const fs::path& entry, const fs::path& checkpoints) {
 }  // namespace
 
 bool is_step_name(const std::string& name) {
-  constexpr std::size_t kDigits = 18;  // that a 64-bit number holds in any case
+  constexpr std::size_t kDigits = 18;  // always fit a 64-bit number
   return name.starts_with("step-") && name.size() > 5 && name.size() <= 5 + kDigits &&
          std::all_of(name.begin() + 5, name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
 }
@@ -209,7 +209,7 @@ std::vector<ManifestFile> read_manifest(const fs::path& folder) {
     const std::string name = file.string("name"), checksum = file.string(key);
     if (name.find('/') != std::string::npos || name == "..")
       fail(ExitCode::bad_input, fmt::format("{}: file name '{}' leads out of the checkpoint", path.string(), excerpt(name)));
-    // Each file is read as often as it is listed.
+    // A file listed twice would be read twice.
     if (!names.insert(name).second)
       fail(ExitCode::bad_input, fmt::format("{}: file '{}' is listed twice; expected it once", path.string(), excerpt(name)));
     if (checksum.size() != digits || checksum.find_first_not_of("0123456789abcdef") != std::string::npos)
@@ -221,7 +221,7 @@ std::vector<ManifestFile> read_manifest(const fs::path& folder) {
 
 template <typename A>
 ManifestFile write_shards(const fs::path& path, const StateShards<A>& state, const std::function<bool()>& give_up) {
-  constexpr std::size_t kPiece = std::size_t{32} << 20;  // bytes between looks at `give_up`
+  constexpr std::size_t kPiece = std::size_t{32} << 20;  // bytes between calls of `give_up`
   std::map<std::uint64_t, std::span<const std::byte>> places;
   Hdf5File file = Hdf5File::create(path, DirectFile::kBlock);
   for (const auto& [group, shards] : checkpoint_groups(state))
@@ -230,8 +230,7 @@ ManifestFile write_shards(const fs::path& path, const StateShards<A>& state, con
           std::as_bytes((*shards)[u]);
   file.close();
 
-  // The checksum is of the memory, not of what can be read back: what goes wrong on the way to the disk does not pass for
-  // right.
+  // Hash the memory instead of the written file, so that an error on the way to the disk is detected.
   DirectFile direct(path);
   ManifestFile result{path.filename().string(), direct.size(), {}};
   Sha256 hash;
@@ -282,13 +281,13 @@ void publish_checkpoint(const Staging& staging, const fs::path& live, std::int64
     const auto foreign = foreign_in_checkpoint(live);
     if (foreign)
       fail(ExitCode::output,
-           fmt::format("{}: in the way of this checkpoint, and not a part of one; move it", foreign->string()));
+           fmt::format("{}: it is in the place of this checkpoint but not part of one; move it", foreign->string()));
     swap_in(made, live, staging.folder());
   }
   sync_to_disk(checkpoints);
-  if (keep == 0) return;  // listing reads every manifest
+  if (keep == 0) return;  // listing would read every manifest
   std::vector<fs::path> all = list_checkpoints(checkpoints);
-  // Later steps are of a start before the run went back to an earlier checkpoint.
+  // Later steps come from before the run went back to an earlier checkpoint.
   std::ranges::stable_partition(all, [&](const fs::path& each) { return step_of(each) <= step; });
   for (auto i = static_cast<std::size_t>(keep); i < all.size(); ++i)
     if (all[i].filename() != step_name(preferred)) remove_checkpoint(all[i]);
@@ -297,18 +296,20 @@ void publish_checkpoint(const Staging& staging, const fs::path& live, std::int64
 void set_aside(const fs::path& checkpoint) {
   const fs::path aside = free_name(checkpoint.parent_path() / (std::string(kDamaged) + checkpoint.filename().string()));
   rename_folder(checkpoint, aside);
-  log_info(fmt::format("{} is kept as {}; remove it when it is of no use", checkpoint.string(), aside.filename().string()));
+  log_info(
+      fmt::format("{} is kept as {}; remove it when you no longer need it", checkpoint.string(), aside.filename().string()));
 }
 
 void remove_checkpoint(const fs::path& checkpoint) {
   if (!is_real_folder(checkpoint)) return;
   const Contents contents = contents_of(checkpoint);
   if (!contents.foreign) {
-    // Renamed first: a kill leaves no half checkpoint under a good name, and the next start removes the rest.
+    // Rename first: a kill then leaves no partial checkpoint under a good name, and the next start removes the rest.
     const Staging away(checkpoint.parent_path(), checkpoint.filename().string());
     return rename_folder(checkpoint, away.folder() / checkpoint.filename());
   }
-  log_warning(fmt::format("{}: expunge did not write it; it stays when the checkpoint is removed", contents.foreign->string()));
+  log_warning(
+      fmt::format("{}: expunge did not write it, so it is kept while the checkpoint is removed", contents.foreign->string()));
   std::error_code ignored;
   fs::remove(checkpoint / kManifest, ignored);
   for (const fs::path& file : contents.own) fs::remove(file, ignored);

@@ -1,4 +1,4 @@
-// The phases of a checkpoint.
+// Runs the phases of writing a checkpoint.
 #include "store/checkpoint_writer.h"
 
 #include <fmt/format.h>
@@ -9,6 +9,7 @@
 #include <new>
 
 #include "expunge/error.h"
+#include "io/files.h"
 
 namespace expunge {
 
@@ -23,7 +24,7 @@ CheckpointWriter<A>::CheckpointWriter(const Runtime& runtime, fs::path checkpoin
                                       std::vector<fs::path> logs, IoThread& io)
     : runtime_(runtime), checkpoints_(std::move(checkpoints)), keep_(keep), logs_(std::move(logs)), io_(io) {}
 
-/// Runs `work` in the I/O thread; its failure is for the ranks to agree on.
+/// Runs `work` in the I/O thread and stores its error for the ranks' agreement.
 template <typename A>
 void CheckpointWriter<A>::in_background(std::function<void()> work) {
   failure_.clear();
@@ -45,7 +46,7 @@ void CheckpointWriter<A>::reserve(const StateShards<A>& state) {
   allocate_copy(state);
   for (const Buffer<A>& buffer : buffers_)
     io_.enqueue([begin = buffer.data(), bytes = buffer.bytes()] {
-      // Whole pages within the buffer; their contents stay, so a copy may be under way. An older kernel does nothing.
+      // Touch whole pages within the buffer. Their contents stay, so a copy may already run. Older kernels ignore this.
       const auto first = reinterpret_cast<std::uintptr_t>(begin), page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
       const std::uintptr_t from = (first + page - 1) / page * page, to = (first + bytes) / page * page;
       if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_POPULATE_WRITE);
@@ -106,11 +107,11 @@ void CheckpointWriter<A>::advance(double busiest) {
   seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
 }
 
-/// Rank 0 learns of all files and goes on alone.
+/// Rank 0 collects sizes and hashes of all files and publishes them alone.
 template <typename A>
 void CheckpointWriter<A>::begin_publishing() {
   const auto world = static_cast<std::size_t>(runtime_.comm.size()), rank = static_cast<std::size_t>(runtime_.comm.rank());
-  // Numbers that a double holds: the size, then the hash in words of 32 bits.
+  // Send numbers that a double holds exactly: the size, then the hash in 32-bit words.
   constexpr std::size_t kWords = 8, kDigits = 8, kNumbers = 1 + kWords;
   std::vector<double> numbers(kNumbers * world);
   numbers[kNumbers * rank] = static_cast<double>(written_.bytes);
@@ -163,8 +164,8 @@ void CheckpointWriter<A>::give_up(const std::string& reason) {
   const bool earlier = !list_checkpoints(checkpoints_).empty();
   fail(ExitCode::output,
        fmt::format("checkpoint of step {} was not written: {}; {}", info_.step, reason,
-                   earlier ? "earlier checkpoints are whole: the same command resumes from the newest once that is mended"
-                           : "there is no earlier one: the same command begins the run again once that is mended"));
+                   earlier ? "earlier checkpoints are intact: fix this and run the same command to resume from the newest"
+                           : "there is no earlier one: fix this and run the same command to start again"));
 }
 
 template class CheckpointWriter<float>;

@@ -1,5 +1,4 @@
-// Writing checkpoints while training goes on: a copy in memory, a thread that writes it, and the ranks' agreement on the
-// result.
+// Writes checkpoints during training: a copy in memory, a thread that writes it, and the ranks' agreement on the result.
 #pragma once
 
 #include <atomic>
@@ -15,40 +14,40 @@
 
 namespace expunge {
 
-/// Two phases: every rank's I/O thread writes its shard file; when all have, rank 0's completes the folder and makes it live.
-/// Between them ranks agree, in the thread that does all their collectives: no rank publishes what another could not write.
+/// Two phases: every rank's I/O thread writes its shard file; then rank 0's completes the folder and publishes it. In between
+/// the ranks agree, in the thread of their collectives, so that no rank publishes what another failed to write.
 template <typename A>
 class CheckpointWriter {
  public:
-  /// Keeps the newest `keep` checkpoints (0: all), each with copies of those of `logs` that exist.
+  /// Keeps the newest `keep` checkpoints (0: all), each with copies of the existing files of `logs`.
   CheckpointWriter(const Runtime& runtime, std::filesystem::path checkpoints, std::int64_t keep,
                    std::vector<std::filesystem::path> logs, IoThread& io);
 
-  /// Gets the memory of copies in the I/O thread. Without it the first checkpoint waits for that: the system finds and clears
-  /// pages a good deal slower than they are copied to.
+  /// Allocates the memory of copies in the I/O thread. Otherwise the first checkpoint waits for the system, which provides
+  /// fresh pages much slower than they are filled.
   void reserve(const StateShards<A>& state);
 
-  // Collective, each throwing Error(output) on every rank when a rank's part of a checkpoint could not be written. Earlier
-  // checkpoints are then as they were, and the space is given back.
+  // Collective. Each throws Error(output) on every rank if a rank could not write its part. Earlier checkpoints then stay as
+  // they were, and the space is freed.
 
-  /// Starts writing; an earlier checkpoint is finished first. With `copy` the shards may change as soon as this returns, else
+  /// Starts writing, after finishing an earlier checkpoint. With `copy` the shards may change once this returns, otherwise
   /// only after finish().
   void start(const CheckpointInfo& info, const StateShards<A>& state, bool copy);
-  /// Goes on where every rank has come to the end of a phase: `busiest` is the largest of the ranks' busy().
+  /// Starts the next phase if every rank has finished the current one: `busiest` is the maximum of the ranks' busy().
   void advance(double busiest);
-  /// Waits until the checkpoint is live.
+  /// Waits until the checkpoint is published.
   void finish();
 
-  /// The checkpoint of this step, written next or there already, is kept whatever the limit, until another is preferred; then
-  /// it goes, once that one is live, unless `keep_former`.
+  /// Keeps the checkpoint of this step, existing or next, regardless of the limit, until another one is preferred. The former
+  /// one is then removed once the new one is live, unless `keep_former`.
   void prefer(std::int64_t step, bool keep_former);
-  /// -1 before the first.
+  /// Step of the preferred checkpoint; -1 before the first.
   std::int64_t preferred() const { return preferred_; }
 
-  /// 1 while this rank writes, 0 when it has nothing to do or waits for others.
+  /// 1 while this rank writes, 0 if it is idle or waits for others.
   double busy() const { return ready_ ? 0 : 1; }
   bool idle() const { return phase_ == Phase::idle; }
-  /// What the last checkpoint took, from start to end.
+  /// Duration of the last checkpoint, from start to end.
   double seconds() const { return seconds_; }
 
  private:

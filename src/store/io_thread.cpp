@@ -1,4 +1,4 @@
-// A queue of work and the thread that takes from it.
+// Runs queued work in order in one thread.
 #include "store/io_thread.h"
 
 namespace expunge {

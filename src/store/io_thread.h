@@ -1,4 +1,4 @@
-// The thread that writes a rank's files while training goes on.
+// The thread that writes a rank's files during training.
 #pragma once
 
 #include <atomic>
@@ -11,8 +11,8 @@
 
 namespace expunge {
 
-/// Does its work in order. HDF5 is not thread-safe: while there is work here that uses it, no other thread does, so a run's
-/// files are read before the first work and after the last. None of it may call MPI: ranks agree on its outcome elsewhere.
+/// Runs work in order. HDF5 is not thread-safe: while work here uses it, no other thread may. A run therefore reads its files
+/// before the first work and after the last. Work must not call MPI; the ranks agree on its outcome elsewhere.
 class IoThread {
  public:
   IoThread();
@@ -20,15 +20,15 @@ class IoThread {
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
 
-  /// Work after the first that throws is skipped.
+  /// Adds work; after an error, later work is skipped.
   void enqueue(std::function<void()> work);
-  /// Rethrows what work has thrown so far.
+  /// Rethrows an earlier error of the work.
   void rethrow();
-  /// Until nothing is left to do; rethrows.
+  /// Waits until all work is done; rethrows its error.
   void wait();
-  /// Drops what has not begun, waits for what has, and ends the thread.
+  /// Drops work that has not started, waits for running work, and ends the thread.
   void stop();
-  /// For long work: nobody waits for its result any more.
+  /// Lets long work stop early, because nobody waits for its result.
   bool stopping() const { return stopping_; }
 
  private:
@@ -40,7 +40,7 @@ class IoThread {
   bool busy_ = false;
   std::atomic<bool> stopping_ = false;
   std::exception_ptr error_;
-  std::thread thread_;  // last: starts when everything above exists
+  std::thread thread_;  // last member: the thread uses everything above
 };
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Finding and hashing a model's side files.
+// Finds and hashes a model's side files.
 #include "store/tokenizer_files.h"
 
 #include <fmt/format.h>
@@ -26,9 +26,9 @@ std::map<std::string, fs::path> side_files(const fs::path& folder) {
   return found;
 }
 
-std::map<std::string, fs::path> side_files(const ModelSource& source) {
+std::map<std::string, fs::path> side_files(const WeightsSource& source) {
   std::map<std::string, fs::path> found = side_files(source.side_files);
-  if (source.kind == ModelSource::Kind::initial) found["config.json"] = source.weights;
+  if (source.kind == WeightsSource::Kind::initial) found["config.json"] = source.weights;
   return found;
 }
 
@@ -59,7 +59,7 @@ void refuse_changed_side_files(const std::string& lines, const fs::path& folder,
                                            files.at(name).string(), now[name], hash));
   for (const auto& [name, path] : files)
     if (!before.contains(name))
-      fail(ExitCode::bad_input, fmt::format("{}: was not there when the run began; remove it to resume", path.string()));
+      fail(ExitCode::bad_input, fmt::format("{}: did not exist when the run began; remove it to resume", path.string()));
 }
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Finding and reading a model's weights.
+// Finds and reads a model's weights.
 #include "store/weights.h"
 
 #include <fmt/format.h>
@@ -20,14 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ModelSource from_checkpoint(const fs::path& checkpoint) {
+WeightsSource from_checkpoint(const fs::path& checkpoint) {
   const fs::path side_files = side_files_folder(checkpoint);
-  return {ModelSource::Kind::checkpoint, checkpoint, side_files, read_llama_config(side_files / "config.json")};
+  return {WeightsSource::Kind::checkpoint, checkpoint, side_files, read_llama_config(side_files / "config.json")};
 }
 
 double rounded_to_bf16(double value) { return static_cast<double>(static_cast<float>(bf16(static_cast<float>(value)))); }
 
-/// Reads each parameter's slice of this rank by `read(slice, values)` and hands it to `use(unit, slice, values)`.
+/// Calls `read(slice, values)` and then `use(unit, slice, values)` for each of this rank's parameter slices.
 template <Element T, typename Read, typename Use>
 void for_each_slice(ShardedParams<T>& params, Read read, Use use) {
   std::vector<acc_t<T>> values;
@@ -40,9 +40,9 @@ void for_each_slice(ShardedParams<T>& params, Read read, Use use) {
   }
 }
 
-/// Hands every slice of this rank as the source has it to `use(unit, slice, values)`.
+/// Passes every slice of this rank, as the source has it, to `use(unit, slice, values)`.
 template <Element T, typename Use>
-void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params, Use use) {
+void read_weights(const WeightsSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params, Use use) {
   using A = acc_t<T>;
   const auto rounded = [&](int unit, const ParameterSlice& slice, std::vector<A>& values) {
     if (round_to_bf16)
@@ -50,7 +50,7 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
     use(unit, slice, values);
   };
   switch (source.kind) {
-    case ModelSource::Kind::folder: {
+    case WeightsSource::Kind::folder: {
       const ModelFolder folder(source.weights);
       return for_each_slice(
           params,
@@ -59,7 +59,7 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
           },
           rounded);
     }
-    case ModelSource::Kind::checkpoint: {
+    case WeightsSource::Kind::checkpoint: {
       const CheckpointReader reader(source.weights);
       return for_each_slice(
           params,
@@ -68,11 +68,11 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
           },
           rounded);
     }
-    case ModelSource::Kind::initial:
+    case WeightsSource::Kind::initial:
       return for_each_slice(
           params,
           [&](const ParameterSlice& slice, std::vector<A>& values) {
-            constexpr std::size_t kElements = 64;  // that a random number takes as long as
+            constexpr std::size_t kElements = 64;  // work of one random number, in elements
             const std::uint64_t stream = random_stream(slice.view->name);
             parallel_for(values.size(), kElements, [&](std::size_t i) {
               values[i] = slice.view->decays
@@ -86,11 +86,11 @@ void read_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
 
 }  // namespace
 
-ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
+WeightsSource locate_model(const Runtime& runtime, const fs::path& path) {
   const auto from = [&](const fs::path& checkpoint) {
     if (runtime.comm.rank() == 0 && !is_bound(checkpoint))
       log_warning(
-          fmt::format("{}: its manifest, of an earlier version, has CRC-32C alone, which shows accidents and not changes",
+          fmt::format("{}: its manifest is of an earlier version and has only CRC-32C, which detects accidents but not changes",
                       checkpoint.string()));
     return from_checkpoint(checkpoint);
   };
@@ -105,15 +105,14 @@ ModelSource locate_model(const Runtime& runtime, const fs::path& path) {
   }
   if (!fs::exists(path))
     fail(ExitCode::bad_input,
-         fmt::format("{}: there is no such folder; models are read from local folders: one of the Hub is downloaded first",
-                     path.string()));
+         fmt::format("{}: there is no such folder; expected a local folder: download a model of the Hub first", path.string()));
   if (!fs::is_directory(path))
     fail(ExitCode::bad_input,
-         fmt::format("{}: it is no folder; expected a model folder, a run folder or a checkpoint", path.string()));
+         fmt::format("{}: it is not a folder; expected a model folder, a run folder or a checkpoint", path.string()));
   if (!fs::exists(path / "config.json"))
     fail(ExitCode::bad_input,
          fmt::format("{}: neither a model folder (no config.json) nor a run (no checkpoints/)", path.string()));
-  ModelSource source{ModelSource::Kind::folder, path, path, read_llama_config(path / "config.json")};
+  WeightsSource source{WeightsSource::Kind::folder, path, path, read_llama_config(path / "config.json")};
   (void)open_model(source.config, path);
   return source;
 }
@@ -124,12 +123,12 @@ fs::path side_files_folder(const fs::path& path) {
   return fs::is_directory(path / "checkpoints") ? path / "model" : path;
 }
 
-ModelSource initial_model(const fs::path& config_json) {
-  return {ModelSource::Kind::initial, config_json, config_json.parent_path(), read_llama_config(config_json)};
+WeightsSource initial_model(const fs::path& config_json) {
+  return {WeightsSource::Kind::initial, config_json, config_json.parent_path(), read_llama_config(config_json)};
 }
 
 template <Element T>
-void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
+void load_weights(const WeightsSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
   read_weights(source, seed, round_to_bf16, params,
                [&](int unit, const ParameterSlice& slice, const std::vector<acc_t<T>>& values) {
                  params.load(unit, slice.offset, values);
@@ -137,7 +136,7 @@ void load_weights(const ModelSource& source, std::uint64_t seed, bool round_to_b
 }
 
 template <Element T>
-WeightsMoved weights_moved(const ModelSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
+WeightsMoved weights_moved(const WeightsSource& source, std::uint64_t seed, bool round_to_bf16, ShardedParams<T>& params) {
   using A = acc_t<T>;
   const Runtime& runtime = params.runtime();
   std::array<double, 5> sums{};  // weights, moved, moved in bfloat16, ||w - w'||^2, ||w'||^2
@@ -159,11 +158,11 @@ WeightsMoved weights_moved(const ModelSource& source, std::uint64_t seed, bool r
   return {sums[1] / sums[0], sums[2] / sums[0], std::sqrt(sums[3] / sums[4])};
 }
 
-template WeightsMoved weights_moved(const ModelSource&, std::uint64_t, bool, ShardedParams<float>&);
-template WeightsMoved weights_moved(const ModelSource&, std::uint64_t, bool, ShardedParams<bf16>&);
-template WeightsMoved weights_moved(const ModelSource&, std::uint64_t, bool, ShardedParams<double>&);
-template void load_weights(const ModelSource&, std::uint64_t, bool, ShardedParams<float>&);
-template void load_weights(const ModelSource&, std::uint64_t, bool, ShardedParams<bf16>&);
-template void load_weights(const ModelSource&, std::uint64_t, bool, ShardedParams<double>&);
+template WeightsMoved weights_moved(const WeightsSource&, std::uint64_t, bool, ShardedParams<float>&);
+template WeightsMoved weights_moved(const WeightsSource&, std::uint64_t, bool, ShardedParams<bf16>&);
+template WeightsMoved weights_moved(const WeightsSource&, std::uint64_t, bool, ShardedParams<double>&);
+template void load_weights(const WeightsSource&, std::uint64_t, bool, ShardedParams<float>&);
+template void load_weights(const WeightsSource&, std::uint64_t, bool, ShardedParams<bf16>&);
+template void load_weights(const WeightsSource&, std::uint64_t, bool, ShardedParams<double>&);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// The SHA-256 of a model's files, worked out by all ranks although each reads its own slices alone.
+// The SHA-256 of a model's files, computed by all ranks although each reads only its own slices.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,32 +16,32 @@
 namespace expunge {
 namespace {
 
-/// The rank that owns element `element` of each parameter, by name.
+/// Finds the rank that owns an element of a parameter, by name.
 class Owners {
  public:
   Owners(const std::vector<UnitLayout>& units) {
     for (const UnitLayout& unit : units)
-      for (const ParameterView& view : unit.views()) places_[view.name] = {&unit, &view};
+      for (const ParameterView& view : unit.views()) positions_[view.name] = {&unit, &view};
   }
-  bool knows(const std::string& name) const { return places_.contains(name); }
+  bool knows(const std::string& name) const { return positions_.contains(name); }
   int owner(const std::string& name, std::size_t element) const {
-    const Place& place = places_.at(name);
-    return static_cast<int>((place.view->offset + element) / place.unit->shard_size());
+    const Position& position = positions_.at(name);
+    return static_cast<int>((position.view->offset + element) / position.unit->shard_size());
   }
-  /// First element past `element` that another rank owns, or the parameter's end.
+  /// The first element after `element` that another rank owns, or the parameter's end.
   std::size_t owned_until(const std::string& name, std::size_t element) const {
-    const Place& place = places_.at(name);
-    const std::size_t shard = place.unit->shard_size();
-    const std::size_t next = ((place.view->offset + element) / shard + 1) * shard - place.view->offset;
-    return std::min(next, place.view->size);
+    const Position& position = positions_.at(name);
+    const std::size_t shard = position.unit->shard_size();
+    const std::size_t next = ((position.view->offset + element) / shard + 1) * shard - position.view->offset;
+    return std::min(next, position.view->size);
   }
 
  private:
-  struct Place {
+  struct Position {
     const UnitLayout* unit;
     const ParameterView* view;
   };
-  std::unordered_map<std::string, Place> places_;
+  std::unordered_map<std::string, Position> positions_;
 };
 
 /// A hash that moves from rank to rank: SHA-256 is sequential, but its state is small.
@@ -49,7 +49,7 @@ class TravellingHash {
  public:
   explicit TravellingHash(const Runtime& runtime) : runtime_(runtime) {}
 
-  /// The next bytes of the file, hashed by `rank`.
+  /// Lets `rank` hash the next bytes of the file.
   void update(const SafetensorsFile& file, std::uint64_t begin, std::uint64_t end, int rank) {
     move_to(rank);
     if (runtime_.comm.rank() == rank) file.visit(begin, end, [this](std::string_view bytes) { hash_.update(bytes); });
@@ -75,7 +75,7 @@ class TravellingHash {
 std::string file_sha256(const SafetensorsFile& file, const Owners& owners, const Runtime& runtime) {
   TravellingHash hash(runtime);
   for (const SafetensorsFile::Segment& segment : file.segments()) {
-    // The header, and a tensor that the model does not use, belong to nobody; rank 0 reads them.
+    // Rank 0 reads the parts without an owner: the header, and tensors that the model does not use.
     if (!owners.knows(segment.tensor)) {
       hash.update(file, segment.begin, segment.end, 0);
       continue;
@@ -94,13 +94,13 @@ std::string file_sha256(const SafetensorsFile& file, const Owners& owners, const
 
 }  // namespace
 
-std::string model_sha256(const ModelSource& source, const Runtime& runtime, const std::vector<UnitLayout>& units) {
+std::string model_sha256(const WeightsSource& source, const Runtime& runtime, const std::vector<UnitLayout>& units) {
   switch (source.kind) {
-    case ModelSource::Kind::initial:
+    case WeightsSource::Kind::initial:
       return on_root(runtime, [&] { return sha256_file(source.weights); });
-    case ModelSource::Kind::checkpoint:
+    case WeightsSource::Kind::checkpoint:
       return on_root(runtime, [&] { return sha256_file(source.weights / kManifest); });
-    case ModelSource::Kind::folder:
+    case WeightsSource::Kind::folder:
       break;
   }
   const ModelFolder folder(source.weights);

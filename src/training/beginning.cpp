@@ -35,7 +35,7 @@ void check_sample_order(const RunOptions& config, const CheckpointInfo& before, 
 }
 
 /// Throws Error(bad_input) when what a run is resumed with, or begins from, is not what it was.
-void compare_inputs(const RunOptions& config, const ModelSource& source, const Beginning& beginning,
+void compare_inputs(const RunOptions& config, const WeightsSource& source, const Beginning& beginning,
                     const CheckpointInfo& info) {
   const CheckpointInfo& before = *beginning.before;
   if (!beginning.own) {
@@ -54,7 +54,7 @@ void compare_inputs(const RunOptions& config, const ModelSource& source, const B
   check_sample_order(config, before, info.sample_order_sha256);
 }
 
-std::string history_of(const ModelSource& source, const Beginning& beginning, const std::string& model_sha256) {
+std::string history_of(const WeightsSource& source, const Beginning& beginning, const std::string& model_sha256) {
   if (beginning.own) return beginning.before->history;
   return history_text(beginning.checkpoint ? history_of_checkpoint(*beginning.checkpoint, FormerRun::kState)
                                            : history_of_model(source, model_sha256));
@@ -68,7 +68,7 @@ void refuse_changed(const char* what, const fs::path& path, const std::string& w
                                           path.string(), what, now, was));
 }
 
-CheckpointInfo describe_run(const Session& session, const RunOptions& config, const ModelSource& source,
+CheckpointInfo describe_run(const Session& session, const RunOptions& config, const WeightsSource& source,
                             const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
                             const Beginning& beginning) {
   const Runtime& runtime = session.runtime();
@@ -91,7 +91,6 @@ CheckpointInfo describe_run(const Session& session, const RunOptions& config, co
   info.sample_order_sha256 = hash_if_there(runtime, config.samples.order);
   on_root(runtime, [&] {
     if (beginning.before) compare_inputs(config, source, beginning, info);
-    return std::string();
   });
   info.model_files =
       on_root(runtime, [&] { return beginning.own ? beginning.before->model_files : hash_side_files(side_files(source)); });

@@ -26,7 +26,7 @@ void refuse_changed(const char* what, const std::filesystem::path& path, const s
 
 /// What every checkpoint of the run says of it. Collective. Throws Error(bad_input) where what the run is resumed with, or
 /// begins from, is not what it was, Error(usage) for another --sample-order.
-CheckpointInfo describe_run(const Session& session, const RunOptions& config, const ModelSource& source,
+CheckpointInfo describe_run(const Session& session, const RunOptions& config, const WeightsSource& source,
                             const std::vector<UnitLayout>& units, const std::string& tokens_sha256, const Beginning& beginning);
 
 /// Optimizer steps that count and that other runs made: those before the checkpoint that this run went on from. 0 for none.

@@ -45,7 +45,7 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
                                released ? vocabulary - 1 : vocabulary};
   std::vector<std::size_t> lengths(split.sequences());
   for (std::size_t s = 0; s < lengths.size(); ++s) lengths[s] = split.length(s);
-  const StepPlan plan = plan_step(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
+  const BatchDeal plan = deal_batches(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
 
   // Each rank fills in its own sequences; the sum over ranks is the whole.
   std::vector<double> table(split.tokens());

@@ -23,7 +23,7 @@ struct Inputs {
   /// Collective. Throws Error(bad_input) for a file, Error(usage) for options that do not fit the files.
   Inputs(const Session& session, const RunOptions& options);
 
-  ModelSource source;
+  WeightsSource source;
   TokenFile tokens;
   std::unique_ptr<Objective> objective;
   TrainingData data;

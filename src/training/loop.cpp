@@ -65,9 +65,9 @@ TrainingLoop<T>::TrainingLoop(const LoopOptions& options, const RunLength& lengt
                  Provenance{info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts});
   if ((options.save.steps > 0 && options.save.steps < length.steps) || !options.stop_at.empty()) writer_.reserve(trained.state);
   if (log_ && monitor_)
-    monitor_->listen([this](std::int64_t step, const NamedFigures& figures) {
+    monitor_->listen([this](std::int64_t step, const NamedMetrics& metrics) {
       write_rows();
-      io_.enqueue([this, step, figures] { log_->write_evaluation(step, figures); });
+      io_.enqueue([this, step, metrics] { log_->write_evaluation(step, metrics); });
     });
 }
 

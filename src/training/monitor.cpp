@@ -7,28 +7,21 @@
 
 #include "core/log.h"
 #include "expunge/error.h"
-#include "run/log_table.h"
 
 namespace expunge {
-namespace {
-
-std::string column(const std::string& split, const char* figure) { return fmt::format("/eval/{}/{}", split, figure); }
-
-}  // namespace
-
 Monitored::Monitored(const std::string& domain, EvaluationOptions evaluation, std::int64_t packed, const TokenFile& tokens,
                      int vocabulary)
     : options(std::move(evaluation)), micro_batch_tokens(packed), names(evaluation_splits(tokens, domain, options.splits)) {
   for (const std::string& name : names) splits.push_back(tokens.split(name, vocabulary));
   if (options.stop_at.empty()) return;
   condition = parse_stop_condition(options.stop_at);
-  for (StopCondition::Figure* figure : {&condition->left, &condition->right}) {
-    if (figure->split.empty()) continue;
-    const std::string name = full_split_name(domain, figure->split);
+  for (StopCondition::Operand* operand : {&condition->left, &condition->right}) {
+    if (operand->split.empty()) continue;
+    const std::string name = full_split_name(domain, operand->split);
     if (std::ranges::find(names, name) == names.end())
       fail(ExitCode::usage,
-           fmt::format("--stop-at: {} is not among the splits that are evaluated: {}", figure->split, fmt::join(names, ", ")));
-    figure->split = name;
+           fmt::format("--stop-at: {} is not among the splits that are evaluated: {}", operand->split, fmt::join(names, ", ")));
+    operand->split = name;
   }
 }
 
@@ -36,42 +29,30 @@ Monitor::Monitor(const Runtime& runtime, const std::filesystem::path& path, Moni
                  std::int64_t adopted_step, const std::filesystem::path& checkpoint, IoThread& io)
     : runtime_(runtime), io_(io), monitored_(std::move(monitored)), adopted_step_(adopted_step) {
   if (runtime.comm.rank() != 0) return;
-  std::vector<Columns::Column> columns{{"/eval/step", Columns::Kind::int64}};
-  for (const std::string& name : monitored_.names)
-    for (const char* figure : {"perplexity", "token_perplexity", "accuracy"})
-      columns.push_back({column(name, figure), Columns::Kind::float64});
-  columns_.emplace(open_log_table(path, columns, last_step, checkpoint));
-  if (columns_->rows() == 0) return;
-  const std::vector<std::int64_t> steps = columns_->read_int64("/eval/step");
-  std::vector<Figures> rows(steps.size());
-  for (const std::string& name : monitored_.names) {
-    const std::vector<double> perplexity = columns_->read_float64(column(name, "perplexity")),
-                              per_token = columns_->read_float64(column(name, "token_perplexity")),
-                              accuracy = columns_->read_float64(column(name, "accuracy"));
-    for (std::size_t i = 0; i < rows.size(); ++i) rows[i][name] = {perplexity[i], per_token[i], accuracy[i], 0, 0};
-  }
-  start_ = rows.front();
-  for (std::size_t i = 0; i < steps.size() && steps[i] <= last_step; ++i) {
-    recorded_ = steps[i];
-    if (steps[i] < adopted_step) continue;
-    judge(steps[i], rows[i]);
+  table_.emplace(path, monitored_.names, last_step, checkpoint);
+  const std::vector<EvaluationRow> rows = table_->rows();
+  if (!rows.empty()) start_ = rows.front().splits;
+  for (const EvaluationRow& row : rows) {
+    if (row.step > last_step) break;
+    recorded_ = row.step;
+    if (row.step >= adopted_step) judge(row);
   }
 }
 
 void Monitor::begin(const Provenance& provenance) {
-  if (!columns_) return;
-  columns_->annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
+  if (!table_) return;
+  table_->annotate([&](Hdf5File& file) { write_provenance(file, provenance); });
 }
 
-Monitor::Outcome Monitor::judge(std::int64_t step, const Figures& figures) {
+Monitor::Outcome Monitor::judge(const EvaluationRow& row) {
   if (!monitored_.condition) return Outcome::go_on;
-  const auto now = [&](const StopCondition::Figure& figure) { return value(figure, figures); };
+  const auto now = [&](const StopCondition::Operand& operand) { return value(operand, row.splits); };
   // The model before the run has forgotten nothing.
-  const double distance = step > 0 ? monitored_.condition->distance(now) : std::numeric_limits<double>::infinity();
+  const double distance = row.step > 0 ? monitored_.condition->distance(now) : std::numeric_limits<double>::infinity();
   const bool nearer = distance < distance_;
   if (nearer) {
     distance_ = distance;
-    nearest_ = step;
+    nearest_ = row.step;
   }
   unmet_.clear();
   if (monitored_.condition->holds(now)) return Outcome::stop;
@@ -87,29 +68,21 @@ int Monitored::longest() const {
   return static_cast<int>(longest);
 }
 
-double Monitor::value(const StopCondition::Figure& figure, const Figures& now) const {
+double Monitor::value(const StopCondition::Operand& operand, const SplitTable& now) const {
   // Where a run goes on from a checkpoint without the evaluations before it, the first one is not known.
-  return value_of(figure, figure.at_start ? start_ : now);
+  return value_of(operand, operand.at_start ? start_ : now);
 }
 
-void Monitor::record(std::int64_t step, const Figures& figures) {
-  if (step == adopted_step_) start_ = figures;
-  std::vector<Columns::Value> row{step};
-  NamedFigures named;
+void Monitor::record(const EvaluationRow& row) {
+  if (row.step == adopted_step_) start_ = row.splits;
+  io_.enqueue([this, row] { table_->append(row); });
+  recorded_ = row.step;
+  if (listener_) listener_(row.step, name_metrics(row, monitored_.names));
+  const Metric& first = metrics().front();
   std::string line;
-  for (const std::string& name : monitored_.names) {
-    const SplitFigures& f = figures.at(name);
-    for (const auto& [figure, value] : {std::pair("perplexity", f.perplexity),
-                                        std::pair("token_perplexity", f.token_perplexity), std::pair("accuracy", f.accuracy)}) {
-      row.push_back(value);
-      named.emplace_back(column(name, figure).substr(1), value);
-    }
-    line += fmt::format(" | {} {:.4g}", name, f.perplexity);
-  }
-  io_.enqueue([this, row] { columns_->append_rows(std::span(&row, 1)); });
-  recorded_ = step;
-  if (listener_) listener_(step, named);
-  log_info(fmt::format("step {}: perplexity{}", step, line));
+  for (const std::string& name : monitored_.names)
+    line += fmt::format(" | {} {}", name, first.text(row.splits.at(name)[first.name]));
+  log_info(fmt::format("step {}: {}{}", row.step, first.name, line));
 }
 
 std::int64_t Monitor::recorded() const {
@@ -131,18 +104,17 @@ Monitor::Outcome Monitor::evaluate(Llama<T>& model, std::int64_t step, bool last
   const EvaluationBatching batching{
       static_cast<std::size_t>(monitored_.options.per_device_batch_size), static_cast<std::size_t>(fits ? asked : room),
       static_cast<std::size_t>(monitored_.options.max_samples), [&] { return ended = cut_short(); }};
-  Figures figures;
+  EvaluationRow row{step, {}};
   for (std::size_t s = 0; s < monitored_.names.size(); ++s) {
-    const std::vector<SequenceFigures> sequences = evaluate_split(model, monitored_.splits[s], batching);
+    const std::vector<SequenceMetrics> sequences = evaluate_split(model, monitored_.splits[s], batching);
     if (ended) return Outcome::cut_short;
     check_finite(fmt::format("step {}", step), monitored_.names[s], sequences);
-    figures[monitored_.names[s]] = summarise_split(sequences);
+    row.splits[monitored_.names[s]] = summarise_split(sequences);
   }
-  const std::string outcome = on_root(runtime_, [&] {
-    record(step, figures);
-    return std::to_string(static_cast<int>(judge(step, figures)));
+  return on_root(runtime_, [&] {
+    record(row);
+    return judge(row);
   });
-  return static_cast<Outcome>(std::stoi(outcome));
 }
 
 #define EXPUNGE_MONITOR(T) \

@@ -3,18 +3,15 @@
 
 #include <functional>
 #include <limits>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "eval/condition.h"
 #include "inference/scorer.h"
-#include "io/columns.h"
-#include "run/metric_columns.h"
 #include "run/options.h"
 #include "run/provenance.h"
-#include "run/run_folder.h"
+#include "run/results/evaluations.h"
 #include "store/io_thread.h"
 
 namespace expunge {
@@ -33,11 +30,10 @@ struct Monitored {
   int longest() const;
 };
 
-/// evaluations.h5: columns /eval/step and for each split /eval/<domain>/<split>/perplexity, token_perplexity, accuracy; the
-/// first row is of the model that the run began from: step 0, or `adopted_step` where it went on from another run's state.
-/// Rows past `last_step` do not count and are dropped by begin(); a damaged file is replaced by the copy in `checkpoint`. Rows
-/// before `adopted_step`, which earlier versions took along, are of no state that this run could return to. Rows are written by
-/// the I/O thread.
+/// Writes evaluations.h5, whose first row is of the model that the run began from: step 0, or `adopted_step` where it went on
+/// from another run's state. Rows past `last_step` do not count and are dropped by begin(); a damaged file is replaced by the
+/// copy in `checkpoint`. Rows before `adopted_step`, which earlier versions took along, are of no state that this run could
+/// return to. Rows are written by the I/O thread.
 class Monitor {
  public:
   Monitor(const Runtime& runtime, const std::filesystem::path& path, Monitored monitored, std::int64_t last_step,
@@ -45,7 +41,7 @@ class Monitor {
   /// Before the first step: drops the rows that the run repeats, and says in the file how its rows are made.
   void begin(const Provenance& provenance);
   /// What is called on rank 0 with each evaluation that is recorded.
-  using Listener = std::function<void(std::int64_t step, const NamedFigures& figures)>;
+  using Listener = std::function<void(std::int64_t step, const NamedMetrics& metrics)>;
   void listen(Listener listener) { listener_ = std::move(listener); }
   enum class Outcome {
     go_on,
@@ -59,24 +55,23 @@ class Monitor {
   Outcome evaluate(Llama<T>& model, std::int64_t step, bool last, const std::function<bool()>& cut_short);
   /// The last step whose row is in the file; -1 for none. Collective.
   std::int64_t recorded() const;
-  /// The evaluated step, after the first, whose figures are nearest to the run's condition; -1 without one. Collective.
+  /// The evaluated step, after the first, whose metrics are nearest to the run's condition; -1 without one. Collective.
   std::int64_t nearest() const;
   /// How far the last evaluation was from the run's condition; empty where it held, and without one. On rank 0.
   const std::string& unmet() const { return unmet_; }
 
  private:
-  using Figures = std::map<std::string, SplitFigures>;
-  /// Holds the figures of a step against the condition.
-  Outcome judge(std::int64_t step, const Figures& figures);
-  void record(std::int64_t step, const Figures& figures);
-  double value(const StopCondition::Figure& figure, const Figures& now) const;
+  /// Holds an evaluation against the condition.
+  Outcome judge(const EvaluationRow& row);
+  void record(const EvaluationRow& row);
+  double value(const StopCondition::Operand& operand, const SplitTable& now) const;
 
   const Runtime& runtime_;
   IoThread& io_;
   Monitored monitored_;
   Listener listener_;
-  std::optional<Columns> columns_;  // on rank 0
-  Figures start_;                   // on rank 0
+  std::optional<EvaluationTable> table_;  // on rank 0
+  SplitTable start_;                      // on rank 0
   std::int64_t adopted_step_;
   std::int64_t recorded_ = -1;                                 // the last step in the file
   std::int64_t nearest_ = -1;                                  // on rank 0

@@ -39,7 +39,7 @@ void check_other_outputs(const RunOptions& config, const RunFolder& run) {
 }
 
 /// Finds what the run goes on from.
-Beginning begin(const Runtime& runtime, const RunOptions& options, const RunFolder& run, const ModelSource& source,
+Beginning begin(const Runtime& runtime, const RunOptions& options, const RunFolder& run, const WeightsSource& source,
                 std::optional<CheckpointReader>& reader) {
   Beginning beginning{prepare_run_folder(runtime, options, source), {}};
   if (!beginning.checkpoint) return beginning;
@@ -52,10 +52,7 @@ Beginning begin(const Runtime& runtime, const RunOptions& options, const RunFold
 
 OpenedRun::OpenedRun(const Session& session, const RunOptions& options, Inputs& inputs) : folder{options.folder.path} {
   const Runtime& runtime = session.runtime();
-  on_root(runtime, [&] {
-    check_other_outputs(options, folder);
-    return std::string();
-  });
+  on_root(runtime, [&] { check_other_outputs(options, folder); });
   lock = hold_run_folder(runtime, options, inputs.length.steps);
   beginning = begin(runtime, options, folder, inputs.source, checkpoint);
   const std::optional<CheckpointInfo>& before = beginning.before;

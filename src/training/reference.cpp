@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Ids that keep their place when labels are replaced.
-std::vector<std::int32_t> special_ids(const ModelSource& source) {
+std::vector<std::int32_t> special_ids(const WeightsSource& source) {
   if (!fs::exists(source.side_files / "tokenizer.model")) return {};
   const Tokenizer tokenizer(source.side_files);
   std::vector<std::int32_t> special;
@@ -66,7 +66,7 @@ void save_labels(const RunFolder& run, const fs::path& file) {
 }  // namespace
 
 std::string give_labels(const Runtime& runtime, const fs::path& path, const std::string& tokens_sha256,
-                        const ModelSource& source, TrainingData& data) {
+                        const WeightsSource& source, TrainingData& data) {
   const auto hash = [&] { return on_root(runtime, [&] { return sha256_file(path); }); };
   const std::string sha256 = hash();
   bool any = false;
@@ -102,7 +102,7 @@ void check_saved_labels(const RunOptions& config, const RunFolder& run) {
 }
 
 template <Element T>
-ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const ModelSource& source, const ShardingOptions& sharding,
+ReferenceModel<T>::ReferenceModel(const Runtime& runtime, const WeightsSource& source, const ShardingOptions& sharding,
                                   std::uint64_t seed, bool bf16_master_weights)
     : params(runtime, llama_units(source.config, runtime.comm.size()),
              {sharding.gather_once_per_step, sharding.prefetch, false}, false),
@@ -115,7 +115,7 @@ bool uses_reference(const Objective& objective) {
 }
 
 template <Element T>
-bool prepare_labels(const RunOptions& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+bool prepare_labels(const RunOptions& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, const FirstStart& first) {
   const Runtime& runtime = model.params().runtime();
   if (!config.labels.given.empty() || config.command == "train" || !find_method(config.method.name).replaces_labels)
@@ -138,7 +138,6 @@ bool prepare_labels(const RunOptions& config, const ModelSource& source, const R
       mark_file(run, run.labels().filename(), sha256_file(pending.temporary()));
       pending.commit();
       if (!config.labels.save.empty()) save_labels(run, config.labels.save);
-      return std::string();
     });
     log_info(fmt::format("labels of {} sequences drawn {}", split.sequences(),
                          config.labels.from_model() ? "from the original model" : "uniformly"));
@@ -164,9 +163,9 @@ bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama
     require(run.reference(), true);
   } else {
     std::vector<double> sums;
-    for (const SequenceFigures& figures :
+    for (const SequenceMetrics& sequence :
          evaluate_split(model, data.split(forget), batching(config.batch, data, first.cut_short)))
-      sums.push_back(figures.nll * static_cast<double>(figures.tokens));
+      sums.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
     if (sums.empty()) return false;
     on_root(model.params().runtime(), [&] {
       PendingFile pending(run.reference());
@@ -175,7 +174,6 @@ bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama
       file.write<double>(dataset, 0, sums);
       write_provenance(file, first.provenance);
       commit_sealed(file, pending);
-      return std::string();
     });
   }
   const Hdf5File file = Hdf5File::open(run.reference());
@@ -195,7 +193,7 @@ bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama
 
 #define EXPUNGE_METHOD_SETUP(T)                                                                                               \
   template struct ReferenceModel<T>;                                                                                          \
-  template bool prepare_labels(const RunOptions&, const ModelSource&, const RunFolder&, Llama<T>&, TrainingData&,             \
+  template bool prepare_labels(const RunOptions&, const WeightsSource&, const RunFolder&, Llama<T>&, TrainingData&,           \
                                const FirstStart&);                                                                            \
   template bool prepare_reference_nll(const RunOptions&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
                                       std::vector<double>&);

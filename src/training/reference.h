@@ -19,7 +19,7 @@ namespace expunge {
 template <Element T>
 struct ReferenceModel {
   /// `seed` and `bf16_master_weights` as for load_weights().
-  ReferenceModel(const Runtime& runtime, const ModelSource& source, const ShardingOptions& sharding, std::uint64_t seed,
+  ReferenceModel(const Runtime& runtime, const WeightsSource& source, const ShardingOptions& sharding, std::uint64_t seed,
                  bool bf16_master_weights);
   ShardedParams<T> params;
   Llama<T> model;
@@ -31,7 +31,7 @@ bool uses_reference(const Objective& objective);
 /// says that it was made for another token file than the one with this hash; warns where it does not say for which. Returns the
 /// file's SHA-256. Collective.
 std::string give_labels(const Runtime& runtime, const std::filesystem::path& path, const std::string& tokens_sha256,
-                        const ModelSource& source, TrainingData& data);
+                        const WeightsSource& source, TrainingData& data);
 
 /// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
 void check_saved_labels(const RunOptions& config, const RunFolder& run);
@@ -49,7 +49,7 @@ struct FirstStart {
 /// For a method that replaces labels, unless --labels gave them: those of RUN/labels.h5, drawn and written there on the first
 /// start, when `model` is still the original.
 template <Element T>
-bool prepare_labels(const RunOptions& config, const ModelSource& source, const RunFolder& run, Llama<T>& model,
+bool prepare_labels(const RunOptions& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, const FirstStart& first);
 /// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
 /// first start.

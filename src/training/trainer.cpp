@@ -61,11 +61,11 @@ std::vector<std::size_t> Trainer<T>::step_items(std::int64_t step) {
 }
 
 template <Element T>
-StepPlan Trainer<T>::plan(const std::vector<std::size_t>& items) const {
+BatchDeal Trainer<T>::plan(const std::vector<std::size_t>& items) const {
   std::vector<std::size_t> lengths(items.size());
   std::transform(items.begin(), items.end(), lengths.begin(), [&](std::size_t item) { return inputs_.data.length(item); });
-  return plan_step(lengths, model_.params().runtime().comm.size(), static_cast<std::size_t>(options_.batch.per_device),
-                   static_cast<std::size_t>(options_.batch.micro_batch_tokens));
+  return deal_batches(lengths, model_.params().runtime().comm.size(), static_cast<std::size_t>(options_.batch.per_device),
+                      static_cast<std::size_t>(options_.batch.micro_batch_tokens));
 }
 
 template <Element T>
@@ -102,7 +102,7 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
   const Runtime& runtime = params.runtime();
   const std::vector<std::size_t> items = step_items(optimizer_.steps);
   const Scope scope = count(items);
-  const StepPlan plan = this->plan(items);
+  const BatchDeal plan = this->plan(items);
 
   params.begin_step();
   Sums sums;
@@ -146,7 +146,7 @@ std::optional<StepMetrics> Trainer<T>::step(const DropStep& drop) {
 
 /// One micro-batch of every rank.
 template <Element T>
-void Trainer<T>::run_round(const StepPlan& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
+void Trainer<T>::run_round(const BatchDeal& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
                            Sums& sums) {
   const auto& mine = plan[static_cast<std::size_t>(model_.params().runtime().comm.rank())][round];
   std::vector<std::size_t> own(mine.size());
@@ -161,7 +161,7 @@ void Trainer<T>::run_round(const StepPlan& plan, std::size_t round, const std::v
 /// The sequences of the first micro-batches whose gradient is not finite, where each sequence's loss is. A step knows the sum
 /// alone, so its micro-batches are gone through again, one of every rank at a time: ranks' gradients are only known summed.
 template <Element T>
-std::string Trainer<T>::find_bad_gradient(const StepPlan& plan, const std::vector<std::size_t>& items, const Scope& scope) {
+std::string Trainer<T>::find_bad_gradient(const BatchDeal& plan, const std::vector<std::size_t>& items, const Scope& scope) {
   constexpr std::size_t kNamed = 16;
   ShardedParams<T>& params = model_.params();
   for (std::size_t round = 0; round < plan.front().size(); ++round) {
@@ -226,7 +226,7 @@ void Trainer<T>::check_update() {
   if (optimizer_.steps == 0) return;
   const Runtime& runtime = model_.params().runtime();
   const std::vector<std::size_t> items = step_items(optimizer_.steps - 1);
-  const StepPlan plan = this->plan(items);
+  const BatchDeal plan = this->plan(items);
   std::vector<std::size_t> own;
   for (const std::size_t i : plan[static_cast<std::size_t>(runtime.comm.rank())].front()) own.push_back(items[i]);
   TokenBatch batch;
@@ -268,9 +268,9 @@ void Trainer<T>::micro_batch(std::vector<std::size_t> items, const Scope& scope,
   TokenScores<acc_t<T>> scores;
   if (const std::optional<Signal> at_layer = layer_signal(inputs_.objective)) {
     scores = model_.forward_backward(batch.tokens(),
-                                     LayerPlan<T>{at_layer->layer, batch.rows(), *weights, inputs_.control, reference});
+                                     LayerLossSpec<T>{at_layer->layer, batch.rows(), *weights, inputs_.control, reference});
   } else {
-    LossPlan<T> plan{batch.rows(), {}, nullptr, reference};
+    LossSpec<T> plan{batch.rows(), {}, nullptr, reference};
     if (weights)
       plan.weights = std::move(*weights);
     else

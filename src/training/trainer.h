@@ -52,7 +52,7 @@ class Trainer {
  private:
   struct Sums;
   std::vector<std::size_t> step_items(std::int64_t step);
-  StepPlan plan(const std::vector<std::size_t>& items) const;
+  BatchDeal plan(const std::vector<std::size_t>& items) const;
   double seconds_left(std::size_t round, std::size_t rounds, double since_start) const;
   Scope count(const std::vector<std::size_t>& items) const;
   bool uses_reference(Role role) const;
@@ -60,9 +60,9 @@ class Trainer {
   bool has_collapsed(double nll) const;
   std::string describe_collapse(const char* role, double nll) const;
   void guard_against_collapse(const StepMetrics& metrics) const;
-  void run_round(const StepPlan& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
+  void run_round(const BatchDeal& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
                  Sums& sums);
-  std::string find_bad_gradient(const StepPlan& plan, const std::vector<std::size_t>& items, const Scope& scope);
+  std::string find_bad_gradient(const BatchDeal& plan, const std::vector<std::size_t>& items, const Scope& scope);
   [[noreturn]] void refuse_to_go_on(const StepMetrics& metrics, const std::string& culprit) const;
 
   TrainerOptions options_;

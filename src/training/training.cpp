@@ -55,7 +55,7 @@ Policies decide_policies(const Session& session, const RunOptions& config, const
   return policies;
 }
 
-void log_start(const Session& session, const RunOptions& config, const ModelSource& source, const TrainingData& data,
+void log_start(const Session& session, const RunOptions& config, const WeightsSource& source, const TrainingData& data,
                std::int64_t steps, const Policies& policies) {
   log_info(fmt::format(
       "{} {} | {:.2f} M parameters, {} | {} rank{} x {} | gather {}, recompute {}, about "

@@ -110,7 +110,7 @@ Policies policies_of(const Session& session, const Json& work, DType dtype) {
                          RecomputePolicy::none, session.available_memory());
 }
 
-ModelSource random_model(const Json& work) { return {ModelSource::Kind::initial, {}, {}, model_config(work)}; }
+WeightsSource random_model(const Json& work) { return {WeightsSource::Kind::initial, {}, {}, model_config(work)}; }
 
 template <Element T>
 class Training final : public Work {
@@ -212,7 +212,7 @@ int serve(const Json& work) {
   const TokenFile tokens(folder / "tokens.h5");
   const Policies policies = policies_of(session, work, dtype_of(work));
   const std::unique_ptr<Work> mine = make_work(runtime, work, tokens, policies);
-  on_root(runtime, [&] { return fs::remove_all(folder), std::string(); });
+  on_root(runtime, [&] { fs::remove_all(folder); });
 
   for (std::string line; std::getline(std::cin, line), line = broadcast(runtime, line, 0), !line.empty();) {
     take_costs();

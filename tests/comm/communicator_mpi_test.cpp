@@ -90,10 +90,24 @@ TEST(Communicator, MpiIsGivenNoMemoryOfAGpu) {
   EXPECT_THROW(mpi.broadcast(stream, values.data(), sizeof(double), 0), Error);
 }
 
-TEST(Communicator, AnErrorOnTheRootReachesEveryRank) {
+TEST(Communicator, AResultOfTheRootReachesEveryRank) {
+  struct Pair {
+    int first;
+    double second;
+  };
   EXPECT_EQ(on_root(runtime(), [] { return std::string("fine"); }), "fine");
+  EXPECT_TRUE(on_root(runtime(), [] { return runtime().comm.rank() == 0; }));
+  const Pair pair = on_root(runtime(), [] { return Pair{runtime().comm.rank() + 7, 0.5}; });
+  EXPECT_EQ(pair.first, 7);
+  EXPECT_EQ(pair.second, 0.5);
+  int runs = 0;
+  on_root(runtime(), [&] { ++runs; });
+  EXPECT_EQ(runs, runtime().comm.rank() == 0 ? 1 : 0);
+}
+
+TEST(Communicator, AnErrorOnTheRootReachesEveryRank) {
   try {
-    on_root(runtime(), []() -> std::string { fail(ExitCode::output, "no space"); });
+    on_root(runtime(), [] { fail(ExitCode::output, "no space"); });
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::output);

@@ -30,7 +30,7 @@ case_model_files() {
   broken && sed -i 's/"model_type": "llama"/"model_type": "gpt2"/' broken/config.json
   expect_exit 3 "gpt2.*not supported" "${eval[@]}" --model broken
   expect_exit 3 "neither a model folder" "${eval[@]}" --model texts
-  expect_exit 3 "01-ai/Yi-6B: there is no such folder; .* downloaded first" "${eval[@]}" --model 01-ai/Yi-6B
+  expect_exit 3 "01-ai/Yi-6B: there is no such folder; .* download a model of the Hub first" "${eval[@]}" --model 01-ai/Yi-6B
 }
 
 case_texts() {
@@ -91,7 +91,7 @@ case_other_kinds_of_files() {
     expect_exit 3 "$said" "$expunge" "${train[@]}" --sample-order $file --output-dir x
     expect_exit 3 "$said" "$expunge" inspect $file
     expect_exit 3 "$said" "$expunge" verify $file
-    expect_exit 3 "$file: it is no folder; expected a model folder" "${eval[@]}" --model $file
+    expect_exit 3 "$file: it is not a folder; expected a model folder" "${eval[@]}" --model $file
     rm -rf bad && mkdir -p bad/papers && cp $file bad/papers/forget.jsonl.gz
     [[ $file == packed ]] || expect_exit 3 "forget.jsonl.gz: it is ${kind#*:}" "${tokenize[@]}"
   done

@@ -108,7 +108,7 @@ case_an_earlier_version() {
   old=$(dirname "$(find former -name config | head -n 1)")
   expect_exit 0 "every file matches the CRC-32C of manifest.json, which shows accidents alone" "$expunge" verify "$old"
 
-  expect_exit 0 "has CRC-32C alone, which shows accidents and not changes" "$expunge" export --checkpoint "$old" --output-dir old-model
+  expect_exit 0 "has only CRC-32C, which detects accidents but not changes" "$expunge" export --checkpoint "$old" --output-dir old-model
   expect_exit 0 "^ok +the checkpoint, .*, whose manifest shows accidents alone: SHA-256" "$expunge" verify old-model
 }
 

@@ -62,7 +62,7 @@ case_killed() {
 case_never_started() {
   start 1 "${run[@]}" --output-dir alone : -n 1 sleep 60
   ends 6 30
-  one_message "error on rank 0: the ranks have not found each other in 3 s"
+  one_message "error on rank 0: MPI did not connect the ranks within 3 s"
   [[ ! -e alone ]] || die "a run folder of a job that did not start"
   echo "rank that never starts: exit code 6 after $elapsed ms"
 }

@@ -115,7 +115,7 @@ case_two_signals() {
   code=0
   wait $job || code=$?
   [[ $code == 138 ]] || { cat log.txt >&2; die "exit $code after a second signal"; }
-  grep -q "SIGUSR1 came: the run is to end where" log.txt && grep -q "a second signal came: ending at once" log.txt ||
+  grep -q "received SIGUSR1: the run stops at the next resumable point" log.txt && grep -q "received a second signal: ending at once" log.txt ||
     { cat log.txt >&2; die "signals are not told of when they come"; }
 }
 

@@ -34,7 +34,7 @@ done
 expect_exit 0 "kernels    AVX2, oneDNN avx$" jq -r .libraries model/expunge.json
 
 # Ranks on nodes of two kinds: both are named, and rank 0 warns once.
-expect_exit 0 "ranks compute by different kernels \(AVX2, oneDNN avx2; AVX2, oneDNN avx\)" ranks 1 "$expunge" "${train[@]}" \
+expect_exit 0 "ranks use different kernels \(AVX2, oneDNN avx2; AVX2, oneDNN avx\)" ranks 1 "$expunge" "${train[@]}" \
   --max-steps 1 --dtype float32 --output-dir mixed : -n 1 "${older[@]}" "${train[@]}" --max-steps 1 --dtype float32 --output-dir mixed
 [[ $(grep -c "different kernels" out.txt) == 1 ]] || { cat out.txt >&2; die "said more than once"; }
 names mixed/checkpoints/step-000001/checkpoint.h5 "AVX2, oneDNN avx2; AVX2, oneDNN avx"

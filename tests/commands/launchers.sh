@@ -4,7 +4,7 @@ source "$(dirname "$0")/common.sh" "$1"
 make_inputs
 run=("$expunge" "${train[@]}" --max-steps 1 --quiet)
 refused() { # VARIABLE=VALUE...
-  expect_exit 2 "started this process as number 1 of 4 \(.*=4\), and MPI found 1 of them" env "$@" "${run[@]}" --output-dir run
+  expect_exit 2 "started this process as number 1 of 4 \(.*=4\), but MPI found 1 of them" env "$@" "${run[@]}" --output-dir run
   [[ ! -e run ]] || die "a refused run left a folder"
 }
 for names in OMPI_COMM_WORLD_SIZE:OMPI_COMM_WORLD_RANK PMI_SIZE:PMI_RANK PMIX_SIZE:PMIX_RANK MV2_COMM_WORLD_SIZE:MV2_COMM_WORLD_RANK \

@@ -91,7 +91,7 @@ case_steps() {
   done
   expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001
   expect_exit 2 "matches no parameter" timeout 60 "${run[@]}" --max-steps 1 --trainable '(.*)*(.*)*(.*)*x'
-  expect_exit 2 "takes [0-9.]+ TiB of memory, which is not there: lower the option --per-device-train-batch-size" \
+  expect_exit 2 "needs [0-9.]+ TiB of memory, which is not available: lower the option --per-device-train-batch-size" \
     "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --output-dir x \
     --per-device-train-batch-size 16777216 --global-batch-size 16777216 --max-steps 1 && rm -r x
   [[ ! -e x ]] || die "a refused run left a folder"

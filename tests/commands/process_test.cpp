@@ -99,7 +99,7 @@ TEST(Process, ExitCodesAndMessages) {
 TEST(Process, LimitsAreNoInternalErrors) {
   const std::pair<const char*, std::pair<int, const char*>> kCases[] = {
       {" memory", {2, "expunge: error: out of memory: allow more (ulimit -v, --mem of Slurm), start more ranks"}},
-      {" length", {3, "expunge: error: an input names a size that no memory holds (vector::"}},
+      {" length", {3, "expunge: error: an input file contains an impossible size (vector::"}},
       {" thread", {2, "expunge: error: no further thread can be started: allow more threads or memory (ulimit -u"}},
       {" long-name", {3, "...: File name too long: a name may have 255 bytes and a path 4095; give a shorter one\n"}},
       {" full", {4, "expunge: error: some/file: No space left on device\n"}},
@@ -120,11 +120,10 @@ TEST(Process, PrintingOnAFullOrClosedStandardOutputIsAFailure) {
   for (const char* line : {" --help", " --version", " help early", " print --code 0"}) {
     const Result full = shell(kProbe + line + " 2>&1 >/dev/full");
     EXPECT_EQ(full.code, 4) << line;
-    EXPECT_THAT(full.text,
-                HasSubstr("expunge: error: standard output: what was printed is not whole: No space left on device;"));
+    EXPECT_THAT(full.text, HasSubstr("expunge: error: standard output: the output is incomplete: No space left on device;"));
     const Result closed = shell(kProbe + line + " 2>&1 >&-");
     EXPECT_EQ(closed.code, 4) << line;
-    EXPECT_THAT(closed.text, HasSubstr("what was printed is not whole: it is closed;"));
+    EXPECT_THAT(closed.text, HasSubstr("the output is incomplete: it is closed;"));
   }
   EXPECT_EQ(shell(kProbe + " print --code 7").code, 7);
   EXPECT_EQ(shell(kProbe + " print --code 7").text, "printed\n");
@@ -141,12 +140,11 @@ TEST(Process, WritesFailWhereTheyWouldKill) {
   const Result large = shell("ulimit -f 1; " + kProbe + " write --code 0");
   EXPECT_EQ(large.code, 4);
   EXPECT_THAT(large.text, HasSubstr("File too large"));
-  EXPECT_EQ(
-      shell("d=$(mktemp -d); mkfifo $d/p; true <$d/p & exec 3>$d/p; wait; rm -r $d; " + kProbe +
-            " print --code 0 >&3; echo code $?")
-          .text,
-      "expunge: error: standard output: what was printed is not whole: Broken pipe; give it a file with room, or a reader "
-      "that takes all of it\ncode 4\n");
+  EXPECT_EQ(shell("d=$(mktemp -d); mkfifo $d/p; true <$d/p & exec 3>$d/p; wait; rm -r $d; " + kProbe +
+                  " print --code 0 >&3; echo code $?")
+                .text,
+            "expunge: error: standard output: the output is incomplete: Broken pipe; give it a file with room, or a reader "
+            "that takes all of it\ncode 4\n");
 }
 
 /// With closed streams, the first file that is opened must not become the standard output.
@@ -207,8 +205,8 @@ class LauncherTest : public testing::Test {
   }
   void TearDown() override { SetUp(); }
   static void expect(int rank, int size) {
-    EXPECT_EQ(launched_place().rank, rank);
-    EXPECT_EQ(launched_place().size, size);
+    EXPECT_EQ(launch_info().rank, rank);
+    EXPECT_EQ(launch_info().size, size);
   }
 };
 

@@ -168,7 +168,7 @@ TEST_F(Tokenize, NamesTheLineOfATextThatCannotBeCut) {
   while (endless.size() <= std::size_t{1} << 20) endless += "re";
   folder_.write("data/books/forget.jsonl", "{\"text\": \"The old printer\"}\n\n{\"text\": \"" + endless + "\"}\n");
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }),
-              HasSubstr("forget.jsonl, line 3: more than 1048576 bytes in which the tokenizer's model allows no cut"));
+              HasSubstr("forget.jsonl, line 3: the tokenizer's model allows no cut for more than 1048576 bytes"));
   EXPECT_FALSE(std::filesystem::exists(options_.output));
 }
 

@@ -100,10 +100,10 @@ case_changes_by_hand() {
   changed run/labels.h5 "MISMATCH +run/labels.h5: gone" run rm run/labels.h5
   changed exported/model.safetensors "MISMATCH +exported/model.safetensors: gone" exported rm exported/model.safetensors
   echo '{}' >run/model/chat_template.jinja
-  expect_exit 7 "MISMATCH +run/model/chat_template.jinja: was not there" "$expunge" verify run
+  expect_exit 7 "MISMATCH +run/model/chat_template.jinja: did not exist" "$expunge" verify run
   cp -r run unfinished
   rm -r unfinished/checkpoints/step-000002
-  expect_exit 3 "unfinished/model/chat_template.jinja: was not there when the run began; remove it" "${unlearn[@]/%run/unfinished}"
+  expect_exit 3 "unfinished/model/chat_template.jinja: did not exist when the run began; remove it" "${unlearn[@]/%run/unfinished}"
   rm -r run/model/chat_template.jinja unfinished
 }
 

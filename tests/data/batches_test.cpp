@@ -44,7 +44,7 @@ const std::vector<std::size_t> kLengths = {5, 900, 17, 300, 300, 12, 64, 4096, 5
 TEST(PlanStep, DealsEveryItemOnceWithEqualRoundsAndBatchLimits) {
   for (int world = 1; world <= 5; ++world) {
     for (const std::size_t batch : {1, 2, 3, 20}) {
-      const StepPlan plan = plan_step(kLengths, world, batch, 0);
+      const BatchDeal plan = deal_batches(kLengths, world, batch, 0);
       ASSERT_EQ(plan.size(), static_cast<std::size_t>(world));
       const std::size_t share = (kLengths.size() + static_cast<std::size_t>(world) - 1) / static_cast<std::size_t>(world);
       std::multiset<std::size_t> dealt;
@@ -63,7 +63,7 @@ TEST(PlanStep, DealsEveryItemOnceWithEqualRoundsAndBatchLimits) {
 }
 
 TEST(PlanStep, PacksTokensLongestFirst) {
-  const StepPlan plan = plan_step(kLengths, 1, 1, 1000);
+  const BatchDeal plan = deal_batches(kLengths, 1, 1, 1000);
   for (const auto& round : plan[0]) {
     std::size_t tokens = 0;
     for (const std::size_t item : round) tokens += kLengths[item];
@@ -91,22 +91,22 @@ TEST(PlanStep, PacksByFirstFit) {
       bins[bin].push_back(item);
       used[bin] += lengths[item];
     }
-    EXPECT_EQ(plan_step(lengths, 1, 1, most).front(), bins) << seed;
+    EXPECT_EQ(deal_batches(lengths, 1, 1, most).front(), bins) << seed;
   }
 }
 
 TEST(PlanStep, AMillionMicroBatchesTakeNoSquareOfTime) {
   const std::vector<std::size_t> lengths(1'000'000, 7);
   const auto began = std::chrono::steady_clock::now();
-  EXPECT_EQ(plan_step(lengths, 1, 1, 1).front().size(), lengths.size()) << "each stands alone";
-  EXPECT_EQ(plan_step(lengths, 1, 1, 13).front().size(), lengths.size()) << "no two fit together";
+  EXPECT_EQ(deal_batches(lengths, 1, 1, 1).front().size(), lengths.size()) << "each stands alone";
+  EXPECT_EQ(deal_batches(lengths, 1, 1, 13).front().size(), lengths.size()) << "no two fit together";
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
 }
 
 TEST(PlanStep, BalancesTokensOverRanks) {
   std::vector<std::size_t> lengths(40);
   for (std::size_t i = 0; i < lengths.size(); ++i) lengths[i] = 100 + 37 * i % 500;
-  const StepPlan plan = plan_step(lengths, 4, 1, 2048);
+  const BatchDeal plan = deal_batches(lengths, 4, 1, 2048);
   std::vector<std::size_t> loads;
   for (const auto& rounds : plan) {
     std::size_t tokens = 0;
@@ -119,7 +119,7 @@ TEST(PlanStep, BalancesTokensOverRanks) {
 
 TEST(PlanStep, MoreRanksThanItemsLeavesSomeEmpty) {
   const std::vector<std::size_t> one = {9};
-  const StepPlan plan = plan_step(one, 3, 1, 0);
+  const BatchDeal plan = deal_batches(one, 3, 1, 0);
   for (const auto& rounds : plan) EXPECT_EQ(rounds.size(), 1u);
   EXPECT_EQ(plan[0][0].size() + plan[1][0].size() + plan[2][0].size(), 1u);
 }

@@ -99,7 +99,7 @@ TEST_F(Corpus, NamesTheBadLine) {
   EXPECT_LT(error("a.jsonl", "{\"" + std::string(1 << 20, 'k') + "\": 1}").size(), 400u);
   EXPECT_THAT(error("a.jsonl", good + "{\"text\": [\"x\"]}"),
               HasSubstr("line 2: key 'text': expected a string, found [\"x\"]"));
-  EXPECT_THAT(error("a.jsonl", "{\"text\": null}"), HasSubstr("line 1: the text in column 'text' is null; leave the line out"));
+  EXPECT_THAT(error("a.jsonl", "{\"text\": null}"), HasSubstr("line 1: the text in column 'text' is null; remove the line"));
   EXPECT_THAT(error("a.jsonl", good + "{\"text\": null, \"content\": \"x\"}"),
               HasSubstr("line 2: the text in column 'text' is null"));
   EXPECT_THAT(error("a.jsonl", good + "{\"text\": \"x\", \"text\": \"y\"}"), HasSubstr("line 2: has \"text\" twice"));
@@ -131,7 +131,8 @@ TEST_F(Corpus, SaysWhatAFileIsInstead) {
     EXPECT_THAT(error(name, "\x28\xb5\x2f\xfd rest"), HasSubstr("zstd")) << name;
   }
   EXPECT_THAT(error("a.txt", "%PDF-1.7\n"), HasSubstr("it is a PDF"));
-  EXPECT_THAT(error("a.jsonl.gz", "{\"text\": \"not compressed\"}"), HasSubstr("a.jsonl.gz: it is not compressed by gzip"));
+  EXPECT_THAT(error("a.jsonl.gz", "{\"text\": \"not compressed\"}"),
+              HasSubstr("a.jsonl.gz: its name ends in .gz but it is not compressed by gzip"));
   EXPECT_THAT(error("a.jsonl.gz", gzip(page)), HasSubstr("a.jsonl.gz, decompressed: it is an HTML page"));
 }
 
@@ -205,7 +206,7 @@ TEST_F(Corpus, RefusesUnclearSplits) {
   EXPECT_THAT(find_error(), AllOf(HasSubstr("a/forget"), HasSubstr("twice, as forget.jsonl and as forget.txt")));
   std::filesystem::remove(folder_ / "a/forget.txt");
   folder_.write("a/forget-00000-of-00001.jsonl", "");
-  EXPECT_THAT(find_error(), HasSubstr("the split is there twice, as forget-00000-of-00001.jsonl and as forget.jsonl"));
+  EXPECT_THAT(find_error(), HasSubstr("the split exists twice, as forget-00000-of-00001.jsonl and as forget.jsonl"));
   std::filesystem::remove_all(folder_ / "a");
   folder_.write("b/x-00000-of-00003.jsonl", "");
   folder_.write("b/x-00002-of-00003.jsonl", "");
@@ -214,7 +215,7 @@ TEST_F(Corpus, RefusesUnclearSplits) {
   EXPECT_THAT(find_error(), HasSubstr("shard 00001 of 00003 is missing"));
   folder_.write("b/x-00000-of-00003.jsonl.gz", "");
   EXPECT_THAT(find_error(),
-              HasSubstr("b/x: the shard is there twice, as x-00000-of-00003.jsonl and as x-00000-of-00003.jsonl.gz"));
+              HasSubstr("b/x: the shard exists twice, as x-00000-of-00003.jsonl and as x-00000-of-00003.jsonl.gz"));
   std::filesystem::remove_all(folder_ / "b");
   folder_.write("c/x-00000-of-00001.parquet", "");
   EXPECT_THAT(find_error(), AllOf(HasSubstr("split 'x' is in Parquet"), HasSubstr("data/parquet_to_jsonl.py")));

@@ -102,7 +102,7 @@ TEST(Tokenizer, NeedsASentencepieceModel) {
   EXPECT_THAT(message(), HasSubstr("has no tokenizer.model: a sentencepiece model is needed"));
   const auto of = [](const std::filesystem::path& path) { return error_of(ExitCode::bad_input, [&] { Tokenizer{path}; }); };
   EXPECT_THAT(of(folder / "nowhere"), HasSubstr("nowhere: there is no such folder"));
-  EXPECT_THAT(of(folder.write("file", "x")), HasSubstr("file: it is no folder; expected the folder that holds"));
+  EXPECT_THAT(of(folder.write("file", "x")), HasSubstr("file: it is not a folder; expected the folder that holds"));
   folder.write("tokenizer.json", "{}");
   EXPECT_THAT(message(), HasSubstr("only a tokenizer.json"));
   const std::string model = slurp(kFixture / "bytes.model");

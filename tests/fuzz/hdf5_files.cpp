@@ -67,7 +67,8 @@ void write_step() {
 
 std::vector<GoodFile> write_all() {
   const EvaluationSource source{"model", "model hash", "tokens", "tokens hash", "tokenizer hash", 8, "float32", "cpu"};
-  const std::vector<SequenceFigures> sequences = {{2.5, 0.25, 7, 0.1}, {1.5, 0.5, 4, 0.25}};
+  const std::vector<SequenceMetrics> sequences = {summarise_sequence({{-2, -3}, {0, 1}, {}, {}}),
+                                                  summarise_sequence({{-1, -2}, {1, 0}, {}, {}})};
   const std::vector<double> low = {-3, -2.5, -2}, high = {-2.25, -1, -0.5};
   write_tokens(place("tokens.h5"));
   write_labels(place("labels.h5"), "books/forget", split(), Labels(18, 3));
@@ -156,9 +157,9 @@ void read_all_ways(std::size_t which, std::string_view bytes) {
   accepts(file, [&] { read_evaluation(open_sealed(path)); });
   accepts(file, [&] {
     const Hdf5File results = open_sealed(path);
-    if (holds_attacks(results))
+    if (is_membership(results))
       read_attacks(results);
-    else if (holds_tasks(results))
+    else if (is_tasks(results))
       read_tasks(results);
   });
   if (inside != path) {

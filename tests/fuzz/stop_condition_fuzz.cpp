@@ -10,8 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string input(text(data, size));
   accepts("--stop-at", [&] {
     const expunge::StopCondition condition = expunge::parse_stop_condition(input);
-    require(!condition.left.split.empty() && !condition.left.name.empty(), "the left side names a figure");
-    require(condition.right.split.empty() == condition.right.name.empty(), "the right side names a figure or none");
+    require(!condition.left.split.empty() && !condition.left.metric.empty(), "the left side names a metric");
+    require(condition.right.split.empty() == condition.right.metric.empty(), "the right side names a metric or none");
     require(std::isfinite(condition.number), "the number is finite");
     condition.holds([](const auto&) { return 1.0; });
   });

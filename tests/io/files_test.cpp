@@ -19,8 +19,7 @@ TEST(Files, ReadsWholeFilesUpToTheLimit) {
   const std::string content(200000, 'a');
   const auto file = folder.write("a", content);
   EXPECT_EQ(read_file(file, content.size()), content);
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(file, content.size() - 1); }),
-              HasSubstr("are read of such a file"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(file, content.size() - 1); }), HasSubstr("expected at most"));
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder / "none", 9); }), HasSubstr("No such file"));
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { read_file(folder.path(), 9); }),
               HasSubstr("it is a folder; expected a plain file"));
@@ -118,7 +117,7 @@ TEST(Files, WhatCameMeanwhileIsKept) {
   PendingFile pending(folder / "a", Existing::keep);
   write_new_file(pending.temporary(), "mine");
   folder.write("a", "theirs");
-  EXPECT_THAT(error_of(ExitCode::output, [&] { pending.commit(); }), HasSubstr("something else was put there meanwhile"));
+  EXPECT_THAT(error_of(ExitCode::output, [&] { pending.commit(); }), HasSubstr("another process created it meanwhile"));
   EXPECT_EQ(slurp(folder / "a"), "theirs");
 }
 

@@ -19,7 +19,7 @@ TEST(Json, ErrorsNameFileAndPosition) {
   const auto file = folder.write("c.json", "{\n \"a\": ]}");
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { parse_json_file(file, 100); }),
               AllOf(HasSubstr("c.json: not valid JSON"), HasSubstr("line 2, column 7")));
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { parse_json_file(file, 5); }), HasSubstr("at most 5 are read of such a file"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { parse_json_file(file, 5); }), HasSubstr("expected at most 5"));
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { parse_json("\"\xff\"", "x"); }), HasSubstr("UTF-8"));
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { object("[1]"); }), HasSubstr("expected a JSON object, found [1]"));
 }

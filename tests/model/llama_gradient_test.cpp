@@ -146,11 +146,11 @@ TEST_P(SoftGradientTest, EqualsComplexStep) {
   Model<Complex> complex(config, Recompute::none), complex_reference(config, Recompute::none);
   perturb(reference);
   perturb(complex_reference);
-  (void)real.llama.forward_backward(batch, LossPlan<double>{mixed_rows(batch, signal), weights, nullptr, &reference.llama});
+  (void)real.llama.forward_backward(batch, LossSpec<double>{mixed_rows(batch, signal), weights, nullptr, &reference.llama});
   EXPECT_GT(norm_of(real), 0);
   expect_gradient_equals_complex_step(real, complex, weights, [&] {
     return complex.llama
-        .forward_backward(batch, LossPlan<Complex>{mixed_rows(batch, signal), weights, nullptr, &complex_reference.llama})
+        .forward_backward(batch, LossSpec<Complex>{mixed_rows(batch, signal), weights, nullptr, &complex_reference.llama})
         .signal;
   });
 }
@@ -163,10 +163,10 @@ TEST(Gradient, TheModelsOwnDistributionIsAConstantTarget) {
   Signal signal{.kind = Signal::Kind::cross_entropy, .target = kReference, .label_shift = kWholeLabel};
   Model<double> model(config, Recompute::none), copy(config, Recompute::none), frozen(config, Recompute::none);
   const auto against_copy = copy.llama.forward_backward(
-      batch, LossPlan<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, &frozen.llama});
+      batch, LossSpec<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, &frozen.llama});
   signal.target = Signal::Target::own;
   const auto own =
-      model.llama.forward_backward(batch, LossPlan<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, nullptr});
+      model.llama.forward_backward(batch, LossSpec<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, nullptr});
   EXPECT_EQ(own.signal, against_copy.signal);
   EXPECT_GT(norm_of(model), 0);
   for (int unit = 0; unit < model.params.units(); ++unit)
@@ -178,7 +178,7 @@ TEST(Gradient, WeightsMadeFromTheScoresAreUsedAsIfKnownBefore) {
   const TokenBatch batch = batch_of(config);
   Model<double> two_passes(config, Recompute::none), one_pass(config, Recompute::none);
   std::vector<double> made;
-  LossPlan<double> plan{{{0, batch.tokens(), {}}}, {}, nullptr, nullptr};
+  LossSpec<double> plan{{{0, batch.tokens(), {}}}, {}, nullptr, nullptr};
   plan.weigh = [&](const TokenScores<double>& scores) {
     made = scores.signal;
     for (double& weight : made) weight = std::sin(weight);
@@ -206,10 +206,11 @@ TEST(Gradient, OfABlocksOutputEqualsComplexStep) {
     Model<Complex> complex(config, Recompute::none), complex_reference(config, Recompute::none);
     perturb(reference);
     perturb(complex_reference);
-    (void)real.llama.forward_backward(batch, LayerPlan<double>{layer, rows, weights, control, &reference.llama});
+    (void)real.llama.forward_backward(batch, LayerLossSpec<double>{layer, rows, weights, control, &reference.llama});
     EXPECT_GT(norm_of(real), 0);
     expect_gradient_equals_complex_step(real, complex, weights, [&] {
-      return complex.llama.forward_backward(batch, LayerPlan<Complex>{layer, rows, weights, control, &complex_reference.llama})
+      return complex.llama
+          .forward_backward(batch, LayerLossSpec<Complex>{layer, rows, weights, control, &complex_reference.llama})
           .signal;
     });
   }

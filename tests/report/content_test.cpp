@@ -26,7 +26,13 @@ ReportRun finished_run() {
   run.has_checkpoints = true;
   run.checkpoint.emplace();
   run.checkpoint->step = run.checkpoint->total_steps = 2;
-  const auto figures = [](double perplexity) { return SplitFigures{perplexity, perplexity, 50, 8, 99, 0}; };
+  const auto figures = [](double perplexity) {
+    SplitMetrics split;
+    split["perplexity"] = split["token_perplexity"] = perplexity;
+    split["accuracy"] = 50;
+    split.sequences = 8;
+    return split;
+  };
   run.before =
       ReportEvaluation{"before.h5", "base", "b", {}, {{"papers/forget", figures(2)}, {"papers/approximate", figures(8)}}};
   run.after = ReportEvaluation{"eval.h5", "run", "r", {}, {{"papers/forget", figures(4)}}};
@@ -34,8 +40,20 @@ ReportRun finished_run() {
 }
 
 ReportAttacks attacks_on(const std::string& members, const std::string& non_members) {
-  ReportAttacks attacks{"mia.h5", "run", "r", {{"members", members}, {"non_members", non_members}}, {}};
-  attacks.attacks.push_back({"loss", 0.75, 0.5, 1, 0.5, 0, 0, 0, {}, {}, "high", 40, 31});
+  ReportAttacks attacks;
+  attacks.path = "mia.h5";
+  attacks.model = "run";
+  attacks.model_sha256 = "r";
+  attacks.conditions = {{"members", members}, {"non_members", non_members}};
+  attacks.attacks.push_back({.name = "loss",
+                             .auc = 0.75,
+                             .auc_low = 0.5,
+                             .auc_high = 1,
+                             .high = {0.5, 0, 0, 0},
+                             .low = AttackRates{},
+                             .curve = {},
+                             .members = 40,
+                             .non_members = 31});
   return attacks;
 }
 

@@ -21,7 +21,12 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-SplitFigures figures(double perplexity, double accuracy = 0) { return {perplexity, perplexity, accuracy, 1, 1}; }
+SplitMetrics figures(double perplexity, double accuracy = 0) {
+  SplitMetrics split;
+  split["perplexity"] = perplexity;
+  split["accuracy"] = accuracy;
+  return split;
+}
 
 TEST(ReportFigures, DistanceIsALogRatioToTheApproximateSetOfTheOriginal) {
   const GoalDistance d = distance_to_goal(figures(2, 90), figures(8, 60), figures(4, 75));
@@ -126,16 +131,15 @@ TEST(ReportFigures, FrozenModelSeesWhatTheMethodShowsIt) {
 }
 
 TEST(ReportAttacks, TheStrongestIsFarthestFromGuessingEitherWay) {
-  const auto attack = [](const char* name, double auc) { return ReportAttack{name, auc, 0, 1, 0, 0, 0, 0, {}, {}}; };
-  const ReportAttacks attacks{
-      "",
-      "",
-      "",
-      {},
-      {attack("min_k_30", 0.6), attack("min_k_40", 0.3), attack("min_k_plus_plus_20", 0.55), attack("loss", std::nan(""))}};
+  const auto attack = [](const char* name, double auc) {
+    return StoredAttack{.name = name, .auc = auc, .auc_low = 0, .auc_high = 1, .high = {}, .low = {}, .curve = {}};
+  };
+  ReportAttacks attacks;
+  attacks.attacks = {attack("min_k_30", 0.6), attack("min_k_40", 0.3), attack("min_k_plus_plus_20", 0.55),
+                     attack("loss", std::nan(""))};
   EXPECT_EQ(attacks.strongest().name, "min_k_40");
   std::vector<std::string> names;
-  for (const ReportAttack* one : attacks.strongest_by_family()) names.push_back(one->name);
+  for (const StoredAttack* one : attacks.strongest_by_family()) names.push_back(one->name);
   EXPECT_EQ(names, (std::vector<std::string>{"loss", "min_k_40", "min_k_plus_plus_20"}));
 }
 
@@ -158,8 +162,8 @@ ReportAttacks read_attack_file(const std::function<void(Hdf5File&)>& change) {
 
 TEST(ReportAttacks, FilesOfEarlierVersionsGiveHighScoresAndSequences) {
   const ReportAttacks attacks = read_attack_file([](Hdf5File&) {});
-  EXPECT_EQ(attacks.attacks[0].stronger, "");
-  EXPECT_EQ(attacks.attacks[0].tpr_at_5, 0);
+  EXPECT_FALSE(attacks.attacks[0].low);
+  EXPECT_EQ(attacks.attacks[0].stronger().tpr_at_5, 0);
   EXPECT_EQ(attacks.sampling(), "Intervals are resampled by sequence.");
 }
 
@@ -176,13 +180,13 @@ TEST(ReportAttacks, TheStrongerDirectionIsShown) {
     });
   };
   const ReportAttacks low = with("low");
-  EXPECT_EQ(low.attacks[0].stronger, "low");
-  EXPECT_EQ(low.attacks[0].tpr_at_5, 0.625);
-  EXPECT_EQ(low.attacks[0].best_accuracy, 0.75);
+  EXPECT_TRUE(low.attacks[0].low_is_stronger);
+  EXPECT_EQ(low.attacks[0].stronger().tpr_at_5, 0.625);
+  EXPECT_EQ(low.attacks[0].stronger().best_accuracy, 0.75);
   EXPECT_EQ(low.sampling(),
             "Intervals are resampled by document. Sequences that stand on both sides are left out: 3 of the members, 2 of the "
             "non-members.");
-  EXPECT_EQ(with("high").attacks[0].best_accuracy, 0.5);
+  EXPECT_EQ(with("high").attacks[0].stronger().best_accuracy, 0.5);
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { with("both"); }), HasSubstr("@stronger: expected high or low, found 'both'"));
 }
 

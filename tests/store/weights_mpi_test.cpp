@@ -61,7 +61,7 @@ void write_model(const TemporaryFolder& folder) {
   writer.finish();
 }
 
-TEST(ModelSource, ARankReadsItsShardOfTheFile) {
+TEST(WeightsSource, ARankReadsItsShardOfTheFile) {
   const Runtime& runtime = test_session().runtime();
   const TemporaryFolder folder;  // of this rank: what others read of their files does not show
   write_model(folder);
@@ -71,7 +71,7 @@ TEST(ModelSource, ARankReadsItsShardOfTheFile) {
   if (all_reduce(runtime, file.share_in_memory(), Reduce::max) > 0)
     GTEST_SKIP() << "the temporary folder's file system keeps files in memory";
 
-  const ModelSource source = locate_model(runtime, folder.path());
+  const WeightsSource source = locate_model(runtime, folder.path());
   const std::vector<UnitLayout> units = llama_units(source.config, runtime.comm.size());
   EXPECT_EQ(model_sha256(source, runtime, units), sha256);
   ShardedParams<float> params(runtime, units, {true, true, false}, true);

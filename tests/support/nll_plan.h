@@ -8,7 +8,7 @@
 namespace expunge {
 
 template <Element T>
-LossPlan<T> nll_plan(const TokenBatch& batch, std::vector<double> weights) {
+LossSpec<T> nll_plan(const TokenBatch& batch, std::vector<double> weights) {
   return {{{0, batch.tokens(), {}}}, std::move(weights), nullptr, nullptr};
 }
 

@@ -109,7 +109,7 @@ struct Training {
   }
 
   LoneRank rank;
-  ModelSource source;
+  WeightsSource source;
   ShardedParams<T> params;
   Llama<T> llama;
   Optimizer<T> optimizer;

@@ -77,7 +77,7 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
     sources.push_back({term.role == Role::forget ? "papers/forget" : "papers/retain", term.role});
   TrainingData data(tokens, sources, options.samples, kVocabulary);
   ShardedParams<T> params(runtime, llama_units(config, runtime.comm.size()), {split.once, split.prefetch, false}, true);
-  const ModelSource source{ModelSource::Kind::initial, {}, {}, config};
+  const WeightsSource source{WeightsSource::Kind::initial, {}, {}, config};
   load_weights(source, 9, false, params);
   Optimizer<T> optimizer(params, options.optimizer);
   Llama<T> model(config, params, split.recompute);
@@ -90,8 +90,8 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
     data.set_labels(0, draw_model_labels(model, data.split(0), {.top_k = 1, .rm_groundtruth = true}, false, 3,
                                          {static_cast<std::size_t>(split.batch), 0, 0}));
   if (objective->uses_reference_nll())
-    for (const SequenceFigures& figures : evaluate_split(reference, tokens.split("papers/forget", kVocabulary), {2, 0, 0}))
-      task.reference_nll.push_back(figures.nll * static_cast<double>(figures.tokens));
+    for (const SequenceMetrics& sequence : evaluate_split(reference, tokens.split("papers/forget", kVocabulary), {2, 0, 0}))
+      task.reference_nll.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
   task.control = control_vector(*objective, options.samples.seed, config.hidden_size);
   Trainer<T> trainer(RunLength(options.schedule, options.batch, false, data.items()), {options.schedule, options.batch}, model,
                      optimizer, std::move(task));
@@ -220,7 +220,7 @@ TEST(Trainer, AGradientThatIsNotFiniteNamesItsSequences) {
   const TooHeavy objective(static_cast<double>(data.targets(kHeavy)));
   const LlamaConfig config = small_llama(kVocabulary, false);
   ShardedParams<float> params(runtime, llama_units(config, runtime.comm.size()), {true, true, false}, true);
-  load_weights({ModelSource::Kind::initial, {}, {}, config}, 9, false, params);
+  load_weights({WeightsSource::Kind::initial, {}, {}, config}, 9, false, params);
   Optimizer<float> optimizer(params, options.optimizer);
   Llama<float> model(config, params, Recompute::none);
   Trainer<float> trainer(RunLength(options.schedule, options.batch, false, data.items()), {options.schedule, options.batch},

@@ -51,7 +51,7 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
   const nlohmann::json expected = golden().at(GetParam());
   const std::vector<double> losses = expected["losses"], norms = expected["gradient_norms"];
   const LoneRank rank;
-  const ModelSource source = locate_model(rank.runtime(), kFixtures / "tiny_llama");
+  const WeightsSource source = locate_model(rank.runtime(), kFixtures / "tiny_llama");
   RunOptions config;
   config.command = "unlearn";
   config.schedule.learning_rate = 1e-3;
@@ -80,8 +80,8 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
   TrainingInputs<double> task{*objective, data, &reference};
   const TokenSplit forget = tokens.split("study/forget", source.config.vocab_size);
   if (objective->uses_reference_nll())
-    for (const SequenceFigures& figures : evaluate_split(reference, forget, {1, 0, 0}))
-      task.reference_nll.push_back(figures.nll * static_cast<double>(figures.tokens));
+    for (const SequenceMetrics& sequence : evaluate_split(reference, forget, {1, 0, 0}))
+      task.reference_nll.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
   task.control = control_vector(*objective, config.samples.seed, source.config.hidden_size);
   Trainer<double> trainer(RunLength(config.schedule, config.batch, false, data.items()), {config.schedule, config.batch}, model,
                           optimizer, std::move(task));

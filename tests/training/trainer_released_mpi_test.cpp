@@ -96,7 +96,7 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
     std::ofstream order(config.samples.order);
     for (const std::uint64_t item : used) order << item << '\n';
   }
-  const ModelSource source = locate_model(test_runtime(), kReleased / "model");
+  const WeightsSource source = locate_model(test_runtime(), kReleased / "model");
   TrainingData data(tokens, sources, config.samples, source.config.vocab_size);
   if (const auto labels = file.read_attribute<std::string>(group, "labels"); !labels.empty())
     data.set_labels(0, read_labels(kReleased / labels, "study/forget", data.split(0), source.config.vocab_size).value());
@@ -151,7 +151,7 @@ struct Sampler {
   Labels draw(const TokenSplit& split, LabelOptions labels, bool released, std::uint64_t seed) {
     return draw_model_labels(model, split, labels, released, seed, {2, 0, 0});
   }
-  ModelSource source;
+  WeightsSource source;
   ShardedParams<float> params;
   Llama<float> model;
 };

@@ -1,4 +1,4 @@
-// Collectives over NCCL: calls are enqueued on CUDA streams, and a watchdog ends the job when one fails or makes no progress.
+// Collectives over NCCL on CUDA streams; a watchdog ends the job if one fails or makes no progress.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -31,9 +31,9 @@ class NcclCommunicator final : public Communicator {
       : host_(std::move(host)), device_(device), options_(options) {
     if (!options_.end_job) options_.end_job = report_and_abort;
     ncclUniqueId id{};
-    // Sums made in an NVSwitch have no order that anyone promises.
+    // Sums computed in an NVSwitch have no guaranteed order.
     setenv("NCCL_NVLS_ENABLE", "0", 0);
-    // Every rank learns whether the first one has an id, or the others would wait for it.
+    // Tell every rank whether rank 0 has an id; otherwise the others would wait for it.
     ncclResult_t made = rank() == 0 ? ncclGetUniqueId(&id) : ncclSuccess;
     host_->broadcast(*host_stream_, &made, sizeof(made), 0);
     must(made, "ncclGetUniqueId");
@@ -54,7 +54,7 @@ class NcclCommunicator final : public Communicator {
     if (watchdog_.joinable()) watchdog_.join();
     for (const Flight& flight : flights_) cudaEventDestroy(flight.done);
     for (const cudaEvent_t event : free_events_) cudaEventDestroy(event);
-    // Ranks that end together finalize; one that ends by an error must not wait for the others.
+    // Ranks that end together finalize; a rank that ends with an error must not wait for the others.
     if (std::uncaught_exceptions() > 0 || aborted_)
       abort();
     else if (finalize())
@@ -78,7 +78,7 @@ class NcclCommunicator final : public Communicator {
           [&](cudaStream_t on) { return ncclReduceScatter(whole, shard, n, ncclFloat64, ncclSum, comm_, on); });
   }
 
-  /// NCCL's own sum of bfloat16 rounds after each addition: parts are exchanged instead, and added in fp32 in rank order.
+  /// NCCL's bfloat16 sum rounds after each addition. Therefore exchange the parts and add them in fp32, in rank order.
   void reduce_scatter(Stream& stream, float* shard, const bf16* whole, std::size_t n) override {
     const auto ranks = static_cast<std::size_t>(size());
     if (received_.size() < n * ranks) {
@@ -93,13 +93,13 @@ class NcclCommunicator final : public Communicator {
         result = ncclSend(whole + at, n, ncclBfloat16, peer, comm_, on);
         if (taken(result)) result = ncclRecv(received_.data() + at, n, ncclBfloat16, peer, comm_, on);
       }
-      const ncclResult_t ended = ncclGroupEnd();  // in any case: an open group would swallow what ends the communicator
+      const ncclResult_t ended = ncclGroupEnd();  // always: an open group would swallow the abort of the communicator
       return taken(result) ? ended : result;
     });
     options_.sum_parts(stream, shard, received_.data(), size(), n);
   }
 
-  // Host values never go through NCCL, nor device memory through MPI.
+  // Host values never go through NCCL, and device memory never goes through MPI.
   void all_reduce(Stream&, std::span<double> values, Reduce reduce) override {
     host_->all_reduce(*host_stream_, values, reduce);
   }
@@ -110,7 +110,7 @@ class NcclCommunicator final : public Communicator {
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// A collective that the stream has not passed yet.
+  /// A collective that the stream has not completed yet.
   struct Flight {
     cudaEvent_t done;
     const char* name;
@@ -131,7 +131,7 @@ class NcclCommunicator final : public Communicator {
          fmt::format("{}: {}{}{}", call, ncclGetErrorString(result), reason.empty() ? "" : ": ", reason));
   }
 
-  /// Waits until a non-blocking call has been taken in; the collective itself may be far from done.
+  /// Waits until NCCL has accepted a non-blocking call; the collective itself may still run.
   void settle(ncclResult_t result, const char* call) {
     for (Polling polling; result == ncclInProgress; polling.pause()) {
       if (polling.seconds() > options_.time_limit_s) {
@@ -167,7 +167,7 @@ class NcclCommunicator final : public Communicator {
     return event;
   }
 
-  /// The one loop that sees errors of peers and collectives that hang: a rank that waits for its GPU sees neither.
+  /// Watches for errors of peers and for hanging collectives; a rank that waits for its GPU sees neither.
   void watch() {
     std::unique_lock lock(mutex_);
     cudaSetDevice(device_);
@@ -201,7 +201,7 @@ class NcclCommunicator final : public Communicator {
     return fmt::format("{}: no progress for {:.0f} s; a rank is lost or hangs", name, options_.time_limit_s);
   }
 
-  /// Ends the job, which normally does not return: an abort of NCCL before it might wait for a peer that is gone.
+  /// Ends the job before aborting NCCL, because the abort may wait for a lost peer. Normally does not return.
   void give_up(const std::string& problem) {
     options_.end_job(fmt::format("expunge: error on rank {} of {}: NCCL {}\n", rank(), size(), problem));
     abort();
@@ -211,7 +211,7 @@ class NcclCommunicator final : public Communicator {
     if (!aborted_.exchange(true)) ncclCommAbort(comm_);
   }
 
-  /// Within the time limit; false when the communicator had to be aborted.
+  /// Finalizes within the time limit; false if the communicator had to be aborted.
   bool finalize() {
     try {
       settle(ncclCommFinalize(comm_), "ncclCommFinalize");
@@ -230,7 +230,7 @@ class NcclCommunicator final : public Communicator {
   Buffer<bf16> received_;
   std::atomic<bool> aborted_ = false;
 
-  std::mutex mutex_;  // guards what follows, and calls of NCCL on comm_
+  std::mutex mutex_;  // guards the members below, and NCCL calls on comm_
   std::condition_variable wake_;
   bool closing_ = false;
   std::deque<Flight> flights_;

@@ -1,4 +1,4 @@
-// What a build without NCCL says when it is asked for it.
+// Stands in for NCCL in a build without it: its communicator fails with a message.
 #include "expunge/communicator.h"
 #include "expunge/error.h"
 
@@ -7,7 +7,7 @@ namespace expunge {
 bool has_nccl() { return false; }
 
 std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator>, int, const NcclOptions&) {
-  fail(ExitCode::usage, "this build has no NCCL (nccl.h was not found when it was made); use --comm staged");
+  fail(ExitCode::usage, "this build has no NCCL (CMake did not find nccl.h); use --comm staged");
 }
 
 }  // namespace expunge

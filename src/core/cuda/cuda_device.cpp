@@ -15,8 +15,8 @@ namespace expunge {
 namespace cuda {
 namespace {
 
-/// Blocks of a GPU. Whoever frees a block may have work under way that uses it: the next owner's work follows it in the same
-/// stream, the compute stream; the communication stream is ordered after that by events.
+/// Blocks of a GPU. A block may be freed while enqueued work still uses it. That is safe: the next owner's work follows in
+/// the same compute stream, and events order the communication stream after it.
 struct DeviceMemory {
   static std::size_t round(std::size_t bytes) {
     const std::size_t unit = bytes >= kLarge ? kLarge : kSmall;
@@ -26,7 +26,7 @@ struct DeviceMemory {
   static void* allocate(std::size_t size, ReleaseFree release_free) {
     void* block = nullptr;
     if (cudaMalloc(&block, size) == cudaSuccess) return block;
-    (void)cudaGetLastError();  // it stays set otherwise
+    (void)cudaGetLastError();  // the error would stay set otherwise
     release_free();
     if (cudaMalloc(&block, size) == cudaSuccess) return block;
     (void)cudaGetLastError();
@@ -62,7 +62,7 @@ PoolUse pool_use(int index) { return pool(index).use(); }
 
 std::string cuda_version() { return fmt::format("{}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10); }
 
-// Measured with CUDA 13.0: the pages of cublasLt and the runtime that loading touches.
+// Measured with CUDA 13.0: pages of cublasLt and of the runtime that loading touches.
 std::size_t cuda_library_bytes() { return 157'000'000; }
 
 CudaDevices cuda_devices() {

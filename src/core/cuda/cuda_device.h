@@ -1,4 +1,4 @@
-// Memory and copies of a GPU, as core/device.cpp calls them; a build without CUDA has them from core/no_cuda.
+// Memory and copies of a GPU for core/device.cpp; a build without CUDA links core/no_cuda instead.
 #pragma once
 
 #include <cstddef>

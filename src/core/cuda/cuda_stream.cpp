@@ -23,7 +23,7 @@ void must(cudaError_t code, const char* call, std::source_location where) {
 
 namespace {
 
-/// Events are made once and used again: making one is a call into the driver.
+/// Reuses events, because creating one is a call into the driver.
 class EventPool {
  public:
   cudaEvent_t take() {
@@ -49,7 +49,7 @@ class EventPool {
   std::vector<cudaEvent_t> free_;
 };
 
-/// Never destroyed, as events may outlive any order of destruction.
+/// Never destroyed, because events may outlive static objects.
 EventPool& event_pool() {
   static auto* pool = new EventPool;
   return *pool;
@@ -165,7 +165,7 @@ void CudaStream::synchronize() {
 
 char* CudaStream::scratch(std::size_t bytes) {
   if (bytes > scratch_.size()) {
-    scratch_ = {};  // the pool may give it back to the system for the larger one
+    scratch_ = {};  // lets the pool return this block to the system before the larger request
     scratch_ = Buffer<char>(device(), bytes);
   }
   return scratch_.data();

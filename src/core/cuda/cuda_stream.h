@@ -1,4 +1,4 @@
-// A stream of a GPU: what kernels and NCCL need of it beyond Stream.
+// A CUDA stream with what kernels and NCCL need beyond Stream: its handle, scratch memory and pinned copies.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -16,7 +16,7 @@
 
 namespace expunge::cuda {
 
-/// Throws Error(internal) for a CUDA error, Error(usage) where memory or the driver is what is missing.
+/// Throws Error(internal) for a CUDA error, but Error(usage) if memory, the driver or the device is missing.
 void must(cudaError_t code, const char* call, std::source_location where = std::source_location::current());
 
 class CudaStream final : public Stream {
@@ -24,15 +24,15 @@ class CudaStream final : public Stream {
   CudaStream(int index, Urgency urgency);
   ~CudaStream() override;
   Device device() const override { return {DeviceType::cuda, index_}; }
-  /// Work that throws stops the stream's host work: what follows is skipped, and synchronize() and events rethrow the error.
+  /// Host work that throws stops the host work of this stream: later work is skipped; synchronize() and events rethrow.
   void enqueue(std::function<void()> work) override;
   Event record() override;
   void wait(const Event& event) override;
   void synchronize() override;
 
   cudaStream_t handle() const { return stream_; }
-  /// Memory for the work that is enqueued next, until somebody asks again; its contents are lost then. Grows only. Work under
-  /// way keeps what it was given, as the pool's next owner follows it in this stream. Starts at a multiple of 128 bytes.
+  /// Memory for the next enqueued work; the next call of scratch() invalidates its contents. It only grows. Running work
+  /// keeps its block, because the pool's next owner follows it in this stream. Aligned to 128 bytes.
   char* scratch(std::size_t bytes);
   void copy_to_device(void* to, const void* from, std::size_t bytes);
   void copy_to_host(void* to, const void* from, std::size_t bytes);
@@ -44,7 +44,7 @@ class CudaStream final : public Stream {
     std::exception_ptr error;
     void rethrow();
   };
-  /// Bytes that arrive in pinned memory and belong elsewhere.
+  /// Bytes that arrive in pinned memory and must be copied to `to`.
   struct Delivery {
     void* to;
     const void* pinned;
@@ -63,7 +63,7 @@ class CudaStream final : public Stream {
   Buffer<char> scratch_;
 };
 
-/// The CUDA stream under a stream of a GPU.
+/// The CUDA handle of a stream of a GPU.
 cudaStream_t handle(Stream& stream);
 
 }  // namespace expunge::cuda

@@ -1,4 +1,4 @@
-// Pinned host memory through which uploads pass, so that the host neither waits nor has to keep what it uploads.
+// Pinned host memory for uploads: the host neither waits for a copy nor has to keep its source.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -8,7 +8,7 @@
 
 namespace expunge::cuda {
 
-/// Chunks in turn; a chunk is used again when the stream has passed the copies out of it.
+/// A ring of chunks; a chunk is reused once the stream has passed the copies out of it.
 class PinnedRing {
  public:
   static constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
@@ -17,7 +17,7 @@ class PinnedRing {
   PinnedRing(const PinnedRing&) = delete;
   PinnedRing& operator=(const PinnedRing&) = delete;
   ~PinnedRing();
-  /// Room for at most kChunkBytes, to be copied from in `stream` before the next call.
+  /// Memory for at most kChunkBytes; the caller enqueues the copy out of it in `stream` before the next call.
   char* take(cudaStream_t stream, std::size_t bytes);
 
  private:

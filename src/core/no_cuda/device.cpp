@@ -1,4 +1,4 @@
-// What a build without CUDA says when it is asked for a GPU.
+// Stands in for core/cuda in a build without CUDA: every use of a GPU fails with a message.
 #include "core/cuda/cuda_device.h"
 #include "expunge/error.h"
 

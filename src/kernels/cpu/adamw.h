@@ -14,7 +14,7 @@ inline float to_bf16_and_back(float x) { return float(bf16(x)); }
 inline double to_bf16_and_back(double x) { return double(float(bf16(float(x)))); }
 inline std::complex<double> to_bf16_and_back(std::complex<double> x) { return to_bf16_and_back(x.real()); }
 
-/// An update's numbers in the accumulation type.
+/// Coefficients of an update in the accumulation type.
 template <typename A>
 struct AdamWScalars {
   using R = real_t<A>;

@@ -6,7 +6,7 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-/// bf16 goes by pairs where the processor has them.
+/// bf16 uses pair products if the processor has them.
 template <Element T>
 void attention_forward(Stream&, T* out, acc_t<T>* lse, const T* qkv, const std::int32_t* offsets, int sequences, int tokens,
                        AttentionShape shape) {

@@ -1,4 +1,4 @@
-// Blocked attention without its products: where heads lie, softmax of a row of scores, the order of the work.
+// Blocked attention except its products: positions of heads, softmax of a row of scores, order of the work.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention {
 
 constexpr int kQueryRows = 64;  // of a block; even
 
-/// Where the heads of a packed qkv (or dqkv) lie.
+/// Positions of the heads in a packed qkv (or dqkv).
 template <typename T>
 struct Heads {
   T* qkv;
@@ -37,14 +37,14 @@ struct QueryBlock {
   QueryBlock(Index first_token, int length, int block)
       : first(first_token), begin(block * kQueryRows), end(std::min(begin + kQueryRows, length)) {}
   int rows() const { return end - begin; }
-  /// Keys that `row` of the block sees among `keys` keys from `key_begin` on.
+  /// Number of keys that `row` of the block sees among `keys` keys from `key_begin` on.
   int visible(int row, int key_begin, int keys) const { return std::clamp(begin + row + 1 - key_begin, 0, keys); }
 };
 
-constexpr int kLanes =
-    16;  // loops over scores run in whole vectors: scalar tails would cost as much as the rest of a short row
+// Scores are processed in whole vectors: a scalar tail would cost as much as the rest of a short row.
+constexpr int kLanes = 16;
 
-/// Writes `masked` behind the visible scores of a row, up to a whole number of vectors, and returns that length.
+/// Writes `masked` after the visible scores of a row, up to a whole number of vectors, and returns that length.
 template <typename A>
 int mask_tail(A* scores, int visible, A masked) {
   const int length = (visible + kLanes - 1) / kLanes * kLanes;
@@ -52,14 +52,14 @@ int mask_tail(A* scores, int visible, A masked) {
   return length;
 }
 
-/// Zeroes what a product over `keys` scores reads behind the first `length`.
+/// Zeroes the scores after the first `length` that a product over `keys` scores reads.
 template <typename A>
 void zero_rest(A* scores, int length, int keys) {
   if (length < keys) std::fill(scores + length, scores + keys, A{});
 }
 
-/// Turns a row of scores into unnormalised probabilities relative to the running maximum; masked ones become 0. Returns what
-/// earlier sums of the row have to be multiplied by.
+/// Turns a row of scores into unnormalised probabilities relative to the running maximum; masked ones become 0. Returns the
+/// factor for earlier sums of the row.
 template <typename A>
 real_t<A> softmax_row(A* scores, int visible, int keys, real_t<A> scale, real_t<A>& maximum, A& sum) {
   using R = real_t<A>;
@@ -82,8 +82,8 @@ real_t<A> softmax_row(A* scores, int visible, int keys, real_t<A> scale, real_t<
   return correction;
 }
 
-/// Turns a row of scores into probabilities p, and one of dout v into the gradients ds of the unscaled scores; both are 0 for
-/// masked keys. delta is dout . out of the row.
+/// Turns a row of scores into probabilities p, and a row of dout v into the gradients ds of the unscaled scores. Both are 0
+/// for masked keys. delta is dout . out of the row.
 template <typename A>
 void gradient_row(A* p, A* ds, int visible, int keys, real_t<A> scale, A lse, A delta) {
   const int length = mask_tail(p, visible, A(-std::numeric_limits<real_t<A>>::infinity()));
@@ -97,8 +97,8 @@ void gradient_row(A* p, A* ds, int visible, int keys, real_t<A> scale, A lse, A 
   zero_rest(ds, length, keys);
 }
 
-/// The part of a sequence's backward pass that one task does for one kv head: every `parts`-th of the pairs (query head of the
-/// group, query block). dkv (length, 2E) gets its share of the gradients of keys and values.
+/// The part of a sequence's backward pass that one task computes for one kv head: every `parts`-th pair of a query head of
+/// the group and a query block. dkv (length, 2E) receives its share of the gradients of keys and values.
 template <typename A>
 struct BackwardTask {
   int sequence;
@@ -107,7 +107,7 @@ struct BackwardTask {
   A* dkv;
 };
 
-/// The sequences that are not empty.
+/// The non-empty sequences, longest first.
 inline std::vector<int> longest_first(const std::int32_t* offsets, int sequences) {
   std::vector<int> order;
   for (int s = 0; s < sequences; ++s)
@@ -117,16 +117,16 @@ inline std::vector<int> longest_first(const std::int32_t* offsets, int sequences
   return order;
 }
 
-/// Splits the backward pass so that no task does more than about half a thread's share. Longest tasks first; the tasks of one
-/// kv head of a sequence follow one another. `dkv` of each is left null.
+/// Splits the backward pass so that no task exceeds about half a thread's share. Longest tasks come first; the tasks of one
+/// kv head of a sequence are adjacent. Leaves each `dkv` null.
 template <typename A>
-std::vector<BackwardTask<A>> plan_backward(const std::int32_t* offsets, int sequences, AttentionShape shape) {
+std::vector<BackwardTask<A>> split_backward(const std::int32_t* offsets, int sequences, AttentionShape shape) {
   double total = 0;
   for (int s = 0; s < sequences; ++s) total += std::pow(offsets[s + 1] - offsets[s], 2);
   std::vector<BackwardTask<A>> tasks;
   for (const int s : longest_first(offsets, sequences)) {
     const int length = offsets[s + 1] - offsets[s], pairs = blocks_of(length) * (shape.heads / shape.kv_heads);
-    const double share = double(length) * length / total / shape.kv_heads;  // of the whole work, in one kv head
+    const double share = double(length) * length / total / shape.kv_heads;  // share of one kv head in the whole work
     const int parts = std::clamp(int(std::ceil(share * 2 * loop_threads())), 1, pairs);
     for (int kv_head = 0; kv_head < shape.kv_heads; ++kv_head)
       for (int part = 0; part < parts; ++part) tasks.push_back({s, Index(offsets[s]), length, kv_head, part, parts, nullptr});
@@ -134,14 +134,14 @@ std::vector<BackwardTask<A>> plan_backward(const std::int32_t* offsets, int sequ
   return tasks;
 }
 
-// `blocks` does the arithmetic of a block of queries: a class with forward(out, lse, sequence, block, head, scratch) and
-// backward(dheads, dkv, dout, out, lse, sequence, block, head, scratch), where lse is that of the block's head for all tokens,
-// a type Scratch(memory, head_size) and scratch_size(head_size), which counts numbers of the accumulation type.
+// `blocks` computes a block of queries. Its class has forward(out, lse, sequence, block, head, scratch) and backward(dheads,
+// dkv, dout, out, lse, sequence, block, head, scratch). lse is that of the block's head, for all tokens. It also has a type
+// Scratch(memory, head_size), and scratch_size(head_size) in numbers of the accumulation type.
 
 template <typename Blocks, Element T>
 void forward_by(const Blocks& blocks, T* out, acc_t<T>* lse, const std::int32_t* offsets, int sequences, int tokens,
                 AttentionShape shape) {
-  // All blocks of a head follow one another, so that its keys and values stay in cache; long ones first, for balance.
+  // All blocks of a head are adjacent, so that its keys and values stay in cache; long blocks come first, for balance.
   struct Task {
     QueryBlock block;
     int sequence, head;
@@ -164,7 +164,7 @@ template <typename Blocks, Element T>
 void backward_by(const Blocks& blocks, T* dqkv, const T* dout, const T* out, const acc_t<T>* lse, const std::int32_t* offsets,
                  int sequences, int tokens, AttentionShape shape) {
   using A = acc_t<T>;
-  auto tasks = plan_backward<A>(offsets, sequences, shape);
+  auto tasks = split_backward<A>(offsets, sequences, shape);
   const Index width = Index(shape.head_size);
   const int group = shape.heads / shape.kv_heads;
   Index total = 0;
@@ -185,7 +185,7 @@ void backward_by(const Blocks& blocks, T* dqkv, const T* dout, const T* out, con
       blocks.backward(dheads, task.dkv, dout, out, lse + Index(head) * Index(tokens), task.sequence, block, head, scratch);
     }
   });
-  // The parts of a kv head are added up in one order, whichever thread made them.
+  // Adds the parts of a kv head in a fixed order, independent of the threads.
   parallel_tasks(tasks.size(), [&](Index t, int) {
     const auto& task = tasks[t];
     if (task.part > 0) return;

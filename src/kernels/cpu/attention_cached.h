@@ -1,4 +1,4 @@
-// Attention of one query a sequence to keys and values that earlier passes left in a cache.
+// Attention of one query per sequence to keys and values that earlier passes stored in a cache.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The arithmetic of blocked attention on bf16 pairs: probabilities and the gradients of scores are rounded to bf16 before they
-// are multiplied, as on a GPU's tensor cores; sums are float.
+// Blocked attention on bf16 pairs: probabilities and gradients of scores are rounded to bf16 before products, as on a GPU's
+// tensor cores; sums are float.
 #pragma once
 
 #include "kernels/cpu/attention_blocks.h"
@@ -7,29 +7,33 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention {
 
-constexpr int kPairKeys = 384;  // keys of a block; a multiple of every width of a panel
+constexpr int kPairKeys = 384;  // keys of a block; a multiple of every panel width
 
 enum class Pass { forward, backward };
 
 class PairBlocks {
  public:
-  /// What one thread works in.
+  /// Memory of one thread.
   struct Scratch {
     Scratch(float* memory, int head_size) {
       const auto take = [&memory](Index size) { return std::exchange(memory, memory + size); };
-      scores = take(kScores), dscores = take(kScores), row_sum = take(kQueryRows);
+      scores = take(kScores);
+      dscores = take(kScores);
+      row_sum = take(kQueryRows);
       result = take(Index(kQueryRows) * Index(head_size));
       row_pairs = reinterpret_cast<Pair*>(take(kScores / 2));
-      probabilities = reinterpret_cast<Pair*>(take(kScores / 2)), gradients = reinterpret_cast<Pair*>(take(kScores / 2));
-      query = reinterpret_cast<Pair*>(take(block_size(head_size))), dout = reinterpret_cast<Pair*>(take(block_size(head_size)));
+      probabilities = reinterpret_cast<Pair*>(take(kScores / 2));
+      gradients = reinterpret_cast<Pair*>(take(kScores / 2));
+      query = reinterpret_cast<Pair*>(take(block_size(head_size)));
+      dout = reinterpret_cast<Pair*>(take(block_size(head_size)));
     }
     static constexpr Index kScores = Index(kQueryRows) * kPairKeys;
     static Index block_size(int head_size) { return Panels(head_size).size(head_size, kQueryRows / 2); }
 
-    float *scores, *dscores;          // (kQueryRows, kPairKeys)
-    float* row_sum;                   // (kQueryRows): softmax denominators, or dout . out
-    float* result;                    // (kQueryRows, E)
-    Pair* row_pairs;                  // (kQueryRows, kPairKeys / 2): what multiplies keys or values, pairs of keys
+    float *scores, *dscores;  // (kQueryRows, kPairKeys)
+    float* row_sum;           // (kQueryRows): softmax denominators, or dout . out
+    float* result;            // (kQueryRows, E)
+    Pair* row_pairs;          // (kQueryRows, kPairKeys / 2): left operand of products with keys or values, in pairs of keys
     Pair *probabilities, *gradients;  // (kQueryRows / 2, kPairKeys): pairs of queries
     Pair *query, *dout;               // panels of the block's rows
     float row_max[kQueryRows];
@@ -102,7 +106,7 @@ class PairBlocks {
     }
   }
 
-  /// dq of one block of queries of one head, and what it adds to dk and dv.
+  /// dq of one block of queries of one head, and its contribution to dk and dv.
   void backward(Heads<bf16> dheads, float* dkv, const bf16* dout, const bf16* out, const float* lse, int sequence,
                 const QueryBlock& block, int head, Scratch& scratch) const {
     const Index first_query = block.first + Index(block.begin), out_stride = Index(heads_.shape.heads) * Index(width_);
@@ -129,7 +133,7 @@ class PairBlocks {
   }
 
  private:
-  /// Places in `pairs_`. Across: keys are columns; along: pairs of keys, or in the forward pass of values, are depths.
+  /// Offsets in `pairs_`. Across: keys are columns. Along: pairs of keys (in the forward pass, of values) are depths.
   struct PackedHead {
     int length;
     Index keys_across, values_across, along;

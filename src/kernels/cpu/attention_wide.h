@@ -1,4 +1,4 @@
-// The arithmetic of blocked attention in the accumulation type, for any element type.
+// Blocked attention in the accumulation type, for any element type.
 #pragma once
 
 #include "kernels/cpu/attention_blocks.h"
@@ -6,13 +6,13 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL::attention {
 
-constexpr int kKeyRows = 384;  // of a block; a multiple of kLanes. Fastest of those tried on Zen 4
+constexpr int kKeyRows = 384;  // of a block; a multiple of kLanes. The fastest tested on Zen 4
 
-/// Whether rows so many bytes apart fall on the same few lines of the cache (64 sets of 64 bytes) when they are read again and
-/// again, as those of a packed qkv do for most widths.
+/// Whether rows at this distance share few cache lines (64 sets of 64 bytes) and evict each other. Rows of a packed qkv do so
+/// for most widths.
 constexpr bool rows_collide(std::size_t stride_bytes) { return stride_bytes % 1024 == 0; }
 
-/// Rows of one head in the accumulation type: in place where T is that type and the rows lie well, else brought together in
+/// Rows of one head in the accumulation type: in place if T is that type and the rows do not collide, else copied to
 /// `dense`.
 template <Element T>
 Operand<acc_t<T>> rows_of(const T* from, int stride, int rows, int width, acc_t<T>* dense) {
@@ -26,16 +26,21 @@ Operand<acc_t<T>> rows_of(const T* from, int stride, int rows, int width, acc_t<
   return plain(static_cast<const acc_t<T>*>(dense), width);
 }
 
-/// What one thread works in. Rows of a head are head_size wide, rows of scores kKeyRows.
+/// Memory of one thread. Rows of a head are head_size wide, rows of scores kKeyRows.
 template <typename A>
 class Scratch {
  public:
   Scratch(A* memory, int head_size) {
     const Index query_block = Index(kQueryRows) * Index(head_size), key_block = Index(kKeyRows) * Index(head_size);
     const auto take = [&memory](Index size) { return std::exchange(memory, memory + size); };
-    scores = take(kScores), dscores = take(kScores), row_sum = take(kQueryRows);
-    query = take(query_block), dout = take(query_block), result = take(query_block);
-    key = take(key_block), value = take(key_block);
+    scores = take(kScores);
+    dscores = take(kScores);
+    row_sum = take(kQueryRows);
+    query = take(query_block);
+    dout = take(query_block);
+    result = take(query_block);
+    key = take(key_block);
+    value = take(key_block);
   }
   static Index size(int head_size) {
     return 2 * kScores + kQueryRows + Index(3 * kQueryRows + 2 * kKeyRows) * Index(head_size);
@@ -112,7 +117,7 @@ void backward_pair(A* dkv, const A* lse, const QueryBlock& block, int key_begin,
   product(Write::add, dk + width, 2 * width, flip(p), dout, {keys, width, rows});
 }
 
-/// dq of one block of queries of one head, and what it adds to dk and dv.
+/// dq of one block of queries of one head, and its contribution to dk and dv.
 template <Element T>
 void backward_block(Heads<T> dheads, acc_t<T>* dkv, const T* dout, Heads<const T> heads, const T* out, const acc_t<T>* lse,
                     const QueryBlock& block, int head, Scratch<acc_t<T>>& scratch) {

@@ -19,7 +19,7 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-/// Kernels that run in the calling thread and its OpenMP team before they return, whatever the stream.
+/// Kernels that run in the calling thread and its team and finish before they return; the stream does not matter.
 template <Element T>
 inline constexpr Kernels<T> kKernels{
     .reserve = [](Stream&, int, int, AttentionShape) {},

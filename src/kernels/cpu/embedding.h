@@ -14,7 +14,7 @@ void embedding_forward(Stream&, T* y, const T* table, const std::int32_t* ids, i
   parallel_for(n, Index(dim), [&](int t) { std::copy_n(table + Index(ids[t]) * Index(dim), dim, y + Index(t) * Index(dim)); });
 }
 
-/// Threads share the columns, not the tokens: an id that occurs twice is then summed in one order, without atomics.
+/// Threads share the columns, not the tokens: a repeated id is then summed in a fixed order, without atomics.
 template <Element T>
 void embedding_backward(Stream&, acc_t<T>* dtable, const T* dy, const std::int32_t* ids, int n, int dim) {
   constexpr int kColumns = 32;  // two cache lines of float

@@ -9,9 +9,10 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-constexpr Index kFlatGrain = 4096;  // elements of a flat vector that one thread takes at least
+constexpr Index kFlatGrain = 4096;  // least number of elements per thread
 
-// What one thread does of a flat vector. The loops read nothing that a lambda holds: GCC vectorises no loop that does.
+// Loops of one thread over a flat vector. They take plain arguments, because GCC does not vectorise loops over lambda
+// captures.
 
 template <typename A>
 double squares_of_range(const A* x, Index n) {
@@ -33,7 +34,7 @@ void accumulate_range(A* y, const A* x, Index n) {
   for (Index i = 0; i < n; ++i) y[i] += x[i];
 }
 
-/// Blocks of fixed size, whatever the number of threads, are summed alone and then in order.
+/// Sums blocks of fixed size, whatever the number of threads, and adds their sums in order.
 template <Element T>
 void sum_of_squares(Stream&, double* sum, const acc_t<T>* x, std::size_t n) {
   constexpr Index kBlock = 16384;

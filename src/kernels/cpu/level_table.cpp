@@ -1,11 +1,11 @@
-// The kernels of one instruction set: compiled once for each, by options that only these sources have.
+// The kernels of one instruction set, compiled once per set with its own compiler options.
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/levels.h"
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 extern const Level kLevel;
-// No code runs before main(), where the processor is not yet known to have the instructions.
+// Constant-initialised: no code of this file may run before main() has checked the processor.
 constinit const Level kLevel {
 #if defined(__AVX512F__)
   "AVX-512",

@@ -1,4 +1,4 @@
-// Choosing the instruction set; compiled, unlike the kernels, for the least processor of the family.
+// Chooses the instruction set; compiled for the baseline processor, unlike the kernels.
 #include "kernels/cpu/levels.h"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ extern const Level kLevel;
 }
 
 static const Level& processors_level() {
-  // oneDNN reads ONEDNN_MAX_CPU_ISA. Its values are sets of bits, of which a lower one is a part.
+  // oneDNN reads ONEDNN_MAX_CPU_ISA. Its values are sets of bits; a lower one is a subset of a higher one.
   static const bool wide =
       has_avx512() && (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
   return wide ? avx512::kLevel : avx2::kLevel;

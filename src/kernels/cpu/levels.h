@@ -1,4 +1,4 @@
-// The instruction sets that the CPU kernels are compiled for, and the one that serves this processor.
+// Instruction sets of the CPU kernels, and the choice for this processor.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace expunge::cpu {
 
-/// The kernels as compiled for one instruction set.
+/// The kernels compiled for one instruction set.
 struct Level {
   std::string_view name;  ///< "AVX2"
   std::tuple<const Kernels<float>*, const Kernels<bf16>*, const Kernels<double>*> kernels;
@@ -21,7 +21,7 @@ const Level& level();
 /// From now on `level` serves, which must outlive its use. For what wraps the kernels, as a benchmark does to time them.
 void use_level(const Level& level);
 
-/// What cpu_kernels() returns.
+/// The result of cpu_kernels().
 std::string name_kernels();
 
 }  // namespace expunge::cpu

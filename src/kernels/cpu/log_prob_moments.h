@@ -9,9 +9,9 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-/// Moments of blocks that stay in the first-level cache, each about its own mean, are merged as Chan, Golub and LeVeque (1983)
-/// do: the row is read from memory once, and E[x^2] - E[x]^2, which loses all digits of a nearly uniform row, never appears.
-/// All terms of the variance are squares, so it is not negative.
+/// Computes moments of cache-sized blocks about their own mean and merges them (Chan, Golub and LeVeque 1983). This reads the
+/// row from memory once and avoids E[x^2] - E[x]^2, which loses all digits for a nearly uniform row. The variance is a sum of
+/// squares, so it is not negative.
 template <Element T>
 void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T>* logits, const acc_t<T>* lse, int n,
                       int vocabulary) {
@@ -33,7 +33,7 @@ void log_prob_moments(Stream&, acc_t<T>* mean, acc_t<T>* variance, const acc_t<T
         block_weight += p[i];
         block_mean += p[i] * (block[i] - shift);
       }
-      if (block_weight == A{}) continue;  // a block of probabilities too small for A adds nothing
+      if (block_weight == A{}) continue;  // all probabilities of the block underflow A
       block_mean /= block_weight;
 #pragma omp simd reduction(+ : block_squares)
       for (int i = 0; i < size; ++i) {

@@ -26,7 +26,7 @@ real_t<A> largest(const A* x, int n) {
   return maximum;
 }
 
-/// Reads a row from memory once: a block's maximum, then its sum while the block is still in the first-level cache.
+/// Reads a row from memory once: the maximum of a block, then its sum while the block is in the first-level cache.
 template <typename A>
 RowSummary<A> summarise_row(const A* logits, int vocabulary) {
   using R = real_t<A>;

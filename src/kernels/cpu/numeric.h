@@ -9,25 +9,25 @@
 
 #include "expunge/dtype.h"
 
-// Each instruction set has a namespace of its own: of several equal inline functions the linker would take any one.
+// Each instruction set has its own namespace: among equal inline functions of several sets the linker would take any one.
 #ifndef EXPUNGE_CPU_LEVEL
 #define EXPUNGE_CPU_LEVEL plain
 #endif
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-// Index arithmetic is done in std::size_t: tokens x vocabulary does not fit an int.
+// Indices are std::size_t, because tokens x vocabulary overflows an int.
 using Index = std::size_t;
 
 inline float real_part(float x) { return x; }
 inline double real_part(double x) { return x; }
 inline double real_part(std::complex<double> x) { return x.real(); }
 
-/// The real type under A. A softmax is shifted by a maximum of this type: a real constant, so that complex steps stay analytic.
+/// The real type of A. A softmax subtracts a maximum of this type: a real constant keeps complex steps analytic.
 template <typename A>
 using real_t = decltype(real_part(A{}));
 
-/// What long sums over blocks of A are held in: double, or complex where A is.
+/// Type of long sums over blocks of A: double, or complex if A is complex.
 template <typename A>
 using wide_sum_t = decltype(A{} + double{});
 
@@ -35,8 +35,8 @@ using wide_sum_t = decltype(A{} + double{});
 /// Cody-Waite reduction to |r| <= ln(2)/2 and a degree-6 minimax polynomial (relative error 3e-9).
 inline float exponential(float x) {
   constexpr float kLog2E = 0x1.715476p0f, kLn2High = 0x1.62e4p-1f, kLn2Low = 0x1.7f7d1cp-20f;
-  constexpr float kRound = 0x1.8p23f;            // adding it rounds to an integer, left in the lowest bits
-  constexpr float kLow = -88.0f, kHigh = 88.7f;  // where 2^n below becomes 0 and infinity
+  constexpr float kRound = 0x1.8p23f;            // adding it rounds to an integer in the lowest bits
+  constexpr float kLow = -88.0f, kHigh = 88.7f;  // limits where 2^n below becomes 0 or infinity
   const float bounded = x < kLow ? kLow : (x > kHigh ? kHigh : x);
   const float shifted = bounded * kLog2E + kRound;
   const float n = shifted - kRound;
@@ -72,7 +72,7 @@ inline float logarithm(float x) {
 inline double logarithm(double x) { return std::log(x); }
 inline std::complex<double> logarithm(std::complex<double> x) { return std::log(x); }
 
-/// to = value, rounded. Not an assignment of T: g++ does not vectorise a loop that copies a class type, which bf16 is.
+/// to = value, rounded. Not an assignment of T, because g++ does not vectorise copies of a class type such as bf16.
 template <Element T>
 void store(T& to, acc_t<T> value) {
   if constexpr (std::same_as<T, bf16>) {

@@ -1,4 +1,4 @@
-// VDPBF16PS on tiles of the result that are held in registers.
+// bf16 pair products by VDPBF16PS, with tiles of the result in registers.
 #include "kernels/cpu/pair_product.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-// Functions with the instruction, in a program that may run without it.
+// For functions with the instruction, in a program that may run without it.
 #define EXPUNGE_PAIRS __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 #endif
 
@@ -16,7 +16,7 @@ namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
 Panels::Panels(int columns) {
   const int vectors = (columns + kLanes - 1) / kLanes;
-  // A wide panel loads less for each product; the widest that adds least.
+  // Wide panels load less per product, so take the widest one with the least padding.
   vectors_ = 1;
   for (int width = 2; width <= 4; ++width)
     if ((vectors + width - 1) / width * width <= (vectors + vectors_ - 1) / vectors_ * vectors_) vectors_ = width;
@@ -61,7 +61,7 @@ namespace {
 
 EXPUNGE_PAIRS __mmask16 first_lanes(int n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : (1 << std::max(n, 0)) - 1); }
 
-/// kRows rows of c and `left` of the panel's columns.
+/// Computes kRows rows of c and the panel's `left` columns.
 template <int kRows, int kVectors>
 EXPUNGE_PAIRS void multiply_tile(Write write, float* c, Index c_stride, const PairRows& a, const Pair* b, int left, int pairs) {
   __m512 sum[kRows][kVectors];
@@ -97,7 +97,7 @@ EXPUNGE_PAIRS void multiply_tile(Write write, float* c, Index c_stride, const Pa
     }
 }
 
-/// All rows of c, kRows at a time and the rest in halves of that, for the columns of one panel.
+/// Computes all rows of c for one panel: kRows at a time, the rest in halves of that.
 template <int kRows, int kVectors>
 void multiply_panel(Write write, float* c, Index c_stride, PairRows a, const Pair* b, int rows, int left, int pairs) {
   for (; rows >= kRows; rows -= kRows, c += Index(kRows) * c_stride, a.data += Index(kRows) * a.row_stride)
@@ -118,7 +118,7 @@ EXPUNGE_PAIRS void round_row(Pair* to, const float* from, int n) {
 }
 
 EXPUNGE_PAIRS void round_two_rows(Pair* to, const float* low, const float* high, int n) {
-  constexpr __mmask16 kAll = 0xffff;  // g++ 12 warns of the forms without a mask
+  constexpr __mmask16 kAll = 0xffff;  // g++ 12 warns about the unmasked forms
   for (int j = 0; j < n; j += 16) {
     const auto lower = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(low + j)));
     __m512i pairs = _mm512_maskz_cvtepu16_epi32(kAll, lower);
@@ -135,7 +135,7 @@ void pair_product(Write write, float* c, Index c_stride, const PairRows& a, cons
   const Pair* panel = b.data;
   for (int first = 0; first < columns; first += b.panels.width(), panel += b.panel_stride) {
     const int left = columns - first;
-    switch (b.panels.vectors()) {  // sums in 24 of the 32 registers
+    switch (b.panels.vectors()) {  // sums use 24 of the 32 registers
       case 1:
         multiply_panel<16, 1>(write, c + first, c_stride, a, panel, rows, left, pairs);
         break;

@@ -1,5 +1,4 @@
-// Products of bf16 matrices that stay in the cache, by VDPBF16PS: it multiplies pairs, two neighbouring depths in one 32-bit
-// word.
+// Products of cache-resident bf16 matrices by VDPBF16PS, which multiplies pairs: two adjacent depths in one 32-bit word.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,7 @@ namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 /// Two bf16, the lower depth in the lower half.
 using Pair [[gnu::may_alias]] = std::uint32_t;
 
-/// Whether this processor has the instruction and gains by it.
+/// Whether this processor has the instruction and is faster with it.
 bool has_pair_products();
 
 /// The left operand of a product: element (row, pair) lies at data[row * row_stride + pair * pair_stride].
@@ -21,15 +20,15 @@ struct PairRows {
   Index row_stride, pair_stride;
 };
 
-/// The right operand lies in panels of `width()` columns, each (pairs, width) and dense; columns behind the last are zero.
+/// Layout of the right operand: panels of `width()` columns, each (pairs, width) and dense, padded with zero columns.
 class Panels {
  public:
-  /// The width that wastes least of so many columns.
+  /// Chooses the width with the least padding for this many columns.
   explicit Panels(int columns);
   int width() const { return kLanes * vectors_; }
   int vectors() const { return vectors_; }
   int count(int columns) const { return (columns + width() - 1) / width(); }
-  /// Pairs in all panels.
+  /// Number of pairs in all panels.
   Index size(int columns, int pairs) const { return Index(count(columns)) * Index(width()) * Index(pairs); }
 
   static constexpr int kLanes = 16;
@@ -38,7 +37,7 @@ class Panels {
   int vectors_;  // of a panel, 1 to 4
 };
 
-/// `data` is the first pair to multiply of the first panel; panel_stride pairs lie between panels.
+/// `data` is the first used pair of the first panel; panels are panel_stride pairs apart.
 struct PairColumns {
   const Pair* data;
   Panels panels;
@@ -47,15 +46,15 @@ struct PairColumns {
 
 /// Packs rows (count, depth), `stride` elements apart, as the columns of a right operand: column j is row j. depth is even.
 void pack_transposed(Pair* to, const Panels& panels, const bf16* rows, Index stride, int count, int depth);
-/// Packs rows (count, columns) as they are: pair p is rows 2p and 2p + 1, the last one with zeros where count is odd.
+/// Packs rows (count, columns) unchanged: pair p holds rows 2p and 2p + 1. An odd count is padded with zeros.
 void pack_rows(Pair* to, const Panels& panels, const bf16* rows, Index stride, int count, int columns);
 
-/// Rounds n numbers to n / 2 pairs of neighbours, the last one with a zero where n is odd.
+/// Rounds n numbers to n / 2 pairs of neighbours; an odd n is padded with a zero.
 void round_row(Pair* to, const float* from, int n);
-/// Rounds two rows of n numbers to n pairs; `high` may be null for zeros. Reads and writes up to a whole number of 16.
+/// Rounds two rows of n numbers to n pairs; a null `high` means zeros. Reads and writes up to the next multiple of 16.
 void round_two_rows(Pair* to, const float* low, const float* high, int n);
 
-/// c (=|+=) a b, with float sums.  c (rows, columns), c_stride elements between its rows. In the calling thread.
+/// c (=|+=) a b, with float sums.  c (rows, columns), c_stride elements between its rows. Runs in the calling thread.
 void pair_product(Write write, float* c, Index c_stride, const PairRows& a, const PairColumns& b, int rows, int columns,
                   int pairs);
 

@@ -15,7 +15,7 @@ namespace {
 
 using DataType = dnnl::memory::data_type;
 
-/// Keeps oneDNN to the calling thread. A team of its own would spin while it waits, and wait for its slowest thread.
+/// Restricts oneDNN to the calling thread. Its own team would spin while it waits for its slowest thread.
 class OneThread {
  public:
   OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -43,10 +43,10 @@ Operand<T> columns_from(const Operand<T>& operand, int column) {
 
 constexpr int parts_of(int whole, int part) { return (whole + part - 1) / part; }
 
-/// Halves the longer side of a product, and so on, until there are tiles enough for all threads or each would be too small.
+/// Halves the longer side of a product repeatedly, until all threads have enough tiles or a tile would become too small.
 Tile first_tile(ProductSize size) {
-  constexpr int kRowUnit = 16, kColumnUnit = 48;  // what oneDNN's kernels hold in registers divides these
-  constexpr double kLeastProducts = 2 << 20;      // of a tile: about 50 us
+  constexpr int kRowUnit = 16, kColumnUnit = 48;  // multiples of the register tiles of oneDNN's kernels
+  constexpr double kLeastProducts = 2 << 20;      // per tile: about 50 us
   constexpr int kTilesPerThread = 4;
   const auto half = [](int side, int unit) { return parts_of(parts_of(side, 2), unit) * unit; };
   const double products = double(size.rows) * size.columns * size.depth;
@@ -64,7 +64,7 @@ Tile first_tile(ProductSize size) {
   return tile;
 }
 
-/// Calls multiply(tile) for tiles that make up the product, each in one thread.
+/// Calls multiply(tile) for the tiles of a product, each in one thread.
 template <typename Multiply>
 void for_each_tile(ProductSize size, const Multiply& multiply) {
   const Tile first = first_tile(size);
@@ -81,8 +81,8 @@ const dnnl::engine& engine() {
   return cpu_engine;
 }
 
-/// What a bf16 primitive is made for. The number of tokens, which are the rows of `a` as stored, is left open and is 0 here: it
-/// differs from one micro-batch to the next, and making a primitive costs a millisecond.
+/// Key of a bf16 primitive. The number of tokens (rows of `a` as stored) is 0 here and stays open: it differs between
+/// micro-batches, and creating a primitive takes a millisecond.
 struct PrimitiveKey {
   int rows, columns, depth;
   int a_stride, b_stride, c_stride;
@@ -113,14 +113,14 @@ dnnl::matmul::primitive_desc describe(const PrimitiveKey& key) {
 #endif
 }
 
-/// Primitives of the calling thread: oneDNN's scratch memory belongs to the thread that made them.
+/// Primitives of the calling thread, because oneDNN's scratch memory belongs to the thread that created them.
 dnnl::matmul& primitive(const PrimitiveKey& key) {
   thread_local std::map<PrimitiveKey, dnnl::matmul> made;
   const auto found = made.find(key);
   return found != made.end() ? found->second : made.emplace(key, dnnl::matmul(describe(key))).first->second;
 }
 
-/// In the calling thread.
+/// Runs in the calling thread.
 template <typename Out>
 void multiply_bf16(Write write, Out* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
   constexpr DataType kOut = std::same_as<Out, bf16> ? DataType::bf16 : DataType::f32;
@@ -173,9 +173,9 @@ void product(Write write, float* c, int c_stride, Operand<float> a, Operand<floa
 
 namespace {
 
-/// Whether VDPBF16PS, which multiplies bf16 where there are no tiles, does twice the work of a float multiply-add. Intel's
-/// cores before AMX issue it at half the rate of those or less: oneDNN's bf16 products ran at 0.52 of its float ones there.
-/// Told by the processor's name and not by a measurement, which could fall out differently when a run is resumed.
+/// Whether VDPBF16PS, the bf16 instruction without AMX tiles, has twice the throughput of a float multiply-add. On Intel
+/// cores before AMX it has half the rate or less: oneDNN's bf16 products ran at 0.52 of the float speed. Decided by the
+/// processor's name, because a measurement could differ when a run is resumed.
 bool multiplies_bf16_fast() {
 #if defined(__x86_64__)
   return !__builtin_cpu_is("intel") || __builtin_cpu_supports("amx-bf16");
@@ -215,8 +215,8 @@ void product(Write write, float* c, int c_stride, Operand<bf16> a, Operand<bf16>
 
 void product(Write write, bf16* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
   if (!has_bf16_products()) return product_by_float_blocks(write, c, c_stride, a, b, size);
-  // oneDNN sums the whole result in float memory that it takes afresh each time. Above 32 MiB, malloc gets that from the
-  // system page by page, which halves the speed, so the rows go in chunks below it (a transposed `a` is made for all its rows).
+  // oneDNN allocates a float result for each call. Above 32 MiB malloc gets it from the system page by page, which halves the
+  // speed. Therefore the rows are processed in smaller chunks (a transposed `a` needs a primitive for all its rows).
   const int chunk = a.transposed ? size.rows : std::max(64, (6 << 20) / size.columns);
   for (int row = 0; row < size.rows; row += chunk)
     multiply_bf16_tiles(write, c + Index(row) * Index(c_stride), c_stride, rows_from(a, row), b,
@@ -227,10 +227,10 @@ namespace {
 
 constexpr int kBlock = 1024;
 
-/// Elements between rows of float scratch: rows a power of two apart would fall on the same few lines of the cache.
+/// Stride of float scratch rows: rows a power of two apart would share few cache lines.
 constexpr int spread(int columns) { return columns + 16; }
 
-/// A block of an operand in float: rows [row0, row0 + rows) and columns likewise, as the product reads them.
+/// Converts a block of an operand to float: rows [row0, row0 + rows), and columns likewise, as the product reads them.
 Operand<float> float_block(float* block, const Operand<bf16>& operand, int row0, int rows, int column0, int columns) {
   const int stored_rows = operand.transposed ? columns : rows, stored_columns = operand.transposed ? rows : columns;
   const int stride = spread(stored_columns);
@@ -256,8 +256,8 @@ void round_rows(Write write, bf16* c, int c_stride, const float* sum, int sum_st
 
 }  // namespace
 
-/// Blocks of `a` are converted once, those of `b` once for each kBlock rows. Sums that are to be rounded wait in float until
-/// the whole depth is added up.
+/// Converts each block of `a` once, each block of `b` once per kBlock rows. Sums to be rounded stay in float until the whole
+/// depth is added.
 template <typename Out>
 void product_by_float_blocks(Write write, Out* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size) {
   constexpr bool kRounds = std::same_as<Out, bf16>;

@@ -10,7 +10,7 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-/// A matrix as a product reads it; `stride` elements lie between its rows as stored.
+/// A matrix operand of a product; its stored rows are `stride` elements apart.
 template <typename T>
 struct Operand {
   const T* data;
@@ -28,19 +28,19 @@ template <typename T>
 Operand<T> transposed(const T* data, int stride) {
   return {data, stride, true};
 }
-/// The transpose of what an operand reads.
+/// The transpose of an operand.
 template <typename T>
 Operand<T> flip(Operand<T> operand) {
   return {operand.data, operand.stride, !operand.transposed};
 }
 
-/// Of the product c (rows, columns) = a (rows, depth) b (depth, columns).
+/// Size of the product c (rows, columns) = a (rows, depth) b (depth, columns).
 struct ProductSize {
   int rows, columns, depth;
 };
 
-// c (=|+=) a b, with sums in the accumulation type, rounded once. c has c_stride elements between rows.
-// All cores take part, or the calling one alone inside a parallel region.
+// c (=|+=) a b, with sums in the accumulation type, rounded once. c has c_stride elements between rows. All cores take part;
+// inside a parallel region only the calling one.
 
 void product(Write write, float* c, int c_stride, Operand<float> a, Operand<float> b, ProductSize size);
 
@@ -48,15 +48,15 @@ void product(Write write, float* c, int c_stride, Operand<float> a, Operand<floa
 void product(Write write, float* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size);
 void product(Write write, bf16* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size);
 
-/// Whether oneDNN multiplies bf16 on this processor, faster than float. Where it does not, blocks are converted to float.
+/// Whether oneDNN multiplies bf16 faster than float on this processor. If not, blocks are converted to float.
 bool has_bf16_products();
-/// What bf16 products do where has_bf16_products() is false.
+/// The bf16 product for processors without has_bf16_products().
 template <typename Out>
 void product_by_float_blocks(Write write, Out* c, int c_stride, Operand<bf16> a, Operand<bf16> b, ProductSize size);
 
 namespace loops {
 
-constexpr int kTile = 64, kDepth = 64;             // a tile of c, and how much depth is packed at once
+constexpr int kTile = 64, kDepth = 64;             // a tile of c, and the depth packed at once
 constexpr int kMicroRows = 4, kMicroColumns = 16;  // held in registers
 
 template <typename T>

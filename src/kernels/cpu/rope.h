@@ -9,7 +9,7 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-/// For float every step is rounded to float32, as Hugging Face's Llama computes it.
+/// For float, rounds every step to float32, like Hugging Face's Llama.
 template <Element T>
 void rope_table(Stream&, acc_t<T>* cos_sin, const std::int32_t* positions, int n, int head_size, double theta) {
   using R = real_t<acc_t<T>>;
@@ -27,7 +27,7 @@ void rope_table(Stream&, acc_t<T>* cos_sin, const std::int32_t* positions, int n
   });
 }
 
-/// Rotates the queries and keys of every token by its angles, or by their negatives.
+/// Rotates the queries and keys of every token by its angles (direction 1) or back (-1).
 template <Element T>
 void rotate(T* qkv, const acc_t<T>* cos_sin, int n, AttentionShape shape, real_t<acc_t<T>> direction) {
   using A = acc_t<T>;

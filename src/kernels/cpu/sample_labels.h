@@ -15,11 +15,11 @@ template <typename R>
 struct Candidate {
   R logit;
   std::int32_t id;
-  /// The order of falling probability, reversed; among equals the lowest id comes first.
+  /// The reverse order of probability; among equals the lowest id comes first.
   bool operator<(const Candidate& other) const { return logit < other.logit || (logit == other.logit && id > other.id); }
 };
 
-/// Candidates in order of falling probability, sorted no further than they are asked for.
+/// Candidates by falling probability, sorted only as far as requested.
 template <typename R>
 class Ranking {
  public:
@@ -30,7 +30,7 @@ class Ranking {
     for (; size_ - unsorted_ <= rank; --unsorted_) std::pop_heap(candidates_, candidates_ + unsorted_);
     return candidates_[size_ - 1 - rank];
   }
-  /// Proportional to the probability, 1 for the most likely.
+  /// Proportional to the probability; 1 for the most likely candidate.
   double weight(int rank) { return double(exponential(((*this)[rank].logit - (*this)[0].logit) * scale_)); }
 
  private:
@@ -39,7 +39,7 @@ class Ranking {
   R scale_;
 };
 
-/// The most likely id below limit other than excluded, -1 where there is none.
+/// The most likely id below limit except excluded; -1 if there is none.
 template <typename A>
 std::int32_t most_likely(const A* row, std::int32_t excluded, int limit) {
   const int before = excluded < 0 ? limit : std::min(excluded, limit), after = std::min(before + 1, limit);
@@ -49,7 +49,7 @@ std::int32_t most_likely(const A* row, std::int32_t excluded, int limit) {
   return -1;
 }
 
-/// Draws from a row of which candidates has room for every id; uniform in [0, 1).
+/// Draws from a row; `candidates` has room for every id; uniform in [0, 1).
 template <typename A>
 std::int32_t draw(const A* row, std::int32_t excluded, double uniform, const LabelSampling& sampling,
                   Candidate<real_t<A>>* candidates) {

@@ -12,21 +12,21 @@
 
 namespace expunge::cpu::EXPUNGE_CPU_LEVEL {
 
-// One row: p = softmax(logits) = e^(logits - lse), and q = e^(s - target_lse) of the shifted target logits
+// Notation for one row: p = softmax(logits) = e^(logits - lse), q = e^(s - target_lse), and the shifted target logits
 // s = target_logits - label_shift onehot(label).
 
-/// Elements that are summed in the accumulation type: few, so that rounding stays small where a loop is not vectorised.
+/// Elements summed in the accumulation type; few, so that rounding stays small if a loop is not vectorised.
 constexpr int kSoftTargetBlock = 512;
 
-/// Sums over the parts of a row seen so far, with weights e^(s - maximum).
+/// Sums over the elements of a row so far, with weights e^(s - maximum).
 template <typename A>
 struct SoftTargetSums {
   real_t<A> maximum = -std::numeric_limits<real_t<A>>::infinity();
   wide_sum_t<A> weight{};  ///< sum of the weights
-  wide_sum_t<A> cost{};    ///< weighted sum of -log(p + epsilon), plus s - lse where q's entropy is to be subtracted
+  wide_sum_t<A> cost{};    ///< weighted sum of -log(p + epsilon), plus s - lse if q's entropy is subtracted
 };
 
-/// What the objective says, in the accumulation type. Epsilons too small for A's normal numbers are none.
+/// The parameters in the accumulation type. An epsilon below A's normal numbers counts as 0.
 template <typename A>
 struct SoftTargetScalars {
   real_t<A> label_shift, epsilon, entropy;
@@ -35,12 +35,12 @@ struct SoftTargetScalars {
         epsilon(real_t<A>(objective.epsilon)),
         entropy(objective.subtract_entropy ? 1 : 0) {}
   bool smoothed() const { return epsilon >= std::numeric_limits<real_t<A>>::min(); }
-  /// The label whose target logit differs, -1 for none.
+  /// The label with a shifted target logit; -1 if there is none.
   int shifted_label(std::int32_t label) const { return label_shift == 0 || label < 0 ? -1 : label; }
 };
 
-/// Adds n elements, each block read from memory once. The entropy's part is s - lse and not s: the differences stay small where
-/// p and q are alike, and the caller adds lse - target_lse once.
+/// Adds n elements and reads each block from memory once. The entropy term uses s - lse instead of s, which stays small if p
+/// and q are similar; the caller adds lse - target_lse once.
 template <bool kSmoothed, typename A>
 void add_to(SoftTargetSums<A>& sums, const A* logits, const A* shifted, int n, A lse, const SoftTargetScalars<A>& scalars) {
   for (int begin = 0; begin < n; begin += kSoftTargetBlock) {
@@ -123,7 +123,7 @@ void soft_target_backward_row(T* dlogits, const acc_t<T>* logits, const acc_t<T>
   using A = acc_t<T>;
   const real_t<A> epsilon = scalars.epsilon;
   const A label_logit = label < 0 ? A{} : logits[label];
-  const A label_target = label < 0 ? A{} : target[label] - scalars.label_shift;  // minus infinity is q = 0
+  const A label_target = label < 0 ? A{} : target[label] - scalars.label_shift;  // minus infinity means q = 0
   wide_sum_t<A> reached{};
   if constexpr (kSmoothed) {
     const int before = label < 0 ? vocabulary : label, after = label < 0 ? vocabulary : label + 1;

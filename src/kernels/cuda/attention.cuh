@@ -1,4 +1,5 @@
-// Causal grouped-query attention over packed sequences: tensor cores for bf16 where the head size allows, else plain kernels.
+// Causal grouped-query attention over packed sequences: tensor cores for bf16 if the head size allows it, else plain
+// kernels.
 #pragma once
 
 #include "kernels/cuda/attention_plain.cuh"
@@ -20,8 +21,8 @@ void forward_on_tensor_cores(Stream& stream, const TensorForward& p) {
   launch(stream, tensor_forward<kHead>, grid, kThreads, kForwardShared<kHead>, p);
 }
 
-/// Elements of what attention_backward takes for itself: delta, rounded up to whole vectors, then what the splits of a group
-/// make, where there are several.
+/// Sizes of attention_backward's own memory: delta, rounded up to whole vectors, and the partial sums of a group's splits if
+/// there are several.
 struct BackwardScratch {
   template <Element T>
   static BackwardScratch of(const AttentionShape& shape, int tokens) {
@@ -90,7 +91,8 @@ void attention_backward(Stream& stream, T* dqkv, const T* dout, const T* qkv, co
          heads, in);
 }
 
-/// Elements that attention_backward takes for itself over at most `tokens` tokens: fewer may be split into more parts.
+/// Elements that attention_backward needs for at most `tokens` tokens. Takes the maximum, because fewer tokens may have more
+/// splits.
 template <Element T>
 Index attention_scratch(const AttentionShape& shape, int tokens) {
   Index most = 0;

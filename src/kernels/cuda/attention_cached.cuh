@@ -1,4 +1,4 @@
-// Attention of one query a sequence over cached keys and values.
+// Attention of one query per sequence over cached keys and values.
 #pragma once
 
 #include "kernels/cuda/attention_plain.cuh"
@@ -8,7 +8,7 @@ namespace expunge::cuda {
 
 namespace attention {
 
-/// One query a sequence; the block's warps share its keys and merge what they found, in order.
+/// One query per sequence; the block's warps share its keys and merge their results in order.
 template <typename T, int N>
 __global__ void __launch_bounds__(kThreads)
     cached_forward(T* out, Heads<const T> heads, const T* cache, const std::int32_t* starts, const std::int32_t* lengths) {
@@ -23,10 +23,13 @@ __global__ void __launch_bounds__(kThreads)
   for (int key = warp * kWarp; key < lengths[sequence]; key += kThreads)
     attend<N>(state, queries[warp], keys, keys + value_offset, row, key, lengths[sequence], width, inverse_root<A>(width),
               weights[warp]);
-  __syncthreads();  // the queries have been read: their place takes the sums
+  __syncthreads();  // the queries have been read: reuse their memory for the sums
 #pragma unroll
   for (int c = 0; c < kColumns; ++c) queries[warp][lane + c * kWarp] = state.sums[c];
-  if (lane == 0) totals[warp] = state.total, maxima[warp] = state.maximum;
+  if (lane == 0) {
+    totals[warp] = state.total;
+    maxima[warp] = state.maximum;
+  }
   __syncthreads();
   A maximum = maxima[0];  // warp 0 has seen the first key
   for (int w = 1; w < kWarps; ++w) maximum = maxima[w] > maximum ? maxima[w] : maximum;

@@ -1,4 +1,4 @@
-// Attention without tensor cores: for float and double, and head sizes that the tensor-core kernels do not take.
+// Attention without tensor cores: for float, double, and head sizes that the tensor-core kernels do not support.
 #pragma once
 
 #include "kernels/cuda/device_code.cuh"
@@ -6,14 +6,14 @@
 namespace expunge::cuda {
 namespace attention {
 
-// A warp has one row: a query, or in the backward pass of keys and values a key. It goes through the other side in steps of 32:
-// each lane makes one score; then each lane owns every 32nd column of the sums.
+// Each warp computes one row: a query, or a key in the backward pass of keys and values. It processes the other side in steps
+// of 32: each lane computes one score, then each lane sums every 32nd column.
 
-constexpr int kColumns = 8;                           // of a lane
-constexpr int kWarps = 4, kThreads = kWarps * kWarp;  // of a block
+constexpr int kColumns = 8;                           // per lane
+constexpr int kWarps = 4, kThreads = kWarps * kWarp;  // per block
 constexpr int kLargestHead = kColumns * kWarp;
 
-/// Where the heads of a packed qkv (or dqkv) lie.
+/// Positions of the heads in a packed qkv (or dqkv).
 template <typename T>
 struct Heads {
   T* qkv;
@@ -29,7 +29,7 @@ struct Heads {
   }
 };
 
-/// The last sequence that begins at or before the token: the one that holds it.
+/// The sequence of a token: the last one that begins at or before it.
 __device__ inline int sequence_of(const std::int32_t* offsets, int sequences, int token) {
   int low = 0, high = sequences - 1;
   while (low < high) {
@@ -42,7 +42,7 @@ __device__ inline int sequence_of(const std::int32_t* offsets, int sequences, in
   return low;
 }
 
-/// Reads b by vectors of N; the order of the sum is the same for every N.
+/// Dot product that reads b in vectors of N; the order of the sum does not depend on N.
 template <int N, typename A, typename T>
 __device__ inline A dot(const A* a, const T* b, int width) {
   A sum{};
@@ -53,7 +53,7 @@ __device__ inline A dot(const A* a, const T* b, int width) {
   }
   return sum;
 }
-/// Whether rows of heads, from these on, can be read by whole vectors.
+/// Whether rows of heads, starting at these pointers, can be read in whole vectors.
 template <typename T, typename... Pointers>
 bool whole_vectors(const AttentionShape& shape, const Pointers*... pointers) {
   return shape.head_size % kWide<T> == 0 && aligned(pointers...);
@@ -64,14 +64,14 @@ __device__ inline A inverse_root(int width) {
   return A(1) / sqrt(A(width));
 }
 
-/// Softmax attention of one query, so far; a lane holds columns lane, lane + 32 ..
+/// Running softmax attention of one query; a lane holds columns lane, lane + 32 ..
 template <typename A>
 struct Attended {
   A maximum = -std::numeric_limits<A>::infinity(), total{};
   A sums[kColumns]{};
 };
 
-/// Adds keys begin, begin + 1 .. end, at most 32, which lie `row` elements apart. query (E) and weights (32) are this warp's.
+/// Adds at most 32 keys, begin, begin + 1 .. end, `row` elements apart. query (E) and weights (32) belong to this warp.
 template <int N, typename A, typename T>
 __device__ inline void attend(Attended<A>& state, const A* query, const T* keys, const T* values, Index row, int begin, int end,
                               int width, A scale, A* weights) {
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x % kWarp == 0) delta[Index(head) * Index(tokens) + Index(token)] = sum;
 }
 
-/// What the backward kernels read besides qkv.
+/// Inputs of the backward kernels besides qkv.
 template <typename T>
 struct BackwardInput {
   const T* dout;               // (T, H, E)
@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(kThreads) plain_dquery(Heads<T> dheads, Heads<
     if (lane + c * kWarp < width) dquery[lane + c * kWarp] = rounded<T>(sums[c]);
 }
 
-/// dk = sum of ds q and dv = sum of p do over the queries that see the key, of all heads of its group in turn.
+/// dk = sum of ds q and dv = sum of p do over the queries that see the key, for each head of its group in turn.
 template <typename T, int N>
 __global__ void __launch_bounds__(kThreads) plain_dkey_dvalue(Heads<T> dheads, Heads<const T> heads, BackwardInput<T> in) {
   using A = acc_t<T>;

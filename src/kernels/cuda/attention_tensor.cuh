@@ -1,22 +1,22 @@
-// Attention in bf16 on tensor cores, blocked over queries and keys (Dao 2023, FlashAttention-2), without atomics: the gradient
-// of queries is a kernel of its own, which costs two more products than one kernel for all, seven in place of five.
+// Attention in bf16 on tensor cores, blocked over queries and keys (Dao 2023, FlashAttention-2), without atomics: a separate
+// kernel computes the gradient of queries. That takes seven products instead of the five of a single kernel.
 #pragma once
 
 #include "kernels/cuda/attention_tiles.cuh"
 
 namespace expunge::cuda::attention {
 
-// A block has kWarps warps. Where registers allow, a warp has 32 rows and not 16: each operand that it reads from shared memory
-// then serves two tiles of rows, and each key and value that a block fetches serves twice the queries.
+// A block has kWarps warps. If registers allow, a warp has 32 rows instead of 16: each operand read from shared memory then
+// serves two tiles of rows, and each fetched key and value serves twice the queries.
 //
-// Blocks begin in the order of their numbers. All heads of a tile come before the next tile, of which a sequence's first has
-// the most steps: so no long block begins when the others are done.
+// Blocks start in the order of their numbers. All heads of a tile come before the next tile, and a sequence's longest tile
+// comes first. Thus no long block starts when the others are done.
 
-constexpr int kQueryTiles = 2, kQueryRows = 16 * kQueryTiles * kWarps;  // of a warp, of a block
-constexpr int kKeyRows = 16 * kWarps;                                   // of a block of the kernel for keys and values
-constexpr int kStep = 64;                                               // rows of the other side that a step takes
+constexpr int kQueryTiles = 2, kQueryRows = 16 * kQueryTiles * kWarps;  // per warp, per block
+constexpr int kKeyRows = 16 * kWarps;                                   // per block of the kernel for keys and values
+constexpr int kStep = 64;                                               // rows of the other side per step
 constexpr int kStepTiles = kStep / 8;
-constexpr int kDQueryStep = 32, kDQueryStepTiles = kDQueryStep / 8;  // of the kernel for queries, for its registers' sake
+constexpr int kDQueryStep = 32, kDQueryStepTiles = kDQueryStep / 8;  // in the kernel for queries, which needs more registers
 constexpr float kLog2E = 1.4426950408889634f;
 
 struct TensorForward {
@@ -27,13 +27,13 @@ struct TensorForward {
   int sequences, tokens;
 };
 
-/// One row's softmax, so far: of scores in units where e^score is 2^(score scale).
+/// Running softmax of one row, whose scores are in units where e^score is 2^(score scale).
 struct RowState {
-  float maximum = -std::numeric_limits<float>::infinity(), sum = 0;  // the sum is of this lane's columns
+  float maximum = -std::numeric_limits<float>::infinity(), sum = 0;  // the sum covers this lane's columns
 };
 
-/// Makes the scores of keys that come after their query minus infinity. Rows of scores are queries from row_begin and columns
-/// keys from column_begin, or the other way round.
+/// Sets the scores of keys after their query to minus infinity. Rows of scores are queries from row_begin and columns keys
+/// from column_begin, or the other way round.
 template <bool kRowsAreKeys, int kTiles>
 __device__ inline void hide_later_keys(float (&scores)[kTiles][4], int row_begin, int column_begin) {
   if (kRowsAreKeys ? row_begin + 15 <= column_begin : column_begin + 8 * kTiles - 1 <= row_begin) return;
@@ -47,7 +47,7 @@ __device__ inline void hide_later_keys(float (&scores)[kTiles][4], int row_begin
     }
 }
 
-/// Turns scores of a warp's 16 rows into unnormalised probabilities; sums so far are rescaled.
+/// Turns scores of a warp's 16 rows into unnormalised probabilities and rescales earlier sums.
 template <int kHead>
 __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums)[kHead / 8][4], RowState (&state)[2],
                                     float scale) {
@@ -58,7 +58,7 @@ __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums
 #pragma unroll
     for (int tile = 0; tile < kStepTiles; ++tile)
       maximum = fmaxf(maximum, fmaxf(scores[tile][2 * half], scores[tile][2 * half + 1]));
-    // The four lanes of a row. Key 0 is in the first step and every query sees it: the maximum is finite.
+    // Combine the four lanes of a row. The maximum is finite, because every query sees key 0, in the first step.
     maximum = fmaxf(maximum, shuffle_xor(maximum, 1));
     maximum = fmaxf(maximum, shuffle_xor(maximum, 2));
     const float shift = maximum * scale;
@@ -75,7 +75,7 @@ __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums
       }
     state[half].sum = sum;
   }
-  if (__ballot_sync(kAllLanes, keep[0] != 1 || keep[1] != 1) == 0) return;  // after the first steps maxima seldom change
+  if (__ballot_sync(kAllLanes, keep[0] != 1 || keep[1] != 1) == 0) return;  // maxima seldom change after the first steps
 #pragma unroll
   for (int tile = 0; tile < kHead / 8; ++tile)
 #pragma unroll
@@ -85,8 +85,8 @@ __device__ inline void softmax_step(float (&scores)[kStepTiles][4], float (&sums
 template <int kHead>
 constexpr std::size_t kForwardShared = sizeof(bf16) * kHead*(kQueryRows + 2 * kStep);
 
-/// One tile of keys and one of values lie in shared memory: the values are on their way while queries and keys are multiplied,
-/// the next keys while probabilities and values are. So two blocks fit the shared memory of an A100 too.
+/// Shared memory holds one tile of keys and one of values. Values are fetched during the product of queries and keys; the
+/// next keys during the product of probabilities and values. Thus two blocks also fit the shared memory of an A100.
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_forward(TensorForward p) {
   const int block = int(blockIdx.x), head = block % p.heads.shape.heads;
@@ -115,13 +115,13 @@ __global__ void __launch_bounds__(kThreads) tensor_forward(TensorForward p) {
   RowState state[kQueryTiles][2];
   for (int step = 0; step < steps; ++step) {
     copy_async_wait<0>();
-    __syncthreads();  // the keys are there for all, and the last step's values have been read
+    __syncthreads();  // all threads see the keys, and have read the last step's values
     fetch_values(step);
     const bool visible = step * kStep < first_query + 16 * kQueryTiles;  // to any query of this warp
     float scores[kQueryTiles][kStepTiles][4];
     if (visible) product_of_rows<Write::set>(scores, queries, warp_row, keys);
     copy_async_wait<0>();
-    __syncthreads();  // the values are there for all, and the keys have been read
+    __syncthreads();  // all threads see the values, and have read the keys
     if (step + 1 < steps) fetch_keys(step + 1);
     if (!visible) continue;
 #pragma unroll
@@ -156,12 +156,13 @@ struct TensorBackward {
   Heads<bf16> dheads;
   Heads<const bf16> heads;
   BackwardInput<bf16> in;
-  float* partial;  // (splits, T, K, 2E): what each split of a group's heads adds to dk, then dv; unused where there is one
+  float* partial;  // (splits, T, K, 2E): each split's part of dk, then dv; unused for one split
   int splits;
 };
 
-/// Turns a score into its probability, and the probability's gradient less the query's delta into the score's, but for the
-/// factor `scale`, which the sums get at the end. `lse` is the query's, times log2 e: infinite where there is no query.
+/// Turns a score into its probability. Turns the probability's gradient minus the query's delta into the score's gradient,
+/// without the factor `scale`. The sums are multiplied by it at the end. `lse` is the query's times log2 e; infinite if there
+/// is no query.
 __device__ inline void score_gradient(float& score, float& dscore, float scale, float lse) {
   score = exp2_fast(score * (scale * kLog2E) - lse);
   dscore *= score;
@@ -170,8 +171,8 @@ __device__ inline void score_gradient(float& score, float& dscore, float scale, 
 template <int kHead>
 constexpr std::size_t kDQueryShared = sizeof(bf16) * kHead*(2 * kQueryRows + 4 * kDQueryStep);
 
-/// While one step's tiles are multiplied the next step's are on their way into the other of two stages of shared memory, so
-/// each step needs one barrier; so too in the kernel for keys and values.
+/// Shared memory has two stages: while one step's tiles are multiplied, the next step's tiles are fetched into the other
+/// stage. Each step then needs one barrier. The kernel for keys and values does the same.
 template <int kHead>
 __global__ void __launch_bounds__(kThreads) tensor_dquery(TensorBackward p) {
   const int block = int(blockIdx.x), head = block % p.heads.shape.heads;
@@ -209,7 +210,7 @@ __global__ void __launch_bounds__(kThreads) tensor_dquery(TensorBackward p) {
   float sums[kQueryTiles][kHead / 8][4]{};
   for (int step = 0; step < steps; ++step) {
     copy_async_wait<0>();
-    __syncthreads();  // this step's tiles are there for all, and the last step's have been read
+    __syncthreads();  // all threads see this step's tiles, and have read the last step's
     if (step + 1 < steps) fetch_step(step + 1);
     if (step * kDQueryStep >= first_query + 16 * kQueryTiles) continue;  // no query of this warp sees a key
     float scores[kQueryTiles][kDQueryStepTiles][4], dscores[kQueryTiles][kDQueryStepTiles][4];
@@ -250,22 +251,24 @@ __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p)
   const int stride = p.heads.shape.qkv_width(), rows = min(kKeyRows, tile.length - tile.begin);
   const int token = tile.first + tile.begin, lane = int(threadIdx.x) % kWarp;
   const Index out_row = Index(p.heads.shape.heads) * Index(width);
-  // Steps go through the queries from the first that sees a key of the tile, once for each head of the split.
+  // Steps cover the queries from the first one that sees a key of the tile, once for each head of the split.
   const int first_query = tile.begin / kStep * kStep, of_head = divide_up(tile.length - first_query, kStep);
   const int heads_of_split = p.heads.group() / p.splits, first_head = kv_head * p.heads.group() + split * heads_of_split;
   const int steps = of_head * heads_of_split;
   float* const row_values = reinterpret_cast<float*>(dynamic_shared());  // (2, 2, kStep): lse, delta
   const Rows<kHead> keys{shared_address(row_values + 4 * kStep)}, values = keys.after(kKeyRows);
   const auto stage = [&](int step, int which) { return values.after(kKeyRows + (step % 2 * 2 + which) * kStep); };
-  struct Place {
+  struct StepPosition {
     int head, query;
     __device__ void advance(int length, int first) {
       query += kStep;
-      if (query >= length) query = first, ++head;
+      if (query < length) return;
+      query = first;
+      ++head;
     }
   };
-  Place fetched{first_head, first_query}, computed = fetched;
-  // One value a thread, lse or delta, which passes through a register: nobody waits for it before the products are done.
+  StepPosition fetched{first_head, first_query}, computed = fetched;
+  // One value per thread, lse or delta, goes through a register, so that no thread waits for it before the products.
   static_assert(kThreads == 2 * kStep);
   float row_value_ahead = 0;
   const auto fetch_step = [&](int step) {
@@ -324,7 +327,7 @@ __global__ void __launch_bounds__(kThreads) tensor_dkey_dvalue(TensorBackward p)
   }
 }
 
-/// dkey and dvalue of a token: the splits' sums, added in order. A column is one of K 2E.
+/// Adds the splits' dkey and dvalue of a token in order. A column is one of K 2E.
 struct JoinSplits {
   TensorBackward p;
   template <int N>
@@ -344,7 +347,7 @@ struct JoinSplits {
   }
 };
 
-/// Parts that a group's heads are split into, so that a short batch still has blocks for every multiprocessor.
+/// Number of parts that a group's heads are split into, so that a short batch has blocks for every multiprocessor.
 inline int choose_splits(const AttentionShape& shape, int tokens) {
   constexpr int kEnoughBlocks = 512;
   const int group = shape.heads / shape.kv_heads, blocks = shape.kv_heads * divide_up(tokens, kKeyRows);

@@ -1,4 +1,4 @@
-// Tiles of packed sequences for the tensor cores: which rows a block has, how they lie in shared memory, and their products.
+// Tiles of packed sequences for the tensor cores: rows of a block, their layout in shared memory, and their products.
 #pragma once
 
 #include "kernels/cuda/attention_plain.cuh"
@@ -11,13 +11,13 @@ struct Tile {
   bool exists;
 };
 
-/// Block `index` of those that all sequences have, of `rows` rows each. Sequences are looked through 32 at a time.
+/// Tile number `index` among the tiles of all sequences, of `rows` rows each. Searches 32 sequences at a time.
 __device__ inline Tile find_tile(const std::int32_t* offsets, int sequences, int rows, int index, bool last_first) {
   const int lane = int(threadIdx.x) % kWarp;
   for (int base = 0; base < sequences; base += kWarp) {
     const int s = base + lane, first = s < sequences ? offsets[s] : 0, length = s < sequences ? offsets[s + 1] - first : 0;
     const int blocks = divide_up(length, rows);
-    int until = blocks;  // of this sequence and those before it among the 32
+    int until = blocks;  // blocks of this and the earlier sequences among the 32
     for (int distance = 1; distance < kWarp; distance *= 2) {
       const int other = shuffle_up(until, distance);
       if (lane >= distance) until += other;
@@ -33,31 +33,32 @@ __device__ inline Tile find_tile(const std::int32_t* offsets, int sequences, int
   }
   return {0, 0, 0, false};
 }
-/// Blocks to launch so that every tile has one; some find none.
+/// Number of blocks to launch so that every tile has one; some blocks have no tile.
 inline unsigned most_tiles(int tokens, int sequences, int rows) {
   return tokens == 0 ? 0 : unsigned(tokens / rows + std::min(sequences, tokens));
 }
 
-constexpr int kChunk = 8;  // elements of 16 bytes
+constexpr int kChunk = 8;  // elements per 16 bytes
 
-/// (rows, kHead) bf16 in shared memory, from a multiple of a row's bytes. The chunks of a row are permuted by the row's number,
-/// so that eight rows' chunks of the same column lie in different banks.
+/// (rows, kHead) bf16 in shared memory, aligned to a row. A row permutes its chunks by its number, so that chunks of the same
+/// column in eight rows lie in different banks.
 template <int kHead>
 struct Rows {
   static constexpr unsigned kRowBytes = kHead * sizeof(bf16), kChunkBytes = kChunk * sizeof(bf16);
   SharedAddress begin;
-  /// The chunk of row `row` + `offset`, where `row` is a multiple of 8: as the permutation is that of `offset`, addresses of
-  /// other rows differ by a constant, and those of chunks `chunk` ^ c by ^ c kChunkBytes.
+  /// The chunk of row `row` + `offset`, where `row` is a multiple of 8. The permutation depends only on `offset`: addresses
+  /// of other rows differ by a constant, and those of chunks `chunk` ^ c by ^ c kChunkBytes.
   __device__ SharedAddress chunk(int row, int offset, int chunk) const {
     return begin + unsigned(row) * kRowBytes + unsigned(offset) * kRowBytes + unsigned(chunk ^ (offset % 8)) * kChunkBytes;
   }
   __device__ Rows after(int rows) const { return {begin + unsigned(rows) * kRowBytes}; }
 };
 
-/// Starts copies of kRows rows, `stride` elements apart, of which `valid` exist and have `width` elements; zeros else.
+/// Starts copies of kRows rows, `stride` elements apart; `valid` rows exist and have `width` elements, the rest becomes
+/// zero.
 template <int kRows, int kHead>
 __device__ inline void fetch(Rows<kHead> to, const bf16* from, int stride, int valid, int width) {
-  constexpr int kChunks = kHead / kChunk, kApart = kThreads / kChunks;  // rows between those of a thread
+  constexpr int kChunks = kHead / kChunk, kApart = kThreads / kChunks;  // distance of a thread's rows
   static_assert(kRows % kApart == 0 && kApart % 8 == 0);
   const int first = int(threadIdx.x) / kChunks, chunk = int(threadIdx.x) % kChunks;
   const int rows = chunk * kChunk < width ? valid : 0;
@@ -71,8 +72,8 @@ __device__ inline void fetch(Rows<kHead> to, const bf16* from, int stride, int v
   }
 }
 
-// Operands of the tensor cores (see multiply_add). A left operand has 16 rows; a right operand two tiles of 8 columns. Chunk
-// numbers are 2 step plus 0 or 1, so that a step is a bit pattern over the lane's own address.
+// Operands of the tensor cores (see multiply_add). A left operand has 16 rows; a right operand has two tiles of 8 columns.
+// Chunk numbers are 2 step plus 0 or 1, so that a step is an XOR pattern on the lane's own address.
 
 /// Rows row .. row + 16 and elements 16 step .. of a tile as a left operand.
 template <int kHead>
@@ -152,7 +153,7 @@ __device__ inline void add_weighted_rows(float (&sums)[kRowTiles][kHead / 8][4],
   }
 }
 
-/// Writes this lane's part of 16 rows times `scales` (of its rows g and g + 8), of which `valid` exist, as To.
+/// Writes this lane's part of 16 rows times `scales` (of its rows g and g + 8) as To; `valid` rows exist.
 template <int kHead, typename To>
 __device__ inline void write_rows(To* to, Index stride, int valid, int width, const float (&sums)[kHead / 8][4],
                                   const float (&scales)[2]) {

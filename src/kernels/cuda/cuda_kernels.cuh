@@ -24,7 +24,7 @@ void reserve(Stream& stream, int n, int dim, AttentionShape shape) {
   scratch<double>(stream, kSumBlocks);
 }
 
-/// Kernels that are enqueued on the stream. All pointers but those of parameters passed by value are device memory.
+/// Kernels that are enqueued on the stream. All pointers are device memory, except inside parameters passed by value.
 template <Element T>
 inline constexpr Kernels<T> kKernels{
     .reserve = reserve<T>,

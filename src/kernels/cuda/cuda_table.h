@@ -1,4 +1,4 @@
-// The GPU's kernel tables, each compiled once; a build without CUDA has them from kernels/no_cuda.
+// The GPU's kernel tables, each compiled once; a build without CUDA links kernels/no_cuda instead.
 #pragma once
 
 #include "expunge/kernels.h"
@@ -15,7 +15,7 @@ const Kernels<bf16>& kernels();
 template <>
 const Kernels<double>& kernels();
 
-/// float32 products through TensorFloat-32 from now on. Process-wide.
+/// Computes float32 products in TensorFloat-32 from now on. Process-wide.
 void set_tf32(bool on);
 
 }  // namespace expunge::cuda

@@ -1,5 +1,5 @@
-// What kernels are written with: CUDA's own words and the instructions that C++ has no name for. The tests compile the same
-// kernels for the host, with a stand-in for both (tests/cuda/emulator).
+// Building blocks of kernels: CUDA's own functions, and instructions without a C++ name. The tests compile the same kernels
+// for the host with a stand-in for both (tests/cuda/emulator).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -15,23 +15,23 @@
 #include "expunge/error.h"
 #include "expunge/kernels.h"
 
-#include <ptx/instructions.cuh>  // NVIDIA's, or the stand-in that comes first on the path
+#include <ptx/instructions.cuh>  // NVIDIA's, or the tests' stand-in, which comes first on the path
 
 namespace expunge::cuda {
 
-// Index arithmetic is done in std::size_t: tokens x vocabulary does not fit an int.
+// Indices are std::size_t, because tokens x vocabulary overflows an int.
 using Index = std::size_t;
 
 constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr std::size_t kVectorBytes = 16;  // the widest access of a thread
-constexpr std::size_t kMostShared = std::size_t{99}
-                                    << 10;  // of a block, on the GPUs with the least: compute capability 8.6, 8.9
+/// Shared memory per block on the GPUs with the least: compute capability 8.6 and 8.9.
+constexpr std::size_t kMostShared = std::size_t{99} << 10;
 
 /// Rounds the quotient up.
 __host__ __device__ constexpr int divide_up(int n, int by) { return (n + by - 1) / by; }
 
-/// Enqueues a kernel; nothing where the grid is empty.
+/// Enqueues a kernel; does nothing for an empty grid.
 template <typename... Parameters, typename... Arguments>
 void launch(Stream& stream, void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes,
             const Arguments&... arguments) {
@@ -46,13 +46,13 @@ void launch(Stream& stream, void (*kernel)(Parameters...), dim3 grid, int thread
   must(cudaGetLastError(), "kernel launch");
 }
 
-/// n elements for the kernels that are launched next, until the next call.
+/// Memory for n elements for the next launched kernels, valid until the next call.
 template <typename E>
 E* scratch(Stream& stream, std::size_t n) {
   return reinterpret_cast<E*>(static_cast<CudaStream&>(stream).scratch(n * sizeof(E)));
 }
 
-/// N neighbouring elements, read and written at once.
+/// N adjacent elements that are read and written at once.
 template <typename T, int N>
 struct alignas(sizeof(T) * N < kVectorBytes ? sizeof(T) * N : kVectorBytes) Pack {
   T v[N];
@@ -66,7 +66,7 @@ __device__ inline void save(T* to, const Pack<T, N>& pack) {
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
-/// Elements of T in a whole vector.
+/// Number of elements of T in a whole vector.
 template <typename T>
 constexpr int kWide = int(kVectorBytes / sizeof(T));
 
@@ -86,15 +86,15 @@ __device__ inline T rounded(A value) {
 
 __device__ inline float exponential(float x) { return expf(x); }
 __device__ inline double exponential(double x) { return exp(x); }
-/// What a sum of e^(x - from) becomes when the maximum is `to`.
+/// Factor of a sum of e^(x - from) when the maximum becomes `to`.
 template <typename A>
 __device__ inline A rescale(A from, A to) {
-  return from == to ? A(1) : exponential(from - to);  // both minus infinity: nothing was seen
+  return from == to ? A(1) : exponential(from - to);  // also if both are minus infinity, before the first element
 }
 __device__ inline float logarithm(float x) { return logf(x); }
 __device__ inline double logarithm(double x) { return log(x); }
 
-// Reductions combine in one order, whatever the timing. `combine(a, b)` may be a plain function object of two values.
+// Reductions combine in a fixed order, independent of timing. `combine(a, b)` may be a plain function object of two values.
 
 template <typename R, typename Combine>
 __device__ inline R warp_reduce(R value, Combine combine) {
@@ -102,12 +102,12 @@ __device__ inline R warp_reduce(R value, Combine combine) {
   return value;
 }
 
-/// The result is in every thread. All threads of the block, at most 1024, call it together.
+/// Every thread gets the result. All threads of the block, at most 1024, must call it together.
 template <typename R, typename Combine>
 __device__ inline R block_reduce(R value, Combine combine) {
   __shared__ R partial[kWarp];
   value = warp_reduce(value, combine);
-  __syncthreads();  // an earlier call's results have been read
+  __syncthreads();  // all threads have read an earlier call's results
   if (threadIdx.x % kWarp == 0) partial[threadIdx.x / kWarp] = value;
   __syncthreads();
   R result = partial[0];
@@ -126,10 +126,10 @@ __device__ inline R block_sum(R value) {
   return block_reduce(value, Plus{});
 }
 
-/// Threads of kernels that give each row a block.
+/// Threads per block in kernels with one block per row.
 constexpr int kRowThreads = 256;
 
-/// Applies `f.template at<N>(i)` to i = 0, N, 2N .. of n elements, and N = 1 to what is left over.
+/// Applies `f.template at<N>(i)` to i = 0, N, 2N .. of n elements, and N = 1 to the rest.
 template <int N, typename F>
 __global__ void __launch_bounds__(kRowThreads) flat_kernel(F f, std::size_t n) {
   const Index i = (Index(blockIdx.x) * kRowThreads + threadIdx.x) * N;

@@ -5,7 +5,7 @@
 
 namespace expunge::cuda {
 
-// A row has a block; its threads take every kRowThreads-th pack of N columns. The second look at a row finds it in the cache.
+// One block per row; its threads take every kRowThreads-th pack of N columns. The second read of a row hits the cache.
 
 template <typename T, int N>
 __global__ void __launch_bounds__(kRowThreads)

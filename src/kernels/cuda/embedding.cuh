@@ -10,8 +10,8 @@ void embedding_forward(Stream& stream, T* y, const T* table, const std::int32_t*
   for_each_cell<kWide<T>>(stream, n, dim, aligned(y, table), RowCopy<T>{y, table, nullptr, ids, dim, dim});
 }
 
-/// The block of a token that no earlier one shares its id with adds up the gradients of all that do, in order of tokens: sums
-/// are the same every time, without atomics. A block column has kRowThreads columns of the table.
+/// The block of the first token with an id adds the gradients of all tokens with that id, in order of tokens. Sums are
+/// therefore reproducible without atomics. A block column covers kRowThreads columns of the table.
 template <typename T>
 __global__ void __launch_bounds__(kRowThreads)
     embedding_gradient(acc_t<T>* dtable, const T* dy, const std::int32_t* ids, int n, int dim) {
@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kRowThreads)
   for (int begin = token; begin < n; begin += kRowThreads) {
     const int t = begin + thread;
     const bool mine = t < n && ids[t] == id;
-    // Those before this thread in the chunk: of its warp by the ballot, of earlier warps by their counts.
+    // Count matches before this thread in the chunk: in its warp by the ballot, in earlier warps by their counts.
     __shared__ int warp_counts[kRowThreads / kWarp];
     const unsigned ballot = __ballot_sync(kAllLanes, mine);
     __syncthreads();

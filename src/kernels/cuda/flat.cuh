@@ -41,10 +41,10 @@ void accumulate(Stream& stream, acc_t<T>* y, const acc_t<T>* x, std::size_t n) {
   for_each_element<kWide<acc_t<T>>>(stream, n, aligned(y, x), AccumulateElements<acc_t<T>>{y, x});
 }
 
-/// Elements that one block of sum_of_squares adds up at least; blocks beyond kSumBlocks make them more.
+/// Least number of elements per block of sum_of_squares; with kSumBlocks blocks, each takes more.
 constexpr std::size_t kSumElements = 16384, kSumBlocks = 1024;
 
-/// A thread takes kSquares neighbours at a time, whether it may read them at once (kVectors) or not: the order is the same.
+/// A thread takes kSquares neighbours at a time, with or without vector loads (kVectors), so the order is the same.
 constexpr int kSquares = 4;
 template <typename A, bool kVectors>
 __global__ void __launch_bounds__(kRowThreads) partial_squares(double* partial, const A* x, std::size_t n) {

@@ -5,10 +5,10 @@
 
 namespace expunge::cuda {
 
-// A row has a block; its threads take every kRowThreads-th pack of N logits.
+// One block per row; its threads take every kRowThreads-th pack of N logits.
 
-/// Two passes, so that E[x^2] - E[x]^2, which loses all digits of a nearly uniform row, never appears. All terms of the
-/// variance are squares, so it is not negative.
+/// Two passes avoid E[x^2] - E[x]^2, which loses all digits for a nearly uniform row. The variance is a sum of squares, so it
+/// is not negative.
 template <typename A, int N>
 __global__ void __launch_bounds__(kRowThreads)
     moments_row(A* mean, A* variance, const A* logits, const A* lse, int vocabulary) {

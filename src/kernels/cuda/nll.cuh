@@ -5,13 +5,13 @@
 
 namespace expunge::cuda {
 
-// A row has a block; its threads take every kRowThreads-th pack of N logits.
+// One block per row; its threads take every kRowThreads-th pack of N logits.
 
-/// Of part of a row: the maximum, where it is first, and the sum of e^(x - maximum).
+/// Summary of a part of a row: the maximum, its first position, and the sum of e^(x - maximum).
 template <typename A>
 struct PartSummary {
   A maximum, sum;
-  int argmax, unused;  // whole words for double too
+  int argmax, unused;  // makes the size a multiple of 4 bytes for double too
 };
 struct MergeSummaries {
   template <typename A>
@@ -32,7 +32,10 @@ __global__ void __launch_bounds__(kRowThreads)
     const A before = part.maximum;
 #pragma unroll
     for (int j = 0; j < N; ++j)
-      if (x.v[j] > part.maximum) part.maximum = x.v[j], part.argmax = i + j;
+      if (x.v[j] > part.maximum) {
+        part.maximum = x.v[j];
+        part.argmax = i + j;
+      }
     part.sum *= rescale(before, part.maximum);
 #pragma unroll
     for (int j = 0; j < N; ++j) part.sum += exponential(x.v[j] - part.maximum);
@@ -53,7 +56,7 @@ void nll_forward(Stream& stream, acc_t<T>* nll, acc_t<T>* lse, std::int32_t* pre
   launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, nll, lse, prediction, logits, labels, vocabulary);
 }
 
-/// A row is a token, a column an id.
+/// A row is a token; a column is an id.
 template <typename T>
 struct NllGradient {
   using A = acc_t<T>;

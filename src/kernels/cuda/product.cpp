@@ -1,5 +1,5 @@
-// Matrix products through cuBLASLt: row-major as the transposed column-major product, the algorithm of each shape looked up
-// once.
+// Matrix products through cuBLASLt: row-major as the transposed column-major product. Chooses the algorithm of each
+// shape once.
 #include "kernels/cuda/product.h"
 
 #include <cublasLt.h>
@@ -40,18 +40,18 @@ cudaDataType_t data_type(DType dtype) {
     case DType::float16:
       break;
   }
-  fail(ExitCode::internal, "products of this type are not made");
+  fail(ExitCode::internal, "there is no product of this element type");
 }
 
-/// The largest power of two up to 256 that divides an address: what a kernel may assume of it.
+/// The largest power of two up to 256 that divides an address, which a kernel may rely on.
 std::uint32_t alignment(const void* p) {
   return std::uint32_t(1) << std::min(8, std::countr_zero(reinterpret_cast<std::uintptr_t>(p)));
 }
 
-/// cuBLASLt wants an address even where nothing is added.
+/// cuBLASLt needs an address even if nothing is added.
 const void* addend(const Product& p) { return p.added ? p.added : p.c; }
 
-/// Destroys what cuBLASLt creates.
+/// Destroys cuBLASLt objects.
 struct Destroy {
   void operator()(cublasLtMatmulDescOpaque_t* p) const { cublasLtMatmulDescDestroy(p); }
   void operator()(cublasLtMatrixLayoutOpaque_t* p) const { cublasLtMatrixLayoutDestroy(p); }
@@ -67,12 +67,12 @@ Owned<cublasLtMatrixLayoutOpaque_t> layout(cudaDataType_t type, int rows, int co
   return Owned<cublasLtMatrixLayoutOpaque_t>(made);
 }
 
-/// Everything that a product's algorithm depends on.
+/// Everything that the choice of an algorithm depends on.
 using ShapeKey = std::array<int, 11>;
 
-/// A product's descriptions and the algorithm chosen for it. Row-major (r, c) is column-major (c, r), so cuBLASLt is asked for
-/// c^T = b^T a^T: its first operand is b, as stored transposed, and its second is a.
-struct Plan {
+/// Descriptors of a product and its algorithm. Row-major (r, c) is column-major (c, r), so cuBLASLt computes c^T = b^T a^T.
+/// Its first operand is b, as stored transposed; its second is a.
+struct PreparedProduct {
   Owned<cublasLtMatmulDescOpaque_t> operation;
   Owned<cublasLtMatrixLayoutOpaque_t> first, second, result;
   cublasLtMatmulAlgo_t algorithm;
@@ -86,21 +86,21 @@ class Multiplier {
 
   void multiply(Stream& stream, const Product& p) {
     const std::lock_guard lock(mutex_);
-    const Plan& plan = plan_of(p);
+    const PreparedProduct& product = prepared(p);
     const float one = 1, beta = p.added ? 1 : 0;
     const double wide_one = 1, wide_beta = beta;
     const bool wide = p.inputs == DType::float64;
-    must(cublasLtMatmul(handle_, plan.operation.get(), wide ? static_cast<const void*>(&wide_one) : &one, p.b.data,
-                        plan.first.get(), p.a.data, plan.second.get(), wide ? static_cast<const void*>(&wide_beta) : &beta,
-                        addend(p), plan.result.get(), p.c, plan.result.get(), &plan.algorithm, workspace_.data(),
-                        kWorkspaceBytes, handle(stream)),
+    must(cublasLtMatmul(handle_, product.operation.get(), wide ? static_cast<const void*>(&wide_one) : &one, p.b.data,
+                        product.first.get(), p.a.data, product.second.get(),
+                        wide ? static_cast<const void*>(&wide_beta) : &beta, addend(p), product.result.get(), p.c,
+                        product.result.get(), &product.algorithm, workspace_.data(), kWorkspaceBytes, handle(stream)),
          "cublasLtMatmul");
   }
 
  private:
-  static constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;  // algorithms for Hopper want 32 MiB
+  static constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;  // algorithms for Hopper need 32 MiB
 
-  const Plan& plan_of(const Product& p) {
+  const PreparedProduct& prepared(const Product& p) {
     const ShapeKey key{p.rows,
                        p.columns,
                        p.depth,
@@ -112,18 +112,18 @@ class Multiplier {
                        static_cast<int>(alignment(p.b.data)),
                        static_cast<int>(alignment(addend(p))),
                        static_cast<int>(alignment(p.c))};
-    const auto found = plans_.find(key);
-    return found != plans_.end() ? found->second : plans_.emplace(key, make_plan(p)).first->second;
+    const auto found = prepared_.find(key);
+    return found != prepared_.end() ? found->second : prepared_.emplace(key, prepare(p)).first->second;
   }
 
-  Plan make_plan(const Product& p) {
+  PreparedProduct prepare(const Product& p) {
     const bool wide = p.inputs == DType::float64;
     const cublasComputeType_t compute = wide                                        ? CUBLAS_COMPUTE_64F
                                         : p.inputs == DType::float32 && tf32.load() ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                                                     : CUBLAS_COMPUTE_32F;
     cublasLtMatmulDesc_t made{};
     must(cublasLtMatmulDescCreate(&made, compute, wide ? CUDA_R_64F : CUDA_R_32F), "cublasLtMatmulDescCreate");
-    Plan plan{Owned<cublasLtMatmulDescOpaque_t>(made), nullptr, nullptr, nullptr, {}};
+    PreparedProduct product{Owned<cublasLtMatmulDescOpaque_t>(made), nullptr, nullptr, nullptr, {}};
     const auto transpose = [&](cublasLtMatmulDescAttributes_t which, const ProductOperand& operand) {
       const cublasOperation_t operation = operand.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
       must(cublasLtMatmulDescSetAttribute(made, which, &operation, sizeof(operation)), "cublasLtMatmulDescSetAttribute");
@@ -131,14 +131,14 @@ class Multiplier {
     transpose(CUBLASLT_MATMUL_DESC_TRANSA, p.b);
     transpose(CUBLASLT_MATMUL_DESC_TRANSB, p.a);
     const cudaDataType_t type = data_type(p.inputs);
-    plan.first = p.b.transposed ? layout(type, p.depth, p.columns) : layout(type, p.columns, p.depth);
-    plan.second = p.a.transposed ? layout(type, p.rows, p.depth) : layout(type, p.depth, p.rows);
-    plan.result = layout(data_type(p.output), p.columns, p.rows);
-    plan.algorithm = choose(plan, p);
-    return plan;
+    product.first = p.b.transposed ? layout(type, p.depth, p.columns) : layout(type, p.columns, p.depth);
+    product.second = p.a.transposed ? layout(type, p.rows, p.depth) : layout(type, p.depth, p.rows);
+    product.result = layout(data_type(p.output), p.columns, p.rows);
+    product.algorithm = choose(product, p);
+    return product;
   }
 
-  cublasLtMatmulAlgo_t choose(const Plan& plan, const Product& p) {
+  cublasLtMatmulAlgo_t choose(const PreparedProduct& product, const Product& p) {
     cublasLtMatmulPreference_t made{};
     must(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
     const Owned<cublasLtMatmulPreferenceOpaque_t> preference(made);
@@ -146,7 +146,7 @@ class Multiplier {
       must(cublasLtMatmulPreferenceSetAttribute(made, which, &value, sizeof(value)), "cublasLtMatmulPreferenceSetAttribute");
     };
     set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
-    // Parts of a divided depth are added up in the type of the sums, not in that of the result.
+    // Add the parts of a split depth in the compute type, not in the result's type.
     set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b.data));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a.data));
@@ -155,8 +155,8 @@ class Multiplier {
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status =
-        cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation.get(), plan.first.get(), plan.second.get(), plan.result.get(),
-                                       plan.result.get(), made, 1, &result, &found);
+        cublasLtMatmulAlgoGetHeuristic(handle_, product.operation.get(), product.first.get(), product.second.get(),
+                                       product.result.get(), product.result.get(), made, 1, &result, &found);
     if (status != CUBLAS_STATUS_SUCCESS || found == 0)
       fail(ExitCode::internal, fmt::format("cuBLASLt has no algorithm for a ({}, {}) product over {}: {}", p.rows, p.columns,
                                            p.depth, cublasLtGetStatusString(status)));
@@ -164,12 +164,12 @@ class Multiplier {
   }
 
   cublasLtHandle_t handle_{};
-  Buffer<char> workspace_;  // used by one stream, the compute stream, in its order
+  Buffer<char> workspace_;  // used only in the order of the compute stream
   std::mutex mutex_;
-  std::map<ShapeKey, Plan> plans_;
+  std::map<ShapeKey, PreparedProduct> prepared_;
 };
 
-/// Never destroyed: the CUDA library may go down before static objects do.
+/// Never destroyed, because the CUDA library may shut down before static objects.
 Multiplier& multiplier(int index) {
   static auto* mutex = new std::mutex;
   static auto* multipliers = new std::map<int, Multiplier>;

@@ -7,16 +7,16 @@
 
 namespace expunge::cuda {
 
-/// A matrix of a product as it is stored, row-major and dense.
+/// A matrix of a product as stored: row-major and dense.
 struct ProductOperand {
   const void* data;
   bool transposed;  ///< the product reads its transpose
 };
 
-/// c (rows, columns) = a (rows, depth) b (depth, columns) + added, summed in fp32, or in double where that is the type.
+/// c (rows, columns) = a (rows, depth) b (depth, columns) + added, summed in fp32, or in double for double operands.
 struct Product {
   void* c;
-  const void* added;  ///< (rows, columns) of c's type; c itself, or null for nothing
+  const void* added;  ///< (rows, columns) of c's type; may be c itself; null adds nothing
   ProductOperand a, b;
   int rows, columns, depth;
   DType inputs, output;

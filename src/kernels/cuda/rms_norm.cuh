@@ -5,7 +5,7 @@
 
 namespace expunge::cuda {
 
-// A row has a block; its threads take every kRowThreads-th pack of N columns. The second look at a row finds it in the cache.
+// One block per row; its threads take every kRowThreads-th pack of N columns. The second read of a row hits the cache.
 
 template <typename T, int N>
 __global__ void __launch_bounds__(kRowThreads)
@@ -35,13 +35,13 @@ void rms_norm_forward(Stream& stream, T* y, acc_t<T>* rstd, const T* x, const T*
   launch(stream, kernel, dim3(unsigned(n)), kRowThreads, 0, y, rstd, x, w, dim, acc_t<T>(eps));
 }
 
-/// Rows parts .. of the gradient: block p takes rows p, p + parts ..; with z = x rstd and g = dy w, dx = rstd (g - z mean(g
-/// z)), and dw of the part = sum of dy z over its rows, in shared memory.
+/// Block p takes rows p, p + parts .. With z = x rstd and g = dy w: dx = rstd (g - z mean(g z)). The block's part of dw is
+/// the sum of dy z over its rows, kept in shared memory.
 template <typename T, int N>
 __global__ void __launch_bounds__(kRowThreads) rms_norm_gradient(T* dx, acc_t<T>* part_dw, const T* dy, const T* x, const T* w,
                                                                  const acc_t<T>* rstd, int n, int dim, Write write) {
   using A = acc_t<T>;
-  A* const sums = reinterpret_cast<A*>(dynamic_shared());  // (dim), each column touched by one thread
+  A* const sums = reinterpret_cast<A*>(dynamic_shared());  // (dim); one thread accesses each column
   if (part_dw)
     for (int i = int(threadIdx.x) * N; i < dim; i += kRowThreads * N)
       for (int j = 0; j < N; ++j) sums[i + j] = A{};
@@ -91,7 +91,7 @@ struct AddRows {
     sum[i] += total;
   }
 };
-/// Parts that a gradient of n rows has: a few blocks for each multiprocessor of the largest GPUs.
+/// Number of parts for a gradient of n rows: a few blocks per multiprocessor of the largest GPUs.
 inline int rms_norm_parts(int n) { return std::min(n, 512); }
 template <Element T>
 void rms_norm_backward(Stream& stream, T* dx, acc_t<T>* dw, const T* dy, const T* x, const T* w, const acc_t<T>* rstd, int n,

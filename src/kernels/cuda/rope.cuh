@@ -22,7 +22,7 @@ struct RopeAngles {
     to[half] = sin(angle);
   }
 };
-/// Frequencies are the host's, so that they are the same to the last bit on every device: an error in one grows with position.
+/// Computes frequencies on the host, so that they are bit-identical on every device: their error grows with the position.
 template <Element T>
 void rope_table(Stream& stream, acc_t<T>* cos_sin, const std::int32_t* positions, int n, int head_size, double theta) {
   using A = acc_t<T>;
@@ -32,7 +32,7 @@ void rope_table(Stream& stream, acc_t<T>* cos_sin, const std::int32_t* positions
   for_each_cell<1>(stream, n, head_size / 2, false, angles);
 }
 
-/// Rotates queries and keys by the angles, or by their negatives. A row is a token, a column a pair of one of its heads.
+/// Rotates queries and keys by the angles, or back. A row is a token; a column is a pair of one of its heads.
 template <typename T>
 struct Rotation {
   T* qkv;
@@ -61,7 +61,7 @@ template <Element T>
 void rotate(Stream& stream, T* qkv, const acc_t<T>* cos_sin, int n, AttentionShape shape, int direction) {
   const int half = shape.head_size / 2;
   const Rotation<T> rotation{qkv, cos_sin, half, shape.qkv_width(), acc_t<T>(direction)};
-  const bool vectors = aligned(qkv, cos_sin) && half % kWide<T> == 0;  // else a vector would reach into the next head
+  const bool vectors = aligned(qkv, cos_sin) && half % kWide<T> == 0;  // otherwise a vector would reach into the next head
   for_each_cell<kWide<T>>(stream, n, (shape.heads + shape.kv_heads) * half, vectors, rotation);
 }
 template <Element T>

@@ -1,11 +1,11 @@
-// Copying rows between tables.
+// Copies rows between tables.
 #pragma once
 
 #include "kernels/cuda/device_code.cuh"
 
 namespace expunge::cuda {
 
-/// to[to_rows[r]] = from[from_rows[r]], where a list of rows is null for r itself.
+/// to[to_rows[r]] = from[from_rows[r]]; a null list of rows means r itself.
 template <typename T>
 struct RowCopy {
   T* to;

@@ -5,17 +5,17 @@
 
 namespace expunge::cuda {
 
-// Ids in order of falling probability, the lowest first among equals, are ids in order of falling keys: the logit's bits, made
-// monotone, above the complement of the id. Every question asked of a row is "the first key in that order at which a running
-// total reaches a target", the total of ones (top-k) or of weights (top-p and the draw); it is answered digit by digit, each by
-// one look at the row. Totals are integers, so that their order does not matter: a weight is e^(logit - largest) in units of
-// 2^-40.
+// Ids by falling probability, the lowest first among equals, are ids by falling key. A key is the logit's bits, made
+// monotone, followed by the complement of the id. Each step searches "the first key at which a running total reaches a
+// target". The total counts ones (top-k) or weights (top-p and the draw). The search finds the key digit by digit, with one
+// pass over the row each. Totals are integers, so that the order of additions does not matter: a weight is e^(logit -
+// largest) in units of 2^-40.
 
 constexpr int kDigitBits = 8, kDigits = 1 << kDigitBits;
 constexpr double kWeightUnits = 0x1p40;
 using Total = unsigned long long;
 
-/// The bits of a logit as an unsigned number of the same order; not-a-numbers come last.
+/// The bits of a logit as an unsigned number with the same order; NaN comes last.
 __device__ inline std::uint64_t ordered_bits(float x) {
   if (x != x) return 0;
   const auto bits = std::bit_cast<std::uint32_t>(x == 0 ? 0.0f : x);
@@ -31,7 +31,7 @@ struct SampleKey {
   std::uint64_t logit;
   std::uint32_t id;  ///< complement
 };
-/// Digits of a key, the highest first.
+/// Digits of a key, the most significant first.
 template <typename A>
 struct KeyDigits {
   static constexpr int kLogit = int(sizeof(A)) * 8 / kDigitBits, kAll = kLogit + 32 / kDigitBits;
@@ -51,14 +51,14 @@ struct KeyDigits {
   }
 };
 
-/// A row of logits and which of its ids may be drawn.
+/// A row of logits with the filter of its ids.
 template <typename A>
 struct SampleRow {
   const A* logits;
   int limit;
   std::int32_t excluded;
   A largest, scale;
-  SampleKey lowest{};  ///< keys below are filtered out
+  SampleKey lowest{};  ///< smaller keys are filtered out
 
   __device__ bool has(int id) const { return id != excluded && KeyDigits<A>::at_least(key(id), lowest); }
   __device__ SampleKey key(int id) const { return {ordered_bits(logits[id]), ~std::uint32_t(id)}; }
@@ -68,8 +68,8 @@ struct SampleRow {
   }
 };
 
-/// The first key, in order, with which the running total reaches `target`, at least 1; the last id's where it never does. All
-/// threads of the block call it; `bins` is shared.
+/// The first key, in order, at which the running total reaches `target` (at least 1); the last key if it never does. All
+/// threads of the block must call it; `bins` is shared.
 template <typename A, typename Amount>
 __device__ SampleKey first_to_reach(Total target, const SampleRow<A>& row, Total (&bins)[kDigits], Amount amount) {
   __shared__ Total remaining;
@@ -94,7 +94,7 @@ __device__ SampleKey first_to_reach(Total target, const SampleRow<A>& row, Total
         if (bins[digit] >= left) break;
         left -= bins[digit];
       }
-      if (digit < 0) left = last < 0 ? 1 : bins[last];  // rounding: the last one that weighs anything
+      if (digit < 0) left = last < 0 ? 1 : bins[last];  // rounding: take the last digit with a weight
       chosen = digit < 0 ? (last < 0 ? 0 : last) : digit;
       remaining = left;
     }

@@ -1,17 +1,17 @@
-// Distance of rows of logits from soft targets, and its gradient.
+// Signals of soft targets for rows of logits, and their gradient.
 #pragma once
 
 #include "kernels/cuda/device_code.cuh"
 
 namespace expunge::cuda {
 
-// A row has a block; its threads take every kRowThreads-th pack of N logits.
+// One block per row; its threads take every kRowThreads-th pack of N logits.
 
-// Soft targets. p = softmax(logits) = e^(logits - lse), and q = e^(s - target_lse) of the shifted target logits
-// s = target_logits - label_shift onehot(label). What a thread adds up beyond a pack it holds in double.
+// Notation: p = softmax(logits) = e^(logits - lse), q = e^(s - target_lse), and the shifted target logits s = target_logits -
+// label_shift onehot(label). A thread adds more than a pack in double.
 
-/// Sums over part of a row with weights e^(s - maximum); the cost is the weighted sum of -log(p + epsilon), plus s - lse where
-/// q's entropy is to be subtracted: the differences stay small where p and q are alike.
+/// Sums over a part of a row with weights e^(s - maximum). The cost is the weighted sum of -log(p + epsilon). It includes s -
+/// lse if q's entropy is subtracted; that difference stays small if p and q are similar.
 struct SoftTargetPart {
   double maximum, weight, cost;
 };
@@ -23,7 +23,7 @@ struct MergeSoftTargets {
   }
 };
 
-/// What the objective says, in the accumulation type. Epsilons too small for A's normal numbers are none.
+/// The parameters in the accumulation type. An epsilon below A's normal numbers counts as 0.
 template <typename A>
 struct SoftTargetScalars {
   A label_shift, epsilon, entropy;
@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(kRowThreads)
       s.v[j] -= scalars.shift(i + j, label);
       if (s.v[j] > maximum) maximum = s.v[j];
     }
-    if (!(maximum > -std::numeric_limits<A>::infinity())) continue;  // only ids that q leaves out
+    if (!(maximum > -std::numeric_limits<A>::infinity())) continue;  // every id has q = 0 here
     const double keep = rescale(part.maximum, double(maximum));
     A weight{}, cost{};
 #pragma unroll

@@ -1,4 +1,4 @@
-// Adding up what ranks sent: each element by one thread, in rank order.
+// Adds the parts of all ranks: one thread per element, in rank order.
 #include "expunge/kernels.h"
 
 #include "kernels/cuda/device_code.cuh"

@@ -1,4 +1,4 @@
-// What a build without CUDA says when it is asked for GPU kernels.
+// Stands in for the GPU kernels in a build without CUDA: every use fails with a message.
 #include "expunge/error.h"
 #include "kernels/cuda/cuda_table.h"
 

@@ -1,7 +1,13 @@
 // The layout of eval.h5.
 #include "run/results/eval.h"
 
+#include <fmt/format.h>
+
+#include <limits>
+#include <span>
+
 #include "core/process.h"
+#include "expunge/error.h"
 #include "io/files.h"
 #include "io/hash.h"
 #include "io/hdf5_seal.h"
@@ -11,7 +17,7 @@
 
 namespace expunge {
 
-EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const ModelSource& model,
+EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const WeightsSource& model,
                                    const TokenFile& tokens, DType dtype) {
   const Runtime& runtime = session.runtime();
   return {whole_path(path).string(),          model_sha256(model, runtime, llama_units(model.config, session.world_size())),
@@ -30,6 +36,49 @@ void write_source(Hdf5File& file, const EvaluationSource& source) {
   write_provenance(file, {source.model_sha256, source.tokens_sha256, source.options, source.libraries, job_restarts()});
 }
 
+namespace {
+
+/// A metric that the file does not name, as those of earlier versions, from what it keeps of each sequence.
+double metric_from_sequences(const Hdf5File& file, const std::string& group, const Metric& metric) {
+  const std::string dataset = fmt::format("{}/{}", group, metric.dataset), targets = group + "/tokens";
+  if (!file.exists(dataset) || !file.exists(targets)) return std::numeric_limits<double>::quiet_NaN();
+  const auto values = file.read_all<double>(dataset);
+  const auto counts = file.read_all<std::uint64_t>(targets);
+  if (values.empty() || values.size() != counts.size())
+    fail(ExitCode::bad_input, fmt::format("{}: {} and {}: expected one value a sequence, found {} and {}; make the file anew",
+                                          file.path().string(), dataset, targets, values.size(), counts.size()));
+  return metric.aggregate(values, counts);
+}
+
+SplitMetrics read_split(const Hdf5File& file, const std::string& group) {
+  SplitMetrics split;
+  for (const Metric& metric : metrics()) {
+    const std::string name(metric.name);
+    split[name] =
+        file.has_attribute(group, name) ? file.read_attribute<double>(group, name) : metric_from_sequences(file, group, metric);
+  }
+  split.sequences = file.read_attribute<std::uint64_t>(group, "sequences");
+  split.targets = file.read_attribute<std::uint64_t>(group, "tokens");
+  return split;
+}
+
+void write_split(Hdf5File& file, const std::string& group, std::span<const SequenceMetrics> sequences) {
+  const SplitMetrics split = summarise_split(sequences);
+  for (const Metric& metric : metrics()) file.write_attribute(group, std::string(metric.name), split[metric.name]);
+  file.write_attribute(group, "sequences", split.sequences);
+  file.write_attribute(group, "tokens", split.targets);
+  std::vector<std::uint64_t> targets;
+  for (const SequenceMetrics& sequence : sequences) targets.push_back(sequence.targets);
+  for (const SequenceValue& value : sequence_values()) {
+    std::vector<double> values;
+    for (const SequenceMetrics& sequence : sequences) values.push_back(sequence[value.name]);
+    write_values(file, fmt::format("{}/{}", group, value.name), values);
+  }
+  write_values(file, group + "/tokens", targets);
+}
+
+}  // namespace
+
 void write_evaluation(const std::filesystem::path& path, Existing existing, const EvaluationSource& source,
                       const std::vector<SplitResult>& results) {
   PendingFile pending(path, existing);
@@ -38,41 +87,16 @@ void write_evaluation(const std::filesystem::path& path, Existing existing, cons
   for (const SplitResult& result : results) {
     const std::string group = "/" + result.split;
     file.create_group(group);
-    const SplitFigures figures = summarise_split(result.sequences);
-    file.write_attribute(group, "perplexity", figures.perplexity);
-    file.write_attribute(group, "token_perplexity", figures.token_perplexity);
-    file.write_attribute(group, "accuracy", figures.accuracy);
-    file.write_attribute(group, "exact_memorisation", figures.exact_memorisation());
-    file.write_attribute(group, "extraction_strength", figures.extraction_strength);
-    file.write_attribute(group, "sequences", figures.sequences);
-    file.write_attribute(group, "tokens", figures.tokens);
-    std::vector<double> nll, accuracy, extraction_strength;
-    std::vector<std::uint64_t> tokens;
-    for (const SequenceFigures& sequence : result.sequences) {
-      nll.push_back(sequence.nll);
-      accuracy.push_back(sequence.accuracy);
-      extraction_strength.push_back(sequence.extraction_strength);
-      tokens.push_back(sequence.tokens);
-    }
-    write_values(file, group + "/nll", nll);
-    write_values(file, group + "/accuracy", accuracy);
-    write_values(file, group + "/extraction_strength", extraction_strength);
-    write_values(file, group + "/tokens", tokens);
+    write_split(file, group, result.sequences);
   }
   commit_sealed(file, pending);
 }
 
-std::map<std::string, SplitFigures> read_evaluation(const Hdf5File& file) {
-  std::map<std::string, SplitFigures> results;
-  for (const std::string& domain : file.children("/")) {
-    for (const std::string& split : file.children("/" + domain)) {
-      const std::string name = domain + "/" + split, group = "/" + name;
-      results[name] = {
-          file.read_attribute<double>(group, "perplexity"),    file.read_attribute<double>(group, "token_perplexity"),
-          file.read_attribute<double>(group, "accuracy"),      file.read_attribute<std::uint64_t>(group, "sequences"),
-          file.read_attribute<std::uint64_t>(group, "tokens"), file.read_attribute<double>(group, "extraction_strength")};
-    }
-  }
+SplitTable read_evaluation(const Hdf5File& file) {
+  SplitTable results;
+  for (const std::string& domain : file.children("/"))
+    for (const std::string& split : file.children("/" + domain))
+      results[domain + "/" + split] = read_split(file, "/" + domain + "/" + split);
   return results;
 }
 

@@ -1,9 +1,8 @@
-// eval.h5: figures of splits, written and read back for comparison.
+// eval.h5: metrics of splits, written and read back for comparison.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -16,7 +15,7 @@
 
 namespace expunge {
 
-/// What figures were made of and how; attributes of the file's root, with those of every output: the version of expunge, host,
+/// What metrics were made of and how; attributes of the file's root, with those of every output: the version of expunge, host,
 /// job_id, restarts, written.
 struct EvaluationSource {
   std::string model, model_sha256, tokens, tokens_sha256;
@@ -27,7 +26,7 @@ struct EvaluationSource {
 };
 /// Of the model at `path` that splits of `tokens` are passed through; without options and libraries. Collective; the hash of
 /// the token file is taken on rank 0 alone.
-EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const ModelSource& model,
+EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const WeightsSource& model,
                                    const TokenFile& tokens, DType dtype);
 void write_source(Hdf5File& file, const EvaluationSource& source);
 /// A 1-D dataset of these values.
@@ -37,19 +36,17 @@ void write_values(Hdf5File& file, const std::string& dataset, const std::vector<
   file.write<T>(dataset, 0, values);
 }
 
-/// Figures by "domain/split", in the order in which they were evaluated.
 struct SplitResult {
-  std::string split;
-  std::vector<SequenceFigures> sequences;
+  std::string split;  ///< "domain/split"
+  std::vector<SequenceMetrics> sequences;
 };
 
-/// A group /<domain>/<split> with attributes perplexity, token_perplexity, accuracy (percent), exact_memorisation,
-/// extraction_strength, sequences, tokens and datasets nll, accuracy (a share: the sequence's exact memorisation), tokens,
-/// extraction_strength (one value a sequence, in the order of the token file). Replaces the file by one rename. Throws
-/// Error(output).
+/// A group /<domain>/<split> with an attribute for each of metrics(), and sequences, tokens; and a dataset for each of
+/// sequence_values(), and tokens (one value a sequence, in the order of the token file). Replaces the file by one rename.
+/// Throws Error(output).
 void write_evaluation(const std::filesystem::path& path, Existing existing, const EvaluationSource& source,
                       const std::vector<SplitResult>& results);
-/// The split figures of such a file. Throws Error(bad_input).
-std::map<std::string, SplitFigures> read_evaluation(const Hdf5File& file);
+/// The metrics of such a file, by split. What it does not name is computed from its sequences. Throws Error(bad_input).
+SplitTable read_evaluation(const Hdf5File& file);
 
 }  // namespace expunge

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "core/text.h"
+#include "expunge/error.h"
 #include "io/files.h"
 #include "io/hdf5_seal.h"
 
@@ -22,11 +24,26 @@ void write_root(Hdf5File& file, const MembershipSource& source) {
   file.write_attribute("/", "reference_model_sha256", source.reference_model_sha256);
 }
 
+/// Visits the rates of one direction with the names of their attributes.
+template <typename Rates, typename Visit>
+void for_each_rate(Rates& rates, const std::string& direction, Visit visit) {
+  visit("best_accuracy" + direction, rates.best_accuracy);
+  visit("tpr_at_5" + direction, rates.tpr_at_5);
+  visit("tpr_at_1" + direction, rates.tpr_at_1);
+  visit("tpr_at_0_1" + direction, rates.tpr_at_0_1);
+}
+
+constexpr const char* kReversed = "_reversed";  // of low scores
+
 void write_rates(Hdf5File& file, const std::string& group, const AttackRates& rates, const std::string& direction) {
-  file.write_attribute(group, "best_accuracy" + direction, rates.best_accuracy);
-  file.write_attribute(group, "tpr_at_5" + direction, rates.tpr_at_5);
-  file.write_attribute(group, "tpr_at_1" + direction, rates.tpr_at_1);
-  file.write_attribute(group, "tpr_at_0_1" + direction, rates.tpr_at_0_1);
+  for_each_rate(rates, direction, [&](const std::string& name, double rate) { file.write_attribute(group, name, rate); });
+}
+
+AttackRates read_rates(const Hdf5File& file, const std::string& group, const std::string& direction) {
+  AttackRates rates{};
+  for_each_rate(rates, direction,
+                [&](const std::string& name, double& rate) { rate = file.read_attribute<double>(group, name); });
+  return rates;
 }
 
 void write_figures(Hdf5File& file, const std::string& group, const AttackFigures& figures) {
@@ -36,7 +53,7 @@ void write_figures(Hdf5File& file, const std::string& group, const AttackFigures
   file.write_attribute(group, "auc_high", figures.auc_high);
   file.write_attribute(group, "auc_folded", figures.auc_folded());
   write_rates(file, group, figures.high, "");
-  write_rates(file, group, figures.low, "_reversed");
+  write_rates(file, group, figures.low, kReversed);
   file.write_attribute(group, "stronger", std::string(figures.low_is_stronger() ? "low" : "high"));
   file.write_attribute(group, "members", figures.members);
   file.write_attribute(group, "non_members", figures.non_members);
@@ -45,7 +62,56 @@ void write_figures(Hdf5File& file, const std::string& group, const AttackFigures
   write_values(file, group + "/tpr", figures.curve.tpr);
 }
 
+std::string read_text(const Hdf5File& file, const std::string& object, const char* name) {
+  return file.has_attribute(object, name) ? file.read_attribute<std::string>(object, name) : std::string();
+}
+
+StoredAttack read_attack(const Hdf5File& file, const std::string& name) {
+  const std::string group = "/results/" + name, stronger = read_text(file, group, "stronger");
+  if (!stronger.empty() && stronger != "high" && stronger != "low")
+    fail(ExitCode::bad_input, fmt::format("{}: {}@stronger: expected high or low, found '{}'; make the file anew",
+                                          file.path().string(), group, excerpt(stronger)));
+  const auto number = [&](const char* attribute) { return file.read_attribute<double>(group, attribute); };
+  StoredAttack attack{.name = name,
+                      .auc = number("auc"),
+                      .auc_low = number("auc_low"),
+                      .auc_high = number("auc_high"),
+                      .high = read_rates(file, group, ""),
+                      .low = {},
+                      .low_is_stronger = stronger == "low",
+                      .curve = {file.read_all<double>(group + "/fpr"), file.read_all<double>(group + "/tpr")}};
+  if (!stronger.empty()) attack.low = read_rates(file, group, kReversed);
+  for (const auto& [side, count] : {std::pair("members", &attack.members), {"non_members", &attack.non_members}})
+    if (file.has_attribute(group, side)) *count = file.read_attribute<std::uint64_t>(group, side);
+  if (attack.curve.fpr.size() != attack.curve.tpr.size())
+    fail(ExitCode::bad_input, fmt::format("{}: {}: expected fpr and tpr of equal length, found {} and {}", file.path().string(),
+                                          group, attack.curve.fpr.size(), attack.curve.tpr.size()));
+  return attack;
+}
+
 }  // namespace
+
+bool is_membership(const Hdf5File& file) { return file.exists("/results"); }
+
+StoredMembership read_membership(const Hdf5File& file) {
+  StoredMembership stored{.model = read_text(file, "/", "model"),
+                          .model_sha256 = read_text(file, "/", "model_sha256"),
+                          .members = read_text(file, "/", "members"),
+                          .non_members = read_text(file, "/", "non_members"),
+                          .tokens = read_text(file, "/", "tokens"),
+                          .resampled_by = read_text(file, "/", "resampled_by"),
+                          .attacks = {}};
+  if (!stored.resampled_by.empty()) {
+    stored.members_on_both_sides = file.read_attribute<std::uint64_t>("/", "members_on_both_sides");
+    stored.non_members_on_both_sides = file.read_attribute<std::uint64_t>("/", "non_members_on_both_sides");
+  }
+  if (is_membership(file))
+    for (const std::string& name : file.children("/results")) stored.attacks.push_back(read_attack(file, name));
+  if (stored.attacks.empty())
+    fail(ExitCode::bad_input,
+         fmt::format("{}: expected results of `expunge mia` under /results, found none", file.path().string()));
+  return stored;
+}
 
 // Of n a side that cannot be told apart the 95 % interval of the AUC is 0.5 +- 1.96 / sqrt(6 n), which from 30 on is narrower
 // than 0.35 to 0.65 (the variance of the Mann-Whitney statistic).

@@ -1,8 +1,9 @@
-// mia.h5: scores and figures of membership inference.
+// mia.h5: scores and rates of membership inference, written and read.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,5 +40,32 @@ std::string few_sequences(std::size_t members, std::size_t non_members);
 /// file by one rename. Throws Error(output).
 void write_membership(const std::filesystem::path& path, Existing existing, const MembershipSource& source,
                       const std::vector<AttackResult>& results);
+
+/// One attack as the file holds it.
+struct StoredAttack {
+  std::string name;  ///< min_k_30
+  double auc, auc_low, auc_high;
+  AttackRates high;                ///< members are those that score high
+  std::optional<AttackRates> low;  ///< that score low; absent in a file of an earlier version
+  bool low_is_stronger = false;
+  RocCurve curve;                              ///< of high scores
+  std::uint64_t members = 0, non_members = 0;  ///< sequences that were scored; 0 where the file does not say
+
+  /// Those of the scores that tell members better.
+  const AttackRates& stronger() const { return low && low_is_stronger ? *low : high; }
+};
+
+struct StoredMembership {
+  std::string model, model_sha256;  ///< empty where the file does not say
+  std::string members, non_members, tokens;
+  std::string resampled_by;  ///< for the intervals; empty in a file of an earlier version
+  std::uint64_t members_on_both_sides = 0, non_members_on_both_sides = 0;
+  std::vector<StoredAttack> attacks;  ///< at least one
+};
+
+/// Whether an HDF5 file is one of membership inference.
+bool is_membership(const Hdf5File& file);
+/// Throws Error(bad_input), also where the file holds no attack.
+StoredMembership read_membership(const Hdf5File& file);
 
 }  // namespace expunge

@@ -1,7 +1,13 @@
 // The layout of task.h5.
 #include "run/results/task.h"
 
+#include <fmt/format.h>
+
+#include <span>
+#include <string_view>
+
 #include "core/process.h"
+#include "expunge/error.h"
 #include "io/files.h"
 #include "io/hdf5_seal.h"
 #include "run/provenance.h"
@@ -30,11 +36,32 @@ void write_root(Hdf5File& file, const TaskSource& source) {
   write_provenance(file, {source.model_sha256, "", source.options, source.libraries, job_restarts()});
 }
 
-void write_rate(Hdf5File& file, const std::string& group, const char* name, const char* error,
-                const std::vector<std::uint8_t>& hits) {
-  const HitRate rate = hit_rate(hits);
-  file.write_attribute(group, name, rate.share);
-  file.write_attribute(group, error, rate.standard_error);
+/// A rate of a task: its attributes, what readers call it, and the hits that it is made of.
+struct Rate {
+  const char *name, *error;
+  std::string_view label;
+  std::vector<std::uint8_t> TaskResult::*hits;
+};
+constexpr Rate kOfChoices[] = {
+    {"accuracy", "standard_error", "accuracy", &TaskResult::hit},
+    {"accuracy_normalised", "standard_error_normalised", "accuracy, normalised", &TaskResult::hit_normalised}};
+constexpr Rate kOfAnswers[] = {
+    {"exact_match", "standard_error", "exact match", &TaskResult::match},
+    {"exact_match_strict", "standard_error_strict", "exact match, strict", &TaskResult::match_strict},
+    {"exact_match_flexible", "standard_error_flexible", "exact match, flexible", &TaskResult::match_flexible}};
+
+std::span<const Rate> rates_of(bool multiple_choice) {
+  return multiple_choice ? std::span<const Rate>(kOfChoices) : std::span<const Rate>(kOfAnswers);
+}
+
+StoredTask read_task(const Hdf5File& file, const std::string& name) {
+  const std::string group = "/" + name;
+  StoredTask task{name, file.read_attribute<std::uint64_t>(group, "items"), {}};
+  for (const Rate& rate : rates_of(!file.has_attribute(group, kOfAnswers[0].name)))
+    if (file.has_attribute(group, rate.name) && file.has_attribute(group, rate.error))
+      task.rates.push_back(
+          {rate.label, file.read_attribute<double>(group, rate.name), file.read_attribute<double>(group, rate.error)});
+  return task;
 }
 
 }  // namespace
@@ -49,17 +76,17 @@ void write_tasks(const std::filesystem::path& path, Existing existing, const Tas
     file.create_group(group);
     file.write_attribute(group, "items", static_cast<std::uint64_t>(result.item.size()));
     write_values(file, group + "/item", result.item);
+    for (const Rate& rate : rates_of(result.multiple_choice())) {
+      const HitRate found = hit_rate(result.*rate.hits);
+      file.write_attribute(group, rate.name, found.share);
+      file.write_attribute(group, rate.error, found.standard_error);
+    }
     if (!result.multiple_choice()) {
-      write_rate(file, group, "exact_match", "standard_error", result.match);
-      write_rate(file, group, "exact_match_strict", "standard_error_strict", result.match_strict);
-      write_rate(file, group, "exact_match_flexible", "standard_error_flexible", result.match_flexible);
       write_values(file, group + "/match", result.match);
       write_values(file, group + "/match_strict", result.match_strict);
       write_values(file, group + "/match_flexible", result.match_flexible);
       continue;
     }
-    write_rate(file, group, "accuracy", "standard_error", result.hit);
-    write_rate(file, group, "accuracy_normalised", "standard_error_normalised", result.hit_normalised);
     write_values(file, group + "/answer", result.answer);
     write_values(file, group + "/predicted", result.predicted);
     write_values(file, group + "/predicted_normalised", result.predicted_normalised);
@@ -67,6 +94,18 @@ void write_tasks(const std::filesystem::path& path, Existing existing, const Tas
     write_values(file, group + "/offsets", result.offsets);
   }
   commit_sealed(file, pending);
+}
+
+bool is_tasks(const Hdf5File& file) { return file.has_attribute("/", "tasks_sha256"); }
+
+StoredTasks read_tasks(const Hdf5File& file) {
+  const auto text = [&](const char* name) { return file.read_attribute<std::string>("/", name); };
+  StoredTasks stored{
+      text("model"), text("model_sha256"), text("tasks"), file.read_attribute<std::int64_t>("/", "num_fewshot"), {}};
+  for (const std::string& name : file.children("/")) stored.results.push_back(read_task(file, name));
+  if (stored.results.empty())
+    fail(ExitCode::bad_input, fmt::format("{}: expected results of `expunge task`, found none", file.path().string()));
+  return stored;
 }
 
 }  // namespace expunge

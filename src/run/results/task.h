@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eval/choices.h"
 #include "io/files.h"
+#include "io/hdf5.h"
 
 namespace expunge {
 
@@ -44,5 +46,28 @@ struct TaskSource {
 /// Throws Error(output).
 void write_tasks(const std::filesystem::path& path, Existing existing, const TaskSource& source,
                  const std::vector<TaskResult>& results);
+
+/// One rate of a task, and its standard error.
+struct StoredRate {
+  std::string_view label;  ///< "accuracy, normalised"
+  double share, error;
+};
+
+struct StoredTask {
+  std::string name;
+  std::uint64_t items;
+  std::vector<StoredRate> rates;  ///< those that the file has: of multiple choice, or of generated answers
+};
+
+struct StoredTasks {
+  std::string model, model_sha256, tasks;
+  std::int64_t num_fewshot;
+  std::vector<StoredTask> results;  ///< at least one
+};
+
+/// Whether an HDF5 file is one of `expunge task`.
+bool is_tasks(const Hdf5File& file);
+/// Throws Error(bad_input), also where the file holds no task.
+StoredTasks read_tasks(const Hdf5File& file);
 
 }  // namespace expunge

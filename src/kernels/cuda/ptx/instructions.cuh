@@ -1,4 +1,4 @@
-// Launching a kernel, and instructions of sm_80 and newer: tensor cores, loads of their operands, copies past the registers.
+// Kernel launch, and instructions of sm_80 and newer: tensor cores, loads of their operands, copies that bypass registers.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -17,13 +17,13 @@ void launch_kernel(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid
   kernel<<<grid, threads, shared_bytes, stream>>>(parameters...);
 }
 
-/// The block's dynamic shared memory; begins at a multiple of 256 bytes.
+/// The block's dynamic shared memory, aligned to 256 bytes.
 __device__ inline unsigned char* dynamic_shared() {
   extern __shared__ __align__(256) unsigned char memory[];
   return memory;
 }
 
-/// value of the lane whose number differs in the bits of `distance`. R is made of whole 4-byte words.
+/// The value of the lane whose number differs in the bits of `distance`. The size of R is a multiple of 4 bytes.
 template <typename R>
 __device__ inline R shuffle_xor(const R& value, int distance) {
   static_assert(sizeof(R) % sizeof(int) == 0);
@@ -60,32 +60,32 @@ __device__ inline float exp2_fast(float x) {
   return result;
 }
 
-/// A place in shared memory, in bytes.
+/// An address in shared memory, in bytes.
 using SharedAddress = unsigned;
 __device__ inline SharedAddress shared_address(const void* p) { return static_cast<unsigned>(__cvta_generic_to_shared(p)); }
 
-/// Starts a copy of 16 bytes from global to shared memory, of zeros where not `valid`; `from` is not read then.
+/// Starts a copy of 16 bytes from global to shared memory. If not `valid`, writes zeros and does not read `from`.
 __device__ inline void copy_async(SharedAddress to, const void* from, bool valid) {
   const int bytes = valid ? 16 : 0;
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
 }
-/// Ends a group of this thread's copies.
+/// Closes a group of this thread's copies.
 __device__ inline void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-/// Waits until at most kPending of this thread's groups are under way. Others see the copies after a barrier.
+/// Waits until at most kPending of this thread's groups are in flight. Other threads see the copies after a barrier.
 template <int kPending>
 __device__ inline void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
 
-/// Four 8 x 8 matrices of bf16: lane l gives the address of row l % 8 of matrix l / 8, and gets of each matrix the elements
-/// 2 (l % 4) and the next of row l / 4.
+/// Loads four 8 x 8 matrices of bf16. Lane l gives the address of row l % 8 of matrix l / 8. It receives elements 2 (l % 4)
+/// and the next one of row l / 4 of each matrix.
 __device__ inline void load_matrices(unsigned (&to)[4], SharedAddress row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
                : "r"(row)
                : "memory");
 }
-/// The same of the transposed matrices.
+/// The same for the transposed matrices.
 __device__ inline void load_matrices_transposed(unsigned (&to)[4], SharedAddress row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
@@ -101,7 +101,7 @@ __device__ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsig
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-/// c = a b, the same without what c held.
+/// c = a b: the same without the old c.
 __device__ inline void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
       : "=f"(c[0]), "=f"(c[1]), "=f"(c[2]), "=f"(c[3])
