@@ -113,7 +113,7 @@ case_refusals() {
   expect_exit 2 "beta does nothing with --method gradient_ascent" "${refused[@]}" --method gradient_ascent --beta 3
   expect_exit 2 "model's blocks are 0 to 1" "${refused[@]}" --method rmu --retain-repeat
   expect_exit 2 "matches no parameter" "${refused[@]}" --method gradient_ascent --trainable nothing
-  expect_exit 2 "stop-at: expected SPLIT:FIGURE" "${refused[@]}" --method gradient_ascent --eval-steps 1 --stop-at "perplexity > 3"
+  expect_exit 2 "stop-at: expected SPLIT:METRIC" "${refused[@]}" --method gradient_ascent --eval-steps 1 --stop-at "perplexity > 3"
   expect_exit 2 "stop-at: people is not among the splits that are evaluated: papers/approximate" "${refused[@]}" \
     --method gradient_ascent --eval-steps 1 --stop-at "people:perplexity >= 3"
   expect_exit 3 "papers/nothing: there is no such split" "${refused[@]}" --method gradient_ascent --eval-steps 1 --eval-split nothing
