@@ -142,7 +142,7 @@ case_while_inputs_are_read() {
     $launch "${slow[@]}" 2>log.txt &
     job=$!
     for _ in $(seq 600); do
-      for rank in $job $(pgrep -P $job -x expunge); do
+      for rank in $job $(pgrep -P $job -x expunge || true); do
         caught=$(awk '/^SigCgt/ { print $2 }' "/proc/$rank/status")
         [[ $(cat /proc/$rank/comm) != expunge ]] || (((0x$caught >> 9 & 1) == 0)) || break 2 # SIGUSR1 is caught
       done

@@ -21,6 +21,11 @@ not_compared() { # FILE DIFFERENCE...: both values are shown, and nothing that f
   for difference in "${@:2}"; do grep -q -- "$difference" "$1" || die "$1 lacks: $difference"; done
 }
 
+# A run from the model of the second, and its export.
+third_run() {
+  "$expunge" unlearn --model second --tokens tokens.h5 --domain papers --method grad_diff --max-steps 1 "${quiet[@]}" --output-dir third
+  "$expunge" export --checkpoint third --output-dir exported 2>/dev/null
+}
 says() { # PAGE TEXT...: its Markdown says each, whatever stands escaped there
   local text
   for text in "${@:2}"; do sed 's/\\//g; s/&gt;/>/g' "$1" | grep -F -- "$text" >/dev/null || die "$1 lacks: $text"; done
@@ -163,14 +168,14 @@ case_chains() {
     "| Before | steps 1 to 4 by gradient_ascent on papers, " "| grad_diff, after gradient_ascent |" "| Began from | $PWD/second |"
   "${report[@]}" chained --before second/eval.h5 --output changed.html
   says changed.md "Before is the model that this run began from, already changed by $after. $(goal second/eval.h5 that)" "(of a changed model) |"
-  "$expunge" unlearn --model second --tokens tokens.h5 --domain papers --method grad_diff --max-steps 1 "${quiet[@]}" --output-dir third
-  "$expunge" export --checkpoint third --output-dir exported 2>/dev/null
+  third_run
   "${further[@]}" --model exported --method npo --max-steps 1 --output-dir fourth
   for before in before.h5 second/eval.h5; do "${report[@]}" fourth --before $before --output fourth.html --overwrite; done
 }
 
 # Figures of another model or of other texts are shown and enter nothing; an export is the run's model.
 case_figures_of_other_models() {
+  third_run
   "${evaluate[@]}" --model exported --output exported.h5 >/dev/null
   "${report[@]}" third --before before.h5 --after exported.h5 --output exported.html
   mute exported.md "not compared:"

@@ -5,13 +5,18 @@ source "$(dirname "$0")/common.sh" "$@"
 run=("$expunge" "${train[@]}" --max-steps 6 --save-steps 2 --logging-steps 100)
 rate=(--learning-rate 3e-3)
 
-set_up() {
-  make_inputs
+# A run, and the same stopped after step 4.
+stopped_run() {
   ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --log-jsonl log.jsonl
   # Stopped after step 4, while step 6 was being written: its checkpoint is torn, metrics go further than the checkpoint.
   cp -r whole stopped
   rm stopped/checkpoints/step-000006/manifest.json
   mkdir stopped/checkpoints/.writing-step-000008
+}
+
+set_up() {
+  make_inputs
+  stopped_run
 }
 
 case_on_as_many_ranks_and_others() {
@@ -55,6 +60,9 @@ case_a_batch_that_follows_the_ranks() {
 
 # Torn files of a run whose writer died are put back or passed over, each with one warning, and the end is the same.
 case_torn_files() {
+  # A run knows its log by its place.
+  rm -r whole stopped log.jsonl
+  stopped_run
   rm -rf again
   cp -r stopped again
   truncate -s 1000 again/metrics.h5
