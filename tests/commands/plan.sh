@@ -20,7 +20,7 @@ set_up() {
   make_inputs
   # Large enough that weights and activations outweigh the libraries.
   sed -i 's/"hidden_size": 32/"hidden_size": 512/; s/"intermediate_size": 88/"intermediate_size": 1408/;
-          s/"num_hidden_layers": 2/"num_hidden_layers": 8/' init/config.json
+          s/"num_hidden_layers": 2/"num_hidden_layers": 4/' init/config.json
 }
 
 case_memory() {
@@ -64,7 +64,7 @@ case_refusals() {
     CUDA_VISIBLE_DEVICES="" expect_exit 2 "rank 0 has no GPU: .*use --device cpu" ranks $n "$expunge" "${run[@]}" --device cuda --output-dir no-gpu
   done
   [[ ! -e no-gpu ]] || die "a refused run left a folder"
-  expect_exit 2 "does not fit: a rank needs .* it would on [0-9]+ ranks" "$expunge" plan --model init --world 1 --gpu-memory 1.9GB
+  expect_exit 2 "does not fit: a rank needs .* it would on [0-9]+ ranks" "$expunge" plan --model init --world 1 --gpu-memory 1.8GB
   expect_exit 2 "needs --gpu-memory SIZE" "$expunge" plan --model init --world 1
   expect_exit 3 "config.json" "$expunge" plan --model nowhere --world 1 --gpu-memory 80GB
   expect_exit 3 "not a run folder" "$expunge" plan --model init --world 1 --gpu-memory 80GB --measured-run init
