@@ -165,8 +165,7 @@ void show_evaluation(const fs::path& path) {
   for (const auto& [split, found] : read_evaluation(file)) {
     std::vector<std::string> values;
     for (const Metric& metric : metrics())
-      if (!std::isnan(found[metric.name]))
-        values.push_back(fmt::format("{} {}", metric.heading, metric.text(found[metric.name])));
+      values.push_back(fmt::format("{} {}", metric.heading, metric.text(found[metric.name])));
     print_result("  {:<24} {} sequences, {} tokens: {}\n", split, found.sequences, found.targets, fmt::join(values, ", "));
   }
 }
@@ -174,7 +173,8 @@ void show_evaluation(const fs::path& path) {
 void show_membership(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const StoredMembership found = read_membership(file);
-  print_result("membership inference on {}: {} against {} of {}\n", found.model, found.members, found.non_members, found.tokens);
+  print_result("membership inference on {}: {} against {} of {}\n", found.model, found.members, found.non_members,
+               found.tokens);
   show_conditions(file, membership_conditions(file));
   for (const StoredAttack& attack : found.attacks) {
     print_result("  {:<24} AUC {:.3f} ({:.3f} to {:.3f}), TPR at 1 % {:.1f} %, best accuracy {:.1f} %", attack.name, attack.auc,
@@ -184,8 +184,8 @@ void show_membership(const fs::path& path) {
     print_result("\n");
   }
   if (!found.resampled_by.empty())
-    print_result("intervals by {}; left out because they stand on both sides: {} members, {} non-members\n",
-                 found.resampled_by, found.members_on_both_sides, found.non_members_on_both_sides);
+    print_result("intervals by {}; left out because they stand on both sides: {} members, {} non-members\n", found.resampled_by,
+                 found.members_on_both_sides, found.non_members_on_both_sides);
 }
 
 void show_tasks(const fs::path& path) {
@@ -244,7 +244,7 @@ void show_in_run_evaluations(const fs::path& path) {
     for (const Metric& metric : metrics()) {
       std::vector<std::string> values;
       for (const EvaluationRow& row : rows) values.push_back(metric.text(row.splits.at(split)[metric.name]));
-      if (!std::isnan(last[metric.name])) print_result("  {:<24} {} {}\n", split, metric.heading, fmt::join(values, ", "));
+      print_result("  {:<24} {} {}\n", split, metric.heading, fmt::join(values, ", "));
     }
 }
 

@@ -123,7 +123,7 @@ case_plans() {
   # The options of a timed run are those of a file, which may say anything.
   cp -r base edited
   sed -i 's/^per-device-train-batch-size = .*/per-device-train-batch-size = 99999999999999/' edited/config
-  expect_exit 3 "edited/config:[0-9]+: per-device-train-batch-size: expected a whole number from 1 to 1000000000, found .99999999999999" \
+  expect_exit 3 "edited/config:[0-9]+: per-device-train-batch-size: expected a whole number from 1 to 1000000000, found .99999999999999.; was it edited" \
     "${plan[@]}" --measured-run edited
 }
 

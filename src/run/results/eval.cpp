@@ -41,7 +41,8 @@ namespace {
 /// A metric that the file does not name, as those of earlier versions, from what it keeps of each sequence.
 double metric_from_sequences(const Hdf5File& file, const std::string& group, const Metric& metric) {
   const std::string dataset = fmt::format("{}/{}", group, metric.dataset), targets = group + "/tokens";
-  if (!file.exists(dataset) || !file.exists(targets)) return std::numeric_limits<double>::quiet_NaN();
+  if (&metric != &metrics().front() && (!file.exists(dataset) || !file.exists(targets)))
+    return std::numeric_limits<double>::quiet_NaN();
   const auto values = file.read_all<double>(dataset);
   const auto counts = file.read_all<std::uint64_t>(targets);
   if (values.empty() || values.size() != counts.size())
