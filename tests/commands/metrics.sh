@@ -6,7 +6,7 @@ headings=(perplexity "per token" accuracy memorisation extraction probability)
 forget=(unlearn --model base --tokens tokens.h5 --domain papers --method gradient_ascent --global-batch-size 6
         --lr-scheduler-type constant --quiet)
 
-prepare() {
+set_up() {
   make_inputs
   "$expunge" "${train[@]}" --max-steps 40 --learning-rate 4e-3 --output-dir base --quiet
   "$expunge" "${forget[@]}" --max-steps 2 --eval-steps 1 --learning-rate 1e-4 --log-jsonl log.jsonl --tensorboard on --output-dir run
@@ -63,4 +63,4 @@ case_stop_at() {
     "$expunge" "${forget[@]}" --eval-steps 1 --stop-at "forget:loss >= 3" --output-dir refused
 }
 
-run_cases
+run_case
