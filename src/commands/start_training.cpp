@@ -1,5 +1,5 @@
 // What `expunge train` and `expunge unlearn` have in common.
-#include "commands/training.h"
+#include "commands/start_training.h"
 
 #include <fmt/format.h>
 
