@@ -14,7 +14,7 @@
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "expunge/error.h"
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 #include "inference/token_checks.h"
 #include "io/hdf5_seal.h"
 #include "run/compute_options.h"

@@ -18,7 +18,7 @@
 #include "expunge/error.h"
 #include "expunge/kernels.h"
 #include "expunge/objective.h"
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 #include "io/files.h"
 #include "io/hdf5_seal.h"
 #include "plan/cost.h"
@@ -126,7 +126,7 @@ void print_step(const Question& question, const Policies& policies, const StepCo
                step.sequence_length, cost.micro_batches, cost.micro_batches == 1 ? "" : "es");
   print_result("  operations of a rank                      {:.4g} TFLOP ({:.4g} GFLOP a token", cost.model_flops / kTera,
                token_flops(question.shape.model, step.sequence_length).training() / kGiga);
-  if (question.shape.frozen_model) print_result(", and {:.0f} % through the frozen model", 100 * step.frozen_share);
+  if (question.shape.reference_model) print_result(", and {:.0f} % through the frozen model", 100 * step.reference_share);
   if (cost.hardware_flops > cost.model_flops) print_result("; {:.4g} TFLOP with recomputation", cost.hardware_flops / kTera);
   print_result(")\n");
   for (const GatherPolicy gather : {GatherPolicy::per_step, GatherPolicy::per_micro_step}) {

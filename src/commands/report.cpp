@@ -11,7 +11,7 @@
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "expunge/error.h"
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 #include "io/files.h"
 #include "io/hash.h"
 #include "report/content.h"
@@ -57,7 +57,7 @@ bool is_own(const fs::path& path) {
           text.find("role=\"img\">\n<title>") != std::string::npos);
 }
 
-std::vector<fs::path> own_figures(const Outputs& to) {
+std::vector<fs::path> own_plots(const Outputs& to) {
   std::vector<fs::path> own;
   if (fs::is_directory(to.figures))
     for (const fs::path& path : list_folder(to.figures))
@@ -79,21 +79,21 @@ void check_place(const Outputs& to, bool overwrite) {
   if (!fs::exists(status)) return;
   if (!fs::is_directory(status)) refuse(to.figures, "is in the place of the report's folder of figures; give another --output");
   remove_stale_staging(to.figures);
-  if (!overwrite && !fs::is_empty(to.figures) && own_figures(to).empty())
+  if (!overwrite && !fs::is_empty(to.figures) && own_plots(to).empty())
     refuse(to.figures, "exists already; remove it, give another --output or --overwrite");
 }
 
-std::vector<Figure> figures_of(const Document& document) {
-  std::vector<Figure> figures;
+std::vector<PlotImage> plots_of(const Document& document) {
+  std::vector<PlotImage> figures;
   for (const Block& block : document.blocks)
     if (const Gallery* const gallery = std::get_if<Gallery>(&block))
-      figures.insert(figures.end(), gallery->figures.begin(), gallery->figures.end());
+      figures.insert(figures.end(), gallery->plots.begin(), gallery->plots.end());
   return figures;
 }
 
 /// Writes all of a report, then makes it live, the page last. One that cannot be written leaves nothing.
 void write_whole(const Outputs& to, const Document& document, bool overwrite) {
-  const std::vector<Figure> figures = figures_of(document);
+  const std::vector<PlotImage> figures = plots_of(document);
   if (!figures.empty()) make_folder(to.figures);
   std::vector<PendingFile> files;
   const auto write = [&](const fs::path& path, const std::string& content, Existing existing) {
@@ -101,7 +101,7 @@ void write_whole(const Outputs& to, const Document& document, bool overwrite) {
     write_new_file(files.back().temporary(), content);
   };
   try {
-    for (const Figure& figure : figures)  // as a file of its own an SVG names its language
+    for (const PlotImage& figure : figures)  // as a file of its own an SVG names its language
       write(to.figures / (figure.name + ".svg"),
             marked(fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" {}\n",
                                figure.svg.substr(std::string_view("<svg ").size()))),
@@ -114,7 +114,7 @@ void write_whole(const Outputs& to, const Document& document, bool overwrite) {
     ::rmdir(to.figures.c_str());
     throw;
   }
-  for (const fs::path& old : own_figures(to)) fs::remove(old);
+  for (const fs::path& old : own_plots(to)) fs::remove(old);
   for (PendingFile& file : files) file.commit();
 }
 

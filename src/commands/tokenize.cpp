@@ -74,11 +74,6 @@ void warn_of_capital_endings(const TokenizeOptions& options) {
     log_warning(fmt::format("{}: is not read; write its ending in small letters", path.string()));
 }
 
-/// "1 document", "2 documents".
-std::string counted(std::uint64_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const std::string& text_column,
                     TokenFileWriter& writer) {
   const auto began = std::chrono::steady_clock::now();

@@ -14,6 +14,7 @@
 #include "commands/shared_options.h"
 #include "commands/start.h"
 #include "commands/verify_findings.h"
+#include "core/text.h"
 #include "expunge/error.h"
 #include "io/content_kind.h"
 #include "io/files.h"

@@ -152,7 +152,7 @@ Interval bootstrap_area(std::span<const double> members, std::span<const double>
   return {percentile(areas, 0.025), percentile(areas, 0.975)};
 }
 
-AttackFigures summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
+AttackMetrics summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
                                const ScoreDocuments& documents) {
   const Numbers positive = numbers(members, documents.members), negative = numbers(non_members, documents.non_members);
   RocCurve curve = roc_curve(positive.scores, negative.scores);

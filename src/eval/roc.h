@@ -43,7 +43,7 @@ struct AttackRates {
 };
 
 /// Figures of one attack.
-struct AttackFigures {
+struct AttackMetrics {
   double auc, auc_low, auc_high;
   AttackRates high, low;               ///< members are those that score high; that score low, as after too much forgetting
   std::uint64_t members, non_members;  ///< that were scored
@@ -57,7 +57,7 @@ struct AttackFigures {
   double auc_folded() const { return std::max(auc, 1 - auc); }
 };
 /// After leaving out scores that are no numbers there must be members and non-members.
-AttackFigures summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
+AttackMetrics summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
                                const ScoreDocuments& documents = {});
 
 }  // namespace expunge

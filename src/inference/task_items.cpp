@@ -86,20 +86,9 @@ Question read_arc(const JsonObject& json) {
   return q;
 }
 
-std::string replace_all(const std::string& text, std::string_view from, std::string_view to) {
-  std::string result;
-  for (std::size_t begin = 0;;) {
-    const std::size_t found = text.find(from, begin);
-    result.append(text, begin, found - begin);
-    if (found == std::string::npos) return result;
-    result += to;
-    begin = found + from.size();
-  }
-}
-
 /// Removes what WikiHow articles left in HellaSwag: "[title]", "[step]" and the like, where they end on their line.
 std::string without_markers(const std::string& text) {
-  const std::string titled = replace_all(std::string(stripped(text)), " [title]", ". ");
+  const std::string titled = replace_all(stripped(text), " [title]", ". ");
   std::string result;
   std::size_t end = 0;  // the first "]" or line end from i on, looked for again once it is passed
   for (std::size_t i = 0; i < titled.size(); ++i) {

@@ -76,16 +76,16 @@ StepCost step_cost(const RunShape& shape, const Policies& policies, const StepSh
 
   const double own_tokens = std::ceil(step.sequences / shape.world_size) * step.sequence_length;
   const TokenFlops flops = token_flops(shape.model, step.sequence_length);
-  cost.model_flops = own_tokens * (flops.training() + (shape.frozen_model ? step.frozen_share * flops.forward : 0));
+  cost.model_flops = own_tokens * (flops.training() + (shape.reference_model ? step.reference_share * flops.forward : 0));
   cost.hardware_flops = cost.model_flops + (policies.recompute == Recompute::block ? own_tokens * flops.blocks : 0);
   cost.compute = cost.hardware_flops / rates.flops;
 
   const double others = 1 - 1.0 / shape.world_size;  // what of a whole unit other ranks hold
   Gathers gathers = step_gathers(shape.model, units, policies.gather, cost.micro_batches);
-  if (shape.frozen_model && !per_step) {
-    const double frozen_batches = std::ceil(step.frozen_share * cost.micro_batches);
-    gathers.calls += frozen_batches * static_cast<double>(units.size());
-    gathers.elements += frozen_batches * whole;
+  if (shape.reference_model && !per_step) {
+    const double reference_batches = std::ceil(step.reference_share * cost.micro_batches);
+    gathers.calls += reference_batches * static_cast<double>(units.size());
+    gathers.elements += reference_batches * whole;
   }
   const double reductions = per_step ? 1 : cost.micro_batches;
   cost.gathered = others * gathers.elements * element;

@@ -13,7 +13,7 @@ struct StepShape {
   double sequences;               ///< G, over all ranks
   int sequence_length;            ///< tokens
   int sequences_per_micro_batch;  ///< of a rank
-  double frozen_share;            ///< of the sequences that pass through the frozen model too
+  double reference_share;         ///< of the sequences that pass through the frozen model too
   bool prefetch;
 
   int micro_batches(int world_size) const;

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "core/log.h"
+#include "core/text.h"
 #include "expunge/error.h"
 
 namespace expunge {
@@ -80,7 +81,7 @@ void add_whole_units(MemoryUse& use, const RunShape& shape, const std::vector<Un
   const auto ranks = static_cast<std::size_t>(shape.world_size);
   // A single rank's shards are the whole: of the gradients, and of weights that are kept in the compute type.
   use.gathered_weights = alone && element == sum ? 0 : slots;
-  use.gathered_frozen = alone || !shape.frozen_model ? 0 : slots;
+  use.gathered_reference = alone || !shape.reference_model ? 0 : slots;
   if (alone) return;
   const std::size_t wire = shape.reduce_in_bf16 ? sizeof(bf16) : sum;
   const std::size_t under_way = elements_under_way(units);
@@ -98,17 +99,17 @@ MemoryUse memory_use_as(const RunShape& shape, GatherPolicy gather, Recompute re
   const std::vector<UnitLayout> units = llama_units(shape.model, shape.world_size);
   const std::size_t shards = shard_elements(units);
   const WorkspaceBytes trained = workspace_bytes<T>(shape.model, shape.tokens, recompute, true, shape.device);
-  const WorkspaceBytes frozen = shape.frozen_model
+  const WorkspaceBytes frozen = shape.reference_model
                                     ? workspace_bytes<T>(shape.model, shape.tokens, Recompute::none, false, shape.device)
                                     : WorkspaceBytes{};
   MemoryUse use{};
   use.weights = use.gradients = shards * sum;
   use.moments = 2 * shards * sum;
-  use.frozen = shape.frozen_model ? shards * element : 0;
+  use.frozen = shape.reference_model ? shards * element : 0;
   // All but gradients, in the memory of the host.
   use.checkpoint = shape.checkpoints && shape.device == DeviceType::cpu ? 3 * shards * sum : 0;
   use.activations = trained.activations;
-  use.frozen_activations = frozen.activations;
+  use.reference_activations = frozen.activations;
   use.logits = trained.logits + frozen.logits;
   use.program = shape.device == DeviceType::cuda ? kGpuProgram : kCpuProgram + cuda_library_bytes();
   add_whole_units(use, shape, units, gather == GatherPolicy::per_step, element, sum);
@@ -141,10 +142,10 @@ std::vector<std::pair<std::string, std::size_t>> MemoryUse::parts() const {
                                                             {"AdamW moments (shard)", moments},
                                                             {"frozen model (shard)", frozen},
                                                             {"gathered weights", gathered_weights},
-                                                            {"gathered weights of the frozen model", gathered_frozen},
+                                                            {"gathered weights of the frozen model", gathered_reference},
                                                             {"gathered gradients", gathered_gradients},
                                                             {"activations", activations},
-                                                            {"activations of the frozen model", frozen_activations},
+                                                            {"activations of the frozen model", reference_activations},
                                                             {"logits (a chunk)", logits},
                                                             {"copy for checkpoints", checkpoint},
                                                             {"staging of collectives", staging},

@@ -21,7 +21,7 @@ struct RunShape {
   int world_size = 1;
   int tokens = 0;  ///< of the largest micro-batch
   DType dtype = DType::float32;
-  bool frozen_model = false;  ///< the original model is kept beside the trained one
+  bool reference_model = false;  ///< the original model is kept beside the trained one
   bool reduce_in_bf16 = false;
   bool checkpoints = false;  ///< between steps: they are written from a copy while training goes on
   DeviceType device = DeviceType::cpu;
@@ -29,13 +29,13 @@ struct RunShape {
 
 /// Bytes of one rank, by what they hold.
 struct MemoryUse {
-  std::size_t weights, gradients, moments, frozen;  ///< shards: master weights, their gradients, AdamW's, the frozen model's
-  std::size_t gathered_weights, gathered_frozen;    ///< whole units of both models
-  std::size_t gathered_gradients;                   ///< whole units, and sums on their way into the shards
-  std::size_t activations, frozen_activations, logits;  ///< of a micro-batch, scratch included; logits of a chunk of tokens
-  std::size_t checkpoint;                               ///< the copy that one is written from
-  std::size_t staging;                                  ///< what collectives receive into
-  std::size_t program;                                  ///< code and libraries; on a GPU the contexts of CUDA, cuBLAS and NCCL
+  std::size_t weights, gradients, moments, frozen;   ///< shards: master weights, their gradients, AdamW's, the frozen model's
+  std::size_t gathered_weights, gathered_reference;  ///< whole units of both models
+  std::size_t gathered_gradients;                    ///< whole units, and sums on their way into the shards
+  std::size_t activations, reference_activations, logits;  ///< of a micro-batch, scratch included; logits of a chunk of tokens
+  std::size_t checkpoint;                                  ///< the copy that one is written from
+  std::size_t staging;                                     ///< what collectives receive into
+  std::size_t program;  ///< code and libraries; on a GPU the contexts of CUDA, cuBLAS and NCCL
 
   /// All shards.
   std::size_t state() const { return weights + gradients + moments + frozen; }

@@ -15,7 +15,7 @@ namespace expunge {
 struct ReportAttacks : StoredMembership {
   std::filesystem::path path;
   Conditions conditions;
-  FigureOrigin origin = {};
+  ResultOrigin origin = {};
 
   /// How the intervals were made, and which sequences were left out, in words.
   std::string sampling() const;

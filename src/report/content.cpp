@@ -226,7 +226,7 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
               "Forgetting against retained quality: down and to the left is better. A run is on the Pareto front when no other "
               "is at least as good in both and better in one. \"R2 +3\" names R2 and three runs close to it.",
               gallery);
-  if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
+  if (!gallery.plots.empty()) blocks.push_back(std::move(gallery));
 }
 
 void add_method(const ReportConfig& config, std::vector<Block>& blocks) {
@@ -282,7 +282,7 @@ std::vector<RunSummary> summarise_runs(const std::vector<ReportRun>& runs, doubl
 void Plotter::add(const Plot& plot, const std::string& caption, Gallery& gallery) {
   if (missing_ || !has_points(plot)) return;
   if (std::optional<std::string> svg = draw(plot)) {
-    gallery.figures.push_back({plot.name, std::move(*svg), caption});
+    gallery.plots.push_back({plot.name, std::move(*svg), caption});
     return;
   }
   missing_ = true;
@@ -330,7 +330,7 @@ Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig&
   for (std::size_t i = 0; i < runs.size(); ++i) document.blocks.push_back(Paragraph{one_sentence(runs[i], summaries[i])});
   const std::size_t top = document.blocks.size();
   add_comparison(runs, summaries, plotter, document.blocks);
-  for (std::size_t i = 0; i < runs.size(); ++i) describe_run(runs[i], summaries[i], config, plotter, document.blocks);
+  for (std::size_t i = 0; i < runs.size(); ++i) add_run_section(runs[i], summaries[i], config, plotter, document.blocks);
   add_method(config, document.blocks);
   if (plotter.missing())
     document.blocks.insert(document.blocks.begin() + static_cast<std::ptrdiff_t>(top),

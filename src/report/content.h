@@ -40,8 +40,8 @@ class Plotter {
 };
 
 /// The section of one run.
-void describe_run(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
-                  std::vector<Block>& blocks);
+void add_run_section(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
+                     std::vector<Block>& blocks);
 /// The whole report.
 Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig& config, Plotter& plotter);
 

@@ -31,7 +31,7 @@ struct Listing {
   std::string title, text;
 };
 
-struct Figure {
+struct PlotImage {
   std::string name;  ///< of letters, digits and '-': the file's name, and the beginning of its ids
   std::string svg;   ///< without prolog and namespace, made by draw()
   std::string caption;
@@ -39,7 +39,7 @@ struct Figure {
 
 /// Figures that stand side by side where there is room.
 struct Gallery {
-  std::vector<Figure> figures;
+  std::vector<PlotImage> figures;
 };
 
 using Block = std::variant<Heading, Paragraph, Table, Listing, Gallery>;

@@ -73,7 +73,7 @@ File with_origin(File file) {
 
 /// Reads a file of any kind and hands it to `take`.
 template <typename Take>
-void read_figures(const fs::path& path, const Take& take) {
+void read_results(const fs::path& path, const Take& take) {
   const Hdf5File file = open_sealed(path);
   if (is_membership(file))
     take(with_origin(read_attacks(file)));
@@ -121,7 +121,7 @@ std::vector<NamedCheckpoint> named_checkpoints(const fs::path& folder) {
 template <typename File>
 void mark_after(const ReportRun& run, File& file) {
   if (file.model_sha256.empty()) return;
-  FigureOrigin& origin = file.origin;
+  ResultOrigin& origin = file.origin;
   const std::vector<NamedCheckpoint>& all = run.checkpoints;
   const auto its = std::ranges::find_if(all, [&](const NamedCheckpoint& one) { return is_of(file, one.sha256); });
   if (its != all.end()) {
@@ -215,7 +215,7 @@ void choose_after(const Kind<File>& kind, const Given<File>& given, ReportRun& r
 }
 
 /// The original model goes before those that came before it, and these before changed ones.
-std::size_t rank_of(const Lineage& lineage, const FigureOrigin& origin) {
+std::size_t rank_of(const Lineage& lineage, const ResultOrigin& origin) {
   const std::size_t most = lineage.former.size() + 1;
   if (origin.is_other()) return 2 * most;
   return origin.changes <= lineage.original ? lineage.original - origin.changes : most + origin.changes;
@@ -286,18 +286,18 @@ void check_before(const File& file, const std::vector<ReportRun>& runs) {
 
 }  // namespace
 
-void attach_figures(const ReportConfig& config, std::vector<ReportRun>& runs) {
+void attach_results(const ReportConfig& config, std::vector<ReportRun>& runs) {
   if (!config.after.empty() && runs.size() > 1)
     fail(ExitCode::usage,
          "--after needs a report of one run; of several, put each run's files into its folder as eval.h5, mia.h5 and task.h5");
   AllGiven given;
   for (const std::string& path : config.before)
-    read_figures(path, [&](auto file) {
+    read_results(path, [&](auto file) {
       check_before(file, runs);
       std::get<Given<decltype(file)>>(given).before.push_back(std::move(file));
     });
   for (const std::string& path : config.after)
-    read_figures(path, [&](auto file) { std::get<Given<decltype(file)>>(given).after.push_back(std::move(file)); });
+    read_results(path, [&](auto file) { std::get<Given<decltype(file)>>(given).after.push_back(std::move(file)); });
   for (ReportRun& run : runs) {
     run.checkpoints = named_checkpoints(run.folder);
     attach(kEvaluations, given, read_in_run_evaluations(run), run);

@@ -11,6 +11,6 @@ namespace expunge {
 /// Gives each run the files of --before and --after that are of it, those in its folder, and what it evaluated itself. Notes
 /// name what is of another model and what is left out. Throws Error(bad_input) for damaged files, Error(usage) for a --before
 /// that fits no run.
-void attach_figures(const ReportConfig& config, std::vector<ReportRun>& runs);
+void attach_results(const ReportConfig& config, std::vector<ReportRun>& runs);
 
 }  // namespace expunge

@@ -132,7 +132,7 @@ std::string render(const Listing& listing) {
 
 std::string render(const Gallery& gallery) {
   std::string text = "<div class=\"gallery\">\n";
-  for (const Figure& figure : gallery.figures)
+  for (const PlotImage& figure : gallery.plots)
     text += fmt::format("<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n", figure.svg, as_html(figure.caption));
   return text + "</div>\n";
 }

@@ -64,7 +64,7 @@ std::string render(const Listing& listing, const std::string&) {
 
 std::string render(const Gallery& gallery, const std::string& figures) {
   std::string text;
-  for (const Figure& figure : gallery.figures)
+  for (const PlotImage& figure : gallery.plots)
     text += fmt::format("![{}](<{}/{}.svg>)\n\n{}\n\n", as_markdown(figure.caption), figures, figure.name,
                         as_markdown(figure.caption));
   return text;

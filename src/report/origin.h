@@ -7,7 +7,7 @@
 namespace expunge {
 
 /// Of a file of figures, beside the model and the hash that it names.
-struct FigureOrigin {
+struct ResultOrigin {
   std::string checkpoint_sha256 = {};  ///< what the model is an export of; empty for no export
   /// The model where it is not the one whose figures are asked for: "step-000020, not of ..." and, for a table, "step-000020".
   /// Such figures are shown and not compared.

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/text.h"
 #include "expunge/error.h"
 #include "report/clean_text.h"
 #include "report/subprocess.h"
@@ -105,11 +106,6 @@ std::string curve_command(const Curve& curve, std::size_t number) {
   return command;
 }
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-}
-
 }  // namespace
 
 bool has_points(const Plot& plot) {
@@ -158,10 +154,10 @@ std::string page_svg(const std::string& svg, const Plot& plot) {
   check(RE2::PartialMatch(svg.substr(begin, content - begin), view_box, &box), "gnuplot's SVG has a viewBox");
   RE2::Replace(&body, heading, "");
   for (const char quote : {'\'', '"'}) {
-    replace_all(body, fmt::format(" id={}", quote), fmt::format(" id={}{}-", quote, plot.name));
-    replace_all(body, fmt::format(" xlink:href={}#", quote), fmt::format(" href={}#{}-", quote, plot.name));
+    body = replace_all(body, fmt::format(" id={}", quote), fmt::format(" id={}{}-", quote, plot.name));
+    body = replace_all(body, fmt::format(" xlink:href={}#", quote), fmt::format(" href={}#{}-", quote, plot.name));
   }
-  replace_all(body, "url(#", "url(#" + plot.name + "-");
+  body = replace_all(body, "url(#", "url(#" + plot.name + "-");
   return fmt::format("<svg viewBox=\"{}\" role=\"img\">\n<title>{}</title>\n{}", box, plain(plot.description), body);
 }
 

@@ -5,9 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <string_view>
 
+#include "core/text.h"
 #include "data/token_file.h"
 #include "expunge/error.h"
 #include "io/hash.h"
@@ -148,17 +148,6 @@ ReportRun read_run(const fs::path& folder, std::size_t number) {
   return run;
 }
 
-/// A word of a command line that a shell takes as it is: people copy the commands, and names come from files.
-std::string shell_word(const std::string& text) {
-  const auto harmless = [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("_./:=@%+,-").find(static_cast<char>(c)) != std::string_view::npos;
-  };
-  if (!text.empty() && std::ranges::all_of(text, harmless)) return text;
-  std::string word = "'";
-  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
-  return word + "'";
-}
-
 /// A path where something lies, or the word for what should be given.
 std::string path_or(const std::string& path, const char* otherwise) {
   std::error_code none;
@@ -219,7 +208,7 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
     const fs::path path = folder;
     runs.push_back(read_run(path.has_filename() ? path : path.parent_path(), runs.size() + 1));
   }
-  attach_figures(config, runs);
+  attach_results(config, runs);
   for (ReportRun& run : runs) note_missing(run);
   return runs;
 }

@@ -28,7 +28,7 @@ struct ReportEvaluation {
   std::string model, model_sha256;
   Conditions conditions;
   SplitTable splits;
-  FigureOrigin origin = {};
+  ResultOrigin origin = {};
 };
 
 /// Columns of a metrics.h5 and their sums.

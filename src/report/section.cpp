@@ -148,11 +148,11 @@ void add_scored_texts(const ReportAttacks& attacks, std::vector<Block>& blocks) 
 void add_curves(const ReportRun& run, Plotter& plotter, std::vector<Block>& blocks) {
   Gallery gallery;
   const std::string rest = " Of each family of attacks the strongest is drawn.";
-  const auto of = [](const FigureOrigin& origin, const std::string& otherwise) {
+  const auto of = [](const ResultOrigin& origin, const std::string& otherwise) {
     return origin.is_other() ? fmt::format("Of {}.", origin.mark) : otherwise;
   };
   if (run.attacks_before) {
-    const FigureOrigin& origin = run.attacks_before->origin;
+    const ResultOrigin& origin = run.attacks_before->origin;
     plotter.add(roc_plot(run, *run.attacks_before, "before"),
                 of(origin, fmt::format("Before: {}.", run.lineage.name(origin.changes))) + rest, gallery);
   }
@@ -161,7 +161,7 @@ void add_curves(const ReportRun& run, Plotter& plotter, std::vector<Block>& bloc
                                                  : "Model of the run: the nearer to the diagonal, the better forgotten.";
     plotter.add(roc_plot(run, *run.attacks_after, "after"), of(run.attacks_after->origin, own) + rest, gallery);
   }
-  if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
+  if (!gallery.plots.empty()) blocks.push_back(std::move(gallery));
 }
 
 void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blocks) {
@@ -254,7 +254,7 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
   plotter.add(perplexity, "Perplexity of each step's own sequences before its update, so it also varies with what they are.",
               gallery);
   plotter.add(evaluated, "Perplexity of whole splits, as evaluated inside the run.", gallery);
-  if (gallery.figures.empty()) return;
+  if (gallery.plots.empty()) return;
   blocks.push_back(Heading{3, "Course of the run"});
   blocks.push_back(std::move(gallery));
 }
@@ -285,8 +285,8 @@ void add_compute(const ReportRun& run, const RunSummary& s, const ReportConfig& 
 
 }  // namespace
 
-void describe_run(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
-                  std::vector<Block>& blocks) {
+void add_run_section(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
+                     std::vector<Block>& blocks) {
   const std::string name = run.folder.filename().string();
   blocks.push_back(Heading{2, fmt::format("{}: {}", run.label, name.empty() ? run.folder.string() : name)});
   blocks.push_back(identify_run(run));

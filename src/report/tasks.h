@@ -13,7 +13,7 @@ namespace expunge {
 struct ReportTasks : StoredTasks {
   std::filesystem::path path;
   Conditions conditions;
-  FigureOrigin origin = {};
+  ResultOrigin origin = {};
 };
 
 }  // namespace expunge

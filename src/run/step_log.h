@@ -52,7 +52,7 @@ class StepLog {
       if (tensorboard_) tensorboard_->append(metrics);
     }
   }
-  /// An evaluation between steps, for the logs that were asked for; evaluations.h5 is the monitor's. After write() of its step.
+  /// An evaluation between steps, for the logs that were asked for; evaluations.h5 is the in_run's. After write() of its step.
   void write_evaluation(std::int64_t step, const NamedMetrics& metrics) {
     if (jsonl_) jsonl_->append(step, metrics);
     if (tensorboard_) tensorboard_->append(step, metrics);

@@ -76,7 +76,7 @@ TEST(Membership, AreasEqualThoseOfOpenUnlearning) {
   ASSERT_GT(auc, 0.5);
   EXPECT_DOUBLE_EQ(summarise_attack(members["loss"], non_members["loss"], 1).auc_folded(), auc);
   EXPECT_DOUBLE_EQ(summarise_attack(non_members["loss"], members["loss"], 1).auc_folded(), auc);
-  const AttackFigures figures = summarise_attack(members["min_k_20"], non_members["min_k_20"], 1);
+  const AttackMetrics figures = summarise_attack(members["min_k_20"], non_members["min_k_20"], 1);
   EXPECT_EQ(figures.members, 11u);
   EXPECT_EQ(figures.non_members, 12u);
   EXPECT_EQ(figures.left_out, 1u);
@@ -99,7 +99,7 @@ TEST(Membership, RatesAreOfThresholdsNotInterpolated) {
   Values non_members(20, 3);
   non_members[0] = 7;
   non_members[1] = 5;
-  const AttackFigures figures = summarise_attack(members, non_members, 1);
+  const AttackMetrics figures = summarise_attack(members, non_members, 1);
   EXPECT_THAT(figures.curve.fpr, ElementsAre(0, 0, 0.05, 0.1, 1));
   EXPECT_THAT(figures.curve.tpr, ElementsAre(0, 0.25, 0.5, 1, 1));
   EXPECT_EQ(figures.high.tpr_at_5, 0.5);  // at most 5 %, so 1 of 20 counts
@@ -144,7 +144,7 @@ TEST(Membership, IntervalCoversTheTruthAndDependsOnTheSeedAlone) {
 TEST(Membership, BothDirectionsAreGivenAndTheStrongerIsNamed) {
   // Forgotten too well: members score low but for one in five.
   const Values members = {1, 2, 3, 4, 9}, others = {5, 6, 7, 8, 8.5};
-  const AttackFigures figures = summarise_attack(members, others, 1);
+  const AttackMetrics figures = summarise_attack(members, others, 1);
   EXPECT_DOUBLE_EQ(figures.auc, 0.2);
   EXPECT_TRUE(figures.low_is_stronger());
   EXPECT_EQ(figures.high.tpr_at_1, 0.2);
@@ -153,7 +153,7 @@ TEST(Membership, BothDirectionsAreGivenAndTheStrongerIsNamed) {
   EXPECT_EQ(figures.low.tpr_at_0_1, 0.8);
   EXPECT_DOUBLE_EQ(figures.low.best_accuracy, 0.9);
   EXPECT_EQ(figures.stronger().tpr_at_1, 0.8);
-  const AttackFigures turned = summarise_attack(others, members, 1);
+  const AttackMetrics turned = summarise_attack(others, members, 1);
   EXPECT_FALSE(turned.low_is_stronger());
   EXPECT_EQ(turned.stronger().tpr_at_1, turned.high.tpr_at_1);
 }
@@ -182,7 +182,7 @@ TEST(Membership, IntervalsDrawDocumentsWithAllTheirScores) {
   // A score that is no number goes with its place among the documents.
   many_members.insert(many_members.begin(), std::nan(""));
   member_documents.insert(member_documents.begin(), 99);
-  const AttackFigures figures = summarise_attack(many_members, many_others, 7, {member_documents, other_documents});
+  const AttackMetrics figures = summarise_attack(many_members, many_others, 7, {member_documents, other_documents});
   EXPECT_DOUBLE_EQ(figures.auc_low, one.low);
   EXPECT_EQ(figures.left_out, 1u);
 }

@@ -46,7 +46,7 @@ AttackRates read_rates(const Hdf5File& file, const std::string& group, const std
   return rates;
 }
 
-void write_figures(Hdf5File& file, const std::string& group, const AttackFigures& figures) {
+void write_metrics(Hdf5File& file, const std::string& group, const AttackMetrics& figures) {
   file.create_group(group);
   file.write_attribute(group, "auc", figures.auc);
   file.write_attribute(group, "auc_low", figures.auc_low);
@@ -137,7 +137,7 @@ void write_membership(const std::filesystem::path& path, Existing existing, cons
     std::vector<double> scores = result.members;
     scores.insert(scores.end(), result.non_members.begin(), result.non_members.end());
     write_values(file, "/scores/" + result.name, scores);
-    write_figures(file, "/results/" + result.name, result.figures);
+    write_metrics(file, "/results/" + result.name, result.figures);
   }
   commit_sealed(file, pending);
 }

@@ -27,7 +27,7 @@ struct MembershipSource {
 struct AttackResult {
   std::string name;
   std::vector<double> members, non_members;  ///< scores in the order of the splits; not a number: left out
-  AttackFigures figures;
+  AttackMetrics figures;
 };
 
 /// What to beware of where so few sequences a side were scored; empty where there are enough.

@@ -1,5 +1,5 @@
 // Batching of passes.
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 
 namespace expunge {
 
