@@ -195,7 +195,7 @@ void print_table(const Sides& sides, const std::vector<AttackResult>& results, c
   print_result("{:<22}{:>8}{:>18}{:>16}{:>13}{:>13}{:>15}{:>15}\n", "attack", "AUC", "95 % interval", "members score",
                "TPR at 5 %", "TPR at 1 %", "TPR at 0.1 %", "best accuracy");
   for (const AttackResult& result : results) {
-    const AttackMetrics& f = result.figures;
+    const AttackMetrics& f = result.metrics;
     const AttackRates& rates = f.stronger();
     print_result("{:<22}{:>8.3f}{:>18}{:>16}{:>11.1f} %{:>11.1f} %{:>13.1f} %{:>13.1f} %{}\n", result.name, f.auc,
                  fmt::format("{:.3f} to {:.3f}", f.auc_low, f.auc_high), f.low_is_stronger() ? "low" : "high",

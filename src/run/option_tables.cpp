@@ -1,4 +1,4 @@
-// The tables of a run's options.
+// The tables of the options of `expunge train` and `expunge unlearn`.
 #include "run/option_tables.h"
 
 #include <fmt/format.h>
@@ -16,7 +16,7 @@ std::vector<Option> batch_options(RunOptions& c) {
   return {
       free_on_resume(whole("per-device-train-batch-size", c.batch.per_device, 1, "sequences in a rank's micro-batch")),
       unresolved(whole("gradient-accumulation-steps", c.batch.accumulation, 0,
-                       "micro-batches of a rank in one optimizer step; 0: one, or what --global-batch-size asks for")),
+                       "micro-batches of a rank in one optimizer step; 0: one, or as many as --global-batch-size needs")),
       whole("global-batch-size", c.batch.global, 0,
             "sequences in one optimizer step, G; the same G gives the same run on any number of ranks; 0: ranks x per-device "
             "batch x accumulation"),
@@ -50,7 +50,7 @@ std::vector<Option> optimizer_options(RunOptions& c) {
       real("adam-epsilon", c.optimizer.epsilon, kNotNegative, "added to the root of AdamW's second moment"),
       text("trainable", "REGEX", c.optimizer.trainable,
            "update only parameters whose whole names match, in RE2's syntax: without lookahead and backreferences"),
-      seed("seed", c.samples.seed, "of the order of sequences, and of weights from scratch"),
+      seed("seed", c.samples.seed, "seed of the order of sequences, and of random weights"),
   };
 }
 
@@ -58,12 +58,12 @@ std::vector<Option> evaluation_options(RunOptions& c) {
   return {
       whole("eval-steps", c.evaluation.steps, 0, "steps between evaluations, the first before the run; 0: none"),
       list("eval-split", "SPLIT", c.evaluation.splits,
-           "split to evaluate, of the domain or as DOMAIN/SPLIT; without it, all of the domain and general/evaluation"),
+           "split to evaluate, of the domain or as DOMAIN/SPLIT; without it, all splits of the domain and general/evaluation"),
       whole("per-device-eval-batch-size", c.evaluation.per_device_batch_size, 1,
             "sequences in a rank's micro-batch of an evaluation"),
       whole("max-eval-samples", c.evaluation.max_samples, 0, "use the first N sequences of each split only; 0: all"),
       text("stop-at", "CONDITION", c.evaluation.stop_at,
-           "end the run, with a checkpoint, when an evaluation meets this: \"forget:perplexity >= "
+           "end the run, with a checkpoint, when an evaluation meets this condition: \"forget:perplexity >= "
            "approximate:perplexity@start\""),
       real("collapse-guard", c.collapse_guard, kNotNegative,
            "stop when the mean nll of a step's forget or retain sequences exceeds this many times ln(vocabulary); 0: never"),
@@ -77,11 +77,11 @@ std::vector<Option> run_options(RunOptions& c) {
                fmt::format("run folder: config, checkpoints and metrics.h5; without it, "
                            "output/DOMAIN/MODEL/<ranks>_rank_bs_<batch>_gas_<accumulation>_lr_<rate>_epoch<epochs>{}",
                            c.command == "train" ? "/train" : "[_general][_rmgt]/unlearn/METHOD"))),
-      unresolved(flag("overwrite-output-dir", c.folder.overwrite, "start afresh: remove the run that lies there")),
+      unresolved(flag("overwrite-output-dir", c.folder.overwrite, "start again: remove the run in the folder first")),
       naming(FileUse::model,
              unresolved(text("resume-from-checkpoint", "auto|none|PATH", c.folder.resume_from,
-                             "auto: go on where the run folder's newest good checkpoint ends; none: refuse a folder that is "
-                             "not empty"))),
+                             "auto: resume from the run folder's newest good checkpoint; none: refuse a folder that is "
+                             "not empty; PATH: begin from this checkpoint"))),
       free_on_resume(whole("save-steps", c.save.steps, 0, "steps between checkpoints; 0: one after the last step")),
       free_on_resume(whole("save-total-limit", c.save.total_limit, 0, "keep the newest N checkpoints; 0: all")),
       free_on_resume(duration(
@@ -92,9 +92,9 @@ std::vector<Option> run_options(RunOptions& c) {
                               "end by itself, with a checkpoint, before the program has run this long; 0: no limit")),
       free_on_resume(whole("logging-steps", c.log.steps, 1, "steps between lines of a batch log")),
       free_on_resume(path("log-jsonl", "FILE", FileUse::log, c.log.jsonl,
-                          "append each step's figures, those of metrics.h5, as a line of JSON")),
+                          "append each step's metrics, those of metrics.h5, as a line of JSON")),
       free_on_resume(on_off("tensorboard", c.log.tensorboard,
-                            "write each step's figures for TensorBoard into the run folder's tensorboard/")),
+                            "write each step's metrics for TensorBoard into the run folder's tensorboard/")),
       free_on_resume(flag("quiet", c.quiet, "print warnings and errors only")),
   };
 }
@@ -102,7 +102,7 @@ std::vector<Option> run_options(RunOptions& c) {
 std::vector<Option> compute_options(RunOptions& c) {
   std::vector<Option> options = training_compute_options(c.compute);
   options.push_back(choice<bool>("master-weights", c.optimizer.bf16_master_weights, {{"fp32", false}, {"bf16", true}},
-                                 "precision of the weights that the optimizer updates, and of the original model beside them"));
+                                 "precision of the weights that the optimizer updates, and of the reference model"));
   return options;
 }
 
@@ -110,11 +110,10 @@ std::vector<Option> label_options(LabelOptions& c) {
   return {
       whole("top-k", c.top_k, 0, "draw labels from the original model's N most likely ids; 0: no limit"),
       real("top-p", c.top_p, kFraction, "draw labels from the most likely ids that make up this probability"),
-      flag("rm-groundtruth", c.rm_groundtruth, "never draw the true id; with --top-k 1 the adversarial method"),
+      flag("rm-groundtruth", c.rm_groundtruth, "never draw the true id; with --top-k 1 this is the adversarial method"),
       hashed_on_resume(path("labels", "FILE", FileUse::file, c.given,
                             "train on the labels of this file (layout of the token file, int32, -100 = no target)")),
-      free_on_resume(
-          path("save-labels", "FILE", FileUse::output, c.save, "write the labels that were drawn to this file, too")),
+      free_on_resume(path("save-labels", "FILE", FileUse::output, c.save, "also write the drawn labels to this file")),
   };
 }
 
@@ -122,10 +121,10 @@ std::vector<Option> method_options_of(RunOptions& c) {
   std::vector<Option> options = {
       method_option(c.method.name),
       choice<bool>("variant", c.released, {{"paper", false}, {"released", true}},
-                   "follow the study's paper, or its released code where the two differ"),
-      flag("general", c.samples.retain.general, "retain sequences are those of general/retain, not of the domain's retain"),
+                   "follow the study's paper, or its released code if the two differ"),
+      flag("general", c.samples.retain.general, "take retain sequences from general/retain, not from the domain's retain"),
       whole("positive-ratio", c.samples.retain.positive_ratio, 1, "retain sequences after each forget sequence"),
-      flag("retain-repeat", c.samples.retain.repeat, "begin the retain set again when it runs out"),
+      flag("retain-repeat", c.samples.retain.repeat, "repeat the retain set when it runs out"),
   };
   for (Option& option : label_options(c.labels)) options.push_back(std::move(option));
   return options;
@@ -156,10 +155,10 @@ OptionTable train_table(RunOptions& options) {
   options.command = "train";
   OptionTable table("train");
   table.group("Input",
-              {model_option(options, "model folder to go on from (Hugging Face layout, Llama architecture)"),
+              {model_option(options, "model folder to train further (Hugging Face layout, Llama architecture)"),
                hashed_on_resume(path("init-config", "FILE", FileUse::file, options.input.init_config,
                                      "config.json of a model to train from scratch")),
-               tokens_option(options), required(list("split", "DOMAIN/SPLIT", options.input.splits, "what to train on")),
+               tokens_option(options), required(list("split", "DOMAIN/SPLIT", options.input.splits, "splits to train on")),
                config_option(), print_config_option()});
   add_shared(table, options);
   return table;
@@ -168,10 +167,11 @@ OptionTable train_table(RunOptions& options) {
 OptionTable unlearn_table(RunOptions& options) {
   options.command = "unlearn";
   OptionTable table("unlearn");
-  table.group("Input", {required(model_option(options, "model folder (Hugging Face layout, Llama architecture)")),
-                        tokens_option(options),
-                        required(text("domain", "NAME", options.input.domain, "domain whose split forget is to be forgotten")),
-                        config_option(), print_config_option()});
+  table.group(
+      "Input",
+      {required(model_option(options, "model folder (Hugging Face layout, Llama architecture)")), tokens_option(options),
+       required(text("domain", "NAME", options.input.domain, "domain whose split forget the model should forget")),
+       config_option(), print_config_option()});
   table.group("Method", method_options_of(options));
   table.group("Options of methods", methods_own_options(options.method));
   add_shared(table, options);
