@@ -1,4 +1,4 @@
-// Batching of passes.
+// Sets the batching of passes from options.
 #include "inference/scoring_model.h"
 
 namespace expunge {

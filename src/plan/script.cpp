@@ -1,4 +1,4 @@
-// Writing the batch script.
+// Writes the batch script.
 #include "plan/script.h"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 namespace expunge {
 namespace {
 
-/// What reading weights, evaluations and checkpoints may take beside the steps.
+/// Allowance for reading weights, evaluations and checkpoints.
 constexpr double kSlack = 1.5, kStartSeconds = 1800;
 
 std::string time_limit(const PlanConfig& config, double seconds) {
@@ -22,8 +22,8 @@ std::string time_limit(const PlanConfig& config, double seconds) {
   const double wanted = std::ceil((seconds * kSlack + kStartSeconds) / 60);
   if (!(wanted <= kMostMinutes))
     fail(ExitCode::usage,
-         fmt::format("--sbatch {}: --max-steps {} would take a time limit of {:.4g} minutes, and Slurm's are of "
-                     "at most {:.0f}; lower --max-steps, or plan with more or faster ranks",
+         fmt::format("--sbatch {}: --max-steps {} needs a time limit of {:.4g} minutes, but Slurm allows at most {:.0f}; lower "
+                     "--max-steps, or plan with more or faster ranks",
                      config.sbatch.string(), config.max_steps, wanted, kMostMinutes));
   const auto minutes = static_cast<std::int64_t>(wanted);
   return fmt::format("{}-{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60);

@@ -1,4 +1,4 @@
-// Tasks as the report tells of them.
+// Tasks in the report.
 #pragma once
 
 #include <filesystem>

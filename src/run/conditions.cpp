@@ -14,8 +14,8 @@ enum class Type { text, int64, uint64 };
 
 struct Attribute {
   const char* name;
+  Type type = Type::text;
   const char* absent = "";  ///< the value if the attribute is missing
-  const char* absent = "";  ///< the value where there is no attribute
 };
 
 constexpr Attribute kDtype{"dtype"}, kDevice{"device"}, kTokens{"tokens_sha256"}, kMaxLength{"max_length", Type::uint64},

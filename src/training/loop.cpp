@@ -25,11 +25,10 @@ double seconds_since(Clock::time_point began) { return std::chrono::duration<dou
 }  // namespace
 
 LateMaximum::~LateMaximum() {
-  reduced_.wait();  // the reduction writes to value_
-}
-catch (const Error&) {  // this error of the job is being reported already
-}
-}
+  try {
+    reduced_.wait();        // the reduction writes to value_
+  } catch (const Error&) {  // this error of the job is being reported already
+  }
 }
 
 double LateMaximum::exchange(double mine) {

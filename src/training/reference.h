@@ -26,6 +26,7 @@ struct ReferenceModel {
 };
 
 /// True if a term of the objective compares with the reference model.
+bool uses_reference(const Objective& objective);
 
 /// Sets the labels of every source of `data` that the label file covers. Returns the file's SHA-256. Throws Error(bad_input)
 /// for a bad file, for one that covers no source, and for one that names another token file. Warns if it names none.

@@ -204,6 +204,7 @@ std::string Trainer<T>::describe_collapse(const char* role, double nll) const {
   return fmt::format(
       "the model has collapsed: the mean nll of {} sequences is {:.4g}, {:.2g} times that of guessing (ln of {} ids), and "
       "--collapse-guard allows {}",
+      role, nll, nll / std::log(model_.config().vocab_size), model_.config().vocab_size, options_.collapse_guard);
 }
 
 template <Element T>

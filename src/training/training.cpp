@@ -79,9 +79,10 @@ void warn(const RunOptions& config, const LlamaConfig& model, const TrainingData
                     config.samples.order.string(), length.places(), counted(given, "sequence number")));
   const auto longest = static_cast<std::int64_t>(data.longest());
   if (config.batch.micro_batch_tokens > 0 && longest > config.batch.micro_batch_tokens)
-    log_warning(
-        fmt::format("--micro-batch-tokens {} is less than the longest sequence, {} tokens, so that sequence makes a micro-batch "
-                    "alone",
+    log_warning(fmt::format(
+        "--micro-batch-tokens {} is less than the longest sequence, {} tokens, so that sequence makes a micro-batch "
+        "alone",
+        config.batch.micro_batch_tokens, longest));
   if (longest > model.longest_sequence())
     log_warning(
         fmt::format("the longest sequence has {} tokens, but the model was made for {} positions: cut sequences with "

@@ -40,10 +40,10 @@ class TrainingData {
   /// Labels of an item, its ids unless set_labels() replaced them; position t - 1 predicts label t.
   std::span<const std::int32_t> labels(std::size_t item) const;
   /// Number of positions of an item that have a label to predict.
+  std::size_t targets(std::size_t item) const;
   /// Number of an item's sequence in its split.
   std::size_t sequence(std::size_t item) const { return items_[item].sequence; }
   /// An item for messages: "books/forget sequence 3".
-  std::size_t sequence(std::size_t item) const { return items_[item].sequence; }
   std::string describe(std::size_t item) const;
   /// Tokens of the longest item.
   std::size_t longest() const;
