@@ -59,7 +59,6 @@ std::vector<Owner> owners_of(std::string_view key) {
 std::string help_text(const std::vector<Owner>& owners) {
   std::vector<std::pair<std::string, std::vector<std::string_view>>> meanings, usual;
   const auto add = [](auto& list, const std::string& text, std::string_view name) {
-    const auto found = std::ranges::find(list, text, [](const auto& entry) { return entry.first; });
     auto found = std::ranges::find(list, text, [](const auto& entry) { return entry.first; });
     if (found == list.end()) found = list.emplace(list.end(), text, std::vector<std::string_view>());
     found->second.push_back(name);

@@ -71,7 +71,7 @@ case_options() {
   mkdir -p looping/papers && ln -s forget.jsonl looping/papers/forget.jsonl
   expect_exit 3 "forget.jsonl: Too many levels" "$expunge" tokenize --tokenizer init --data looping --output loop.h5
   for file in all.txt init/config.json; do
-    expect_exit 3 "$file: not a file that can be shown; expected a run, checkpoint or model folder" "$expunge" inspect $file
+    expect_exit 3 "$file: cannot be shown; expected a run, checkpoint or model folder" "$expunge" inspect $file
   done
 }
 

@@ -78,7 +78,7 @@ expect_exit 4 "checkpoints: is not the folder that expunge made there" "${run[@]
 # A log that another run began is not written; the own one is taken up.
 "${run[@]}" --output-dir logged --log-jsonl log.jsonl
 before=$(<log.jsonl)
-expect_exit 4 "log.jsonl: exists already, and this run did not begin it" "${run[@]}" --output-dir second --log-jsonl log.jsonl
+expect_exit 4 "log.jsonl: exists already, but this run did not begin it" "${run[@]}" --output-dir second --log-jsonl log.jsonl
 printf 'no newline' >note
 expect_exit 4 "note: exists already" "${run[@]}" --output-dir second --log-jsonl note
 [[ $(<log.jsonl) == "$before" && $(<note) == "no newline" ]] || die "a log of somebody else was changed"

@@ -66,7 +66,7 @@ case_grace_and_limit() {
   code=0
   wait $job || code=$?
   [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code with --grace-seconds 0"; }
-  grep -qE "SIGUSR1 came: the run ends after step [12] of 3, with a checkpoint, and what it had begun is dropped" log.txt ||
+  grep -qE "SIGUSR1 came: the run ends after step [12] of 3, with a checkpoint, and drops the unfinished step" log.txt ||
     { cat log.txt >&2; die "no word of a dropped step"; }
   ranks 2 "${long[@]}" --quiet --output-dir dropped
   same_parameters long/checkpoints/step-000003 dropped/checkpoints/step-000003 || die "weights after a dropped step differ"
@@ -168,7 +168,7 @@ case_no_room() {
 
 # What is allowed and hardly meant, and what makes no sense at all.
 case_senseless() {
-  expect_exit 0 "the learning rate is 0 in every one of the 1 step" "$expunge" "${train[@]}" --max-steps 1 --warmup-steps 1 --output-dir zero
+  expect_exit 0 "the learning rate is 0 in each of the 1 step" "$expunge" "${train[@]}" --max-steps 1 --warmup-steps 1 --output-dir zero
   grep -q "no weight moved" out.txt || die "no word of weights that did not move"
   expect_exit 0 "--micro-batch-tokens 3 is less than the longest sequence, 64" "$expunge" "${train[@]}" --max-steps 1 \
     --micro-batch-tokens 3 --output-dir narrow

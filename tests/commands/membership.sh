@@ -40,7 +40,7 @@ done
 expect_exit 0 "zlib .*AUC" "$expunge" inspect one-mia.h5
 
 # Intervals are of documents; members that score high and low are both looked at.
-expect_exit 0 "^intervals by document; left out because they stand on both sides: 0 members" "$expunge" inspect one-mia.h5
+expect_exit 0 "^intervals by document; left out because they are on both sides: 0 members" "$expunge" inspect one-mia.h5
 grep -q "Intervals are resampled by document" table.txt || die "the table does not say what is resampled"
 "${mia[@]}" --model base --members approximate --non-members forget --output turned.h5 >turned.txt
 grep -qE "^loss .* low +[0-9]" turned.txt || die "the table does not name the stronger direction: $(cat turned.txt)"

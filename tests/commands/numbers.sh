@@ -100,12 +100,12 @@ done
 expect_exit 2 "so many sequences after each of .* a run holds at most 100000000" "$expunge" unlearn --model model \
   --tokens tokens.h5 --domain papers --method ascent_plus_descent --retain-repeat --positive-ratio 1000000000 --output-dir y
 head -n 1 prompts.jsonl >one.jsonl
-expect_exit 0 "1 prompts a round" "$expunge" generate --model model --prompts one.jsonl --output long.jsonl \
+expect_exit 0 "1 prompts per round" "$expunge" generate --model model --prompts one.jsonl --output long.jsonl \
   --max-new-tokens 1000000000 --per-device-eval-batch-size 1000000000
-expect_exit 2 "--num-samples 1000000000: 2 prompts of up to [0-9]+ tokens make 2000000000 completions; at most 16777216" \
+expect_exit 2 "--num-samples 1000000000: 2 prompts of up to [0-9]+ tokens make 2000000000 completions, but a command holds at most 16777216" \
   "$expunge" generate --model model --prompts prompts.jsonl --output never.jsonl --max-new-tokens 1 --num-samples 1000000000 --temperature 1
 plan=("$expunge" plan --model model --world 8 --gpu-memory 80GB)
-expect_exit 2 "--max-steps 1000000000 would take a time limit of .* minutes, and Slurm's are of at most 2147483647" \
+expect_exit 2 "--max-steps 1000000000 needs a time limit of .* minutes, but Slurm allows at most 2147483647" \
   "${plan[@]}" --max-steps 1000000000 --tflops 1e-6 --sbatch never.sbatch
 expect_exit 2 "65536 ranks x .* is more than the 16777216 sequences" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
 expect_exit 2 "does not fit" "${plan[@]}" --per-device-train-batch-size 100000

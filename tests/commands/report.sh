@@ -23,7 +23,7 @@ says() { # PAGE TEXT...: its Markdown says each, whatever stands escaped there
 }
 mute() { ! sed 's/\\//g; s/&gt;/>/g' "$1" | grep -F -- "$2" || die "$1 says: $2"; }
 after="4 steps of gradient_ascent on papers"
-goal() { printf 'The goal is %s, what %s model makes of papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
+goal() { printf 'The goal is %s, the perplexity of %s model on papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
 
 prepare() {
   make_inputs
@@ -115,7 +115,7 @@ case_other_sequences() {
   "${report[@]}" second --before before-48.h5 --output lengths.html
   not_compared lengths.html "tokens_sha256 [0-9a-f]*... and" "max_length 48 and 64"
   "${evaluate[@]}" --model base --output same.h5 --compare before-48.h5 2>same.log >/dev/null
-  grep -q "before-48.h5: these figures were computed differently and are not to be compared: .*max_length 48 and 64" same.log ||
+  grep -q "before-48.h5: these metrics were computed under other conditions; do not compare them: .*max_length 48 and 64" same.log ||
     die "eval --compare"
 }
 
@@ -126,7 +126,7 @@ case_former_version() {
   grep -qE "device.*unknown" former.html || die "former.html"
   "$expunge" eval --model former/run --tokens former/tokens.h5 --domain papers --output again.h5 --quiet --compare former/eval.h5 \
     >again.txt 2>again.log
-  grep -q "former/eval.h5: device is unknown, so nothing tells" again.log && ! grep -q "computed differently" again.log || die "again.log"
+  grep -q "former/eval.h5: device is unknown, so these metrics may not be comparable" again.log && ! grep -q "computed under other conditions" again.log || die "again.log"
   grep -q "device  *unknown" <("$expunge" inspect former/eval.h5) || die "inspect"
 }
 
@@ -192,7 +192,7 @@ case_other_models() {
 # Of several evaluations of one model, that which compares.
 case_several() {
   "${report[@]}" second --before before-bf16.h5 --before before.h5 --before before-2.h5 --output several.html
-  says several.md "before-bf16.h5 is not used: before.h5 was computed as second/eval.h5 was." "before-2.h5 is not used" "its perplexity went from"
+  says several.md "before-bf16.h5 is not used: before.h5 has the conditions of second/eval.h5." "before-2.h5 is not used" "its perplexity went from"
 }
 
 # Options are those of the checkpoint, and text that the retain split of --general shares is looked for.
@@ -205,7 +205,7 @@ case_options() {
   rm -r general/checkpoints/step-000002
   "${report[@]}" general --output general.html
   says general.md "method = ascent_plus_descent, in the file npo; learning-rate = 2e-05, in the file 7; seed = 42, in the file (not set)." \
-    "| general/retain | general/evaluation | 12 | 12 |" "(unfinished, step 1 of 2)" "Splits that were looked at: general/retain, papers/approximate" \
+    "| general/retain | general/evaluation | 12 | 12 |" "(unfinished, step 1 of 2)" "Checked splits: general/retain, papers/approximate" \
     "1 of 2, 1 sequence a step, 1 sequence in all"
   mute general.md "None was found"
   mute general.md "save-steps = 9"
@@ -216,7 +216,7 @@ case_options() {
   mute general.md "--tokens $PWD/general.h5"
   rm -r general/checkpoints/step-000001
   "${report[@]}" general --output general.html --overwrite
-  says general.md "(it has made no checkpoint): papers/forget was to be forgotten"
+  says general.md "(it has no checkpoint yet): it should forget papers/forget"
 }
 
 # A condition that held: after which step, and which state is kept.

@@ -74,7 +74,7 @@ case_own_files() {
   [[ $(<locked/.expunge-lock) == "process list: my notes" ]] || die "a lock of theirs was changed"
   mkdir large && cp -r whole linked && mv linked/checkpoints large/ && ln -s ../large/checkpoints linked/checkpoints
   for path in linked large; do
-    expect_exit 4 "checkpoints/step-000001/metrics.h5: (is a place that the run|lies in the checkpoint)" "$expunge" eval --model model \
+    expect_exit 4 "checkpoints/step-000001/metrics.h5: (is a place for files of the run|lies in the checkpoint)" "$expunge" eval --model model \
       --tokens tokens.h5 --domain papers --output $path/checkpoints/step-000001/metrics.h5 --overwrite
   done
 }

@@ -88,7 +88,7 @@ TEST_F(Tokenize, RecordsWhatTokenizerJsonSaysOtherwise) {
   testing::internal::CaptureStderr();
   ASSERT_EQ(tokenize(options_), 0);
   const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(said, HasSubstr("tokenizer.json differs from tokenizer.model and tokenizer_config.json, which give the ids"));
+  EXPECT_THAT(said, HasSubstr("tokenizer.json differs from tokenizer.model and tokenizer_config.json, which define the ids"));
   EXPECT_THAT(said, HasSubstr("books/forget: 1 text with '<s>' in front"));
   const Hdf5File raw = Hdf5File::open(options_.output);
   EXPECT_THAT(raw.read_attribute<std::string>("/", "tokenizer_differences"),

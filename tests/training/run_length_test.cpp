@@ -68,7 +68,7 @@ TEST(RunLength, HasOneLimitHoweverItIsSaid) {
     for (const double epochs : {1.1e9, 1e18, 1e300, std::numeric_limits<double>::max()}) {
       config.schedule.num_train_epochs = epochs;
       EXPECT_THAT(error_of(ExitCode::usage, [&] { RunLength(config.schedule, config.batch, config.released, 4); }),
-                  testing::AllOf(HasSubstr(fmt::format("--num-train-epochs {}: passes over 4 sequences, 4 a step", epochs)),
+                  testing::AllOf(HasSubstr(fmt::format("--num-train-epochs {}: epochs over 4 sequences, 4 per step", epochs)),
                                  HasSubstr("a run takes at most 1000000000; lower it, or give --max-steps")));
     }
     config.schedule.num_train_epochs = std::numeric_limits<double>::denorm_min();
