@@ -193,7 +193,7 @@ void run_plan(const PlanConfig& config) {
   const Question question = ask(config);
   const RunShape& shape = question.shape;
   const int nodes = nodes_of(shape.world_size, question.rates);
-  print_result("{}: {:.2f} M parameters, {}, {} | {} on {}, {}\n", config.model.string(),
+  print_result("{}: {:.2f} M parameters, {}, {} | {} on {}\n", config.model.string(),
                static_cast<double>(shape.model.parameter_count()) / 1e6, dtype_name(shape.dtype), config.method.name,
                counted(shape.world_size, config.compute.device + " rank"), counted(nodes, "node"));
   const Policies policies = choose_policies(shape, config.compute.gather, config.compute.recompute, question.memory);
