@@ -16,6 +16,9 @@ BUNDLE_TESTS := OFF
 bundled = $(BUILD_BUNDLE)/expunge $(if $(filter ON,$(BUNDLE_TESTS)),$(BUILD_BUNDLE)/tests/cuda/cuda_kernels_test $(BUILD_BUNDLE)/tests/cuda/cuda_shared_gpu_test \
 	$(BUILD_BUNDLE)/tests/bench/expunge_bench $$(which h5dump h5diff h5ls spm_train))
 JOBS := $(shell nproc)
+# What it needs to know precompiled headers.
+CCACHE := $(shell command -v ccache)
+by_ccache = "-DCMAKE_CXX_COMPILER_LAUNCHER=env;CCACHE_SLOPPINESS=pch_defines,time_macros;$(CCACHE)" -DCMAKE_CXX_FLAGS=-fpch-preprocess
 # Where `make install` puts the program, scripts and configs; DESTDIR stands before it where a package is made.
 PREFIX := /usr/local
 # Warnings are errors in continuous integration only: other compilers may warn about more.
@@ -38,8 +41,8 @@ all: ## Build the release executable, build/expunge
 	@$(call configure,$(BUILD),)
 	@cmake --build $(BUILD) --target expunge -j $(JOBS)
 
-dev: ## Build all, tests included, one source at a time in build-dev: faster after an edit (ccache where there is one)
-	@$(call configure,$(BUILD_DEV),-DCMAKE_UNITY_BUILD=OFF $$(! command -v ccache >/dev/null || echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache))
+dev: install-packages ## Build program and tests in build-dev file by file, so that an edit compiles little; for the CPU, by ccache where it is
+	@$(call configure,$(BUILD_DEV),-DCMAKE_UNITY_BUILD=OFF -DEXPUNGE_CUDA=OFF $(if $(CCACHE),$(by_ccache)))
 	@cmake --build $(BUILD_DEV) -j $(JOBS)
 
 install: all ## Put the program, scripts, configs and a module file below PREFIX

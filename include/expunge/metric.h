@@ -32,7 +32,7 @@ struct Metric {
   /// The metric of a split from its sequences' values (n, at least 1) and numbers of targets (n).
   double (*aggregate)(std::span<const double> values, std::span<const std::uint64_t> targets);
 
-  /// "12.34 %" or "5.678"; "–" is for the caller.
+  /// "12.34 %", "5.678", or "unknown" for what is not a number.
   std::string text(double value) const;
   /// How far `value` is from `goal`: |ln| of their ratio, or the size of their difference.
   double distance(double value, double goal) const;

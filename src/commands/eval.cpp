@@ -42,13 +42,13 @@ std::vector<SplitResult> evaluate(const Session& session, const EvalConfig& conf
 }
 
 void print_table(const std::vector<SplitResult>& results) {
-  std::string line = fmt::format("\n{:<24}{:>11}{:>12}", "split", "sequences", "tokens");
-  for (const Metric& metric : metrics()) line += fmt::format("{:>14}", metric.heading);
+  std::string line = fmt::format("\n{:<24}{:>10}{:>10}", "split", "sequences", "tokens");
+  for (const Metric& metric : metrics()) line += fmt::format("{:>13}", metric.heading);
   print_result("{}\n", line);
   for (const SplitResult& result : results) {
     const SplitMetrics split = summarise_split(result.sequences);
-    line = fmt::format("{:<24}{:>11}{:>12}", result.split, split.sequences, split.targets);
-    for (const Metric& metric : metrics()) line += fmt::format("{:>14}", metric.text(split[metric.name]));
+    line = fmt::format("{:<24}{:>10}{:>10}", result.split, split.sequences, split.targets);
+    for (const Metric& metric : metrics()) line += fmt::format("{:>13}", metric.text(split[metric.name]));
     print_result("{}\n", line);
   }
 }
@@ -97,7 +97,7 @@ void print_comparison(const std::vector<SplitResult>& results, const SplitTable&
     const auto old = before.find(result.split);
     for (const Metric& metric : metrics()) {
       const double was = old == before.end() ? NAN : old->second[metric.name];
-      print_result("{:<24}{:<16}{:>14}{:>14}\n", result.split, metric.heading, std::isnan(was) ? "-" : metric.text(was),
+      print_result("{:<24}{:<16}{:>14}{:>14}\n", result.split, metric.heading, old == before.end() ? "-" : metric.text(was),
                    metric.text(now[metric.name]));
     }
   }

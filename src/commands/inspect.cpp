@@ -166,8 +166,7 @@ void show_evaluation(const fs::path& path) {
   for (const auto& [split, found] : read_evaluation(file)) {
     std::vector<std::string> values;
     for (const Metric& metric : metrics())
-      if (!std::isnan(found[metric.name]))
-        values.push_back(fmt::format("{} {}", metric.heading, metric.text(found[metric.name])));
+      values.push_back(fmt::format("{} {}", metric.heading, metric.text(found[metric.name])));
     print_result("  {:<24} {} sequences, {} tokens: {}\n", split, found.sequences, found.targets, fmt::join(values, ", "));
   }
 }
@@ -246,7 +245,7 @@ void show_in_run_evaluations(const fs::path& path) {
     for (const Metric& metric : metrics()) {
       std::vector<std::string> values;
       for (const EvaluationRow& row : rows) values.push_back(metric.text(row.splits.at(split)[metric.name]));
-      if (!std::isnan(last[metric.name])) print_result("  {:<24} {} {}\n", split, metric.heading, fmt::join(values, ", "));
+      print_result("  {:<24} {} {}\n", split, metric.heading, fmt::join(values, ", "));
     }
 }
 

@@ -82,6 +82,7 @@ const Metric& find_metric(std::string_view name) {
 }
 
 std::string Metric::text(double value) const {
+  if (std::isnan(value)) return "unknown";
   if (unit == Unit::factor) return fmt::format("{:.4g}", value);
   return fmt::format("{:.2f} %", unit == Unit::share ? 100 * value : value);
 }

@@ -1,8 +1,9 @@
 // Selects the back end of a device.
 #include "expunge/kernels.h"
 
+#include <tuple>
+
 #include "expunge/error.h"
-#include "kernels/cpu/cpu_table.h"
 #include "kernels/cpu/levels.h"
 #include "kernels/cuda/cuda_table.h"
 
@@ -12,7 +13,7 @@ template <Element T>
 const Kernels<T>& kernels(Device device) {
   switch (device.type) {
     case DeviceType::cpu:
-      return cpu::kernels<T>();
+      return *std::get<const Kernels<T>*>(cpu::level().kernels);
     case DeviceType::cuda:
       return cuda::kernels<T>();
   }

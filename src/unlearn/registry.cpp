@@ -7,9 +7,16 @@
 
 #include "expunge/error.h"
 #include "expunge/objective.h"
-#include "unlearn/registered.h"
 
 namespace expunge {
+
+// The rows of each file in methods/.
+std::vector<Method> study_methods();
+std::vector<Method> difference_methods();
+std::vector<Method> preference_methods();
+std::vector<Method> token_weighted_methods();
+std::vector<Method> distillation_methods();
+std::vector<Method> representation_methods();
 
 const std::vector<Method>& methods() {
   static const std::vector<Method> all = [] {

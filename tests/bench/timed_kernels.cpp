@@ -1,15 +1,12 @@
-// A decorator over the CPU's kernel table: every call is timed and its least cost counted. Linked before the library, this
-// definition of cpu::kernels() stands in for the one of src/kernels/cpu/cpu_table.cpp; the kernels are the same.
+// A decorator over the CPU's kernel tables: every call is timed and its least cost counted. The kernels are the same.
 #include "bench/timed_kernels.h"
 
 #include <chrono>
 #include <utility>
 
-#include "kernels/cpu/cpu_table.h"
 #include "kernels/cpu/levels.h"
 
-namespace expunge {
-namespace bench {
+namespace expunge::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -136,18 +133,12 @@ CostByKernel take_costs() {
   return taken;
 }
 
-}  // namespace bench
-
-namespace cpu {
-
-template <Element T>
-const Kernels<T>& kernels() {
-  static const Kernels<T> table = bench::timed<T>();
-  return table;
+void time_kernels() {
+  static const Kernels<float> in_float = timed<float>();
+  static const Kernels<bf16> in_bf16 = timed<bf16>();
+  static const Kernels<double> in_double = timed<double>();
+  static const cpu::Level timed_level{cpu::level().name, {&in_float, &in_bf16, &in_double}, cpu::level().has_bf16_products};
+  cpu::use_level(timed_level);
 }
-template const Kernels<float>& kernels();
-template const Kernels<bf16>& kernels();
-template const Kernels<double>& kernels();
 
-}  // namespace cpu
-}  // namespace expunge
+}  // namespace expunge::bench

@@ -5,6 +5,8 @@
 
 namespace expunge::bench {
 
+/// From now on the CPU's kernels are timed. Once a process, before any is called.
+void time_kernels();
 /// Calls since the last take_costs(), by kernel.
 CostByKernel take_costs();
 

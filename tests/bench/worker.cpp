@@ -197,6 +197,7 @@ void describe_gpu(const Device& device, const Policies& policies, Json& answer) 
 }  // namespace
 
 int serve(const Json& work) {
+  time_kernels();
   Session session({.device = work.value("device", "cpu")}, true);
   TimedCommunicator timed(session.runtime().comm);
   const Device device = session.runtime().device;

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Bad input: each kind has its message and exit code, and loses nothing.
 source "$(dirname "$0")/common.sh" "$@"
+
 eval=("$expunge" eval --tokens tokens.h5 --domain papers --output eval.h5)
 broken() { rm -rf broken && cp -r model broken; }
+
+bad_text() { rm -rf bad && mkdir -p bad/papers && cat >bad/papers/forget.jsonl; }
 tokenize=("$expunge" tokenize --tokenizer init --data bad --output bad.h5)
 
-prepare() {
+set_up() {
   make_inputs
   "$expunge" "${train[@]}" --max-steps 1 --output-dir base --quiet
   "$expunge" export --checkpoint base --output-dir model --quiet
 }
 
-case_models() {
+case_model_files() {
   broken && truncate -s -100 broken/model.safetensors
   expect_exit 3 "model.safetensors.*truncated" "${eval[@]}" --model broken
   broken && printf '\xff\xff\xff\xff\xff\xff\xff\x7f' | dd of=broken/model.safetensors conv=notrunc status=none
@@ -31,7 +34,6 @@ case_models() {
 }
 
 case_texts() {
-  bad_text() { rm -rf bad && mkdir -p bad/papers && cat >bad/papers/forget.jsonl; }
   bad_text <<<$'{"text": "fine"}\n{"text": oops}'
   expect_exit 3 "forget.jsonl.*line 2" "${tokenize[@]}"
   { printf '{"text": "'; head -c 4000000 /dev/zero | tr '\0' a; echo '", oops}'; } | bad_text
@@ -50,7 +52,7 @@ case_texts() {
   expect_exit 4 "tokens.h5" "$expunge" tokenize --tokenizer init --data texts --output tokens.h5
 }
 
-case_options() {
+case_refused_runs() {
   sed 's/"vocab_size": 400/"vocab_size": 50/' init/config.json >small.json
   expect_exit 3 "vocabulary" "$expunge" train --init-config small.json --tokens tokens.h5 --split papers/forget --output-dir small
   expect_exit 3 "papers/nothing" "$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/nothing --output-dir x
@@ -76,7 +78,7 @@ case_options() {
 }
 
 # A file that is another kind of file is called so by every reader, and an empty one empty.
-case_kinds_of_files() {
+case_other_kinds_of_files() {
   printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0\nsize 1044992\n' >pointer
   echo '<!doctype html><html lang=en>' >page
   gzip -c all.txt >packed
@@ -96,7 +98,7 @@ case_kinds_of_files() {
 }
 
 # An output that cannot be is refused before anything is read.
-case_outputs() {
+case_impossible_outputs() {
   for command in eval mia; do
     expect_exit 4 "/proc/x: cannot be written" "$expunge" $command --tokens none --domain papers --model none --output /proc/x
   done
@@ -106,17 +108,23 @@ case_outputs() {
   expect_exit 4 "/proc/x: cannot be written" "$expunge" export --checkpoint none --output-dir /proc/x
   expect_exit 4 "/proc/x: cannot make the folder" "$expunge" "${train[@]}" --output-dir /proc/x
   expect_exit 4 "/proc/x: cannot be written" "$expunge" "${train[@]}" --log-jsonl /proc/x --output-dir x
-  # Nor does a mistake in what comes after the first step cost the run that lies there.
+}
+
+# Nor does a mistake in what comes after the first step cost the run that lies there.
+case_refused_runs_keep_what_is_there() {
   expect_exit 3 "papers/nothing: there is no such split" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
     --eval-steps 1 --eval-split papers/nothing
   [[ ! -e x && -e base/checkpoints/step-000001/manifest.json ]] || die "a refused run left or took something"
-  # On ranks: the code comes through mpirun, and the message names the rank.
+}
+
+# On ranks: the code comes through mpirun, and the message names the rank.
+case_on_ranks() {
   expect_exit 3 "rank 0 of 2.*neither a model folder" ranks 2 "${eval[@]}" --model texts
 }
 
 case_full_disk() {
   if [[ $(id -u) == 0 ]] && mkdir disk && mount -t tmpfs -o size=1300k tmpfs disk 2>/dev/null; then
-    trap 'umount "$work/disk"; rm -rf "$scratch"' EXIT
+    trap 'umount "$work/disk"; rm -rf "$work"' EXIT
     expect_exit 4 "space" ranks 2 "$expunge" "${train[@]}" --max-steps 6 --save-steps 1 --output-dir disk/run
     [[ -n $(ls disk/run/checkpoints) ]] || die "no checkpoint before the disk was full"
     good=$(ls disk/run/checkpoints | tail -n 1)
@@ -128,4 +136,4 @@ case_full_disk() {
   fi
 }
 
-run_cases
+run_case

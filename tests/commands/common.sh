@@ -1,25 +1,45 @@
-# What the scripts share: a work folder with tokens and a small model, and checks that name what failed.
-# A script of several cases is called as SCRIPT EXPUNGE [CASE]; SCRIPT --list names them. It defines case_NAME() for each, and
-# prepare() for the files that all begin with, and ends with run_cases.
-set -eEuo pipefail
-list_cases() { sed -nE 's/^case_([a-z0-9_]+)\(\).*/\1/p' "$0"; }
-if [[ ${1:-} == --list ]]; then
-  list_cases
-  exit
-fi
+# What the scripts share: running one of their cases, a work folder with tokens and a small model, and checks that name what failed.
+# Every script: SCRIPT EXPUNGE [CASE] runs one case, without CASE all but the long ones, each in a process and a folder of its own.
+# A case is a function case_NAME or long_case_NAME; a script with none is one case. CTest has an entry for each.
+set -Eeuo pipefail
+trap 'echo "FAILED: ${BASH_SOURCE[0]##*/}, line $LINENO: $BASH_COMMAND" >&2' ERR
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
 # --dtype follows the processor; what is compared here is float32 everywhere unless a script says otherwise.
 export ONEDNN_MAX_CPU_ISA=AVX2
-script=$(realpath "$0") expunge=$1 case_name=${2:-}
+expunge=$1
+chosen=${2:-}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-scratch=$(mktemp -d)
-work=$scratch
-trap 'rm -rf "$scratch"' EXIT
-trap 'echo "FAILED: $(basename "$script"), line $LINENO: $BASH_COMMAND" >&2' ERR
+
+if [[ -z $chosen ]] && grep -q '^case_.*() {' "$0"; then
+  failed=()
+  for name in $(sed -nE 's/^case_([a-z0-9_]+)\(\) \{.*/\1/p' "$0"); do
+    "$0" "$expunge" "$name" || [[ $? == 77 ]] || failed+=("$name")
+  done
+  [[ ${#failed[@]} == 0 ]] || { echo "FAILED: ${0##*/}, cases ${failed[*]}" >&2; exit 1; }
+  exit 0
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 cd "$work"
 
+# run_case: the last line of a script with cases. What its function set_up makes is there first. CTest makes it once for all cases,
+# in the folder EXPUNGE_SET_UP, as the case "set_up", and each case takes a copy.
+run_case() {
+  if [[ $chosen == set_up ]]; then
+    rm -rf "$EXPUNGE_SET_UP"
+    mkdir -p "$EXPUNGE_SET_UP"
+    cd "$EXPUNGE_SET_UP"
+    set_up
+  else
+    if [[ -n ${EXPUNGE_SET_UP:-} ]]; then cp -a "$EXPUNGE_SET_UP/." .; elif declare -F set_up >/dev/null; then set_up; fi
+    if declare -F "case_$chosen" >/dev/null; then "case_$chosen"; else "long_case_$chosen"; fi
+  fi
+  echo "passed: $chosen"
+}
+
 ranks() { local n=$1; shift; mpirun -n "$n" --oversubscribe --bind-to none "$@"; }
-die() { echo "FAILED: $*" >&2; exit 1; }
+die() { echo "FAILED: ${0##*/}${chosen:+, case $chosen}: $*" >&2; exit 1; }
 
 # expect_exit CODE PATTERN COMMAND...: the command returns CODE and says PATTERN (grep -E) exactly where a user reads it.
 expect_exit() {
@@ -72,40 +92,3 @@ JSON
 
 train=(train --init-config init/config.json --tokens tokens.h5 --split papers/forget --split papers/retain
        --global-batch-size 6)
-
-# prepared: the folder with what prepare() makes. CTest names a place for it, EXPUNGE_PREPARED, where it stays until the program
-# or the script is another one: outputs name their inputs by paths, so it is never moved.
-prepared() {
-  local place=$EXPUNGE_PREPARED/$(basename "$script" .sh) maker
-  maker=$(cat "$expunge" "$script" "$root/tests/commands/common.sh" | sha256sum)
-  mkdir -p "$EXPUNGE_PREPARED"
-  exec 8>"$place.lock"
-  flock 8
-  if [[ ! -e $place.maker || $(<"$place.maker") != "$maker" ]]; then
-    rm -rf "$place" "$place.maker"
-    mkdir "$place"
-    (exec 8>&- && cd "$place" && prepare) >&2
-    echo "$maker" >"$place.maker"
-  fi
-  exec 8>&-
-  cp -r "$place/." .
-}
-
-# run_cases: the case that the command line names, or all, of which each runs by itself.
-run_cases() {
-  local name failed=()
-  if [[ -n $case_name ]]; then
-    declare -F "case_$case_name" >/dev/null || die "there is no case $case_name; cases: $(list_cases | xargs)"
-    export EXPUNGE_PREPARED=${EXPUNGE_PREPARED:-$scratch/prepared}
-    work=$scratch/case
-    mkdir "$work"
-    cd "$work"
-    if declare -F prepare >/dev/null; then prepared; fi
-    "case_$case_name"
-    echo "passed: $case_name"
-    return
-  fi
-  export EXPUNGE_PREPARED=${EXPUNGE_PREPARED:-$scratch/prepared}
-  for name in $(list_cases); do "$script" "$expunge" "$name" || failed+=("$name"); done
-  ((${#failed[@]} == 0)) || die "cases: ${failed[*]}"
-}

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Completions of prompts: the same on any number of ranks and in any batches, stopped where they are told to, in the input's order.
 source "$(dirname "$0")/common.sh" "$@"
+
 generate=("$expunge" generate --prompts prompts.jsonl --quiet)
 field() { sed -nE 's/.*"'"$1"'":("[^"]*"|[0-9]+).*/\1/p' "$2" | tr '\n' ' '; }
-completion() { head -n 1 "$1" | sed -E 's/.*"completion":"(.*)","completion_tokens".*/\1/'; }
-first() { head -n 1 ends.jsonl | jq -r ".$1"; }
 
-prepare() {
+# A stop string ends a completion and is no part of it: what was generated without it, cut.
+completion() { head -n 1 "$1" | sed -E 's/.*"completion":"(.*)","completion_tokens".*/\1/'; }
+
+set_up() {
   make_inputs
   "$expunge" "${train[@]}" --quiet --learning-rate 1e-2 --max-steps 100 --output-dir base
   "$expunge" export --checkpoint base --output-dir model --quiet
@@ -21,7 +23,7 @@ JSON
   "${generate[@]}" --model base --max-new-tokens 30 --output one.jsonl
 }
 
-case_ranks() {
+case_ranks_and_batches() {
   [[ $(jq -r '.output_sha256 + " " + .prompts_sha256' one.jsonl.expunge.json) == \
     "$(sha256sum one.jsonl | cut -d ' ' -f 1) $(sha256sum prompts.jsonl | cut -d ' ' -f 1)" ]] || die "the record of one.jsonl"
   [[ $(jq -r .config one.jsonl.expunge.json) == *"max-new-tokens = 30"* ]] || die "the record names no options"
@@ -51,15 +53,16 @@ case_sampling() {
   [[ $(sort -u sampled.jsonl | wc -l) -gt 9 ]] || die "samples are all the same"
 }
 
-# A stop string ends a completion and is no part of it: what was generated without it, cut.
-case_ends() {
+case_stop_strings_and_ends() {
   whole=$(completion one.jsonl) stop=$(completion one.jsonl | cut -c6-8)
   "${generate[@]}" --model model --max-new-tokens 30 --stop "never to be found" --stop "$stop" --output stopped.jsonl
   head -n 1 stopped.jsonl | grep -q '"finish_reason":"stop"' || die "not stopped at '$stop': $(head -n 1 stopped.jsonl)"
   [[ $(completion stopped.jsonl) == "${whole%%"$stop"*}" ]] || die "cut elsewhere than at '$stop': $(head -n 1 stopped.jsonl)"
+
   # The model's own files say where text ends: any EOS of generation_config.json ends it, its stop strings do, padding is no text.
   cp -r model ends
   said() { jq -n "$1" >ends/generation_config.json; "${generate[@]}" --model ends --max-new-tokens 30 --output ends.jsonl --overwrite; }
+  first() { head -n 1 ends.jsonl | jq -r ".$1"; }
   id=$(spm_encode --model=model/tokenizer.model --output_format=id <<<"$whole" | cut -d ' ' -f 2)
   said "{eos_token_id: [2, $id]}"
   [[ $(first finish_reason) == eos && $(first completion_tokens) -lt 30 ]] || die "not ended at id $id: $(head -n 1 ends.jsonl)"
@@ -80,7 +83,7 @@ case_ends() {
 }
 
 # Runs, checkpoints and what is exported of them hold the file, too.
-case_own_files() {
+case_exported_ends() {
   echo '{"eos_token_id": [2, 7], "stop_strings": ["THE END"]}' >init/generation_config.json
   "$expunge" "${train[@]}" --quiet --max-steps 1 --output-dir ending
   "$expunge" export --checkpoint ending --output-dir exported --quiet
@@ -88,7 +91,10 @@ case_own_files() {
     expect_exit 0 "a completion ends at '</s>' \(id 2\), .*\(id 7\), and in front of the stop strings 'THE END'" "$expunge" generate \
       --prompts prompts.jsonl --model $model --max-new-tokens 2 --output ending.jsonl --overwrite
   done
-  # BOS as text stays in the ids beside the tokenizer's, as in transformers, and the log says so once.
+}
+
+# BOS as text stays in the ids beside the tokenizer's, as in transformers, and the log says so once.
+case_bos_as_text() {
   printf '{"prompt": "<s>We study"}\n{"prompt": "We study"}\n' >typed.jsonl
   expect_exit 0 "typed.jsonl: 1 text with '<s>' in front" ranks 2 "$expunge" generate --model model --prompts typed.jsonl --quiet \
     --max-new-tokens 2 --output typed-out.jsonl
@@ -116,7 +122,7 @@ case_other_tokenizers() {
     "$expunge" eval --model moved --tokens other.h5 --domain papers --output unknown.h5 --overwrite
 }
 
-case_refused() {
+case_bad_input() {
   expect_exit 4 "one.jsonl: exists already.*--overwrite" "${generate[@]}" --model base --max-new-tokens 3 --output one.jsonl
   expect_exit 2 "needs --max-new-tokens" "${generate[@]}" --model base --output x.jsonl
   expect_exit 2 "--top-k limits sampling" "${generate[@]}" --model base --max-new-tokens 3 --top-k 4 --output x.jsonl
@@ -138,4 +144,4 @@ case_refused() {
   [[ ! -e x.jsonl ]] || die "a refused run left a file"
 }
 
-run_cases
+run_case

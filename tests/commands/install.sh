@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# usage: install.sh EXPUNGE BUILD: an installation starts, its scripts find the program, and its module file names where it lies.
-source "$(dirname "$0")/common.sh" "$1"
-build=$2
-while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_')
+# An installation starts, its scripts find the program, and its module file names where it lies.
+source "$(dirname "$0")/common.sh" "$@"
+build=$(dirname "$expunge")
+while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_' || true)
 
 installed="$work/the prefix"
 cmake --install "$build" --prefix "$installed" >install.txt || { cat install.txt >&2; die "cmake --install"; }

@@ -2,6 +2,7 @@
 # A signal to one rank ends the run of all after the step, with a checkpoint and exit code 75; the run goes on bitwise equal. A
 # checkpoint that cannot be written leaves nothing behind.
 source "$(dirname "$0")/common.sh" "$@"
+
 run=("$expunge" "${train[@]}" --learning-rate 1e-3 --max-steps 400 --shuffle on)
 
 # started LOG: waits until the run in the background has made a step.
@@ -15,12 +16,18 @@ started() {
 }
 steps() { h5dump -d /train/step -s "$(($2 - 1))" -c 1 "$1/metrics.h5" | sed -nE 's/^ *\([0-9]+\): (.*)$/\1/p'; }
 
-prepare() {
+# A step that does not end within the grace is dropped, and replayed by the resumed run: weights and losses are the same.
+long=("$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/forget --split papers/retain
+      --global-batch-size 1500 --learning-rate 1e-3 --max-steps 3)
+
+set_up() {
   make_inputs
-  ranks 2 "${run[@]}" --quiet --output-dir whole
+  "$expunge" "${train[@]}" --max-steps 1 --quiet --output-dir base
+  "$expunge" export --checkpoint base --output-dir model --quiet
 }
 
-case_ranks() {
+case_a_signal_to_one_rank() {
+  ranks 2 "${run[@]}" --quiet --output-dir whole
   mpirun -n 2 --oversubscribe --bind-to none "${run[@]}" --output-dir interrupted 2>log.txt &
   job=$!
   started log.txt
@@ -39,7 +46,7 @@ case_ranks() {
 }
 
 # One process; also by SIGTERM, and quiet.
-case_one_process() {
+case_a_signal_to_one_process() {
   "${run[@]}" --output-dir alone 2>log.txt &
   job=$!
   started log.txt
@@ -49,10 +56,7 @@ case_one_process() {
   [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after SIGTERM"; }
 }
 
-# A step that does not end within the grace is dropped, and replayed by the resumed run: weights and losses are the same.
-case_grace_and_limit() {
-  long=("$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/forget --split papers/retain
-        --global-batch-size 3000 --learning-rate 1e-3 --max-steps 3)
+case_a_dropped_step_and_a_time_limit() {
   began=$(date +%s%N)
   ranks 2 "${long[@]}" --quiet --output-dir long
   milliseconds=$((($(date +%s%N) - began) / 1000000))
@@ -89,7 +93,7 @@ case_grace_and_limit() {
 }
 
 # A signal delivered twice at once is one; another one ends the process where it is.
-case_twice() {
+case_two_signals() {
   "${run[@]}" --output-dir twice 2>log.txt &
   job=$!
   started log.txt
@@ -116,9 +120,8 @@ case_twice() {
 }
 
 # Before the first step there is nothing to go on from: the pass of the original model ends, and leaves nothing.
-case_before_first_step() {
-  "$expunge" export --checkpoint whole --output-dir original --quiet
-  unlearn=("$expunge" unlearn --model original --tokens tokens.h5 --domain papers --global-batch-size 6 --max-steps 1)
+case_before_the_first_step() {
+  unlearn=("$expunge" unlearn --model model --tokens tokens.h5 --domain papers --global-batch-size 6 --max-steps 1)
   for method in "npo --retain-repeat" "random_label --top-k 1 --rm-groundtruth"; do
     # shellcheck disable=SC2206  # the method and its options are words
     early=("${unlearn[@]}" --method $method --output-dir early)
@@ -130,7 +133,7 @@ case_before_first_step() {
 }
 
 # Nor while the inputs are read and hashed: a start that takes longer than the grace ends, and leaves nothing.
-case_while_reading() {
+case_while_inputs_are_read() {
   cp tokens.h5 large.h5
   truncate -s 200G large.h5 # a hole, which takes a minute to hash
   slow=("$expunge" "${train[@]/tokens.h5/large.h5}" --max-steps 2 --grace-seconds 1 --output-dir slow)
@@ -139,7 +142,7 @@ case_while_reading() {
     $launch "${slow[@]}" 2>log.txt &
     job=$!
     for _ in $(seq 600); do
-      for rank in $job $(pgrep -P $job -x expunge); do
+      for rank in $job $(pgrep -P $job -x expunge || true); do
         caught=$(awk '/^SigCgt/ { print $2 }' "/proc/$rank/status")
         [[ $(cat /proc/$rank/comm) != expunge ]] || (((0x$caught >> 9 & 1) == 0)) || break 2 # SIGUSR1 is caught
       done
@@ -156,7 +159,7 @@ case_while_reading() {
 }
 
 # No room for a checkpoint: files are limited in size on both ranks, then on one only. SIGXFSZ is ignored, so a write fails.
-case_no_room() {
+case_no_room_for_a_checkpoint() {
   expect_exit 4 "checkpoint of step 2 was not written: .*there is no earlier one" ranks 2 bash -c \
     'trap "" XFSZ; ulimit -f 260; exec "$@"' bash "${run[@]:0:1}" "${train[@]}" --max-steps 2 --output-dir full
   [[ -z $(ls -A full/checkpoints) ]] || die "left behind: $(ls -A full/checkpoints)"
@@ -167,15 +170,11 @@ case_no_room() {
 }
 
 # What is allowed and hardly meant, and what makes no sense at all.
-case_senseless() {
+case_odd_options_and_changed_models() {
   expect_exit 0 "the learning rate is 0 in each of the 1 step" "$expunge" "${train[@]}" --max-steps 1 --warmup-steps 1 --output-dir zero
   grep -q "no weight moved" out.txt || die "no word of weights that did not move"
   expect_exit 0 "--micro-batch-tokens 3 is less than the longest sequence, 64" "$expunge" "${train[@]}" --max-steps 1 \
     --micro-batch-tokens 3 --output-dir narrow
-}
-
-case_original_changed() {
-  "$expunge" export --checkpoint whole --output-dir model --quiet
   unlearn=("$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --global-batch-size 6
            --save-steps 1 --max-steps 2 --output-dir unlearned)
   "${unlearn[@]}" --quiet
@@ -187,4 +186,4 @@ case_original_changed() {
   expect_exit 5 "step 1: loss .*this is the model as it was given" ranks 2 "${unlearn[@]}" --overwrite-output-dir
 }
 
-run_cases
+run_case

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The unlearning methods as users run them: what each leaves in its run folder, resuming, labels, ending in time, refusals.
 source "$(dirname "$0")/common.sh" "$@"
+
 common=(unlearn --model base --tokens all.h5 --domain papers --global-batch-size 4 --lr-scheduler-type constant)
 slow=(--learning-rate 1e-3 --quiet)
 run() { ranks 2 "$expunge" "${common[@]}" "${slow[@]}" "$@"; }
 
-prepare() {
+set_up() {
   make_inputs
   for split in forget retain; do head -n 3 "texts/papers/$split.jsonl" >"texts/general/$split.jsonl"; done
   "$expunge" tokenize --tokenizer init --data texts --output all.h5 --max-length 64 --quiet
@@ -13,7 +14,7 @@ prepare() {
 }
 
 # Stopped after step 2 of 4 and started again: bitwise, with the labels, the frozen model and the reference column found again.
-case_resume() {
+case_resuming() {
   for method in "random_label --top-k 3 --rm-groundtruth" "ascent_plus_kl_divergence --retain-repeat" "npo --retain-repeat"; do
     name=${method%% *}
     # shellcheck disable=SC2086  # the method and its options are words
@@ -64,7 +65,7 @@ case_labels() {
 
 # Ending in time: of the two evaluations around the value the nearer one's state is kept, and the run counts as finished.
 # The first value is just below what the last evaluation will find, the second just above the one before it.
-case_ending() {
+case_ending_in_time() {
   ending=(unlearn --model base --tokens all.h5 --domain papers --global-batch-size 4 --lr-scheduler-type constant
           --method gradient_ascent --max-steps 500 --eval-steps 2 --learning-rate 3e-3)
   perplexities() { h5dump -d /eval/papers/forget/perplexity "$1/evaluations.h5" | sed -nE 's/^ *\(0\): (.*)$/\1/p'; }
@@ -100,7 +101,7 @@ case_trainable() {
     /parameters/model.layers.0.mlp.down_proj.weight || die "the trained parameter did not move"
 }
 
-case_refused() {
+case_refusals() {
   refused=("$expunge" "${common[@]}" --max-steps 2 --output-dir refused)
   expect_exit 2 "papers/retain has .* needs .*--retain-repeat" "$expunge" "${common[@]}" --output-dir refused \
     --method ascent_plus_descent --positive-ratio 9
@@ -124,7 +125,7 @@ case_refused() {
 }
 
 # Labels that are not the text are unlikely under a good model, which has not collapsed for it.
-case_broken() {
+case_collapse() {
   run --method random_label --save-labels drawn.h5 --collapse-guard 1 --max-steps 2 --output-dir random_guarded
   expect_exit 5 "has collapsed.*the run has no checkpoint yet" "$expunge" "${common[@]}" --method gradient_ascent \
     --collapse-guard 0.01 --max-steps 2 --output-dir guarded
@@ -151,4 +152,4 @@ case_broken() {
   done
 }
 
-run_cases
+run_case

@@ -1,19 +1,9 @@
 #!/usr/bin/env bash
-# usage: numbers.sh EXPUNGE few|all. Every number option that a help page lists, at the edges of what it may be: the command works
-# or refuses it, soon, with a documented exit code, and prints no nonsense. few: fewer edges, and an option that commands share in
-# one of them.
-source "$(dirname "$0")/common.sh" "$1"
-which=$2
+# Every number option that a help page lists, at the edges of what it may be: the command works or refuses it, soon, with a
+# documented exit code, and prints no nonsense. few: fewer edges, and an option that commands share in the first of them.
+source "$(dirname "$0")/common.sh" "$@"
 # Open MPI keeps the files of a process in one folder for all; a program that ends beside this one may take it away.
 export TMPDIR=$work
-make_inputs
-for split in papers/forget papers/approximate papers/retain general/evaluation; do head -n 4 "texts/$split.jsonl" >few && mv few "texts/$split.jsonl"; done
-rm tokens.h5
-"$expunge" tokenize --tokenizer init --data texts --output tokens.h5 --max-length 24 --quiet
-"$expunge" "${train[@]}" --max-steps 2 --output-dir base --quiet
-"$expunge" export --checkpoint base --output-dir model --quiet
-printf '{"prompt": "%s"}\n' one two >prompts.jsonl
-printf '{"question": "%s", "answer": "#### 1"}\n' one two three >tasks.jsonl
 
 # The method that an option of expunge unlearn is for.
 method_of() {
@@ -79,55 +69,86 @@ try() {
 }
 
 # One limit of optimizer steps, however their number is said; a refused run leaves no folder.
-run=("$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --global-batch-size 4 --output-dir x)
-for more in "" "--learning-rate 0" "--variant released"; do
-  # shellcheck disable=SC2086
-  expect_exit 2 "--num-train-epochs 1e\+18: .* make .* optimizer steps, and a run takes at most 1000000000" \
-    timeout 60 "${run[@]}" --num-train-epochs 1e18 $more
-done
-expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001
-expect_exit 2 "matches no parameter" timeout 60 "${run[@]}" --max-steps 1 --trainable '(.*)*(.*)*(.*)*x'
-expect_exit 2 "needs [0-9.]+ TiB of memory, which is not available: lower the option --per-device-train-batch-size" \
-  "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --output-dir x \
-  --per-device-train-batch-size 16777216 --global-batch-size 16777216 --max-steps 1 && rm -r x
-[[ ! -e x ]] || die "a refused run left a folder"
-# The most steps that a run takes begin as soon as a few do.
-for more in "--learning-rate 0" "--variant released" "--warmup-steps 1000000000"; do
-  # shellcheck disable=SC2086
-  expect_exit 75 "the run ends after step [1-9][0-9]* of 1000000000" timeout 60 "${run[@]}" --max-steps 1000000000 \
-    --max-walltime 5 --overwrite-output-dir $more
-done
-expect_exit 2 "so many sequences after each of .* a run holds at most 100000000" "$expunge" unlearn --model model \
-  --tokens tokens.h5 --domain papers --method ascent_plus_descent --retain-repeat --positive-ratio 1000000000 --output-dir y
-head -n 1 prompts.jsonl >one.jsonl
-expect_exit 0 "1 prompts per round" "$expunge" generate --model model --prompts one.jsonl --output long.jsonl \
-  --max-new-tokens 1000000000 --per-device-eval-batch-size 1000000000
-expect_exit 2 "--num-samples 1000000000: 2 prompts of up to [0-9]+ tokens make 2000000000 completions, but a command holds at most 16777216" \
-  "$expunge" generate --model model --prompts prompts.jsonl --output never.jsonl --max-new-tokens 1 --num-samples 1000000000 --temperature 1
-plan=("$expunge" plan --model model --world 8 --gpu-memory 80GB)
-expect_exit 2 "--max-steps 1000000000 needs a time limit of .* minutes, but Slurm allows at most 2147483647" \
-  "${plan[@]}" --max-steps 1000000000 --tflops 1e-6 --sbatch never.sbatch
-expect_exit 2 "65536 ranks x .* is more than the 16777216 sequences" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
-expect_exit 2 "does not fit" "${plan[@]}" --per-device-train-batch-size 100000
-[[ ! -e never.sbatch ]] || die "a refused script was written"
-# The options of a timed run are those of a file, which may say anything.
-cp -r base edited
-sed -i 's/^per-device-train-batch-size = .*/per-device-train-batch-size = 99999999999999/' edited/config
-expect_exit 3 "edited/config: per-device-train-batch-size = 99999999999999: expected a whole number from 1 to 1000000000" \
-  "${plan[@]}" --measured-run edited
 
-tried=0
-declare -A seen=()
-for command in unlearn train eval mia generate task tokenize report plan export verify inspect; do
-  while read -r option kind; do
-    [[ $which == all || -z ${seen[$option]:-} ]] || continue
-    seen[$option]=1
-    for value in $(edges "$kind"); do
-      try "$command" "$option" "$value"
-      tried=$((tried + 1))
-    done
-  done < <("$expunge" help "$command" | sed -nE 's/^ +--([a-z0-9-]+) (N|X|TIME|SIZE)( .*)?$/\1 \2/p')
-done
-((tried > 150)) || die "only $tried values were tried"
-echo "$tried values of ${#seen[@]} options"
-echo passed
+run=("$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --global-batch-size 4 --output-dir x)
+
+set_up() {
+  make_inputs
+  for split in papers/forget papers/approximate papers/retain general/evaluation; do head -n 4 "texts/$split.jsonl" >few && mv few "texts/$split.jsonl"; done
+  rm tokens.h5
+  "$expunge" tokenize --tokenizer init --data texts --output tokens.h5 --max-length 24 --quiet
+  "$expunge" "${train[@]}" --max-steps 2 --output-dir base --quiet
+  "$expunge" export --checkpoint base --output-dir model --quiet
+  printf '{"prompt": "%s"}\n' one two >prompts.jsonl
+  printf '{"question": "%s", "answer": "#### 1"}\n' one two three >tasks.jsonl
+}
+
+case_steps() {
+  for more in "" "--learning-rate 0" "--variant released"; do
+    # shellcheck disable=SC2086
+    expect_exit 2 "--num-train-epochs 1e\+18: .* make .* optimizer steps, and a run takes at most 1000000000" \
+      timeout 60 "${run[@]}" --num-train-epochs 1e18 $more
+  done
+  expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001
+  expect_exit 2 "matches no parameter" timeout 60 "${run[@]}" --max-steps 1 --trainable '(.*)*(.*)*(.*)*x'
+  expect_exit 2 "needs [0-9.]+ TiB of memory, which is not available: lower the option --per-device-train-batch-size" \
+    "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method gradient_ascent --output-dir x \
+    --per-device-train-batch-size 16777216 --global-batch-size 16777216 --max-steps 1 && rm -r x
+  [[ ! -e x ]] || die "a refused run left a folder"
+  # The most steps that a run takes begin as soon as a few do.
+  for more in "--learning-rate 0" "--variant released" "--warmup-steps 1000000000"; do
+    # shellcheck disable=SC2086
+    expect_exit 75 "the run ends after step [1-9][0-9]* of 1000000000" timeout 60 "${run[@]}" --max-steps 1000000000 \
+      --max-walltime 3 --overwrite-output-dir $more
+  done
+  expect_exit 2 "so many sequences after each of .* a run holds at most 100000000" "$expunge" unlearn --model model \
+    --tokens tokens.h5 --domain papers --method ascent_plus_descent --retain-repeat --positive-ratio 1000000000 --output-dir y
+}
+
+case_prompts() {
+  head -n 1 prompts.jsonl >one.jsonl
+  expect_exit 0 "1 prompts per round" "$expunge" generate --model model --prompts one.jsonl --output long.jsonl \
+    --max-new-tokens 1000000000 --per-device-eval-batch-size 1000000000
+  expect_exit 2 "--num-samples 1000000000: 2 prompts of up to [0-9]+ tokens make 2000000000 completions, but a command holds at most 16777216" \
+    "$expunge" generate --model model --prompts prompts.jsonl --output never.jsonl --max-new-tokens 1 --num-samples 1000000000 --temperature 1
+}
+
+case_plans() {
+  plan=("$expunge" plan --model model --world 8 --gpu-memory 80GB)
+  expect_exit 2 "--max-steps 1000000000 needs a time limit of .* minutes, but Slurm allows at most 2147483647" \
+    "${plan[@]}" --max-steps 1000000000 --tflops 1e-6 --sbatch never.sbatch
+  expect_exit 2 "65536 ranks x .* is more than the 16777216 sequences" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
+  expect_exit 2 "does not fit" "${plan[@]}" --per-device-train-batch-size 100000
+  [[ ! -e never.sbatch ]] || die "a refused script was written"
+  # The options of a timed run are those of a file, which may say anything.
+  cp -r base edited
+  sed -i 's/^per-device-train-batch-size = .*/per-device-train-batch-size = 99999999999999/' edited/config
+  expect_exit 3 "edited/config:[0-9]+: per-device-train-batch-size: expected a whole number from 1 to 1000000000, found .99999999999999.; was it edited" \
+    "${plan[@]}" --measured-run edited
+}
+
+# sweep few|all LEAST COMMAND...: tries the options of these commands, at least LEAST values.
+sweep() {
+  which=$1
+  local least=$2 tried=0
+  shift 2
+  declare -A seen=()
+  for command in unlearn train eval mia generate task tokenize report plan export verify inspect; do
+    while read -r option kind; do
+      [[ $which == all || -z ${seen[$option]:-} ]] || continue
+      seen[$option]=1
+      [[ " $* " == *" $command "* ]] || continue
+      for value in $(edges "$kind"); do
+        try "$command" "$option" "$value"
+        tried=$((tried + 1))
+      done
+    done < <("$expunge" help "$command" | sed -nE 's/^ +--([a-z0-9-]+) (N|X|TIME|SIZE)( .*)?$/\1 \2/p')
+  done
+  ((tried >= least)) || die "only $tried values were tried"
+  echo "$tried values"
+}
+case_few_of_unlearn() { sweep few 100 unlearn; }
+case_few_of_others() { sweep few 40 train eval mia generate task tokenize report plan export verify inspect; }
+long_case_all() { sweep all 151 unlearn train eval mia generate task tokenize report plan export verify inspect; }
+
+run_case

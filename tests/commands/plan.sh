@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What expunge plan says beside what runs take: the bytes of shards exactly, memory and time with their error.
 source "$(dirname "$0")/common.sh" "$@"
+
 run=(train --init-config init/config.json --tokens tokens.h5 --split papers/forget --max-steps 2 --global-batch-size 4
      --per-device-train-batch-size 2 --quiet)
 plan=(plan --model init --device cpu --memory-per-rank 8GB --per-device-train-batch-size 2
@@ -15,11 +16,11 @@ column() { h5dump -d "/train/$2" "$1/metrics.h5" | sed -nE 's/^ *\([0-9]+\): (.*
 planned() { "$expunge" "${plan[@]}" --max-length 64 --world "$n" --gather "$gather" --recompute "$recompute" | awk -v text="$1" '
   index($0, "  " text) == 1 { for (i = 2; i <= NF; ++i) if ($i ~ /iB/) { split("KiB MiB GiB", u); for (k in u) if (u[k] == $i) s = 1024 ^ k; print $(i - 1) * s; exit } }'; }
 
-prepare() {
+set_up() {
   make_inputs
   # Large enough that weights and activations outweigh the libraries.
   sed -i 's/"hidden_size": 32/"hidden_size": 512/; s/"intermediate_size": 88/"intermediate_size": 1408/;
-          s/"num_hidden_layers": 2/"num_hidden_layers": 8/' init/config.json
+          s/"num_hidden_layers": 2/"num_hidden_layers": 4/' init/config.json
 }
 
 case_memory() {
@@ -58,27 +59,31 @@ case_time() {
 }
 
 # A run that asks for a GPU where none is visible.
-case_no_gpu() {
+case_refusals() {
   for n in 1 2; do
     CUDA_VISIBLE_DEVICES="" expect_exit 2 "rank 0 has no GPU: .*use --device cpu" ranks $n "$expunge" "${run[@]}" --device cuda --output-dir no-gpu
   done
   [[ ! -e no-gpu ]] || die "a refused run left a folder"
-}
-
-case_script() {
-  expect_exit 2 "does not fit: a rank needs .* it would on [0-9]+ ranks" "$expunge" plan --model init --world 1 --gpu-memory 1.9GB
+  expect_exit 2 "does not fit: a rank needs .* it would on [0-9]+ ranks" "$expunge" plan --model init --world 1 --gpu-memory 1.8GB
   expect_exit 2 "needs --gpu-memory SIZE" "$expunge" plan --model init --world 1
   expect_exit 3 "config.json" "$expunge" plan --model nowhere --world 1 --gpu-memory 80GB
   expect_exit 3 "not a run folder" "$expunge" plan --model init --world 1 --gpu-memory 80GB --measured-run init
+}
+
+case_scripts() {
   expect_exit 0 "written: job.sbatch" "$expunge" plan --model init --world 16 --gpu-memory 80GB --sbatch job.sbatch
   expect_exit 4 "exists already" "$expunge" plan --model init --world 16 --gpu-memory 80GB --sbatch job.sbatch
   bash -n job.sbatch
+  for line in '--nodes=2' '--ntasks-per-node=8' '--gpus-per-node=8'; do grep -q -- "^#SBATCH $line" job.sbatch || die "no $line"; done
   # The options that the plan was made with, and the configs of the runs that it is for.
   expect_exit 0 "written: other.sbatch" "$expunge" plan --model init --world 2 --gpu-memory 80GB --device cuda --dtype float32 --tf32 \
     --prefetch off --comm nccl --collective-timeout 300 --sbatch other.sbatch
   for option in "--tf32 true" "--prefetch off" "--comm nccl" "--collective-timeout 300"; do
     grep -q -- " $option" other.sbatch || die "the script lacks $option"
   done
+}
+
+case_methods() {
   expect_exit 0 "ascent_plus_descent" "$expunge" plan --model init --world 2 --gpu-memory 80GB \
     --config "$root/configs/yi-6b-arxiv-ascent_plus_descent.cfg"
   # Without a retain term nothing is held against the original model, so it is not kept.
@@ -89,7 +94,6 @@ case_script() {
   echo "alpha = 0" >alpha.cfg
   "$expunge" "${kept[@]}" --alpha 0 --sbatch kept.sbatch >/dev/null && grep -q -- " --alpha 0" kept.sbatch || die "the script lacks --alpha"
   "$expunge" "${kept[@]}" --config alpha.cfg | diff - out.txt || die "alpha of a config file"
-  for line in '--nodes=2' '--ntasks-per-node=8' '--gpus-per-node=8'; do grep -q -- "^#SBATCH $line" job.sbatch || die "no $line"; done
 }
 
-run_cases
+run_case

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Two commands race for one output, and one of them may be killed: the output is whole, never vanishes, and what a killed one
-# left is gone after the next. usage: race.sh EXPUNGE ROUNDS
-source "$(dirname "$0")/common.sh" "$1"
-rounds=$2
+# left is gone after the next.
+source "$(dirname "$0")/common.sh" "$@"
 make_inputs
 "$expunge" "${train[@]}" --learning-rate 1e-3 --quiet --max-steps 1 --output-dir run
 "$expunge" export --checkpoint run --output-dir model --quiet
@@ -30,44 +29,53 @@ is_whole() {
   esac
 }
 
-kinds=(tokenize eval generate export train)
-for ((round = 0; round < rounds; ++round)); do
-  kind=${kinds[round % ${#kinds[@]}]} out=out-$kind
-  # What cannot be overwritten is made anew each time.
-  case $kind in tokenize | export) rm -rf "$out" ;; esac
-  there=false
-  [[ ! -e $out ]] || there=true
-  read -ra first <<<"$(command_of "$kind" "$out")"
-  read -ra second <<<"$(command_of "$kind" "$out")"
-  "$expunge" "${first[@]}" --quiet >first.txt 2>&1 & one=$!
-  sleep "0.0$((RANDOM % 10))"
-  "$expunge" "${second[@]}" --quiet >second.txt 2>&1 & two=$!
-  if ((RANDOM % 3)); then
-    sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
-    victim=$one
-    ((RANDOM % 2)) || victim=$two
-    kill -9 "$victim" 2>/dev/null && killed=$((killed + 1))
-  fi
-  codes=()
-  for job in $one $two; do code=0; wait "$job" 2>/dev/null || code=$?; codes+=("$code"); done
-  for code in "${codes[@]}"; do
-    # 2: a run folder is in use; 137: killed.
-    [[ $code == 0 || $code == 4 || $code == 137 || ($kind == train && $code == 2) ]] ||
-      { cat first.txt second.txt >&2; die "round $round: $kind: exit codes ${codes[*]}"; }
+# race ROUNDS
+race() {
+  local rounds=$1
+  kinds=(tokenize eval generate export train)
+  for ((round = 0; round < rounds; ++round)); do
+    kind=${kinds[round % ${#kinds[@]}]} out=out-$kind
+    # What cannot be overwritten is made anew each time.
+    case $kind in tokenize | export) rm -rf "$out" ;; esac
+    there=false
+    [[ ! -e $out ]] || there=true
+    read -ra first <<<"$(command_of "$kind" "$out")"
+    read -ra second <<<"$(command_of "$kind" "$out")"
+    "$expunge" "${first[@]}" --quiet >first.txt 2>&1 & one=$!
+    sleep "0.0$((RANDOM % 10))"
+    "$expunge" "${second[@]}" --quiet >second.txt 2>&1 & two=$!
+    if ((RANDOM % 3)); then
+      sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+      victim=$one
+      ((RANDOM % 2)) || victim=$two
+      kill -9 "$victim" 2>/dev/null && killed=$((killed + 1))
+    fi
+    codes=()
+    for job in $one $two; do code=0; wait "$job" 2>/dev/null || code=$?; codes+=("$code"); done
+    for code in "${codes[@]}"; do
+      # 2: a run folder is in use; 137: killed.
+      [[ $code == 0 || $code == 4 || $code == 137 || ($kind == train && $code == 2) ]] ||
+        { cat first.txt second.txt >&2; die "round $round: $kind: exit codes ${codes[*]}"; }
+    done
+    [[ "${codes[*]}" != "0 0" ]] || both=$((both + 1))
+    if [[ " ${codes[*]} " == *" 0 "* || $there == true ]]; then
+      [[ -e $out ]] || die "round $round: $kind: the output vanished (exit codes ${codes[*]})"
+    fi
+    [[ ! -e $out ]] || is_whole "$kind" "$out" || die "round $round: $kind: the output is torn (exit codes ${codes[*]})"
   done
-  [[ "${codes[*]}" != "0 0" ]] || both=$((both + 1))
-  if [[ " ${codes[*]} " == *" 0 "* || $there == true ]]; then
-    [[ -e $out ]] || die "round $round: $kind: the output vanished (exit codes ${codes[*]})"
-  fi
-  [[ ! -e $out ]] || is_whole "$kind" "$out" || die "round $round: $kind: the output is torn (exit codes ${codes[*]})"
-done
-# One more of each, and nothing of those that were killed is left.
-for kind in "${kinds[@]}"; do
-  case $kind in tokenize | export) rm -rf "out-$kind" ;; esac
-  read -ra line <<<"$(command_of "$kind" "out-$kind")"
-  "$expunge" "${line[@]}" --quiet
-done
-left=$(find . -name '*.expunge-[0-9a-f]*' | head)
-[[ -z $left ]] || die "left behind: $left"
-cmp tokens.h5 whole.h5
-echo "passed: $rounds rounds, $killed kills, $both times both wrote"
+  # One more of each, and nothing of those that were killed is left.
+  for kind in "${kinds[@]}"; do
+    case $kind in tokenize | export) rm -rf "out-$kind" ;; esac
+    read -ra line <<<"$(command_of "$kind" "out-$kind")"
+    "$expunge" "${line[@]}" --quiet
+  done
+  left=$(find . -name '*.expunge-[0-9a-f]*' | head)
+  [[ -z $left ]] || die "left behind: $left"
+  cmp tokens.h5 whole.h5
+  echo "passed: $rounds rounds, $killed kills, $both times both wrote"
+}
+
+case_few() { race 25; }
+long_case_many() { race 1000; }
+
+run_case

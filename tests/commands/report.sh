@@ -1,38 +1,45 @@
 #!/usr/bin/env bash
 # The report of runs in every state: evaluated, bare, unfinished, of hostile names; and the logs beside metrics.h5.
 source "$(dirname "$0")/common.sh" "$@"
+
 quiet=(--quiet)
+
 unlearn=("$expunge" unlearn --model base --tokens tokens.h5 --domain papers --method gradient_ascent --lr-scheduler-type constant
          --max-steps 4 --global-batch-size 6)
 evaluate=("$expunge" eval --tokens tokens.h5 --domain papers "${quiet[@]}")
-logs=(--learning-rate 2e-3 --log-jsonl log.jsonl --tensorboard on)
-run=output/papers/base/2_rank_bs_1_gas_3_lr_2.0e_3_epoch1/unlearn/gradient_ascent
 report=("$expunge" report "${quiet[@]}")
+further=("$expunge" unlearn --tokens tokens.h5 --domain papers --lr-scheduler-type constant --global-batch-size 6 "${quiet[@]}")
+# What a run is called that names no --output-dir.
+run=output/papers/base/2_rank_bs_1_gas_3_lr_2.0e_3_epoch1/unlearn/gradient_ascent
 task() { printf '%.2f' "$(awk "BEGIN { print 100 * $(attribute "$1" /hellaswag accuracy) }")"; }
 rounded() { printf '%.4g' "$(attribute "$@")"; }
+
 not_compared() { # FILE DIFFERENCE...: both values are shown, and nothing that follows from both
   grep -q "before and after are shown and not compared" "$1" && ! grep -q "Distance to approximate retraining" "$1" &&
     ! grep -q "original model has not been evaluated" "$1" && grep -qE "<td[^>]*>not compared" "$1" || die "$1"
   local difference
   for difference in "${@:2}"; do grep -q -- "$difference" "$1" || die "$1 lacks: $difference"; done
 }
-further=("$expunge" unlearn --tokens tokens.h5 --domain papers --lr-scheduler-type constant --global-batch-size 6 "${quiet[@]}")
+
+# A run from the model of the second, and its export.
+third_run() {
+  "$expunge" unlearn --model second --tokens tokens.h5 --domain papers --method grad_diff --max-steps 1 "${quiet[@]}" --output-dir third
+  "$expunge" export --checkpoint third --output-dir exported 2>/dev/null
+}
 says() { # PAGE TEXT...: its Markdown says each, whatever stands escaped there
   local text
   for text in "${@:2}"; do sed 's/\\//g; s/&gt;/>/g' "$1" | grep -F -- "$text" >/dev/null || die "$1 lacks: $text"; done
 }
 mute() { ! sed 's/\\//g; s/&gt;/>/g' "$1" | grep -F -- "$2" || die "$1 says: $2"; }
-after="4 steps of gradient_ascent on papers"
-goal() { printf 'The goal is %s, the perplexity of %s model on papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
 
-prepare() {
+set_up() {
   make_inputs
   ranks 2 "$expunge" "${train[@]}" "${quiet[@]}" --learning-rate 1e-2 --max-steps 60 --output-dir base
-  ranks 2 "${unlearn[@]}" "${logs[@]}" --save-steps 2 2>log.txt
-  [[ -f $run/config ]] || { find output; die "the run is not at $run"; }
-  grep -q "run folder $run" log.txt || die "the log does not say $run"
+  logs=(--learning-rate 2e-3 --log-jsonl log.jsonl --tensorboard on)
+  ranks 2 "${unlearn[@]}" "${logs[@]}" --save-steps 2 2>named.txt
   rm "$run/checkpoints/step-000004/manifest.json"
-  ranks 2 "${unlearn[@]}" "${logs[@]}" "${quiet[@]}" 2>log.txt
+  ranks 2 "${unlearn[@]}" "${logs[@]}" "${quiet[@]}"
+
   # A run with evaluations, beside one that has none and one that is unfinished.
   "${evaluate[@]}" --model base --output before.h5 >/dev/null
   "${evaluate[@]}" --model "$run" --output "$run/eval.h5" >/dev/null
@@ -45,21 +52,19 @@ prepare() {
   for i in 1 2 3; do echo '{"ctx": "We study", "endings": ["a method", "the x"], "label": 0}'; done >tasks.jsonl
   "$expunge" task --model base --tasks tasks.jsonl --output task-before.h5 --quiet >/dev/null
   "$expunge" task --model "$run" --tasks tasks.jsonl --output "$run/task.h5" --quiet >/dev/null
-  "${evaluate[@]}" --model base --max-eval-samples 2 --output before-2.h5 >/dev/null
-  "${evaluate[@]}" --model base --dtype bfloat16 --output before-bf16.h5 >/dev/null
-  "$expunge" unlearn --model second --tokens tokens.h5 --domain papers --method grad_diff --max-steps 1 "${quiet[@]}" --output-dir third
-  "$expunge" export --checkpoint third --output-dir exported 2>/dev/null
 }
 
 # Without --output-dir the run is named after its settings, and the log says so. Logs go on over a resume.
-case_logs() {
+case_names_and_logs() {
+  [[ -f $run/config ]] || { find output; die "the run is not at $run"; }
+  grep -q "run folder $run" named.txt || die "the log does not say $run"
   [[ $(jq -c .step log.jsonl | tr '\n' ' ') == "1 2 3 4 " ]] || die "steps of the log: $(jq -c .step log.jsonl)"
   # The two are sums of the same numbers in different order: the last bit may differ.
   [[ $(jq -s '(.[3].loss + .[3].loss_forget | fabs) < 1e-14 and .[3].loss_retain == null' log.jsonl) == true ]] || die "figures of the log"
   [[ $(ls "$run"/tensorboard/events.out.tfevents.* | wc -l) == 2 ]] || die "event files"
 }
 
-case_page() {
+case_several_runs() {
   "${report[@]}" "$run/" second bare unfinished base --before before.h5 --before task-before.h5 --output report.html \
     --pretraining-tokens 1e9
   hash=$(h5dump -a /model_sha256 before.h5 | grep -oE '[0-9a-f]{64}')
@@ -94,20 +99,20 @@ case_page() {
     ! xmllint --html --noout --nodefdtd report.html 2>&1 | grep -v "Tag [a-zA-Z]* invalid" | grep "error" || die "report.html is not well-formed"
     [[ ! -d report-figures ]] || xmllint --noout report-figures/*.svg || die "a figure is not well-formed"
   fi
-}
 
-# Two runs at one place of the plot have their names at two sides of it.
-case_two_at_one_place() {
+  # Two runs at one place of the plot have their names at two sides of it.
   "${report[@]}" "$run" second second --before before.h5 --output twice.html
   ! command -v gnuplot >/dev/null || [[ $(grep -oE '>R[0-9]<' twice-figures/front.svg | sort | tr -d '\n') == ">R1<>R2<>R3<" ]] ||
     die "names in the plot of the front"
 }
 
 # An evaluation of other sequences is no missing one.
-case_other_sequences() {
+case_evaluations_that_differ() {
+  "${evaluate[@]}" --model base --max-eval-samples 2 --output before-2.h5 >/dev/null
   "${report[@]}" second --before before-2.h5 --output unlike.html
   before=$(rounded before-2.h5 /papers/forget perplexity)
   not_compared unlike.html "sequences of papers/forget 2 and" ">$before<" ">$(rounded second/eval.h5 /papers/forget perplexity)<"
+  "${evaluate[@]}" --model base --dtype bfloat16 --output before-bf16.h5 >/dev/null
   "${report[@]}" second --before before-bf16.h5 --output dtypes.html
   not_compared dtypes.html "dtype bfloat16 and float32"
   "$expunge" tokenize --tokenizer init --data texts --max-length 48 --output tokens-48.h5 >/dev/null
@@ -117,10 +122,13 @@ case_other_sequences() {
   "${evaluate[@]}" --model base --output same.h5 --compare before-48.h5 2>same.log >/dev/null
   grep -q "before-48.h5: these metrics were computed under other conditions; do not compare them: .*max_length 48 and 64" same.log ||
     die "eval --compare"
+  # Of several evaluations of one model, that which compares.
+  "${report[@]}" second --before before-bf16.h5 --before before.h5 --before before-2.h5 --output several.html
+  says several.md "before-bf16.h5 is not used: before.h5 has the conditions of second/eval.h5." "before-2.h5 is not used" "its perplexity went from"
 }
 
 # What a file of an earlier version does not say is marked, and keeps nothing from being compared.
-case_former_version() {
+case_an_earlier_version() {
   mkdir former && tar -C former -xf "$root/tests/fixtures/former_run/former_run.tar.xz"
   "$expunge" report former/run --after former/eval.h5 --output former.html --quiet 2>/dev/null
   grep -qE "device.*unknown" former.html || die "former.html"
@@ -131,7 +139,7 @@ case_former_version() {
 }
 
 # A run that evaluated itself needs no other evaluation. That it did not come to what it was to reach is said by both.
-case_evaluated_itself() {
+case_evaluated_inside_the_run() {
   expect_exit 0 'stop-at "forget:perplexity >= 1e9" was not reached in 4 steps: papers/forget perplexity is [0-9.]+, to be at least 1e\+09' \
     "$expunge" "${unlearn[@]:1}" "${quiet[@]}" --eval-steps 2 --stop-at "forget:perplexity >= 1e9" --output-dir inside
   "${report[@]}" inside --output inside.html
@@ -147,10 +155,12 @@ case_evaluated_itself() {
 }
 
 # A chain of runs is told back to the original model, and a changed model before is called one.
-case_chain() {
+case_chains() {
   "${further[@]}" --model second --method grad_diff --max-steps 1 --output-dir chained
   "${further[@]}" --model base --method grad_diff --max-steps 5 --resume-from-checkpoint second/checkpoints/step-000004 --output-dir adopted
   for model in chained adopted; do "${evaluate[@]}" --model $model --output $model/eval.h5 >/dev/null; done
+  after="4 steps of gradient_ascent on papers"
+  goal() { printf 'The goal is %s, the perplexity of %s model on papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
   "${report[@]}" chained adopted --before before.h5 --before second/eval.h5 --output chain.html
   says chain.md "R1: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "$(goal before.h5 'the original')" \
     "R2: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "(own steps) |" \
@@ -158,12 +168,14 @@ case_chain() {
     "| Before | steps 1 to 4 by gradient_ascent on papers, " "| grad_diff, after gradient_ascent |" "| Began from | $PWD/second |"
   "${report[@]}" chained --before second/eval.h5 --output changed.html
   says changed.md "Before is the model that this run began from, already changed by $after. $(goal second/eval.h5 that)" "(of a changed model) |"
+  third_run
   "${further[@]}" --model exported --method npo --max-steps 1 --output-dir fourth
   for before in before.h5 second/eval.h5; do "${report[@]}" fourth --before $before --output fourth.html --overwrite; done
 }
 
 # Figures of another model or of other texts are shown and enter nothing; an export is the run's model.
-case_other_models() {
+case_figures_of_other_models() {
+  third_run
   "${evaluate[@]}" --model exported --output exported.h5 >/dev/null
   "${report[@]}" third --before before.h5 --after exported.h5 --output exported.html
   mute exported.md "not compared:"
@@ -189,14 +201,8 @@ case_other_models() {
   says unlike.md "| another model |"
 }
 
-# Of several evaluations of one model, that which compares.
-case_several() {
-  "${report[@]}" second --before before-bf16.h5 --before before.h5 --before before-2.h5 --output several.html
-  says several.md "before-bf16.h5 is not used: before.h5 has the conditions of second/eval.h5." "before-2.h5 is not used" "its perplexity went from"
-}
-
 # Options are those of the checkpoint, and text that the retain split of --general shares is looked for.
-case_options() {
+case_options_and_shared_texts() {
   cp texts/general/evaluation.jsonl texts/general/retain.jsonl
   "$expunge" tokenize --tokenizer init --data texts --output general.h5 --max-length 64 "${quiet[@]}"
   "$expunge" unlearn --model base --tokens general.h5 --domain papers --method ascent_plus_descent --general true --max-steps 2 --save-steps 1 \
@@ -220,7 +226,7 @@ case_options() {
 }
 
 # A condition that held: after which step, and which state is kept.
-case_reached() {
+case_a_condition_that_held() {
   half=$(awk "BEGIN { print ($(rounded before.h5 /papers/forget perplexity) + $(rounded second/eval.h5 /papers/forget perplexity)) / 2 }")
   "$expunge" "${unlearn[@]:1}" "${quiet[@]}" --learning-rate 1e-3 --eval-steps 1 --stop-at "forget:perplexity >= $half" --output-dir reached
   kept=$(basename reached/checkpoints/step-*) && kept=$((10#${kept#step-}))
@@ -231,7 +237,7 @@ case_reached() {
 }
 
 # Without gnuplot: no plots, and a warning that names the package.
-case_no_gnuplot() {
+case_without_gnuplot() {
   expect_exit 0 "gnuplot-nox" env PATH=/nonexistent "$expunge" report second --before before.h5 --output plain.html
   [[ ! -e plain-figures ]] && ! grep -q "<svg" plain.html && grep -q gnuplot-nox plain.html || die "plain.html"
   "${report[@]}" bare --before before.h5 --after second/eval.h5 --output one.html --title 'A & B'
@@ -239,7 +245,7 @@ case_no_gnuplot() {
 }
 
 # What was measured before a run began afresh is not about the run.
-case_afresh() {
+case_begun_afresh() {
   "$expunge" "${unlearn[@]:1}" "${quiet[@]}" --output-dir afresh
   "$expunge" eval --model afresh --tokens tokens.h5 --domain papers --output afresh/eval.h5 "${quiet[@]}" >/dev/null
   "$expunge" "${unlearn[@]:1}" "${quiet[@]}" --output-dir afresh --overwrite-output-dir --learning-rate 1e-5
@@ -261,7 +267,7 @@ case_unreadable() {
 }
 
 # Names that would be markup.
-case_hostile_names() {
+case_names_that_would_be_markup() {
   evil='<img src=x onerror=alert(1)>&"|`id`'
   mkdir -p "evil/$evil" && cp texts/papers/*.jsonl "evil/$evil/"
   "$expunge" tokenize --tokenizer init --data evil --output evil.h5 --max-length 64 "${quiet[@]}"
@@ -275,7 +281,7 @@ case_hostile_names() {
 }
 
 # Bad input.
-case_refused() {
+case_bad_input() {
   expect_exit 3 "not a run folder" "${report[@]}" texts --output x.html
   expect_exit 3 "not a folder" "${report[@]}" nowhere --output x.html
   head -c 2000 second/eval.h5 >bare/eval.h5
@@ -292,7 +298,7 @@ case_refused() {
   expect_exit 4 "exists already, and this run did not begin it" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
   [[ ! -e x.html ]] || die "a refused report was written"
   if [[ $(id -u) == 0 ]] && mkdir disk && mount -t tmpfs -o size=16k tmpfs disk 2>/dev/null; then
-    trap 'umount "$work/disk"; rm -rf "$scratch"' EXIT
+    trap 'umount "$work/disk"; rm -rf "$work"' EXIT
     expect_exit 4 "disk/x.*No space" "${report[@]}" second --before before.h5 --output disk/x.html
     [[ -z $(ls -A disk) ]] || die "a report that found no space left $(ls -A disk)"
   else
@@ -300,4 +306,4 @@ case_refused() {
   fi
 }
 
-run_cases
+run_case

@@ -2,6 +2,7 @@
 # What a command is started in: a working folder that was removed, names that are too long, too little memory. None of it is an
 # internal error (1), and the message says what to do.
 source "$(dirname "$0")/common.sh" "$@"
+
 # A working folder that was removed matters to relative paths alone.
 nowhere() { bash -c 'mkdir gone && cd gone && rmdir ../gone && exec "$@"' bash "$@"; }
 commands() { # CALL PREFIX-OF-PATHS: calls CALL with each command
@@ -19,23 +20,8 @@ commands() { # CALL PREFIX-OF-PATHS: calls CALL with each command
   $call train --init-config "${at}init/config.json" --tokens "${at}tokens.h5" --split papers/forget --max-steps 1 --quiet \
     --output-dir "${at}new"
 }
-works_nowhere() { nowhere "$expunge" "$@" >out.txt 2>&1 || { cat out.txt >&2; die "in a folder that was removed: $*"; }; }
-fails_nowhere() {
-  local code=0
-  nowhere "$expunge" "$@" >out.txt 2>&1 || code=$?
-  [[ $code == [234] ]] && grep -q "expunge: error: " out.txt && ! grep -q "filesystem error" out.txt ||
-    { cat out.txt >&2; die "exit $code for a relative path in a folder that was removed: $*"; }
-}
-long=$(printf 'x%.0s' {1..300})
-too_long() {
-  local code=0
-  "$expunge" "$@" >out.txt 2>&1 || code=$?
-  [[ $code == [234] ]] && grep -qE "File name too long|cannot be read|there is no folder" out.txt ||
-    { cat out.txt >&2; die "exit $code for a long name: ${*//$long/LONG}"; }
-}
-short_of_memory() { bash -c 'ulimit -v 2000000; exec "$@"' bash "$@"; }
 
-prepare() {
+set_up() {
   make_inputs
   "$expunge" "${train[@]}" --max-steps 1 --output-dir run --quiet
   "$expunge" export --checkpoint run --output-dir model --quiet
@@ -43,8 +29,15 @@ prepare() {
   echo '{"question": "q", "choices": ["a", "b"], "answer": 0, "subject": "s"}' >tasks.jsonl
 }
 
-case_removed_folder() {
+case_a_removed_working_folder() {
+  works_nowhere() { nowhere "$expunge" "$@" >out.txt 2>&1 || { cat out.txt >&2; die "in a folder that was removed: $*"; }; }
   commands works_nowhere "$work/"
+  fails_nowhere() {
+    local code=0
+    nowhere "$expunge" "$@" >out.txt 2>&1 || code=$?
+    [[ $code == [234] ]] && grep -q "expunge: error: " out.txt && ! grep -q "filesystem error" out.txt ||
+      { cat out.txt >&2; die "exit $code for a relative path in a folder that was removed: $*"; }
+  }
   commands fails_nowhere ""
   expect_exit 2 "model: a relative path, and the working folder is gone .*; go to a folder that is there, or give absolute paths" \
     nowhere "$expunge" eval --model model --tokens "$work/tokens.h5" --domain papers --output "$work/x.h5"
@@ -52,6 +45,13 @@ case_removed_folder() {
 
 # Names that are too long: never the code of a bug, and the reason is said.
 case_long_names() {
+  long=$(printf 'x%.0s' {1..300})
+  too_long() {
+    local code=0
+    "$expunge" "$@" >out.txt 2>&1 || code=$?
+    [[ $code == [234] ]] && grep -qE "File name too long|cannot be read|there is no folder" out.txt ||
+      { cat out.txt >&2; die "exit $code for a long name: ${*//$long/LONG}"; }
+  }
   for name in "$long" "$(printf 'folder/%.0s' {1..700})file"; do
     commands too_long "$name/"
     commands too_long "$work/$name/"
@@ -63,9 +63,10 @@ case_long_names() {
 }
 
 # A model that is larger than the memory that the process may take.
-case_little_memory() {
+case_short_of_memory() {
   jq '.hidden_size = 4096 | .intermediate_size = 11008 | .num_hidden_layers = 8 | .num_attention_heads = 32
     | .num_key_value_heads = 32' init/config.json >large.json
+  short_of_memory() { bash -c 'ulimit -v 2000000; exec "$@"' bash "$@"; }
   if ! short_of_memory "$expunge" --version >out.txt 2>&1; then
     echo "skipped: this build does not start in 2 GB of address space (a sanitizer?)"
     exit 0
@@ -76,4 +77,4 @@ case_little_memory() {
     "${large[@]}" --output-dir large
 }
 
-run_cases
+run_case

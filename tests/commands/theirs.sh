@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Files and folders that bear names of ours, in a run's own folders: they stay, whatever a run does, or it says which is in the way.
 source "$(dirname "$0")/common.sh" "$@"
+
 run=("$expunge" "${train[@]}" --max-steps 3 --save-steps 1 --quiet)
+
 # begun: a run that has made one step of three.
 begun() {
   rm -rf a
@@ -16,7 +18,7 @@ in_the_way() {
   diff before.txt after.txt || die "something was changed"
 }
 
-prepare() {
+set_up() {
   make_inputs
   "$expunge" "${train[@]}" --max-steps 1 --quiet --output-dir base
   "$expunge" export --checkpoint base --output-dir model --quiet
@@ -24,7 +26,7 @@ prepare() {
   cp tokens.h5 theirs.h5 # an HDF5 file of another program
 }
 
-case_checkpoints() {
+case_in_the_way_of_a_checkpoint() {
   place=a/checkpoints/step-000002
   begun && echo precious >$place
   in_the_way "$place: lies where the run makes a checkpoint"
@@ -43,7 +45,7 @@ case_checkpoints() {
 }
 
 # Names of checkpoints set aside, of earlier versions, and beyond the run's steps.
-case_set_aside() {
+case_names_of_checkpoints_set_aside() {
   begun
   for name in damaged-step-000001 .writing-step-000007 .removed-step-000007 .replaced-step-000009; do
     mkdir "a/checkpoints/$name" && cp theirs.h5 "a/checkpoints/$name/checkpoint.h5"
@@ -62,7 +64,7 @@ case_set_aside() {
 }
 
 # Files of the run that were changed by hand, and a lock that is none.
-case_own_files() {
+case_files_changed_by_hand() {
   for name in metrics evaluations reference; do
     begun
     cp theirs.h5 a/$name.h5
@@ -112,7 +114,7 @@ case_logs() {
 }
 
 # What appears while a command works.
-case_meanwhile() {
+case_what_appears_meanwhile() {
   label=("$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method random_label --top-k 1 --rm-groundtruth
          --global-batch-size 6 --max-steps 1 --output-dir labels --save-labels saved.h5)
   "${label[@]}" --quiet 2>out.txt &
@@ -126,7 +128,7 @@ case_meanwhile() {
 }
 
 # A report's Markdown and figures that were changed by hand.
-case_report() {
+case_notes_in_a_report() {
   "$expunge" report base --output page.html --quiet
   rm page.html && sed -i '1i NOTES' page.md
   expect_exit 4 "page.md: is in the place of the report's Markdown" "$expunge" report base --output page.html
@@ -134,10 +136,10 @@ case_report() {
 }
 
 # Whoever holds the folder does not hold the command for ever.
-case_held() {
+case_a_held_folder() {
   mkdir held && echo '{"prompt": "a"}' >prompts.jsonl
   exec 9<held && flock 9
   expect_exit 0 "completions" timeout 40 "$expunge" generate --model model --prompts prompts.jsonl --max-new-tokens 1 --output held/o.jsonl
 }
 
-run_cases
+run_case

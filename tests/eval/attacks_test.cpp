@@ -34,7 +34,7 @@ std::map<std::string, double> all_scores(const json& sequence) {
   std::map<std::string, double> all;
   for (std::size_t a = 0; a < values.size(); ++a) all[attack_names()[a]] = values[a];
   TargetScores reference = scores;
-  reference.log_prob = found["reference_log_prob"].get<Values>();
+  reference.log_prob = sequence["reference_log_prob"].get<Values>();
   all["reference"] = mean_log_prob(scores) - mean_log_prob(reference);
   all["zlib"] = zlib_score(mean_log_prob(scores), sequence["zlib_bytes"].get<std::size_t>());
   const SequenceMetrics found = summarise_sequence(scores);

@@ -2,7 +2,7 @@
 # What submit.sh knows of a config file is what the program says of it: line ends of Windows, tabs, comments, mistakes. And names
 # of domains, models and folders reach the jobs whatever characters they have.
 source "$(dirname "$0")/../commands/common.sh" "$1"
-while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_')
+while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_' || true)
 slurm=$root/slurm
 export EXPUNGE_ENV=$work/env
 sed "s#^expunge=.*#expunge=$expunge#" "$slurm/env.example" >env

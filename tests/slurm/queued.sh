@@ -2,7 +2,7 @@
 # Several calls of submit.sh that need one file: the first submits the job that makes it, the others wait for that job, whatever
 # path leads to the file and wherever they are called from. Jobs that would write one file by other options follow each other.
 source "$(dirname "$0")/../commands/common.sh" "$1"
-while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_')
+while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^(SLURM|SBATCH|EXPUNGE)_' || true)
 slurm=$root/slurm
 export EXPUNGE_ENV=$work/env FAKE=$work/fake
 sed "s#^expunge=.*#expunge=$expunge#" "$slurm/env.example" >env

@@ -18,7 +18,7 @@ namespace expunge {
 namespace {
 
 constexpr int kVocabulary = 61;
-constexpr int kSteps = 20;
+constexpr int kSteps = 10;
 
 /// 23 sequences of 5 to 59 ids in papers/forget, and 25 in papers/retain.
 std::filesystem::path write_tokens(const TemporaryFolder& folder) {

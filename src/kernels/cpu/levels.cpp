@@ -19,7 +19,7 @@ namespace avx512 {
 extern const Level kLevel;
 }
 
-const Level& level() {
+static const Level& processors_level() {
   // oneDNN reads ONEDNN_MAX_CPU_ISA. Its values are sets of bits; a lower one is a subset of a higher one.
   static const bool wide =
       has_avx512() && (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
@@ -38,9 +38,16 @@ std::string name_kernels() {
 namespace plain {
 extern const Level kLevel;
 }
-const Level& level() { return plain::kLevel; }
+static const Level& processors_level() { return plain::kLevel; }
 std::string name_kernels() { return std::string(level().name); }
 
 #endif
+
+static const Level*& level_in_use() {
+  static const Level* level = &processors_level();
+  return level;
+}
+const Level& level() { return *level_in_use(); }
+void use_level(const Level& level) { level_in_use() = &level; }
 
 }  // namespace expunge::cpu

@@ -16,8 +16,10 @@ struct Level {
   bool (*has_bf16_products)();
 };
 
-/// The highest level that the processor supports and oneDNN may use.
+/// The one in use: the highest that the processor has and oneDNN allows itself, or what use_level() was given.
 const Level& level();
+/// From now on `level` serves, which must outlive its use. For what wraps the kernels, as a benchmark does to time them.
+void use_level(const Level& level);
 
 /// The result of cpu_kernels().
 std::string name_kernels();

@@ -18,7 +18,8 @@ std::string column(const std::string& split, const Metric& metric) { return fmt:
 std::vector<Columns::Column> columns_of(const std::vector<std::string>& splits) {
   std::vector<Columns::Column> columns{{kStep, Columns::Kind::int64}};
   for (const std::string& split : splits)
-    for (const Metric& metric : metrics()) columns.push_back({column(split, metric), Columns::Kind::float64, true});
+    for (const Metric& metric : metrics())  // every version has the first one
+      columns.push_back({column(split, metric), Columns::Kind::float64, &metric != &metrics().front()});
   return columns;
 }
 
@@ -66,7 +67,7 @@ std::vector<EvaluationRow> read_evaluations(const Hdf5File& file) {
     for (const std::string& name : file.children("/eval/" + domain))
       for (const Metric& metric : metrics()) {
         const std::string split = domain + "/" + name, dataset = column(split, metric);
-        if (!file.exists(dataset)) continue;
+        if (&metric != &metrics().front() && !file.exists(dataset)) continue;  // of an earlier version
         const auto values = file.read_all<double>(dataset);
         if (values.size() != rows.size())
           fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} rows, as {} has, found {}", file.path().string(), dataset,

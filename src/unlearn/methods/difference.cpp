@@ -1,5 +1,5 @@
 // The difference of gradients: Liu et al. 2022 (arXiv 2203.12817); for language models Maini et al. 2024 (arXiv 2401.06121).
-#include "unlearn/registered.h"
+#include "unlearn/parts.h"
 
 namespace expunge {
 namespace {

@@ -1,6 +1,6 @@
 // Distillation from a distribution with a lowered label: undial (Dong et al. 2024, arXiv 2402.10052) and ce_u (Yang 2025,
 // arXiv 2503.01224).
-#include "unlearn/registered.h"
+#include "unlearn/parts.h"
 
 namespace expunge {
 namespace {

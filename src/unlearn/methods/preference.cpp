@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "unlearn/registered.h"
+#include "unlearn/parts.h"
 
 namespace expunge {
 namespace {

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "core/random.h"
-#include "unlearn/registered.h"
+#include "unlearn/parts.h"
 
 namespace expunge {
 namespace {

@@ -1,5 +1,5 @@
 // The seven methods of the study, with two kinds of random_label: Yao et al. 2024 (arXiv 2402.15159), section 3.
-#include "unlearn/registered.h"
+#include "unlearn/parts.h"
 
 namespace expunge {
 namespace {

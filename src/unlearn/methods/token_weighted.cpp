@@ -1,7 +1,7 @@
 // Ascent with a weight for each token: wga (Wang et al. 2025, arXiv 2502.19301), satimp (Yang et al. 2025, arXiv 2505.11953).
 #include <cmath>
 
-#include "unlearn/registered.h"
+#include "unlearn/parts.h"
 
 namespace expunge {
 namespace {

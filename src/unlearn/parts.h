@@ -1,4 +1,4 @@
-// What the files of methods share: their registered rows, and common parts of methods.
+// Parts that several methods are made of.
 #pragma once
 
 #include <memory>
@@ -9,14 +9,6 @@
 #include "unlearn/mean_objective.h"
 
 namespace expunge {
-
-// The rows of each file in methods/, in the order of the help page.
-std::vector<Method> study_methods();
-std::vector<Method> difference_methods();
-std::vector<Method> preference_methods();
-std::vector<Method> token_weighted_methods();
-std::vector<Method> distillation_methods();
-std::vector<Method> representation_methods();
 
 inline constexpr Signal kNll{};
 

@@ -148,8 +148,8 @@ struct Sampler {
         model(source.config, params, Recompute::none) {
     load_weights(source, 0, false, params);
   }
-  Labels draw(const TokenSplit& split, LabelOptions labels, bool released, std::uint64_t seed) {
-    return draw_model_labels(model, split, labels, released, seed, {2, 0, 0});
+  Labels draw(const TokenSplit& split, LabelOptions labels, bool released, std::uint64_t seed, std::size_t batch = 2) {
+    return draw_model_labels(model, split, labels, released, seed, {batch, 0, 0});
   }
   WeightsSource source;
   ShardedParams<float> params;
@@ -175,20 +175,28 @@ TEST(ReleasedLabels, AdversarialLabelsAreThoseOfTheReleasedSampler) {
 
 TEST(ReleasedLabels, AreDrawnFromTheFilteredDistribution) {
   Sampler sampler;
-  const TokenSplit split = TokenFile(kReleased / "tokens_varying.h5").split("study/forget", 53);
+  const TokenSplit whole = TokenFile(kReleased / "tokens_varying.h5").split("study/forget", 53);
+  // One sequence many times: a draw differs by its seed and by the number of its sequence.
+  constexpr int kSeeds = 20, kCopies = 100, kDraws = kSeeds * kCopies;
+  const std::size_t length = whole.length(0);
+  std::vector<std::int32_t> ids;
+  std::vector<std::uint64_t> offsets{0};
+  for (int copy = 0; copy < kCopies; ++copy) {
+    ids.insert(ids.end(), whole.ids(0).begin(), whole.ids(0).end());
+    offsets.push_back(ids.size());
+  }
+  const TokenSplit split(std::move(ids), std::move(offsets));
   const Hdf5File file = expected();
-  constexpr int kDraws = 2000;
   for (const std::string& name : file.children("/samplers")) {
     const std::string group = "/samplers/" + name;
     const LabelOptions labels{.top_k = static_cast<std::int64_t>(file.read_attribute<std::uint64_t>(group, "top_k")),
                               .top_p = file.read_attribute<double>(group, "top_p"),
                               .rm_groundtruth = file.read_attribute<std::uint64_t>(group, "rm_groundtruth") != 0};
     const auto probabilities = file.read_all<float>(group + "/probabilities");
-    const std::size_t length = split.length(0);
     std::vector<double> counts(length * 53);
-    for (int draw = 0; draw < kDraws; ++draw) {
-      const Labels drawn = sampler.draw(split, labels, true, static_cast<std::uint64_t>(draw));
-      for (std::size_t t = 0; t < length; ++t) counts[t * 53 + static_cast<std::size_t>(drawn[t])] += 1;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+      const Labels drawn = sampler.draw(split, labels, true, seed, 25);
+      for (std::size_t at = 0; at < drawn.size(); ++at) counts[at % length * 53 + static_cast<std::size_t>(drawn[at])] += 1;
     }
     for (std::size_t t = 0; t < length; ++t) {
       for (std::size_t v = 0; v < 53; ++v) {

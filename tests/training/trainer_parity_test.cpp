@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(Later, MethodParityTest, testing::Range<std::size_t>(0,
 
 TEST(MethodParity, EveryMethodHasAGoldenValue) {
   std::vector<std::string> covered = {"gradient_ascent", "random_label", "ascent_plus_descent", "ascent_plus_kl_divergence",
-                                      "finetune",        "retrain"};  // released_mpi_test.cpp; the last two are descent
+                                      "finetune",        "retrain"};  // trainer_released_mpi_test.cpp; the last two are descent
   for (const nlohmann::json& one : golden()) covered.push_back(one["method"]);
   for (const Method& info : methods())
     EXPECT_NE(std::find(covered.begin(), covered.end(), info.name), covered.end()) << info.name;

@@ -157,7 +157,8 @@ TEST(LongText, WithoutACutIsRefused) {
   while (endless.size() < PieceEncoder::kLongestStretch) endless += "re";
   EXPECT_GT(tokenizer.encode(endless).size(), endless.size() / 4);
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenizer.encode(endless + "r", "a.jsonl, line 7"); }),
-              AllOf(HasSubstr("a.jsonl, line 7: the tokenizer's model allows no cut for more than 1048576 bytes"), HasSubstr("from 'rere")));
+              AllOf(HasSubstr("a.jsonl, line 7: the tokenizer's model allows no cut for more than 1048576 bytes"),
+                    HasSubstr("from 'rere")));
 }
 
 TEST(LongText, OfUnknownCharactersTakesLinearTime) {
