@@ -93,7 +93,7 @@ std::string one_sentence(const ReportRun& run, const RunSummary& s) {
   const std::string state = standing(run), name = run.label + (state.empty() ? "" : fmt::format(" ({})", state));
   if (run.domain().empty())
     return fmt::format("{}: expunge train on {}; it had nothing to forget.", name, fmt::join(run.options.input.splits, ", "));
-  return fmt::format("{}: it should forget {}/forget {}{}", name, run.domain(), deed(run), outcome(run, s));
+  return fmt::format("{}: {}/forget should be forgotten {}{}", name, run.domain(), deed(run), outcome(run, s));
 }
 
 /// The perplexity of the forget set before and after; names the model if it is not the run's.

@@ -68,7 +68,7 @@ case_refused_runs() {
   expect_exit 4 "output-dir .*: holds .*step-000001, which --resume-from-checkpoint reads" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
     --resume-from-checkpoint "$(echo base/checkpoints/step-*)"
   cp tokens.h5 own.h5
-  expect_exit 4 "own.h5: is what --[a-z-]+ reads" "$expunge" eval --model base --tokens own.h5 --domain papers --output ./own.h5 --overwrite
+  expect_exit 4 "own.h5: is the input of --[a-z-]+" "$expunge" eval --model base --tokens own.h5 --domain papers --output ./own.h5 --overwrite
   cmp tokens.h5 own.h5 || die "the input was overwritten"
   mkdir -p looping/papers && ln -s forget.jsonl looping/papers/forget.jsonl
   expect_exit 3 "forget.jsonl: Too many levels" "$expunge" tokenize --tokenizer init --data looping --output loop.h5

@@ -119,7 +119,7 @@ case_refusals() {
   expect_exit 3 "papers/nothing: there is no such split" "${refused[@]}" --method gradient_ascent --eval-steps 1 --eval-split nothing
   cp base/metrics.h5 empty.h5
   expect_exit 3 "holds no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
-  expect_exit 4 "save-labels .*all.h5: is what --tokens reads" "${refused[@]}" --method random_label --save-labels all.h5
+  expect_exit 4 "save-labels .*all.h5: is the input of --tokens" "${refused[@]}" --method random_label --save-labels all.h5
   expect_exit 4 "nowhere/x.h5: cannot be written: there is no folder nowhere" "${refused[@]}" --method random_label --save-labels nowhere/x.h5
   [[ ! -e refused ]] || die "a refused run left a folder"
 }

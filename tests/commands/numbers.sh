@@ -86,7 +86,7 @@ set_up() {
 case_steps() {
   for more in "" "--learning-rate 0" "--variant released"; do
     # shellcheck disable=SC2086
-    expect_exit 2 "--num-train-epochs 1e\+18: .* make .* optimizer steps, and a run takes at most 1000000000" \
+    expect_exit 2 "--num-train-epochs 1e\+18: .* take .* optimizer steps, but a run takes at most 1000000000" \
       timeout 60 "${run[@]}" --num-train-epochs 1e18 $more
   done
   expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001

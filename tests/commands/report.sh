@@ -222,7 +222,7 @@ case_options_and_shared_texts() {
   mute general.md "--tokens $PWD/general.h5"
   rm -r general/checkpoints/step-000001
   "${report[@]}" general --output general.html --overwrite
-  says general.md "(it has no checkpoint yet): it should forget papers/forget"
+  says general.md "(it has no checkpoint yet): papers/forget should be forgotten"
 }
 
 # A condition that held: after which step, and which state is kept.

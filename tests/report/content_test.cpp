@@ -81,7 +81,7 @@ std::string cell(const ReportRun& run, const std::string& column) {
 TEST(ReportContent, WhatIsUnfinishedIsCalledSo) {
   ReportRun run = finished_run();
   EXPECT_THAT(headline(run),
-              HasSubstr("R1: papers/forget was to be forgotten by gradient_ascent; its perplexity went from 2 to 4"));
+              HasSubstr("R1: papers/forget should be forgotten by gradient_ascent; its perplexity went from 2 to 4"));
   run.checkpoint->total_steps = 30;
   EXPECT_THAT(headline(run), HasSubstr("R1 (unfinished, step 2 of 30): papers/forget"));
   run.checkpoint.reset();
