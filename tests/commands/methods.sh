@@ -13,7 +13,7 @@ set_up() {
   ranks 2 "$expunge" "${train[@]}" --max-steps 20 --learning-rate 3e-3 --output-dir base --quiet
 }
 
-# Stopped after step 2 of 4 and started again: bitwise, with the labels, the frozen model and the reference column found again.
+# Stopped after step 2 of 4 and started again: bitwise, with the labels, the reference model and the reference column found again.
 case_resuming() {
   for method in "random_label --top-k 3 --rm-groundtruth" "ascent_plus_kl_divergence --retain-repeat" "npo --retain-repeat"; do
     name=${method%% *}
