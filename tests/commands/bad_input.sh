@@ -62,7 +62,7 @@ case_refused_runs() {
   expect_exit 2 "gradient_ascent" "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method forget_it --output-dir x
   expect_exit 4 "already there" "$expunge" export --checkpoint base --output-dir model
   expect_exit 4 "no run folder of expunge" "$expunge" "${train[@]}" --output-dir texts
-  expect_exit 2 "global-batch-size 1000000000 is more than the" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
+  expect_exit 2 "global-batch-size 1000000000 exceeds 16777216" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
   expect_exit 3 "nowhere: not a checkpoint; expected auto, none, or a folder" "$expunge" "${train[@]}" --resume-from-checkpoint nowhere --output-dir x
   [[ ! -e x ]] || die "a refused run left a folder"
   expect_exit 4 "output-dir .*: holds .*step-000001, which --resume-from-checkpoint reads" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \

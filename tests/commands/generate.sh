@@ -88,7 +88,7 @@ case_exported_ends() {
   "$expunge" "${train[@]}" --quiet --max-steps 1 --output-dir ending
   "$expunge" export --checkpoint ending --output-dir exported --quiet
   for model in ending ending/checkpoints/step-000001 exported; do
-    expect_exit 0 "a completion ends at '</s>' \(id 2\), .*\(id 7\), and in front of the stop strings 'THE END'" "$expunge" generate \
+    expect_exit 0 "a completion ends at '</s>' \(id 2\), .*\(id 7\), and before the stop strings 'THE END'" "$expunge" generate \
       --prompts prompts.jsonl --model $model --max-new-tokens 2 --output ending.jsonl --overwrite
   done
 }
@@ -129,7 +129,7 @@ case_bad_input() {
   expect_exit 2 "--num-samples above 1 needs --temperature" "${generate[@]}" --model base --max-new-tokens 3 --num-samples 2 --output x.jsonl
   bad() { cat >bad.jsonl; expect_exit 3 "$1" ranks 2 "$expunge" generate --model base --prompts bad.jsonl --max-new-tokens 3 --output x.jsonl; }
   bad "bad.jsonl, line 2: not valid JSON" <<<$'{"prompt": "fine"}\n{"prompt": oops}'
-  bad "bad.jsonl, line 3: there is no prompt in column 'prompt'" <<<$'{"prompt": "fine"}\n\n{"text": "other"}'
+  bad "bad.jsonl, line 3: has no prompt in column 'prompt'" <<<$'{"prompt": "fine"}\n\n{"text": "other"}'
   bad "line 1: the prompt in column 'prompt' is null" <<<'{"prompt": null}'
   bad "line 1: has \"prompt\" twice" <<<'{"prompt": "a", "prompt": "b"}'
   bad "line 1: key 'prompt': expected a string, found 7" <<<'{"prompt": 7}'

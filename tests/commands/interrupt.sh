@@ -183,7 +183,7 @@ case_odd_options_and_changed_models() {
   printf '\x40' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s good) - 1)) conv=notrunc status=none
   expect_exit 3 "the original model changed since the run began" ranks 2 "${unlearn[@]}"
   printf '\xff\xff\xff\x7f' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s good) - 4)) conv=notrunc status=none
-  expect_exit 5 "step 1: loss .*this is the model as it was given" ranks 2 "${unlearn[@]}" --overwrite-output-dir
+  expect_exit 5 "step 1: loss .*the model is as it was given" ranks 2 "${unlearn[@]}" --overwrite-output-dir
 }
 
 run_case

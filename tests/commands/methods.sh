@@ -44,12 +44,12 @@ case_labels() {
   ! h5diff -q labels.h5 other/labels.h5 /papers || die "the seed does not matter"
   # Every label but the first of each sequence is a target.
   ids=$(h5ls labels.h5/papers/forget/ids | grep -oE '[0-9]+' | head -n 1) sequences=$(attribute labels.h5 /papers/forget sequences)
-  expect_exit 0 "kept by a method" "$expunge" inspect labels.h5
+  expect_exit 0 "stored by a method" "$expunge" inspect labels.h5
   expect_exit 0 "papers/forget +$ids labels, $((ids - sequences)) of them targets, in $sequences sequences" "$expunge" inspect labels.h5
   sed 's/ the / a /' texts/papers/forget.jsonl >changed.jsonl
   mkdir -p changed/papers && cp texts/papers/*.jsonl changed/papers && head -n 11 changed.jsonl >changed/papers/approximate.jsonl
   "$expunge" tokenize --tokenizer init --data changed --output changed.h5 --max-length 64 --quiet
-  expect_exit 3 "labels for another token file" "$expunge" unlearn --model base --tokens changed.h5 --domain papers --method random_label \
+  expect_exit 3 "its labels are for another token file" "$expunge" unlearn --model base --tokens changed.h5 --domain papers --method random_label \
     --max-steps 2 --labels labels.h5 --output-dir refused
   # Labels from elsewhere have the layout alone: that nothing ties them to the text is said.
   h5copy -i labels.h5 -o foreign.h5 -s /papers -d /papers
@@ -118,7 +118,7 @@ case_refusals() {
     --method gradient_ascent --eval-steps 1 --stop-at "people:perplexity >= 3"
   expect_exit 3 "papers/nothing: there is no such split" "${refused[@]}" --method gradient_ascent --eval-steps 1 --eval-split nothing
   cp base/metrics.h5 empty.h5
-  expect_exit 3 "holds no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
+  expect_exit 3 "has no labels" "${refused[@]}" --method gradient_ascent --labels empty.h5
   expect_exit 4 "save-labels .*all.h5: is the input of --tokens" "${refused[@]}" --method random_label --save-labels all.h5
   expect_exit 4 "nowhere/x.h5: cannot be written: there is no folder nowhere" "${refused[@]}" --method random_label --save-labels nowhere/x.h5
   [[ ! -e refused ]] || die "a refused run left a folder"

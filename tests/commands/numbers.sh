@@ -101,7 +101,7 @@ case_steps() {
     expect_exit 75 "the run ends after step [1-9][0-9]* of 1000000000" timeout 60 "${run[@]}" --max-steps 1000000000 \
       --max-walltime 3 --overwrite-output-dir $more
   done
-  expect_exit 2 "so many sequences after each of .* a run holds at most 100000000" "$expunge" unlearn --model model \
+  expect_exit 2 "this many sequences after each of .* but a run holds at most 100000000" "$expunge" unlearn --model model \
     --tokens tokens.h5 --domain papers --method ascent_plus_descent --retain-repeat --positive-ratio 1000000000 --output-dir y
 }
 
@@ -117,7 +117,7 @@ case_plans() {
   plan=("$expunge" plan --model model --world 8 --gpu-memory 80GB)
   expect_exit 2 "--max-steps 1000000000 needs a time limit of .* minutes, but Slurm allows at most 2147483647" \
     "${plan[@]}" --max-steps 1000000000 --tflops 1e-6 --sbatch never.sbatch
-  expect_exit 2 "65536 ranks x .* is more than the 16777216 sequences" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
+  expect_exit 2 "65536 ranks x .* exceeds 16777216" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
   expect_exit 2 "does not fit" "${plan[@]}" --per-device-train-batch-size 100000
   [[ ! -e never.sbatch ]] || die "a refused script was written"
   # The options of a timed run are those of a file, which may say anything.

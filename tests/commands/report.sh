@@ -71,7 +71,7 @@ case_several_runs() {
   for text in "$hash" "$(rounded before.h5 /papers/forget perplexity)" "$(rounded "$run/eval.h5" /papers/forget perplexity)" \
       "$(rounded before.h5 /papers/approximate perplexity)" "times less than retraining" "Pareto" "step 2 of 4" "step-000004" \
       "expunge mia --model" "The run's model has not been evaluated" \
-      "nothing was to be forgotten" "Jin Yao" "$(task task-before.h5) ± 0.00 %" "$(task "$run/task.h5") ± 0.00 %" \
+      "it had nothing to forget" "Jin Yao" "$(task task-before.h5) ± 0.00 %" "$(task "$run/task.h5") ± 0.00 %" \
       "$(printf '%.2f %%' "$(awk "BEGIN { print 100 * $(attribute "$run/eval.h5" /papers/forget extraction_strength) }")")"; do
     for page in report.html report.md; do
       sed 's/&#39;/'"'"'/g; s/\\//g; s/<wbr>//g' "$page" | grep -- "$text" >/dev/null || die "$page lacks: $text"
@@ -162,8 +162,8 @@ case_chains() {
   after="4 steps of gradient_ascent on papers"
   goal() { printf 'The goal is %s, the perplexity of %s model on papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
   "${report[@]}" chained adopted --before before.h5 --before second/eval.h5 --output chain.html
-  says chain.md "R1: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "$(goal before.h5 'the original')" \
-    "R2: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "(own steps) |" \
+  says chain.md "R1: papers/forget should be forgotten by grad_diff, after $after (see Before); its" "$(goal before.h5 'the original')" \
+    "R2: papers/forget should be forgotten by grad_diff, after $after (see Before); its" "(own steps) |" \
     "second/eval.h5 is not used: before.h5 is of the original model." "| Steps of this run | 5 |" "| Steps | 5 of 5, 6 sequences a step |" \
     "| Before | steps 1 to 4 by gradient_ascent on papers, " "| grad_diff, after gradient_ascent |" "| Began from | $PWD/second |"
   "${report[@]}" chained --before second/eval.h5 --output changed.html
@@ -192,7 +192,7 @@ case_figures_of_other_models() {
   "${infer[@]}" --output mia.h5 >/dev/null 2>&1
   "${infer[@]}" --members retain --non-members general/evaluation --output mia-other.h5 >/dev/null 2>&1
   "${report[@]}" second --before before.h5 --after mia.h5 --output own.html
-  says own.md "Members: 20 sequences of papers/forget. Non-members: 20 sequences of papers/approximate." "with fewer than 30 a side"
+  says own.md "Members: 20 sequences of papers/forget. Non-members: 20 sequences of papers/approximate." "with fewer than 30 per side"
   mute own.md "other texts |"
   "${report[@]}" second --before before.h5 --after mia-other.h5 --output texts.html
   says texts.md "| other texts |" "Members: 20 sequences of papers/retain. Non-members: 20 sequences of general/evaluation."
@@ -287,7 +287,7 @@ case_bad_input() {
   head -c 2000 second/eval.h5 >bare/eval.h5
   expect_exit 3 "bare/eval.h5" "${report[@]}" bare --output x.html
   for option in --before --after; do
-    expect_exit 3 "tokens.h5: not an evaluation of expunge eval, mia or task" "${report[@]}" second $option tokens.h5 --output x.html
+    expect_exit 3 "tokens.h5: expected results of expunge eval, mia or task" "${report[@]}" second $option tokens.h5 --output x.html
   done
   expect_exit 2 "no run began from" "${report[@]}" second --before second/eval.h5 --output x.html
   expect_exit 2 "--after needs a report of one run" "${report[@]}" second "$run" --after before.h5 --output x.html
@@ -295,7 +295,7 @@ case_bad_input() {
   "${report[@]}" second --output report.html
   expect_exit 4 "exists already" "${report[@]}" second --output report.html
   expect_exit 4 "cannot" "${report[@]}" second --output nowhere/x.html
-  expect_exit 4 "exists already, and this run did not begin it" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
+  expect_exit 4 "exists already, but this run did not begin it" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
   [[ ! -e x.html ]] || die "a refused report was written"
   if [[ $(id -u) == 0 ]] && mkdir disk && mount -t tmpfs -o size=16k tmpfs disk 2>/dev/null; then
     trap 'umount "$work/disk"; rm -rf "$work"' EXIT

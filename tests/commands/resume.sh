@@ -87,7 +87,7 @@ case_finished_and_damaged() {
   rm -rf lone
   ranks 2 "${run[@]}" "${rate[@]}" --output-dir lone --save-total-limit 1 --quiet
   printf x | dd of=lone/checkpoints/step-000006/shard-00001-of-00002.h5 bs=1 seek=5000 conv=notrunc status=none
-  expect_exit 75 "no good checkpoint is left; the run begins again with its first step" ranks 2 "${run[@]}" "${rate[@]}" \
+  expect_exit 75 "no good checkpoint is left; the run begins again at its first step" ranks 2 "${run[@]}" "${rate[@]}" \
     --output-dir lone --save-total-limit 1 --max-walltime 0.1
   grep -q "no step fitted into --max-walltime since this start" out.txt || { cat out.txt >&2; die "no word of a limit that never suffices"; }
   ! grep -q "SIGTERM" out.txt || { cat out.txt >&2; die "a signal that never came"; }
@@ -110,7 +110,7 @@ case_an_order_that_is_too_short() {
   seq 0 11 >order.txt
   expect_exit 0 "" "$expunge" "${train[@]}" --max-steps 2 --sample-order order.txt --output-dir ordered
   ! grep -q "sample-order" out.txt || die "a warning of an order that is long enough"
-  expect_exit 0 "warning: --sample-order order.txt: it has 12 sequence numbers and the run takes 18: it begins again from the top" \
+  expect_exit 0 "warning: --sample-order order.txt: the run takes 18 sequences, but the file has 12 sequence numbers: the order repeats from its top" \
     "$expunge" "${train[@]}" --max-steps 3 --sample-order order.txt --output-dir ordered-3
 }
 

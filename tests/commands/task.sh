@@ -101,7 +101,7 @@ case_bad_input() {
   expect_exit 3 "line 7: --num-fewshot 2, and two-tasks.jsonl has 0 of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \
     --fewshot-file two-tasks.jsonl --output x.h5
   { cat two-tasks.jsonl && tail -n 1 tasks.jsonl; } >small-task.jsonl
-  expect_exit 0 "--num-fewshot 2 takes all items of arc as examples, so these tasks are not scored" ranks 2 "$expunge" task --model base \
+  expect_exit 0 "--num-fewshot 2 uses all items of arc as examples, so these tasks are not scored" ranks 2 "$expunge" task --model base \
     --tasks small-task.jsonl --num-fewshot 2 --max-new-tokens 2 --output small.h5
   expect_exit 3 "uses every item as an example" "$expunge" task --model base --tasks two-tasks.jsonl --num-fewshot 3 --output x.h5
   expect_exit 2 "--fewshot-file needs --num-fewshot" "${task[@]}" --model base --fewshot-file two-tasks.jsonl --output x.h5

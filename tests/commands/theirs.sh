@@ -29,7 +29,7 @@ set_up() {
 case_in_the_way_of_a_checkpoint() {
   place=a/checkpoints/step-000002
   begun && echo precious >$place
-  in_the_way "$place: lies where the run makes a checkpoint"
+  in_the_way "$place: lies where the run writes a checkpoint"
   begun && mkdir mine && ln -s ../../mine $place
   in_the_way "$place: lies where the run makes a checkpoint"
   [[ -L $place ]] || die "a link is gone"
@@ -131,7 +131,7 @@ case_what_appears_meanwhile() {
 case_notes_in_a_report() {
   "$expunge" report base --output page.html --quiet
   rm page.html && sed -i '1i NOTES' page.md
-  expect_exit 4 "page.md: is in the place of the report's Markdown" "$expunge" report base --output page.html
+  expect_exit 4 "page.md: has the name of the report's Markdown" "$expunge" report base --output page.html
   grep -q NOTES page.md || die "notes are gone"
 }
 

@@ -167,7 +167,7 @@ TEST_F(TaskItemsTest, RefusesByLine) {
   EXPECT_THAT(refusal(R"({"question": "a", "answer": "7"})"), HasSubstr("ends with #### and a number"));
   EXPECT_THAT(refusal(kMmlu, 2), HasSubstr("none is left to score"));
   EXPECT_THAT(refusal(R"({"question": "a", "answer": "#### 7"})", 2, kMmlu),
-              HasSubstr("examples.jsonl has 0 of the task gsm8k"));
+              HasSubstr("needs 2 items of the task gsm8k, but "));
 }
 
 TEST_F(TaskItemsTest, MarkersAreRemovedInLinearTime) {

@@ -113,7 +113,7 @@ TEST(ReportContent, TheStrongestAttackIsOnForgetAgainstApproximateByTheRunsModel
   EXPECT_THAT(page(run), HasSubstr("Members: 40 sequences of papers/forget. Non-members: 31 sequences of papers/approximate."));
   EXPECT_THAT(page(run), Not(HasSubstr("fewer than 30")));
   run.attacks_after->attacks[0].non_members = 29;
-  EXPECT_THAT(page(run), HasSubstr("40 members and 29 non-members: with fewer than 30 a side"));
+  EXPECT_THAT(page(run), HasSubstr("40 members and 29 non-members: with fewer than 30 per side"));
   run.attacks_after->origin.other = run.attacks_after->origin.mark = "another model";
   EXPECT_EQ(cell(run, "Strongest AUC"), "another model");
   for (const auto& [members, non_members] :
