@@ -65,7 +65,7 @@ case_refused_runs() {
   expect_exit 2 "global-batch-size 1000000000 exceeds 16777216" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
   expect_exit 3 "nowhere: not a checkpoint; expected auto, none, or a folder" "$expunge" "${train[@]}" --resume-from-checkpoint nowhere --output-dir x
   [[ ! -e x ]] || die "a refused run left a folder"
-  expect_exit 4 "output-dir .*: holds .*step-000001, which --resume-from-checkpoint reads" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
+  expect_exit 4 "output-dir .*: holds .*step-000001, the input of --resume-from-checkpoint" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
     --resume-from-checkpoint "$(echo base/checkpoints/step-*)"
   cp tokens.h5 own.h5
   expect_exit 4 "own.h5: is the input of --[a-z-]+" "$expunge" eval --model base --tokens own.h5 --domain papers --output ./own.h5 --overwrite

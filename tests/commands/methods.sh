@@ -132,7 +132,7 @@ case_collapse() {
   expect_exit 5 "step .*not both finite.*papers/forget sequence|has collapsed" "$expunge" "${common[@]}" --method gradient_ascent \
     --max-steps 200 --save-steps 1 --save-total-limit 1 --learning-rate 3e-2 --output-dir broken
   kept=$(echo broken/checkpoints/step-*)
-  [[ -f $kept/checkpoint.h5 ]] && grep -q "the last checkpoint, $kept, is as it was" out.txt || die "the last good checkpoint is gone"
+  [[ -f $kept/checkpoint.h5 ]] && grep -q "the last checkpoint, $kept, is unchanged" out.txt || die "the last good checkpoint is gone"
   step=$(grep -oE "step [0-9]+: " out.txt | tail -n 1 | tr -dc 0-9)
   [[ $kept == $(printf 'broken/checkpoints/step-%06d' $((step - 1))) ]] || die "step $step ended the run, which kept $kept"
   expect_exit 5 "after step 1: the nll of papers/forget sequence [0-9]+ is not finite.*no checkpoint yet" "$expunge" "${common[@]}" \

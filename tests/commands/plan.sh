@@ -67,7 +67,7 @@ case_refusals() {
   expect_exit 2 "does not fit: a rank needs .* it would on [0-9]+ ranks" "$expunge" plan --model init --world 1 --gpu-memory 1.8GB
   expect_exit 2 "needs --gpu-memory SIZE" "$expunge" plan --model init --world 1
   expect_exit 3 "config.json" "$expunge" plan --model nowhere --world 1 --gpu-memory 80GB
-  expect_exit 3 "not a run folder" "$expunge" plan --model init --world 1 --gpu-memory 80GB --measured-run init
+  expect_exit 3 "expected a run folder" "$expunge" plan --model init --world 1 --gpu-memory 80GB --measured-run init
 }
 
 case_scripts() {

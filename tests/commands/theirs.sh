@@ -31,7 +31,7 @@ case_in_the_way_of_a_checkpoint() {
   begun && echo precious >$place
   in_the_way "$place: lies where the run writes a checkpoint"
   begun && mkdir mine && ln -s ../../mine $place
-  in_the_way "$place: lies where the run makes a checkpoint"
+  in_the_way "$place: lies where the run writes a checkpoint"
   [[ -L $place ]] || die "a link is gone"
   for name in manifest.json metrics.h5 evaluations.h5 checkpoint.h5 shard-00000-of-00001.h5 notes; do
     begun && mkdir $place
