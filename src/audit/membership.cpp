@@ -1,4 +1,4 @@
-// Attacks on the members of a split.
+// Attacks the members of a split.
 #include "audit/membership.h"
 
 #include <fmt/format.h>
@@ -12,10 +12,11 @@
 
 #include "core/log.h"
 #include "core/standard_streams.h"
+#include "core/text.h"
 #include "data/compressed_size.h"
 #include "data/tokenizer.h"
 #include "eval/attacks.h"
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 #include "inference/token_checks.h"
 #include "io/files.h"
 #include "run/output.h"
@@ -24,13 +25,13 @@
 namespace expunge {
 namespace {
 
-/// Members or non-members: the first sequences of a split that do not stand on the other side, with each attack's scores.
+/// Members or non-members: the first sequences of a split that are not on the other side, with each attack's scores.
 struct Side {
   std::string name;                  ///< "domain/split"
-  TokenSplit split;                  ///< without those that stand on both sides
+  TokenSplit split;                  ///< without sequences on both sides
   std::vector<std::size_t> numbers;  ///< of its sequences within the token file's split
   std::size_t on_both_sides = 0;
-  std::size_t sequences = 0;  ///< that are scored
+  std::size_t sequences = 0;  ///< number of scored sequences
   std::span<const std::uint64_t> documents() const {
     return split.documents().first(split.documents().empty() ? 0 : sequences);
   }
@@ -44,7 +45,7 @@ struct Sides {
   bool know_documents() const { return !members.documents().empty() && !non_members.documents().empty(); }
 };
 
-/// Documents, not sequences, are what intervals are made of: of few of them they are narrower than the truth.
+/// Warns of few documents, because intervals resample documents, and few of them give intervals that are too narrow.
 void warn_of_few_documents(const Sides& sides) {
   constexpr std::size_t kFew = 10;
   if (!sides.know_documents()) return;
@@ -52,13 +53,13 @@ void warn_of_few_documents(const Sides& sides) {
     const std::set<std::uint64_t> documents(side->documents().begin(), side->documents().end());
     if (documents.size() < kFew)
       log_warning(
-          fmt::format("{}: {} sequences of only {} document{}: intervals are resampled by document, and of fewer than "
-                      "{} they are too narrow",
-                      side->name, side->sequences, documents.size(), documents.size() == 1 ? "" : "s", kFew));
+          fmt::format("{}: {} sequences of only {}: intervals are resampled by document, and with fewer than {} they are too "
+                      "narrow",
+                      side->name, side->sequences, counted(documents.size(), "document"), kFew));
   }
 }
 
-/// What was learnt and not learnt at once says nothing: such sequences are left out of both sides.
+/// Leaves sequences on both sides out of both, because a text that is member and non-member tells nothing.
 void leave_out_shared(Sides& sides, const TokenFile& tokens) {
   constexpr std::size_t kLeast = 10;
   std::vector<std::size_t> members = sides.members.split.absent_from(sides.non_members.split);
@@ -72,19 +73,19 @@ void leave_out_shared(Sides& sides, const TokenFile& tokens) {
   keep(sides.non_members, std::move(non_members));
   const std::size_t left = std::min(sides.members.numbers.size(), sides.non_members.numbers.size());
   if (sides.members.on_both_sides > 0 && left < kLeast)
-    fail(
-        ExitCode::bad_input,
-        fmt::format("{}: {} and {} share {} and {} of their sequences, which leaves {} and {}, expected at least {} each; give "
-                    "--members and --non-members splits of different texts",
-                    tokens.path().string(), sides.members.name, sides.non_members.name, sides.members.on_both_sides,
-                    sides.non_members.on_both_sides, sides.members.numbers.size(), sides.non_members.numbers.size(), kLeast));
+    fail(ExitCode::bad_input,
+         fmt::format(
+             "{}: {} and {} share {} and {} of their sequences, so {} and {} remain, but at least {} each are needed; give "
+             "--members and --non-members splits of different texts",
+             tokens.path().string(), sides.members.name, sides.non_members.name, sides.members.on_both_sides,
+             sides.non_members.on_both_sides, sides.members.numbers.size(), sides.non_members.numbers.size(), kLeast));
 }
 
-/// What the two sides share, exact or nearly so.
+/// Warns of equal or nearly equal text on both sides.
 void warn_of_shared(const Sides& sides, const TokenFile& tokens) {
   const std::string &members = sides.members.name, &non_members = sides.non_members.name;
   if (sides.members.on_both_sides > 0)
-    log_warning(fmt::format("{} sequences of {} and {} of {} stand on both sides and are left out", sides.members.on_both_sides,
+    log_warning(fmt::format("{} sequences of {} and {} of {} are on both sides and are left out", sides.members.on_both_sides,
                             members, sides.non_members.on_both_sides, non_members));
   const std::optional<Duplicates> duplicates = tokens.duplicates();
   if (!duplicates) return;
@@ -94,7 +95,7 @@ void warn_of_shared(const Sides& sides, const TokenFile& tokens) {
   for (const std::string& line : describe_duplicates(*duplicates, between)) log_warning(line);
 }
 
-/// As many non-members as members, where there are as many.
+/// Chooses as many non-members as members, or all if there are fewer.
 Sides choose_sides(const Session& session, const MembershipConfig& config, const TokenFile& tokens, int vocabulary) {
   const std::string members = full_split_name(config.domain, config.members);
   const std::string non_members = full_split_name(config.domain, config.non_members);
@@ -117,7 +118,7 @@ Sides choose_sides(const Session& session, const MembershipConfig& config, const
   return sides;
 }
 
-/// Of each score the number of its sequence within its split.
+/// For each score, the number of its sequence within its split.
 std::vector<std::uint64_t> scored_sequences(const Sides& sides) {
   std::vector<std::uint64_t> numbers;
   for (const Side* side : sides.both())
@@ -140,7 +141,7 @@ void add_pass(const Session& session, const MembershipConfig& config, const Weig
   });
 }
 
-/// A model that gives no numbers has no membership to infer.
+/// Throws Error(collapse) if a score is not finite, because such a model allows no inference.
 void check_finite(const Side& side, const std::string& attack, const std::filesystem::path& model) {
   const std::vector<double>& values = side.scores.at(attack);
   for (std::size_t i = 0; i < values.size(); ++i)
@@ -149,7 +150,7 @@ void check_finite(const Side& side, const std::string& attack, const std::filesy
                                            model.string(), side.name, side.numbers[i], values[i]));
 }
 
-/// The size under zlib of a sequence's text, BOS and EOS left out.
+/// Size of a sequence's text under zlib, without BOS and EOS.
 std::size_t zlib_bytes(const Tokenizer& tokenizer, std::span<const std::int32_t> sequence) {
   std::vector<std::int32_t> ids;
   std::copy_if(sequence.begin(), sequence.end(), std::back_inserter(ids),
@@ -162,7 +163,7 @@ void add_zlib(const Tokenizer& tokenizer, Side& side) {
     side.scores["zlib"].push_back(zlib_score(side.scores["loss"][i], zlib_bytes(tokenizer, side.split.ids(i))));
 }
 
-/// Turns the reference model's mean log-probabilities into how much likelier the model finds each sequence.
+/// Subtracts the reference model's mean log-probabilities from the model's.
 void subtract_reference(Side& side) {
   std::vector<double>& reference = side.scores["reference"];
   for (std::size_t i = 0; i < side.sequences; ++i) reference[i] = side.scores["loss"][i] - reference[i];
@@ -176,7 +177,7 @@ std::vector<AttackResult> summarise(const std::vector<std::string>& attacks, Sid
       return std::ranges::all_of(side->scores.at(attack), [](double score) { return std::isnan(score); });
     });
     if (unscored != both.end()) {
-      log_warning(fmt::format("{}: every sequence is too short for {}, which is left out; tokenize with a larger --max-length",
+      log_warning(fmt::format("{}: every sequence is too short for {}, so it is left out; tokenize with a larger --max-length",
                               (*unscored)->name, attack));
       continue;
     }
@@ -194,16 +195,16 @@ void print_table(const Sides& sides, const std::vector<AttackResult>& results, c
   print_result("{:<22}{:>8}{:>18}{:>16}{:>13}{:>13}{:>15}{:>15}\n", "attack", "AUC", "95 % interval", "members score",
                "TPR at 5 %", "TPR at 1 %", "TPR at 0.1 %", "best accuracy");
   for (const AttackResult& result : results) {
-    const AttackFigures& f = result.figures;
-    const AttackRates& rates = f.stronger();
-    print_result("{:<22}{:>8.3f}{:>18}{:>16}{:>11.1f} %{:>11.1f} %{:>13.1f} %{:>13.1f} %{}\n", result.name, f.auc,
-                 fmt::format("{:.3f} to {:.3f}", f.auc_low, f.auc_high), f.low_is_stronger() ? "low" : "high",
+    const AttackMetrics& metrics = result.metrics;
+    const AttackRates& rates = metrics.stronger();
+    print_result("{:<22}{:>8.3f}{:>18}{:>16}{:>11.1f} %{:>11.1f} %{:>13.1f} %{:>13.1f} %{}\n", result.name, metrics.auc,
+                 fmt::format("{:.3f} to {:.3f}", metrics.auc_low, metrics.auc_high), metrics.low_is_stronger() ? "low" : "high",
                  100 * rates.tpr_at_5, 100 * rates.tpr_at_1, 100 * rates.tpr_at_0_1, 100 * rates.best_accuracy,
-                 f.left_out > 0 ? fmt::format("  ({} too short, left out)", f.left_out) : "");
+                 metrics.left_out > 0 ? fmt::format("  ({} too short, left out)", metrics.left_out) : "");
   }
   print_result(
-      "AUC 0.5: members look like non-members; above: remembered; below: less likely than text never seen.\n"
-      "Rates are those of an attacker who knows whether members score high or low. Intervals are resampled by {}.\n",
+      "AUC 0.5: members look like non-members; above: remembered; below: less likely than unseen text.\n"
+      "Rates assume an attacker who knows whether members score high or low. Intervals are resampled by {}.\n",
       resampled_by);
 }
 
@@ -260,7 +261,8 @@ void run_membership(Session& session, const MembershipConfig& config) {
       attacks.push_back("zlib");
       for (Side* side : sides.both()) add_zlib(tokenizer, *side);
     } else {
-      log_warning(fmt::format("{}: no tokenizer.model, so there is no text for the attack zlib", source.side_files.string()));
+      log_warning(
+          fmt::format("{}: no tokenizer.model, so the zlib attack has no text and is left out", source.side_files.string()));
     }
     const std::vector<AttackResult> results = summarise(attacks, sides, config.seed);
     print_table(sides, results, described.resampled_by);

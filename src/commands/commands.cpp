@@ -1,4 +1,4 @@
-// The list of commands.
+// Lists the commands.
 #include "commands/commands.h"
 
 #include "commands/eval.h"

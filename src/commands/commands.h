@@ -7,7 +7,7 @@
 
 namespace expunge {
 
-/// In the order in which help lists them. A new command is one file and one entry.
+/// The commands in the order of the help. A new command is one file and one entry here.
 std::vector<Command> commands();
 
 }  // namespace expunge

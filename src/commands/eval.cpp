@@ -1,4 +1,4 @@
-// `expunge eval`: perplexity and accuracy of a model over splits, printed and written to HDF5.
+// `expunge eval`: measures a model on splits, prints the metrics and writes them to HDF5.
 #include "commands/eval.h"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "expunge/error.h"
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 #include "inference/token_checks.h"
 #include "io/hdf5_seal.h"
 #include "run/compute_options.h"
@@ -53,17 +53,17 @@ void print_table(const std::vector<SplitResult>& results) {
   }
 }
 
-/// Worse than a guess among all tokens: without a tokenizer.model to compare, the tokens may be those of another model.
+/// Warns of a perplexity worse than guessing. Without a tokenizer.model to compare, the tokens may be those of another model.
 void warn_of_other_tokens(const EvalConfig& config, const std::vector<SplitResult>& results, int vocabulary) {
   for (const SplitResult& result : results)
     if (const double perplexity = summarise_split(result.sequences)["token_perplexity"]; perplexity > vocabulary)
       log_warning(
-          fmt::format("{}: a perplexity of {:.4g} per token is above the vocabulary's size, {}: unless the model was made to "
-                      "forget, the tokens of {} are probably another tokenizer's; tokenize the texts with the model's",
+          fmt::format("{}: a perplexity of {:.4g} per token exceeds the vocabulary's size, {}: unless the model was made to "
+                      "forget, {} probably has another tokenizer's tokens; tokenize the texts with the model's tokenizer",
                       result.split, perplexity, vocabulary, config.tokens.string()));
 }
 
-/// Results of an earlier evaluation, to print beside these.
+/// Metrics of an earlier evaluation, to print beside the new ones.
 struct Earlier {
   SplitTable splits;
   Conditions conditions;
@@ -75,7 +75,7 @@ std::optional<Earlier> read_earlier(const std::filesystem::path& path) {
   return Earlier{read_evaluation(file), evaluation_conditions(file)};
 }
 
-/// What was computed otherwise than the figures beside it is not to be taken for what unlearning did.
+/// Warns if the conditions of the metrics differ, because the difference is then not an effect of unlearning.
 void warn_of_other_conditions(const EvalConfig& config, const EvaluationSource& source, const std::vector<SplitResult>& results,
                               const Earlier& earlier) {
   std::vector<ConditionPair> pairs = pair_conditions(earlier.conditions, conditions_of(source));
@@ -83,12 +83,11 @@ void warn_of_other_conditions(const EvalConfig& config, const EvaluationSource& 
     if (const auto old = earlier.splits.find(result.split); old != earlier.splits.end())
       add_count(pairs, "sequences of " + result.split, old->second.sequences, result.sequences.size());
   if (const std::string differing = differences(pairs); !differing.empty())
-    log_warning(fmt::format("{}: these figures were computed differently and are not to be compared: {}",
+    log_warning(fmt::format("{}: these metrics were computed under other conditions; do not compare them: {}",
                             config.compare.string(), differing));
   for (const ConditionPair& pair : pairs)
     if (!pair.known())
-      log_warning(
-          fmt::format("{}: {} is unknown, so nothing tells whether these figures compare", config.compare.string(), pair.name));
+      log_warning(fmt::format("{}: {} is unknown, so these metrics may not be comparable", config.compare.string(), pair.name));
 }
 
 void print_comparison(const std::vector<SplitResult>& results, const SplitTable& before) {
@@ -111,7 +110,8 @@ void run_evaluation(Session& session, const EvalConfig& config) {
   const TokenFile tokens(config.tokens);
   const bool tokens_known = check_tokenizer(runtime, source, tokens);
   const std::vector<std::string> splits = evaluation_splits(tokens, config.domain, config.splits);
-  if (splits.empty()) fail(ExitCode::bad_input, fmt::format("{}: no domain {}", config.tokens.string(), config.domain));
+  if (splits.empty())
+    fail(ExitCode::bad_input, fmt::format("{}: has no domain {}; see expunge inspect", config.tokens.string(), config.domain));
   tokens.check(splits, source.config.vocab_size);
   const std::optional<Earlier> earlier = read_earlier(config.compare);
   EvaluationSource described = evaluation_source(session, config.model, source, tokens, config.compute.dtype);
@@ -132,18 +132,20 @@ void run_evaluation(Session& session, const EvalConfig& config) {
 
 }  // namespace
 
-OptionTable eval_options(EvalConfig& c) {
+OptionTable eval_options(EvalConfig& config) {
   OptionTable table("eval");
-  std::vector<Option> input = scoring_input(c, "domain to evaluate");
-  input.push_back(list("split", "SPLIT", c.splits, "split to evaluate; without it, all of the domain and general/evaluation"));
+  std::vector<Option> input = scoring_input(config, "domain to evaluate");
+  input.push_back(
+      list("split", "SPLIT", config.splits, "split to evaluate; without it, all of the domain and general/evaluation"));
   table.group("Input", std::move(input));
-  std::vector<Option> output = scoring_output(c);
-  output.push_back(path("compare", "FILE", FileUse::file, c.compare, "earlier file of results to print beside these"));
+  std::vector<Option> output = scoring_output(config);
+  output.push_back(
+      path("compare", "FILE", FileUse::file, config.compare, "earlier file of results to print beside the new ones"));
   table.group("Output", std::move(output));
-  add_scoring_compute(table, c);
-  table.then([&c](const OptionTable& given) {
-    check_compute(c.compute, given);
-    check_splits("split", c.domain, c.splits);
+  add_scoring_compute(table, config);
+  table.then([&config](const OptionTable& given) {
+    check_compute(config.compute, given);
+    check_splits("split", config.domain, config.splits);
   });
   return table;
 }

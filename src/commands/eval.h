@@ -12,11 +12,11 @@ namespace expunge {
 
 /// Options of `expunge eval`.
 struct EvalConfig : ScoringConfig {
-  std::vector<std::string> splits;  ///< empty: every split of the domain, and general/evaluation where there is one
-  std::filesystem::path compare;    ///< an earlier eval.h5 to print beside the result
+  std::vector<std::string> splits;  ///< empty: every split of the domain, and general/evaluation if it exists
+  std::filesystem::path compare;    ///< an earlier eval.h5 to print beside the metrics
 };
 
-/// The table refers to `config`, which must outlive it and stay in place.
+/// The table refers to `config`, which must outlive it at the same address.
 OptionTable eval_options(EvalConfig& config);
 Command eval_command();
 

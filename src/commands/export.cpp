@@ -1,4 +1,4 @@
-// `expunge export`: a checkpoint as a Hugging Face folder.
+// `expunge export`: writes a checkpoint as a Hugging Face folder.
 #include "commands/export.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPiece = std::size_t{1} << 22;  // elements read and written at a time
+constexpr std::size_t kPiece = std::size_t{1} << 22;  // elements copied at a time
 
 void copy_tensor(const CheckpointReader& reader, const ParameterView& view, ModelFolderWriter& writer) {
   std::vector<double> values;
@@ -35,7 +35,7 @@ void copy_tensor(const CheckpointReader& reader, const ParameterView& view, Mode
   }
 }
 
-/// config.json as it was, but for the element type of the weights.
+/// The model's config.json with the element type of the written weights.
 std::string exported_config(const fs::path& config_json, DType dtype) {
   nlohmann::ordered_json config = parse_ordered_json(read_file(config_json, kModelConfigLimit), config_json.string());
   config[config.contains("dtype") ? "dtype" : "torch_dtype"] = dtype_name(dtype);
@@ -59,7 +59,7 @@ void run_export(Session& session, const fs::path& checkpoint, const fs::path& ou
   const WeightsSource source = locate_model(session.runtime(), checkpoint);
   if (source.kind != WeightsSource::Kind::checkpoint)
     fail(ExitCode::bad_input,
-         fmt::format("{}: a model folder already; --checkpoint takes a run or a checkpoint", checkpoint.string()));
+         fmt::format("{}: is a model folder already; give --checkpoint a run or a checkpoint", checkpoint.string()));
   const CheckpointReader reader(source.weights);
   if (reader.info().step < reader.info().total_steps)
     log_warning(fmt::format("{}: the run is unfinished, step {} of {}", source.weights.string(), reader.info().step,
@@ -81,23 +81,24 @@ void run_export(Session& session, const fs::path& checkpoint, const fs::path& ou
                        dtype_name(stored)));
 }
 
-/// The element type of written weights; unset, and out of the config text, unless given.
+/// The element type of the written weights; absent from the config text unless given.
 Option export_dtype_option(std::optional<DType>& dtype) {
   return choice<std::optional<DType>>("dtype", dtype,
                                       {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float16", DType::float16}},
-                                      "element type of the written weights; without it, what the model's config.json says");
+                                      "element type of the written weights; without it, that of the model's config.json");
 }
 
 }  // namespace
 
-OptionTable export_options(ExportConfig& c) {
+OptionTable export_options(ExportConfig& config) {
   OptionTable table("export");
-  table.group("Options", {required(path("checkpoint", "DIR", FileUse::model, c.checkpoint,
-                                        "run folder, whose newest checkpoint is taken, or "
-                                        "checkpoint folder")),
-                          required(path("output-dir", "DIR", FileUse::output_folder, c.output_dir,
-                                        "new model folder to write (Hugging Face layout)")),
-                          export_dtype_option(c.dtype), quiet_option(c.quiet), config_option(), print_config_option()});
+  table.group("Options",
+              {required(path("checkpoint", "DIR", FileUse::model, config.checkpoint,
+                             "run folder, for its newest checkpoint, or "
+                             "checkpoint folder")),
+               required(path("output-dir", "DIR", FileUse::output_folder, config.output_dir,
+                             "new model folder to write (Hugging Face layout)")),
+               export_dtype_option(config.dtype), quiet_option(config.quiet), config_option(), print_config_option()});
   return table;
 }
 

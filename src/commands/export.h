@@ -1,4 +1,4 @@
-// `expunge export`: a checkpoint as a Hugging Face folder.
+// `expunge export`: writes a checkpoint as a Hugging Face folder.
 #pragma once
 
 #include <filesystem>
@@ -11,12 +11,12 @@ namespace expunge {
 
 /// Options of `expunge export`.
 struct ExportConfig {
-  std::filesystem::path checkpoint, output_dir;  ///< checkpoint: a run folder, whose newest is taken, or a checkpoint folder
-  std::optional<DType> dtype;                    ///< of the written weights; unset: as the model's config.json says
+  std::filesystem::path checkpoint, output_dir;  ///< checkpoint: a run folder, for its newest one, or a checkpoint folder
+  std::optional<DType> dtype;                    ///< of the written weights; unset: that of the model's config.json
   bool quiet = false;
 };
 
-/// The table refers to `config`, which must outlive it and stay in place.
+/// The table refers to `config`, which must outlive it at the same address.
 OptionTable export_options(ExportConfig& config);
 Command export_command();
 

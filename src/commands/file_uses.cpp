@@ -1,4 +1,4 @@
-// Comparing files by device and inode.
+// Compares the files of options by device and inode.
 #include "commands/file_uses.h"
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What a path leads to, by whatever name.
+/// Identifies the file that a path leads to, independent of its name.
 struct Identity {
   dev_t device;
   ino_t inode;
@@ -37,7 +37,7 @@ struct Named {
   fs::path path;
 };
 
-/// Where `path` lies below `folder`; nothing where it does not, and "." for the folder itself. `path` need not exist.
+/// The path of `path` relative to `folder`; "." for the folder itself, nothing outside it. `path` need not exist.
 std::optional<fs::path> place_below(const fs::path& path, const fs::path& folder) {
   const std::optional<Identity> sought = identity(folder);
   std::error_code unknown;
@@ -55,7 +55,7 @@ bool is_run_folder(const fs::path& path) {
          (fs::is_regular_file(run.config(), unknown) && fs::is_directory(run.checkpoints(), unknown));
 }
 
-/// Whether a run keeps a file or folder of its own at this place of its folder.
+/// True if a run has a file or folder of its own at this place of its folder.
 bool belongs_to_run(const fs::path& place) {
   const RunFolder run{};
   const fs::path first = *place.begin();
@@ -64,7 +64,7 @@ bool belongs_to_run(const fs::path& place) {
   return in_folder || std::ranges::find(files, first) != files.end();
 }
 
-/// Whether an input consists of what lies at this place of its folder, or would if something were put there.
+/// True if the file at this place of an input folder is part of that input, or would be once it exists.
 bool consists_of(const Named& input, const fs::path& place) {
   switch (input.use) {
     case FileUse::model:
@@ -72,13 +72,13 @@ bool consists_of(const Named& input, const fs::path& place) {
     case FileUse::run:
       return belongs_to_run(place) || (!place.has_parent_path() && place.extension() == ".h5");
     case FileUse::texts:
-      return place.has_parent_path();  // texts lie in the folders of domains
+      return place.has_parent_path();  // texts lie in the folders of the domains
     default:
       return false;
   }
 }
 
-/// The files that lie in the folder `input`, and are parts of it, by what they are.
+/// The identities of the files in the folder `input` that are parts of the input.
 std::set<Identity> parts_of(const Named& input) {
   std::set<Identity> parts;
   std::error_code unknown;
@@ -96,33 +96,33 @@ std::set<Identity> parts_of(const Named& input) {
 
 void check_pair(const Named& output, const Named& input) {
   const std::optional<Identity> there = identity(output.path);
-  if (there && there == identity(input.path)) refuse(output, fmt::format("is what --{} reads", input.key));
+  if (there && there == identity(input.path)) refuse(output, fmt::format("is the input of --{}", input.key));
   std::error_code unknown;
   if (!fs::is_directory(input.path, unknown)) return;
-  if (there && parts_of(input).contains(*there)) refuse(output, fmt::format("is a part of what --{} reads", input.key));
-  // A new text would only be read the next time; a model and a run are what their folders hold.
+  if (there && parts_of(input).contains(*there)) refuse(output, fmt::format("is a part of the input of --{}", input.key));
+  // A new text changes only the next command; a new file in a model or a run changes this input.
   if (const auto place = place_below(output.path, input.path);
       place && input.use != FileUse::texts && consists_of(input, *place))
-    refuse(output, fmt::format("lies in what --{} reads, {}", input.key, input.path.string()));
+    refuse(output, fmt::format("lies in the input of --{}, {}", input.key, input.path.string()));
 }
 
-/// The output folder of a run may hold its inputs while nothing of it is removed.
+/// The output folder of a run may hold its inputs, unless it is cleared.
 void check_folder(const Named& folder, const Named& input, bool overwritten) {
   const auto place = place_below(input.path, folder.path);
   if (!place) return;
   const bool of_same_run = input.key == "resume-from-checkpoint" || input.key == "config";
   if (overwritten || (belongs_to_run(*place) && !of_same_run))
-    refuse(folder, fmt::format("holds {}, which --{} reads", input.path.string(), input.key));
+    refuse(folder, fmt::format("holds {}, the input of --{}", input.path.string(), input.key));
 }
 
-/// A run keeps its files under fixed names: nothing else is put there, whichever run it is.
+/// Refuses an output at a place where any run keeps a file of its own.
 void check_place_in_run(const Named& output) {
   std::error_code unknown;
-  // The run may hold a link to where its checkpoints lie, so the path is climbed as it was given, too.
+  // The run may link to the folder of its checkpoints, so this climbs the path as given, too.
   for (const fs::path& whole : {fs::weakly_canonical(output.path, unknown), whole_path(output.path)})
     for (fs::path above = whole.parent_path(); above != above.parent_path(); above = above.parent_path()) {
       if (is_run_folder(above) && belongs_to_run(whole.lexically_relative(above)))
-        refuse(output, fmt::format("is a place that the run in {} keeps for itself", above.string()));
+        refuse(output, fmt::format("is a place for files of the run in {}", above.string()));
       if (fs::exists(above / kManifest, unknown) && fs::exists(above / "checkpoint.h5", unknown))
         refuse(output, fmt::format("lies in the checkpoint {}", above.string()));
     }
@@ -132,12 +132,12 @@ bool is_output(const Named& file) {
   return file.use == FileUse::output || file.use == FileUse::output_folder || file.use == FileUse::log;
 }
 
-/// Whether a value is one of the words that the option takes beside paths, as in "auto|none|PATH".
+/// True if a value is a keyword of the option, as in "auto|none|PATH".
 bool is_keyword(const Option& option, const std::string& value) {
   return ("|" + option.value_name + "|").find("|" + value + "|") != std::string::npos;
 }
 
-/// The folders that a run, or the run of a checkpoint, consists of, which may be links to elsewhere.
+/// Adds the folders of a run, or of a checkpoint's run. They may be links to other places.
 void add_parts(const std::string& key, const fs::path& path, std::vector<Named>& files) {
   std::error_code unknown;
   const fs::path whole = fs::weakly_canonical(path, unknown);
@@ -151,7 +151,7 @@ std::vector<Named> named_files(const OptionTable& options) {
   std::vector<Named> files;
   for (const Option& option : options.options()) {
     if (option.use == FileUse::none) continue;
-    // As it was given: the resolved text drops "..", which is another place behind a link.
+    // The path as given: the resolved text drops "..", but behind a link that is another place.
     const bool single = option.kind == Option::Kind::value || option.kind == Option::Kind::positional;
     const std::string given = options.value(option.key);
     const std::vector<std::string> paths = single && !given.empty() ? std::vector{given} : option.get();
@@ -177,7 +177,7 @@ bool is_set(const OptionTable& options, std::string_view key) {
 void check_file_uses(const OptionTable& options) {
   const std::vector<Named> files = named_files(options);
   std::error_code unknown;
-  for (const Named& file : files) (void)fs::absolute(file.path);  // throws for a relative path whose working folder is gone
+  for (const Named& file : files) (void)fs::absolute(file.path);  // throws if the working folder of a relative path is gone
   const bool overwritten = is_set(options, "overwrite-output-dir");
   for (std::size_t o = 0; o < files.size(); ++o) {
     const Named& output = files[o];
@@ -193,7 +193,7 @@ void check_file_uses(const OptionTable& options) {
           refuse(output, fmt::format("is a name that --{} needs", other.key));
       } else if (const fs::path whole = fs::weakly_canonical(output.path, unknown);
                  i < o && !whole.empty() && whole == fs::weakly_canonical(other.path, unknown)) {
-        refuse(output, fmt::format("is what --{} writes, too", other.key));
+        refuse(output, fmt::format("is also an output of --{}", other.key));
       }
     }
   }

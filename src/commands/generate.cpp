@@ -1,4 +1,4 @@
-// `expunge generate`: continues the prompts of a JSONL file and writes them back with their completions.
+// `expunge generate`: continues the prompts of a JSONL file and writes them with their completions.
 #include "commands/generate.h"
 
 #include <fmt/format.h>
@@ -15,8 +15,8 @@
 #include "core/text.h"
 #include "data/json_lines.h"
 #include "expunge/error.h"
-#include "inference/frozen_model.h"
 #include "inference/generation.h"
+#include "inference/scoring_model.h"
 #include "io/files.h"
 #include "io/hash.h"
 #include "model/llama.h"
@@ -35,28 +35,29 @@ void check_fields(const JsonObject& line) {
   for (const char* field : kFields)
     if (line.value().contains(field))
       fail(ExitCode::bad_input,
-           fmt::format("{}: there is a field '{}' already, which the output would lose; rename it", line.where(), field));
+           fmt::format("{}: has a field '{}' already, which the output would overwrite; rename it", line.where(), field));
 }
 
-/// Every rank holds all prompts and completions. Throws Error(usage) where --num-samples makes more than that.
+/// Throws Error(usage) if --num-samples makes too many completions, because every rank holds all of them.
 void check_samples(const GenerateConfig& config, std::size_t lines, std::size_t longest) {
   constexpr double kMostCompletions = 1 << 24, kMostPromptTokens = 1 << 30;
   const double completions = static_cast<double>(lines) * static_cast<double>(config.num_samples);
   const double tokens = completions * static_cast<double>(longest);
   if (completions > kMostCompletions || tokens > kMostPromptTokens)
     fail(ExitCode::usage,
-         fmt::format("--num-samples {}: {} prompts of up to {} tokens make {:.0f} completions; at most {:.0f} are "
-                     "held, with {:.0f} tokens of prompts: lower it, or cut {} into several files",
-                     config.num_samples, lines, longest, completions, kMostCompletions, kMostPromptTokens,
-                     config.prompts.string()));
+         fmt::format(
+             "--num-samples {}: {} prompts of up to {} tokens make {:.0f} completions, but a command holds at most {:.0f}, "
+             "with {:.0f} tokens of prompts: lower it, or cut {} into several files",
+             config.num_samples, lines, longest, completions, kMostCompletions, kMostPromptTokens, config.prompts.string()));
 }
 
-/// `samples` prompts of each line, one behind the other.
+/// Reads the prompts; each line gives `samples` prompts, one after another.
 std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig& model, const Tokenizer& tokenizer,
                                  const std::vector<JsonObject>& lines) {
   const JsonObject& first = lines.front();
   const bool is_text = !first.has("prompt") && first.value().contains("text");
-  const std::string column = !config.prompt_column.empty() ? config.prompt_column : is_text ? "text" : "prompt";
+  std::string column = config.prompt_column;
+  if (column.empty()) column = is_text ? "text" : "prompt";
   std::vector<std::vector<std::int32_t>> encoded;
   std::size_t longest = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -68,7 +69,7 @@ std::vector<Prompt> read_prompts(const GenerateConfig& config, const LlamaConfig
                        line.where(), column));
     if (!line.has(column))
       fail(ExitCode::bad_input,
-           fmt::format("{}: there is no prompt in {} (its columns: {}); name the column of the prompts with --prompt-column",
+           fmt::format("{}: has no prompt in {} (its columns: {}); name the column of the prompts with --prompt-column",
                        line.where(),
                        config.prompt_column.empty() && i == 0 ? "'prompt' or 'text'" : fmt::format("column '{}'", column),
                        excerpt_list(line.keys())));
@@ -103,7 +104,7 @@ std::string output_lines(const GenerateConfig& config, const std::vector<JsonObj
   return text;
 }
 
-/// Says beside the output how it was made: its lines are those of the prompts, and have no place for it.
+/// The record of the output's origin, in a file beside it, because the output's lines have no place for it.
 std::string record_of(const GenerateConfig& config, const GenerationOptions& options, const std::string& text,
                       const std::string& model_hash, const std::string& prompts_hash) {
   nlohmann::ordered_json record = {{"output_sha256", sha256_text(text)},
@@ -111,30 +112,30 @@ std::string record_of(const GenerateConfig& config, const GenerationOptions& opt
                                    {"prompts", whole_path(config.prompts).string()},
                                    {"prompts_sha256", prompts_hash},
                                    {"dtype", dtype_name(config.compute.dtype)},
-                                   {"stop", options.stops},  // a text of several lines fits no line of `config`
+                                   {"stop", options.stops},  // `config` cannot hold a text of several lines
                                    {"eos_token_ids", options.eos_ids},
                                    {"pad_token_ids", options.pad_ids}};
   record.update(describe({model_hash, "", config.resolved, config.libraries, job_restarts()}));
   return record.dump(2) + "\n";
 }
 
-/// A record that lies there is replaced with its output, or was left by a start that was killed before its output was there.
+/// Throws Error(output) if another file has the record's name. A record is replaced, even one that a killed start left.
 void check_record(const std::filesystem::path& record) {
   check_writable(record);
   if (!std::filesystem::exists(record)) return;
   const nlohmann::json found = nlohmann::json::parse(read_file(record, kRecordLimit), nullptr, false);
   if (!found.is_object() || !found.contains("output_sha256"))
-    fail(ExitCode::output, fmt::format("{}: is in the place of the record of --output, and is none; move it", record.string()));
+    fail(ExitCode::output, fmt::format("{}: has the name of the record of --output, but is none; move it", record.string()));
 }
 
-/// Both are written before either is there: where there is no room for one, nothing is left behind. The record is live first: a
-/// kill between the two leaves no output without it.
+/// Writes both files before publishing either: if one cannot be written, none is left. The record is published first, so that
+/// a kill between the two leaves no output without its record.
 void write_outputs(const std::filesystem::path& path, const std::string& text, const std::string& record, Existing existing) {
   PendingFile output(path, existing), beside(record_of_generation(path));
   write_new_file(output.temporary(), text);
   write_new_file(beside.temporary(), record);
   const FolderTurn turn(path);
-  if (existing == Existing::keep && std::filesystem::exists(path)) return output.commit();  // which refuses
+  if (existing == Existing::keep && std::filesystem::exists(path)) return output.commit();  // throws
   beside.commit();
   output.commit();
 }
@@ -194,12 +195,12 @@ void run_generation(Session& session, const GenerateConfig& config) {
   });
 }
 
-/// Unlike other lists, of texts with line breaks and blanks as they stand.
+/// A list of texts that keeps line breaks and blanks, unlike other lists.
 Option stop_option(std::vector<std::string>& stops) {
   return {.key = "stop",
           .value_name = "TEXT",
           .expected = "a text that is not empty",
-          .help = "end a completion where this text begins",
+          .help = "end a completion before this text",
           .set =
               [&stops](const std::vector<std::string>& given) {
                 if (std::ranges::any_of(given, &std::string::empty)) return false;
@@ -211,43 +212,43 @@ Option stop_option(std::vector<std::string>& stops) {
           .resolved = false};
 }
 
-void check_sampling(const GenerateConfig& c, const OptionTable& given) {
+void check_sampling(const GenerateConfig& config, const OptionTable& given) {
   for (const char* key : {"top-k", "top-p"})
-    if (c.temperature == 0 && given.source(key) != OptionSource::none)
-      fail(ExitCode::usage, std::string("--") + key + " narrows a draw, and without --temperature above 0 there is none");
-  if (c.temperature == 0 && c.num_samples > 1)
-    fail(ExitCode::usage, "--num-samples above 1 needs --temperature above 0: greedy completions are all the same");
-  if (c.top_p == 0) fail(ExitCode::usage, "--top-p 0 leaves no token to draw; expected a number above 0 up to 1");
+    if (config.temperature == 0 && given.source(key) != OptionSource::none)
+      fail(ExitCode::usage, std::string("--") + key + " limits sampling, but without --temperature above 0 nothing is sampled");
+  if (config.temperature == 0 && config.num_samples > 1)
+    fail(ExitCode::usage, "--num-samples above 1 needs --temperature above 0: greedy completions are all equal");
+  if (config.top_p == 0) fail(ExitCode::usage, "--top-p 0 leaves no token to sample; expected a number above 0 up to 1");
 }
 
 }  // namespace
 
-OptionTable generate_options(GenerateConfig& c) {
+OptionTable generate_options(GenerateConfig& config) {
   OptionTable table("generate");
-  table.group(
-      "Input",
-      {text_model_option(c),
-       required(path("prompts", "FILE", FileUse::file, c.prompts, "prompts, one JSON object a line (.jsonl or .jsonl.gz)")),
-       text("prompt-column", "NAME", c.prompt_column, "field of the prompt; without it, prompt or else text"), config_option(),
-       print_config_option()});
-  std::vector<Option> output = text_output(c, "file to write: the objects of --prompts with their completions");
+  table.group("Input",
+              {text_model_option(config),
+               required(path("prompts", "FILE", FileUse::file, config.prompts,
+                             "prompts, one JSON object per line (.jsonl or .jsonl.gz)")),
+               text("prompt-column", "NAME", config.prompt_column, "field of the prompt; without it, prompt, else text"),
+               config_option(), print_config_option()});
+  std::vector<Option> output = text_output(config, "file to write: the objects of --prompts with their completions");
   output.front().beside = [](const std::filesystem::path& path) { return std::vector{record_of_generation(path)}; };
   table.group("Output", std::move(output));
-  Option most = required(whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a completion"));
+  Option most = required(whole("max-new-tokens", config.max_new_tokens, 1, "most tokens of a completion"));
   table.group("Generation",
-              {std::move(most), stop_option(c.stops),
-               real("temperature", c.temperature, kTemperature,
-                    "logits are divided by this before a token is drawn; 0: the most likely one is taken"),
-               whole("top-k", c.top_k, 0, "draw from so many most likely tokens; 0: all"),
-               real("top-p", c.top_p, kFraction, "draw from the most likely tokens that make up this probability"),
-               whole("num-samples", c.num_samples, 1, "completions of each prompt, a line each"),
-               seed("seed", c.seed,
-                    "seed of the draws: they depend on it, the prompt's place in the file, the sample and the place in the "
+              {std::move(most), stop_option(config.stops),
+               real("temperature", config.temperature, kTemperature,
+                    "divide the logits by this and sample; 0: take the most likely token"),
+               whole("top-k", config.top_k, 0, "sample from this many most likely tokens; 0: all"),
+               real("top-p", config.top_p, kFraction, "sample from the most likely tokens that make up this probability"),
+               whole("num-samples", config.num_samples, 1, "completions of each prompt, one per line"),
+               seed("seed", config.seed,
+                    "seed of the samples: they depend on it, the prompt's line, the sample's number and the place in the "
                     "completion")});
-  add_text_compute(table, c);
-  table.then([&c](const OptionTable& given) {
-    check_compute(c.compute, given);
-    check_sampling(c, given);
+  add_text_compute(table, config);
+  table.then([&config](const OptionTable& given) {
+    check_compute(config.compute, given);
+    check_sampling(config, given);
   });
   return table;
 }

@@ -15,9 +15,9 @@ namespace expunge {
 /// Options of `expunge generate`.
 struct GenerateConfig : TextConfig {
   std::filesystem::path prompts;
-  std::string prompt_column;          ///< empty: prompt, or else text
+  std::string prompt_column;          ///< empty: prompt, else text
   std::optional<int> max_new_tokens;  ///< must be set
-  double temperature = 0;             ///< 0: the most likely token each time
+  double temperature = 0;             ///< 0: always the most likely token
   std::int64_t top_k = 0;             ///< 0: all
   double top_p = 1;
   std::uint64_t seed = 42;
@@ -25,9 +25,9 @@ struct GenerateConfig : TextConfig {
   std::int64_t num_samples = 1;
 };
 
-/// The table refers to `config`, which must outlive it and stay in place.
+/// The table refers to `config`, which must outlive it at the same address.
 OptionTable generate_options(GenerateConfig& config);
-/// Where it says how its output was made.
+/// The path of the record of an output's origin.
 std::filesystem::path record_of_generation(const std::filesystem::path& output);
 Command generate_command();
 

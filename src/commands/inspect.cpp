@@ -1,4 +1,4 @@
-// What is in the files that expunge reads and writes, printed for people.
+// `expunge inspect`: prints the content of files that expunge reads and writes.
 #include "commands/inspect.h"
 
 #include <fmt/format.h>
@@ -51,20 +51,20 @@ void show_safetensors(const fs::path& path) {
 
 void show_info(const CheckpointInfo& info) {
   print_result("  step {} of {}, {} sequences seen, {} a step\n", info.step, info.total_steps, info.samples, info.global_batch);
-  print_result("  written {} on {} by {} rank(s), expunge {}, {}\n", info.written, info.host, info.world_size, info.version,
-               info.dtype);
+  print_result("  written {} on {} by {}, expunge {}, {}\n", info.written, info.host, counted(info.world_size, "rank"),
+               info.version, info.dtype);
   print_result("  chosen: device {}, comm {}, gather {}, recompute {}\n", info.device, info.comm, info.gather, info.recompute);
   print_result("  model_sha256  {}\n  tokens_sha256 {}\n", info.model_sha256, info.tokens_sha256);
 }
 
-/// The runs that it began from, oldest first.
+/// Shows the runs that the run began from, oldest first.
 void show_history(const std::vector<FormerRun>& history) {
   for (const FormerRun& run : history)
     print_result("  began from    {}, step {} of {}\n                sha256 {}\n", run.from, run.step,
                  describe_work(run.options()), run.sha256);
 }
 
-/// Of a model that `expunge export` wrote.
+/// Shows the record of a model that `expunge export` wrote.
 void show_export(const fs::path& record) {
   const JsonObject made = read_export_record(record);
   print_result("  exported from {}, step {}\n                sha256 {}\n", made.string("checkpoint"), made.integer("step", 0),
@@ -74,13 +74,14 @@ void show_export(const fs::path& record) {
 }
 
 void show_model(const fs::path& folder) {
-  const LlamaConfig c = read_llama_config(folder / "config.json");
-  print_result("model folder, {:.2f} M parameters\n", static_cast<double>(c.parameter_count()) / 1e6);
+  const LlamaConfig config = read_llama_config(folder / "config.json");
+  print_result("model folder, {:.2f} M parameters\n", static_cast<double>(config.parameter_count()) / 1e6);
   print_result("  {} layers, hidden {}, {} query and {} key-value heads of {}, feed-forward {}, vocabulary {}, {} embeddings\n",
-               c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim,
-               c.intermediate_size, c.vocab_size, c.tie_word_embeddings ? "tied" : "untied");
-  print_result("  rope_theta {}, rms_norm_eps {}, dtype {}\n", c.rope_theta, c.rms_norm_eps, dtype_name(c.torch_dtype));
-  const ModelFolder model = open_model(c, folder);
+               config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.num_key_value_heads,
+               config.head_dim, config.intermediate_size, config.vocab_size, config.tie_word_embeddings ? "tied" : "untied");
+  print_result("  rope_theta {}, rms_norm_eps {}, dtype {}\n", config.rope_theta, config.rms_norm_eps,
+               dtype_name(config.torch_dtype));
+  const ModelFolder model = open_model(config, folder);
   for (const SafetensorsFile& file : model.files()) {
     print_result("{}, {}\n", file.path().filename().string(), format_bytes(static_cast<double>(file.bytes())));
     show_tensors(file.tensors());
@@ -88,7 +89,7 @@ void show_model(const fs::path& folder) {
   if (fs::exists(folder / kExportRecord)) show_export(folder / kExportRecord);
 }
 
-/// What `expunge verify` holds every file of the checkpoint against.
+/// Shows the hash that identifies the checkpoint and covers all its files.
 void show_hash(const fs::path& checkpoint) {
   if (fs::exists(checkpoint / kManifest)) print_result("  sha256        {}\n", sha256_file(checkpoint / kManifest));
 }
@@ -96,7 +97,7 @@ void show_hash(const fs::path& checkpoint) {
 void show_damage(const fs::path& checkpoint, const std::string& damage) {
   if (damage.empty()) return;
   const fs::path run = whole_path(checkpoint).parent_path().parent_path();
-  print_result("  DAMAGED: {}; a resume passes it over, `expunge verify {}` reads every file\n", damage, run.string());
+  print_result("  DAMAGED: {}; a resume skips it, `expunge verify {}` reads every file\n", damage, run.string());
 }
 
 void show_objects(const Hdf5File& file, const std::string& group) {
@@ -122,8 +123,8 @@ void show_metrics(const fs::path& path) {
   const auto loss = file.read_all<double>("/train/loss"), norm = file.read_all<double>("/train/grad_norm"),
              rate = file.read_all<double>("/train/learning_rate"), speed = file.read_all<double>("/train/tokens_per_second");
   const std::size_t rows = std::min({steps.size(), loss.size(), norm.size(), rate.size(), speed.size()});
-  print_result("metrics of {} steps{}; columns: {}\n", steps.size(),
-               rows > kRowsShown ? fmt::format(", of which these are the last {}", kRowsShown) : "",
+  print_result("metrics of {}{}; columns: {}\n", counted(steps.size(), "step"),
+               rows > kRowsShown ? fmt::format(", here the last {}", kRowsShown) : "",
                fmt::join(file.children("/train"), ", "));
   print_result("{:>10}{:>14}{:>14}{:>16}{:>14}\n", "step", "loss", "grad norm", "learning rate", "tokens/s");
   for (std::size_t i = rows > kRowsShown ? rows - kRowsShown : 0; i < rows; ++i)
@@ -134,7 +135,7 @@ void show_run(const fs::path& folder) {
   const RunFolder run{folder};
   print_result("run folder\noptions\n{}", run.read_config());
   const auto checkpoints = list_checkpoints(run.checkpoints());
-  print_result("{} checkpoint(s)\n", checkpoints.size());
+  print_result("{}\n", counted(checkpoints.size(), "checkpoint"));
   for (const fs::path& path : checkpoints) {
     print_result("{}\n", path.filename().string());
     std::string damage = visible_damage(path);
@@ -184,7 +185,7 @@ void show_membership(const fs::path& path) {
     print_result("\n");
   }
   if (!found.resampled_by.empty())
-    print_result("intervals by {}; left out because they stand on both sides: {} members, {} non-members\n", found.resampled_by,
+    print_result("intervals by {}; left out because they are on both sides: {} members, {} non-members\n", found.resampled_by,
                  found.members_on_both_sides, found.non_members_on_both_sides);
 }
 
@@ -203,13 +204,13 @@ void show_tasks(const fs::path& path) {
 void show_shared_text(const TokenFile& file) {
   const std::optional<Duplicates> duplicates = file.duplicates();
   if (!duplicates) {
-    print_result("text that splits share is not recorded: the file is of an earlier version\n");
+    print_result("text that splits share is not recorded: an earlier version wrote the file\n");
     return;
   }
   const double threshold = duplicates->near_threshold;
   print_result("text that splits share{}; {}\n", duplicates->shared.empty() ? ": none" : "",
                threshold > 0 ? fmt::format("documents are nearly equal from a similarity of {} on", threshold)
-                             : "nearly equal documents were not looked for");
+                             : "nearly equal documents were not counted");
   if (duplicates->shared.empty()) return;
   print_result("{:<28}{:<28}{:>12}{:>14}{:>12}\n", "of", "also in", "documents", "nearly equal", "sequences");
   for (const SharedText& pair : duplicates->shared)
@@ -248,7 +249,7 @@ void show_in_run_evaluations(const fs::path& path) {
     }
 }
 
-/// Whether groups of a domain and a split hold `dataset`.
+/// True if a group /<domain>/<split> holds `dataset`.
 bool holds(const Hdf5File& file, const std::string& dataset) {
   return std::ranges::any_of(file.children("/"), [&](const std::string& domain) {
     return file.is_group("/" + domain) && std::ranges::any_of(file.children("/" + domain), [&](const std::string& split) {
@@ -257,14 +258,13 @@ bool holds(const Hdf5File& file, const std::string& dataset) {
   });
 }
 
-/// labels.h5 and reference.h5, what a method keeps of each sequence that it forgets; and labels that something else made,
-/// which do not say by what version of expunge.
+/// Shows labels.h5 and reference.h5, the files of a method, or labels of another program. The latter do not record a version of
+/// expunge.
 void show_method_file(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
   const bool foreign = holds(file, "ids") && !file.has_attribute("/", "version");
-  print_result("{}\n", foreign ? "labels from elsewhere, for --labels" : "kept by a method for its run");
-  if (foreign && !file.has_attribute("/", "tokens_sha256"))
-    print_result("  no tokens_sha256: nothing says of which token file they are\n");
+  print_result("{}\n", foreign ? "labels of another program, for --labels" : "stored by a method for its run");
+  if (foreign && !file.has_attribute("/", "tokens_sha256")) print_result("  no tokens_sha256: their token file is unknown\n");
   for (const char* name : {"model_sha256", "tokens_sha256"})
     if (file.has_attribute("/", name)) print_result("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
   for (const std::string& domain : file.children("/"))
@@ -276,7 +276,7 @@ void show_method_file(const fs::path& path) {
       } else {
         const auto labels = file.read_all<std::int32_t>(group + "/ids");
         const auto offsets = file.read_all<std::uint64_t>(group + "/offsets");
-        // Nothing predicts the first label of a sequence.
+        // No position predicts the first label of a sequence.
         auto targets = std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; });
         for (const std::uint64_t first : offsets)
           if (first < labels.size() && labels[first] >= 0) --targets;
@@ -286,7 +286,7 @@ void show_method_file(const fs::path& path) {
     }
 }
 
-/// How to show a file or folder; prints nothing yet.
+/// Shows a file or folder.
 using Show = void (*)(const fs::path&);
 
 Show way_to_show_hdf5(const fs::path& path) {
@@ -301,7 +301,7 @@ Show way_to_show_hdf5(const fs::path& path) {
   if (file.has_attribute("/", "model_sha256")) return show_evaluation;
   fail(ExitCode::bad_input,
        fmt::format(
-           "{}: an HDF5 file, but not one of expunge's (tokens, labels, metrics, checkpoint, evaluation, membership, tasks)",
+           "{}: is an HDF5 file, but not of expunge (tokens, labels, metrics, checkpoint, evaluation, membership, tasks)",
            path.string()));
 }
 
@@ -320,9 +320,10 @@ Show way_to_show(const fs::path& path) {
   if (path.extension() == ".safetensors") return show_safetensors;
   if (has_hdf5_signature(path)) return way_to_show_hdf5(path);
   refuse_mistaken(path);
-  fail(ExitCode::bad_input, fmt::format("{}: not a file that can be shown; expected a run, checkpoint or model folder, a "
-                                        ".safetensors file, or one of expunge's HDF5 files (.h5)",
-                                        path.string()));
+  fail(ExitCode::bad_input,
+       fmt::format("{}: cannot be shown; expected a run, checkpoint or model folder, a .safetensors file, or "
+                   "an HDF5 file of expunge (.h5)",
+                   path.string()));
 }
 
 }  // namespace
@@ -334,15 +335,15 @@ int inspect(const fs::path& path) {
   return static_cast<int>(ExitCode::done);
 }
 
-OptionTable inspect_options(InspectConfig& c) {
+OptionTable inspect_options(InspectConfig& config) {
   OptionTable table("inspect");
-  table.group("Argument", {positional(path("path", "FILE_OR_DIR", FileUse::model, c.path, "what to look at"))});
+  table.group("Argument", {positional(path("path", "FILE_OR_DIR", FileUse::model, config.path, "file or folder to show"))});
   table.group("Options", {config_option(), print_config_option()});
   return table;
 }
 
 Command inspect_command() {
-  return command<InspectConfig>("inspect", "Shows what is in a checkpoint, metrics, token or model file or folder.",
+  return command<InspectConfig>("inspect", "Shows the content of a checkpoint, metrics, token or model file or folder.",
                                 "expunge inspect output/unlearn", Ranks::one, inspect_options,
                                 [](InspectConfig& config, const OptionTable&) { return inspect(config.path); });
 }

@@ -1,4 +1,4 @@
-// Reading a timed run from its folder.
+// Reads a timed run from its folder.
 #include "commands/measured_run.h"
 
 #include <fmt/format.h>
@@ -19,17 +19,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The median of the steps' seconds, the first of them left out.
+/// The median of the steps' seconds, without the first step.
 double median_seconds(const fs::path& folder, const std::vector<double>& speeds, const std::vector<std::int64_t>& tokens) {
   if (speeds.size() < 2 || tokens.size() != speeds.size())
     fail(ExitCode::bad_input,
-         fmt::format("--measured-run {}: needs at least two steps, of which the first does not count", folder.string()));
+         fmt::format("--measured-run {}: needs at least two steps, because the first does not count", folder.string()));
   std::vector<double> seconds;
   for (std::size_t i = 1; i < speeds.size(); ++i) {
     seconds.push_back(static_cast<double>(tokens[i]) / speeds[i]);
     if (!(seconds.back() > 0) || !std::isfinite(seconds.back()))
-      fail(ExitCode::bad_input, fmt::format("--measured-run {}: metrics.h5: row {}: {} tokens at {} tokens/s take no time that "
-                                            "could be measured; take another run",
+      fail(ExitCode::bad_input, fmt::format("--measured-run {}: metrics.h5: row {}: {} tokens at {} tokens/s give no positive "
+                                            "time; take another run",
                                             folder.string(), i, tokens[i], speeds[i]));
   }
   const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
@@ -37,15 +37,22 @@ double median_seconds(const fs::path& folder, const std::vector<double>& speeds,
   return *middle;
 }
 
-/// What the run's checkpoint says of its ranks and steps, where that can be.
+/// Reads the checkpoint of a timed run, and checks its numbers of ranks and sequences.
 CheckpointInfo read_timed_checkpoint(const fs::path& checkpoint) {
   CheckpointInfo info = CheckpointReader(checkpoint).info();
   if (info.world_size < 1 || info.world_size > PlanConfig::kMostRanks || info.global_batch < 1 ||
       info.global_batch > kLargestGlobalBatch)
     fail(ExitCode::bad_input,
-         fmt::format("{}: {} ranks and {} sequences a step: expected 1 to {} and 1 to {}; take another run",
+         fmt::format("{}: {} ranks and {} sequences per step: expected 1 to {} and 1 to {}; take another run",
                      checkpoint.string(), info.world_size, info.global_batch, PlanConfig::kMostRanks, kLargestGlobalBatch));
   return info;
+}
+
+/// The recomputation that a checkpoint names.
+RecomputePolicy recompute_of(const CheckpointInfo& info) {
+  if (info.recompute == recompute_name(Recompute::block)) return RecomputePolicy::block;
+  if (info.recompute == recompute_name(Recompute::light)) return RecomputePolicy::light;
+  return RecomputePolicy::none;
 }
 
 }  // namespace
@@ -65,7 +72,7 @@ TimedRun read_timed_run(const fs::path& folder) {
   const auto checkpoints = list_checkpoints(run.checkpoints());
   if (!fs::exists(run.metrics()) || checkpoints.empty())
     fail(ExitCode::bad_input,
-         fmt::format("--measured-run {}: not a run folder with metrics.h5 and a checkpoint", folder.string()));
+         fmt::format("--measured-run {}: expected a run folder with metrics.h5 and a checkpoint", folder.string()));
   const Hdf5File metrics = open_sealed(run.metrics());
   const auto tokens = metrics.read_all<std::int64_t>("/train/tokens");
   const double seconds = median_seconds(folder, metrics.read_all<double>("/train/tokens_per_second"), tokens);
@@ -86,11 +93,8 @@ TimedRun read_timed_run(const fs::path& folder) {
                        false,
                        info.device == "cuda" ? DeviceType::cuda : DeviceType::cpu};
   const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
-  const auto recompute = info.recompute == recompute_name(Recompute::block)   ? RecomputePolicy::block
-                         : info.recompute == recompute_name(Recompute::light) ? RecomputePolicy::light
-                                                                              : RecomputePolicy::none;
   const Policies policies =
-      choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step, recompute, 0);
+      choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step, recompute_of(info), 0);
   return {shape,
           policies,
           {static_cast<double>(info.global_batch), static_cast<int>(batch.length), batch.sequences(), reference,

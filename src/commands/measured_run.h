@@ -1,4 +1,4 @@
-// A run whose steps were timed, for a plan of others.
+// A run with timed steps, as a base for plans of other runs.
 #pragma once
 
 #include <algorithm>
@@ -13,10 +13,10 @@
 
 namespace expunge {
 
-/// The share of sequences that pass through the reference model.
+/// The share of a step's sequences that pass through the reference model.
 double reference_share(const MethodOptions& method, double positive_ratio);
 
-/// Micro-batches of sequences that are all equally long.
+/// Micro-batches of sequences of equal length.
 struct MicroBatch {
   std::int64_t length;
   BatchOptions options;
@@ -30,15 +30,15 @@ struct MicroBatch {
   }
 };
 
-/// A run whose steps were timed, as the plan sees it.
+/// A run with timed steps, in the terms of a plan.
 struct TimedRun {
   RunShape shape;
   Policies policies;
   StepShape step;
-  double seconds;  ///< median of its steps but the first
+  double seconds;  ///< median over its steps without the first
 };
 
-/// Reads what a run folder says of its steps. Throws Error(bad_input).
+/// Reads a timed run from its folder. Throws Error(bad_input).
 TimedRun read_timed_run(const std::filesystem::path& folder);
 
 }  // namespace expunge

@@ -6,7 +6,7 @@
 
 namespace expunge {
 
-/// The table refers to `config`, which must outlive it and stay in place.
+/// The table refers to `config`, which must outlive it at the same address.
 OptionTable mia_options(MembershipConfig& config);
 Command mia_command();
 

@@ -1,4 +1,4 @@
-// `expunge plan`: what a run would take of memory, network and time, before anything is started.
+// `expunge plan`: estimates the memory, network traffic and time of a run before it starts.
 #include "commands/plan.h"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 #include "expunge/error.h"
 #include "expunge/kernels.h"
 #include "expunge/objective.h"
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 #include "io/files.h"
 #include "io/hdf5_seal.h"
 #include "plan/cost.h"
@@ -39,26 +39,29 @@ namespace fs = std::filesystem;
 constexpr double kGiga = 1e9, kTera = 1e12, kGbps = kGiga / 8;
 constexpr int kLargestWorld = 1024;
 
-// Rates where none is given. GPU: what well-tuned programs reach in bf16 on an H100, its memory, NVLink. CPU: a few cores.
+// Default rates. GPU: well-tuned programs in bf16 on an H100, its memory, NVLink. CPU: a few cores.
 constexpr double kGpuTflops = 400, kGpuTflopsFp32 = 40, kCpuTflops = 0.1;
 constexpr double kGpuMemoryBandwidth = 3000, kCpuMemoryBandwidth = 20;  // GB/s
 constexpr double kGpuNodeGbps = 2400, kCpuNodeGbps = 20;
 
-/// The rate at which the plan gives the time that the steps of an earlier run took.
+/// The rate of computing at which the plan predicts the measured time of an earlier run's steps.
 double measured_flops(const fs::path& folder, Rates rates) {
   const TimedRun run = read_timed_run(folder);
   double low = 1e6, high = 1e18;
   for (int halving = 0; halving < 100; ++halving) {
     rates.flops = std::sqrt(low * high);
     const bool too_slow = step_cost(run.shape, run.policies, run.step, rates).seconds() > run.seconds;
-    (too_slow ? low : high) = rates.flops;
+    if (too_slow)
+      low = rates.flops;
+    else
+      high = rates.flops;
   }
   if (rates.flops < 0.9e18) return rates.flops;
-  // Memory and network as they are assumed take longer alone: then all of the time is put down to computing.
+  // The assumed memory and network alone take longer than measured: attribute all of the time to computing.
   return step_cost(run.shape, run.policies, run.step, rates).hardware_flops / run.seconds;
 }
 
-/// Everything that is asked, as values.
+/// The question of a plan, as values.
 struct Question {
   RunShape shape;
   StepShape step;
@@ -67,7 +70,7 @@ struct Question {
   std::size_t memory;
 };
 
-/// Given, measured or assumed, and which of these the rate of computing is.
+/// The rates of a plan, and the source of the rate of computing: given, measured or assumed.
 std::pair<Rates, std::string> rates_of(const PlanConfig& config, bool gpu) {
   Rates rates{0,
               config.memory_bandwidth.value_or(gpu ? kGpuMemoryBandwidth : kCpuMemoryBandwidth) * kGiga,
@@ -80,7 +83,8 @@ std::pair<Rates, std::string> rates_of(const PlanConfig& config, bool gpu) {
     return {rates, fmt::format("measured in {}", config.measured_run.string())};
   }
   const bool bf16 = config.compute.dtype == DType::bfloat16;
-  rates.flops = config.tflops.value_or(!gpu ? kCpuTflops : bf16 ? kGpuTflops : kGpuTflopsFp32) * kTera;
+  const double assumed = bf16 ? kGpuTflops : kGpuTflopsFp32;
+  rates.flops = config.tflops.value_or(gpu ? assumed : kCpuTflops) * kTera;
   return {rates, config.tflops ? "given" : "assumed; --tflops or --measured-run"};
 }
 
@@ -126,7 +130,7 @@ void print_step(const Question& question, const Policies& policies, const StepCo
                step.sequence_length, cost.micro_batches, cost.micro_batches == 1 ? "" : "es");
   print_result("  operations of a rank                      {:.4g} TFLOP ({:.4g} GFLOP a token", cost.model_flops / kTera,
                token_flops(question.shape.model, step.sequence_length).training() / kGiga);
-  if (question.shape.frozen_model) print_result(", and {:.0f} % through the frozen model", 100 * step.frozen_share);
+  if (question.shape.reference_model) print_result(", and {:.0f} % through the reference model", 100 * step.reference_share);
   if (cost.hardware_flops > cost.model_flops) print_result("; {:.4g} TFLOP with recomputation", cost.hardware_flops / kTera);
   print_result(")\n");
   for (const GatherPolicy gather : {GatherPolicy::per_step, GatherPolicy::per_micro_step}) {
@@ -151,7 +155,7 @@ void print_rates(const Question& question) {
       r.network_bandwidth / kGbps, r.network_latency * 1e6);
 }
 
-/// The same run on 1, 2, 4, ... ranks.
+/// Prints the same run on 1, 2, 4, ... ranks.
 void print_worlds(const PlanConfig& config, Question question) {
   print_result("\n{:>6}{:>7}{:>14} {:<16}{:<11}{:>14}{:>10}{:>12}{:>12}\n", "ranks", "nodes", "memory a rank", " gather",
                "recompute", "received", "s a step", "tokens/s", "computing");
@@ -189,9 +193,9 @@ void run_plan(const PlanConfig& config) {
   const Question question = ask(config);
   const RunShape& shape = question.shape;
   const int nodes = nodes_of(shape.world_size, question.rates);
-  print_result("{}: {:.2f} M parameters, {}, {} | {} {} rank{} on {} node{}\n", config.model.string(),
+  print_result("{}: {:.2f} M parameters, {}, {} | {} on {}\n", config.model.string(),
                static_cast<double>(shape.model.parameter_count()) / 1e6, dtype_name(shape.dtype), config.method.name,
-               shape.world_size, config.compute.device, shape.world_size == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s");
+               counted(shape.world_size, config.compute.device + " rank"), counted(nodes, "node"));
   const Policies policies = choose_policies(shape, config.compute.gather, config.compute.recompute, question.memory);
   const StepCost cost = step_cost(shape, policies, question.step, question.rates);
   print_memory(question, policies);
@@ -202,78 +206,80 @@ void run_plan(const PlanConfig& config) {
   if (!config.sbatch.empty()) write_script(config, question, policies, cost.seconds() * static_cast<double>(config.max_steps));
 }
 
-std::vector<Option> run_options(PlanConfig& c) {
-  Option method = method_option(c.method.name);
+std::vector<Option> run_options(PlanConfig& config) {
+  Option method = method_option(config.method.name);
   method.required = false;
-  method.help = "method of the run: some keep the original model beside the trained one";
-  return {
-      required(
-          path("model", "DIR", FileUse::model, c.model, "folder with the model's config.json; nothing else of it is read")),
-      std::move(method),
-      whole("positive-ratio", c.positive_ratio, 1, "retain sequences after each forget sequence"),
-      whole("max-length", c.max_length, 5, "tokens of a sequence"),
-      whole("per-device-train-batch-size", c.per_device_train_batch_size, 1, "sequences in a rank's micro-batch"),
-      whole("micro-batch-tokens", c.micro_batch_tokens, 0,
-            "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"),
-      whole("gradient-accumulation-steps", c.gradient_accumulation_steps, 0, "micro-batches of a rank in one optimizer step"),
-      whole("global-batch-size", c.global_batch_size, 0,
-            "sequences in one optimizer step; 0: ranks x per-device batch x accumulation"),
-      whole("max-steps", c.max_steps, {1, kMostSteps}, "optimizer steps, for the time limit of --sbatch"),
-      whole("save-steps", c.save_steps, 0, "steps between checkpoints, which on the CPU take a copy of the shards; 0: none"),
-      config_option(),
-      print_config_option()};
+  method.help = "method of the run: some need a reference model beside the trained one";
+  return {required(path("model", "DIR", FileUse::model, config.model,
+                        "folder with the model's config.json; other files are not read")),
+          std::move(method),
+          whole("positive-ratio", config.positive_ratio, 1, "retain sequences after each forget sequence"),
+          whole("max-length", config.max_length, 5, "tokens of a sequence"),
+          whole("per-device-train-batch-size", config.per_device_train_batch_size, 1, "sequences in a rank's micro-batch"),
+          whole("micro-batch-tokens", config.micro_batch_tokens, 0,
+                "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"),
+          whole("gradient-accumulation-steps", config.gradient_accumulation_steps, 0,
+                "micro-batches of a rank in one optimizer step"),
+          whole("global-batch-size", config.global_batch_size, 0,
+                "sequences in one optimizer step; 0: ranks x per-device batch x accumulation"),
+          whole("max-steps", config.max_steps, {1, kMostSteps}, "optimizer steps, for the time limit of --sbatch"),
+          whole("save-steps", config.save_steps, 0,
+                "steps between checkpoints, which need a copy of the shards on the CPU; 0: none"),
+          config_option(),
+          print_config_option()};
 }
 
-std::vector<Option> machine_options(PlanConfig& c) {
+std::vector<Option> machine_options(PlanConfig& config) {
   return {
-      required(whole("world", c.world, {1, PlanConfig::kMostRanks}, "ranks, each with a GPU of its own (--device cuda)")),
-      memory_size("gpu-memory", c.gpu_memory, "memory of a GPU: 80GB, 141GB; a bare number is in GB"),
-      memory_size("memory-per-rank", c.memory_per_rank, "with --device cpu: memory that a rank may take"),
-      whole("gpus-per-node", c.gpus_per_node, 1, "ranks of a node"),
-      real("tflops", c.tflops, kRate,
+      required(whole("world", config.world, {1, PlanConfig::kMostRanks}, "ranks, each with a GPU of its own (--device cuda)")),
+      memory_size("gpu-memory", config.gpu_memory, "memory of a GPU: 80GB, 141GB; a bare number is in GB"),
+      memory_size("memory-per-rank", config.memory_per_rank, "with --device cpu: memory of a rank"),
+      whole("gpus-per-node", config.gpus_per_node, 1, "ranks per node"),
+      real("tflops", config.tflops, kRate,
            "TFLOP/s that a rank achieves; without it, 400 for bfloat16 on a GPU, 40 for float32, 0.1 on the CPU"),
-      path("measured-run", "RUN", FileUse::run, c.measured_run, "take that rate from the steps of this run folder"),
-      real("memory-bandwidth", c.memory_bandwidth, kRate, "GB/s of a rank's memory; without it, 3000 on a GPU, 20 on the CPU"),
-      real("node-gbps", c.node_gbps, kRate,
+      path("measured-run", "RUN", FileUse::run, config.measured_run, "compute that rate from the steps of this run folder"),
+      real("memory-bandwidth", config.memory_bandwidth, kRate,
+           "GB/s of a rank's memory; without it, 3000 on a GPU, 20 on the CPU"),
+      real("node-gbps", config.node_gbps, kRate,
            "Gbit/s that a rank receives from others of its node; without it, 2400 on a GPU (NVLink), 20 on the CPU"),
-      real("network-gbps", c.network_gbps, kRate, "Gbit/s that a rank receives from other nodes"),
-      real("network-latency-us", c.network_latency_us, kTime, "microseconds of a message between nodes")};
+      real("network-gbps", config.network_gbps, kRate, "Gbit/s that a rank receives from other nodes"),
+      real("network-latency-us", config.network_latency_us, kTime, "microseconds of a message between nodes")};
 }
 
-void check_plan(PlanConfig& c, const OptionTable& given) {
-  refuse_idle_options(c.method, given);
-  check_compute(c.compute, given);
-  const bool cpu = c.compute.device == "cpu";
-  if (c.compute.dtype_by_device && has_bf16_products(cpu ? DeviceType::cpu : DeviceType::cuda))
-    c.compute.dtype = DType::bfloat16;
-  c.compute.dtype_by_device = false;
+void check_plan(PlanConfig& config, const OptionTable& given) {
+  refuse_idle_options(config.method, given);
+  check_compute(config.compute, given);
+  const bool cpu = config.compute.device == "cpu";
+  if (config.compute.dtype_by_device && has_bf16_products(cpu ? DeviceType::cpu : DeviceType::cuda))
+    config.compute.dtype = DType::bfloat16;
+  config.compute.dtype_by_device = false;
   const char* const needed = cpu ? "memory-per-rank" : "gpu-memory";
-  if ((cpu ? c.memory_per_rank : c.gpu_memory) == 0)
+  if ((cpu ? config.memory_per_rank : config.gpu_memory) == 0)
     fail(ExitCode::usage, fmt::format("expunge plan needs --{} SIZE with --device {}, such as --{} {}", needed,
-                                      c.compute.device, needed, cpu ? "16GB" : "80GB"));
-  if (!c.measured_run.empty() && c.tflops)
+                                      config.compute.device, needed, cpu ? "16GB" : "80GB"));
+  if (!config.measured_run.empty() && config.tflops)
     fail(ExitCode::usage, "--measured-run and --tflops both give the rate; drop one of them");
-  check_global_batch(c.global_batch_size);
+  check_global_batch(config.global_batch_size);
 }
 
 }  // namespace
 
-OptionTable plan_options(PlanConfig& c) {
+OptionTable plan_options(PlanConfig& config) {
   OptionTable table("plan");
-  table.group("The run", run_options(c));
-  table.group("Options of methods", methods_own_options(c.method));
-  table.group("The machine", machine_options(c));
-  table.group("Computing", training_compute_options(c.compute));
-  table.group("Output", {path("sbatch", "FILE", FileUse::output, c.sbatch, "batch script for Slurm to write"),
-                         flag("overwrite", c.overwrite, "replace the script where there is one")});
+  table.group("The run", run_options(config));
+  table.group("Options of methods", methods_own_options(config.method));
+  table.group("The machine", machine_options(config));
+  table.group("Computing", training_compute_options(config.compute));
+  table.group("Output", {path("sbatch", "FILE", FileUse::output, config.sbatch, "batch script for Slurm to write"),
+                         flag("overwrite", config.overwrite, "replace an existing script")});
   table.reads_configs_of("unlearn");
-  table.then([&c](const OptionTable& given) { check_plan(c, given); });
+  table.then([&config](const OptionTable& given) { check_plan(config, given); });
   return table;
 }
 
 Command plan_command() {
   return command<PlanConfig>("plan",
-                             "Says what a run would take of memory, network and time, and which policies it would choose.",
+                             "Estimates the memory, network traffic and time of a run, and shows the policies it would choose.",
                              "expunge plan --model models/Yi-6B --world 8 --gpu-memory 80GB --bf16 --global-batch-size 480 \\\n"
                              "    --method ascent_plus_kl_divergence --sbatch unlearn.sbatch",
                              Ranks::one, plan_options, [](PlanConfig& config, const OptionTable& given) {

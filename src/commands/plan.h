@@ -1,4 +1,4 @@
-// `expunge plan`: what a run would take.
+// `expunge plan`: estimates what a run needs.
 #pragma once
 
 #include "commands/run_command.h"
@@ -6,7 +6,7 @@
 
 namespace expunge {
 
-/// The table refers to `config`, which must outlive it and stay in place.
+/// The table refers to `config`, which must outlive it at the same address.
 OptionTable plan_options(PlanConfig& config);
 Command plan_command();
 

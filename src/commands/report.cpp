@@ -1,4 +1,4 @@
-// `expunge report`: reads the runs, says what they did, writes HTML, Markdown and figures.
+// `expunge report`: reads runs, describes them, and writes HTML, Markdown and plots.
 #include "commands/report.h"
 
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 #include "core/log.h"
 #include "core/standard_streams.h"
 #include "expunge/error.h"
-#include "inference/frozen_model.h"
+#include "inference/scoring_model.h"
 #include "io/files.h"
 #include "io/hash.h"
 #include "report/content.h"
@@ -24,10 +24,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Outputs {
-  fs::path page, markdown, figures;
+  fs::path page, markdown, plots;  // plots: the folder NAME-figures, whose name is part of the format
 };
 
-/// At the end of each file beside a page, to tell it from other people's and from one that was changed by hand.
+/// The line at the end of each file beside a page. It tells the file from others' and from one that was changed by hand.
 std::string mark_of(std::string_view content) {
   return fmt::format("<!-- Written by expunge report: {} -->\n", sha256_text(content));
 }
@@ -47,8 +47,8 @@ Outputs outputs(const fs::path& page) {
   return {page, page.parent_path() / (stem + ".md"), page.parent_path() / (stem + "-figures")};
 }
 
-/// Whether a report made a file beside a page. Earlier versions marked none; their figures are told by SVG as gnuplot draws
-/// none.
+/// True if a report made this file beside a page. Earlier versions wrote no mark; their plots are known by SVG that gnuplot
+/// does not write.
 bool is_own(const fs::path& path) {
   if (!fs::is_regular_file(fs::symlink_status(path))) return false;
   const std::string text = read_file(path, kFileLimit);
@@ -57,15 +57,15 @@ bool is_own(const fs::path& path) {
           text.find("role=\"img\">\n<title>") != std::string::npos);
 }
 
-std::vector<fs::path> own_figures(const Outputs& to) {
+std::vector<fs::path> own_plots(const Outputs& to) {
   std::vector<fs::path> own;
-  if (fs::is_directory(to.figures))
-    for (const fs::path& path : list_folder(to.figures))
+  if (fs::is_directory(to.plots))
+    for (const fs::path& path : list_folder(to.plots))
       if (path.extension() == ".svg" && is_own(path)) own.push_back(path);
   return own;
 }
 
-/// What a report left that was killed before its page was there is replaced without being asked.
+/// Checks the places of a report. Files of a report that was killed before its page existed may be replaced.
 void check_place(const Outputs& to, bool overwrite) {
   check_writable(to.page);
   const auto refuse = [](const fs::path& path, const char* why) {
@@ -74,47 +74,47 @@ void check_place(const Outputs& to, bool overwrite) {
   if (std::error_code unknown; !overwrite && fs::exists(to.page, unknown))
     refuse(to.page, "exists already; remove it, give another --output or --overwrite");
   if (fs::exists(fs::symlink_status(to.markdown)) && !is_own(to.markdown))
-    refuse(to.markdown, "is in the place of the report's Markdown, and no report wrote it; give another --output or remove it");
-  const fs::file_status status = fs::symlink_status(to.figures);
+    refuse(to.markdown, "has the name of the report's Markdown, but no report wrote it; give another --output or remove it");
+  const fs::file_status status = fs::symlink_status(to.plots);
   if (!fs::exists(status)) return;
-  if (!fs::is_directory(status)) refuse(to.figures, "is in the place of the report's folder of figures; give another --output");
-  remove_stale_staging(to.figures);
-  if (!overwrite && !fs::is_empty(to.figures) && own_figures(to).empty())
-    refuse(to.figures, "exists already; remove it, give another --output or --overwrite");
+  if (!fs::is_directory(status)) refuse(to.plots, "has the name of the report's folder of plots; give another --output");
+  remove_stale_staging(to.plots);
+  if (!overwrite && !fs::is_empty(to.plots) && own_plots(to).empty())
+    refuse(to.plots, "exists already; remove it, give another --output or --overwrite");
 }
 
-std::vector<Figure> figures_of(const Document& document) {
-  std::vector<Figure> figures;
+std::vector<PlotImage> plots_of(const Document& document) {
+  std::vector<PlotImage> plots;
   for (const Block& block : document.blocks)
     if (const Gallery* const gallery = std::get_if<Gallery>(&block))
-      figures.insert(figures.end(), gallery->figures.begin(), gallery->figures.end());
-  return figures;
+      plots.insert(plots.end(), gallery->plots.begin(), gallery->plots.end());
+  return plots;
 }
 
-/// Writes all of a report, then makes it live, the page last. One that cannot be written leaves nothing.
+/// Writes all files of a report, then publishes them, the page last. If one cannot be written, nothing is left.
 void write_whole(const Outputs& to, const Document& document, bool overwrite) {
-  const std::vector<Figure> figures = figures_of(document);
-  if (!figures.empty()) make_folder(to.figures);
+  const std::vector<PlotImage> plots = plots_of(document);
+  if (!plots.empty()) make_folder(to.plots);
   std::vector<PendingFile> files;
   const auto write = [&](const fs::path& path, const std::string& content, Existing existing) {
     files.emplace_back(path, existing);
     write_new_file(files.back().temporary(), content);
   };
   try {
-    for (const Figure& figure : figures)  // as a file of its own an SVG names its language
-      write(to.figures / (figure.name + ".svg"),
+    for (const PlotImage& plot : plots)  // a file of its own needs the SVG namespace
+      write(to.plots / (plot.name + ".svg"),
             marked(fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" {}\n",
-                               figure.svg.substr(std::string_view("<svg ").size()))),
+                               plot.svg.substr(std::string_view("<svg ").size()))),
             Existing::keep);
-    write(to.markdown, marked(render_markdown(document, to.figures.filename().string())),
+    write(to.markdown, marked(render_markdown(document, to.plots.filename().string())),
           fs::exists(to.markdown) ? Existing::replace : Existing::keep);
     write(to.page, render_html(document), existing_of(overwrite));
   } catch (...) {
     files.clear();
-    ::rmdir(to.figures.c_str());
+    ::rmdir(to.plots.c_str());
     throw;
   }
-  for (const fs::path& old : own_figures(to)) fs::remove(old);
+  for (const fs::path& old : own_plots(to)) fs::remove(old);
   for (PendingFile& file : files) file.commit();
 }
 
@@ -122,7 +122,7 @@ void write_whole(const Outputs& to, const Document& document, bool overwrite) {
 
 std::vector<fs::path> files_beside_report(const fs::path& page) {
   const Outputs all = outputs(page);
-  return {all.markdown, all.figures};
+  return {all.markdown, all.plots};
 }
 
 namespace {
@@ -133,7 +133,7 @@ void run_report(const ReportConfig& config) {
   Plotter plotter;
   const Document document = describe_report(read_report_runs(config), config, plotter);
   write_whole(to, document, config.overwrite);
-  // The first table is the comparison of the runs.
+  // The first table compares the runs.
   for (const Block& block : document.blocks)
     if (const Table* const table = std::get_if<Table>(&block); table && !config.quiet) {
       print_result("{}", render_text(*table));
@@ -144,31 +144,31 @@ void run_report(const ReportConfig& config) {
 
 }  // namespace
 
-OptionTable report_options(ReportConfig& c) {
+OptionTable report_options(ReportConfig& config) {
   OptionTable table("report");
   Option runs = required(naming(
-      FileUse::run, list("run", "RUN", c.runs, "run folder, with its evaluations as eval.h5, mia.h5 and task.h5 in it")));
+      FileUse::run, list("run", "RUN", config.runs, "run folder, with its results as eval.h5, mia.h5 and task.h5 in it")));
   runs.kind = Option::Kind::positional_list;
-  Option output = required(
-      path("output", "FILE", FileUse::output, c.output, "HTML page to write; NAME.md and NAME-figures/ are written beside it"));
+  Option output = required(path("output", "FILE", FileUse::output, config.output,
+                                "HTML page to write; NAME.md and the plots in NAME-figures/ lie beside it"));
   output.beside = files_beside_report;
   table.group("Arguments", {runs});
   table.group("Options",
-              {naming(FileUse::file, list("before", "FILE", c.before,
-                                          "eval.h5 or mia.h5 of an original model; goes to the runs that began from it (or as "
+              {naming(FileUse::file, list("before", "FILE", config.before,
+                                          "eval.h5 or mia.h5 of an original model, for the runs that began from it (or as "
                                           "RUN/eval-before.h5, mia-before.h5)")),
-               naming(FileUse::file, list("after", "FILE", c.after,
-                                          "eval.h5 or mia.h5 of the one run's model, when it does not lie in the run folder")),
-               std::move(output), text("title", "TEXT", c.title, "title of the report"),
-               real("pretraining-tokens", c.pretraining_tokens, kCount,
-                    "tokens that the original model was trained on, for the ratio to retraining; 0: not known"),
-               flag("overwrite", c.overwrite, "replace the report where there is one"), quiet_option(c.quiet), config_option(),
+               naming(FileUse::file, list("after", "FILE", config.after,
+                                          "eval.h5 or mia.h5 of the one run's model, if it is not in the run folder")),
+               std::move(output), text("title", "TEXT", config.title, "title of the report"),
+               real("pretraining-tokens", config.pretraining_tokens, kCount,
+                    "tokens in the original model's training, for the ratio to retraining; 0: unknown"),
+               flag("overwrite", config.overwrite, "replace an existing report"), quiet_option(config.quiet), config_option(),
                print_config_option()});
   return table;
 }
 
 Command report_command() {
-  return command<ReportConfig>("report", "Says what runs forgot, kept and cost: an HTML page, and the same as Markdown.",
+  return command<ReportConfig>("report", "Shows what runs forgot, kept and cost: an HTML page, and the same as Markdown.",
                                "expunge report output/run-a output/run-b --before before.h5 --output report.html", Ranks::one,
                                report_options, [](ReportConfig& config, const OptionTable& given) {
                                  check_file_uses(given);

@@ -1,4 +1,4 @@
-// `expunge report`: an HTML page, the same as Markdown beside it, and the figures as SVG files.
+// `expunge report`: an HTML page, the same as Markdown beside it, and the plots as SVG files.
 #pragma once
 
 #include <filesystem>
@@ -9,9 +9,9 @@
 
 namespace expunge {
 
-/// The table refers to `config`, which must outlive it and stay in place.
+/// The table refers to `config`, which must outlive it at the same address.
 OptionTable report_options(ReportConfig& config);
-/// The Markdown and the folder of figures of a report whose page is `page`.
+/// The Markdown and the folder of plots of a report with this page.
 std::vector<std::filesystem::path> files_beside_report(const std::filesystem::path& page);
 Command report_command();
 

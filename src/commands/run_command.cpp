@@ -1,4 +1,4 @@
-// From a command line to the command that runs.
+// Finds and runs the command of a command line.
 #include "commands/run_command.h"
 
 #include <fmt/format.h>
@@ -30,7 +30,7 @@ std::string overview(const std::vector<Command>& commands) {
 std::string help_page(const Command& command) {
   const OptionTable options = command.prepare().options;
   return fmt::format(
-      "usage: {}\n\n{}\n\nExample:\n  {}\n{}\nDefaults stand in [ ]. `--key=value` and `--a_key value` are read too.\n",
+      "usage: {}\n\n{}\n\nExample:\n  {}\n{}\nDefaults are in [ ]. `--key=value` and `--a_key value` work, too.\n",
       options.synopsis(), command.purpose, command.example, options.help());
 }
 
@@ -52,7 +52,7 @@ KeyOwners key_owners(const std::vector<Command>& commands) {
   return owners;
 }
 
-/// What is the same for all ranks is said once.
+/// Prints on rank 0 only, because the page is the same on all ranks.
 void print_page(LaunchInfo launched, const std::string& page) {
   if (launched.rank == 0) print_text(page);
 }
@@ -61,7 +61,7 @@ bool asks_for_config(const OptionTable& options) {
   return options.source("print-config") != OptionSource::none && *parse_bool(options.value("print-config"));
 }
 
-/// Runs the command named first; the other arguments are its options.
+/// Runs the command that the first argument names; the other arguments are its options.
 int dispatch(const std::vector<Command>& commands, const std::vector<std::string>& arguments, LaunchInfo launched) {
   const Command& chosen = find_command(commands, arguments.front());
   Job job = chosen.prepare();
@@ -72,7 +72,7 @@ int dispatch(const std::vector<Command>& commands, const std::vector<std::string
   }
   if (chosen.ranks == Ranks::one && launched.size > 1)
     fail(ExitCode::usage,
-         fmt::format("expunge {} runs as one process and was launched as {}; start it without mpirun or srun -n", chosen.name,
+         fmt::format("expunge {} runs as one process, but {} were launched; start it without mpirun or srun -n", chosen.name,
                      launched.size));
   return job.run(job.options);
 }
@@ -81,7 +81,7 @@ int dispatch(const std::vector<Command>& commands, const std::vector<std::string
 
 int run_command(const std::vector<Command>& commands, const std::vector<std::string>& arguments) {
   hold_standard_streams();
-  // Nodes may have different processors: the first rank of each speaks for its own.
+  // Nodes may have different processors, so the first rank of each node reports.
   const int refused = guarded(launch_info_on_node(), [] {
     check_processor();
     return static_cast<int>(ExitCode::done);
@@ -104,7 +104,7 @@ int run_command(const std::vector<Command>& commands, const std::vector<std::str
       print_page(launched, overview(commands));
     else
       print_page(launched, help_page(find_command(commands, first == "help" ? arguments[1] : first)));
-    if (code == static_cast<int>(ExitCode::done)) check_printed();  // else a message was given already
+    if (code == static_cast<int>(ExitCode::done)) check_printed();  // otherwise a message was printed already
     return code;
   });
 }

@@ -1,4 +1,4 @@
-// The table of commands, and the way from a command line to the one that runs.
+// The table of commands, and the function that runs the command of a command line.
 #pragma once
 
 #include <functional>
@@ -11,16 +11,16 @@
 
 namespace expunge {
 
-/// How many processes a command runs in.
+/// The number of processes of a command.
 enum class Ranks { one, any };
 
-/// A command with the values of its options still at their defaults.
+/// A command whose options have their default values.
 struct Job {
   OptionTable options;
-  std::function<int(const OptionTable&)> run;  ///< to be called with the options, once they are parsed
+  std::function<int(const OptionTable&)> run;  ///< call it with the options after parsing them
 };
 
-/// One line of the table of commands.
+/// An entry of the table of commands.
 struct Command {
   std::string name;
   std::string purpose;  ///< one sentence
@@ -29,7 +29,7 @@ struct Command {
   std::function<Job()> prepare;
 };
 
-/// A command whose options fill a `Config`, which `run` is then given with the table that filled it.
+/// Makes a command. Its options fill a `Config`; `run` gets it and the table that filled it.
 template <typename Config>
 Command command(std::string name, std::string purpose, std::string example, Ranks ranks, OptionTable (*options)(Config&),
                 std::function<int(Config&, const OptionTable&)> run) {
@@ -39,8 +39,8 @@ Command command(std::string name, std::string purpose, std::string example, Rank
           }};
 }
 
-/// Finds the command that `arguments` (what follows the program's name) begin with, parses its options and runs it. Also
-/// answers --help, --version and `help COMMAND`. Returns the process exit code; prints what went wrong.
+/// Finds the command that `arguments` name first, parses its options and runs it. Also handles --help, --version and
+/// `help COMMAND`. Prints errors, and returns the process exit code.
 int run_command(const std::vector<Command>& commands, const std::vector<std::string>& arguments);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Options that commands share: how a model is run, what is read and written.
+// The options that commands share: computing, inputs and outputs.
 #include "commands/shared_options.h"
 
 #include <fmt/format.h>
@@ -27,42 +27,43 @@ Option positional(Option option) {
   return required(std::move(option));
 }
 
-std::vector<Option> scoring_input(ScoringConfig& c, std::string domain_help) {
-  return {required(path("model", "DIR", FileUse::model, c.model, "model folder, run folder or checkpoint folder")),
-          required(path("tokens", "FILE", FileUse::file, c.tokens, "token file of expunge tokenize")),
-          required(text("domain", "NAME", c.domain, std::move(domain_help))),
-          whole("max-eval-samples", c.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
+std::vector<Option> scoring_input(ScoringConfig& config, std::string domain_help) {
+  return {required(path("model", "DIR", FileUse::model, config.model, "model folder, run folder or checkpoint folder")),
+          required(path("tokens", "FILE", FileUse::file, config.tokens, "token file of expunge tokenize")),
+          required(text("domain", "NAME", config.domain, std::move(domain_help))),
+          whole("max-eval-samples", config.max_eval_samples, 0, "use the first N sequences of each split only; 0: all"),
           config_option(),
           print_config_option()};
 }
 
-std::vector<Option> scoring_output(ScoringConfig& c) {
-  return {required(path("output", "FILE", FileUse::output, c.output, "file of results to write (HDF5)")),
-          flag("overwrite", c.overwrite, "replace the file of results where there is one"), quiet_option(c.quiet)};
+std::vector<Option> scoring_output(ScoringConfig& config) {
+  return {required(path("output", "FILE", FileUse::output, config.output, "file of results to write (HDF5)")),
+          flag("overwrite", config.overwrite, "replace an existing file of results"), quiet_option(config.quiet)};
 }
 
-void add_scoring_compute(OptionTable& table, ScoringConfig& c) {
-  std::vector<Option> compute = shared_compute_options(c.compute);
-  compute.push_back(whole("per-device-eval-batch-size", c.per_device_eval_batch_size, 1, "sequences in a rank's micro-batch"));
-  compute.push_back(whole("micro-batch-tokens", c.micro_batch_tokens, 0,
+void add_scoring_compute(OptionTable& table, ScoringConfig& config) {
+  std::vector<Option> compute = shared_compute_options(config.compute);
+  compute.push_back(
+      whole("per-device-eval-batch-size", config.per_device_eval_batch_size, 1, "sequences in a rank's micro-batch"));
+  compute.push_back(whole("micro-batch-tokens", config.micro_batch_tokens, 0,
                           "pack sequences into micro-batches of at most this many tokens; 0: count sequences instead"));
   table.group("Computing", std::move(compute));
 }
 
-Option text_model_option(TextConfig& c) {
+Option text_model_option(TextConfig& config) {
   return required(
-      path("model", "DIR", FileUse::model, c.model, "model folder, run folder or checkpoint folder; it must have a tokenizer"));
+      path("model", "DIR", FileUse::model, config.model, "model folder, run folder or checkpoint folder, with a tokenizer"));
 }
 
-std::vector<Option> text_output(TextConfig& c, const std::string& help) {
-  return {required(path("output", "FILE", FileUse::output, c.output, help)),
-          flag("overwrite", c.overwrite, "replace the file where there is one"), quiet_option(c.quiet)};
+std::vector<Option> text_output(TextConfig& config, const std::string& help) {
+  return {required(path("output", "FILE", FileUse::output, config.output, help)),
+          flag("overwrite", config.overwrite, "replace an existing file"), quiet_option(config.quiet)};
 }
 
-void add_text_compute(OptionTable& table, TextConfig& c) {
-  std::vector<Option> compute = shared_compute_options(c.compute);
+void add_text_compute(OptionTable& table, TextConfig& config) {
+  std::vector<Option> compute = shared_compute_options(config.compute);
   compute.push_back(
-      whole("per-device-eval-batch-size", c.per_device_eval_batch_size, 1, "texts that a rank works on at a time"));
+      whole("per-device-eval-batch-size", config.per_device_eval_batch_size, 1, "texts that a rank computes at a time"));
   table.group("Computing", std::move(compute));
 }
 

@@ -1,4 +1,4 @@
-// Options that commands share.
+// The options that commands share.
 #pragma once
 
 #include <string>
@@ -12,18 +12,18 @@
 namespace expunge {
 
 Option quiet_option(bool& quiet);
-/// Refuses a list of splits that names one twice, "split" of the domain and "domain/split" being the same.
+/// Throws Error(usage) for a split that is named twice, also as "split" of the domain and as "domain/split".
 void check_splits(std::string_view key, const std::string& domain, const std::vector<std::string>& splits);
 
-/// FILE_OR_DIR without a dash before it.
+/// An argument without a dash, such as FILE_OR_DIR.
 Option positional(Option option);
 
-/// What commands take that pass splits through a model: model, tokens, domain.
+/// Inputs of commands that pass splits through a model: model, tokens, domain.
 std::vector<Option> scoring_input(ScoringConfig& config, std::string domain_help);
 std::vector<Option> scoring_output(ScoringConfig& config);
 void add_scoring_compute(OptionTable& table, ScoringConfig& config);
 
-/// What commands take that give texts to a model.
+/// Options of commands that give texts to a model.
 Option text_model_option(TextConfig& config);
 std::vector<Option> text_output(TextConfig& config, const std::string& help);
 void add_text_compute(OptionTable& table, TextConfig& config);

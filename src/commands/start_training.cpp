@@ -1,4 +1,4 @@
-// What `expunge train` and `expunge unlearn` have in common.
+// The common parts of `expunge train` and `expunge unlearn`.
 #include "commands/start_training.h"
 
 #include <fmt/format.h>
@@ -17,19 +17,19 @@
 namespace expunge {
 namespace {
 
-/// G and the accumulation say the same thing: the later source wins. (Whether two of one source agree is known to resolve().)
+/// G and the accumulation set the same number: the later source wins. resolve() checks whether two of one source agree.
 void settle_batch(RunOptions& config, const OptionTable& given) {
   const OptionSource global = given.source("global-batch-size"), accumulation = given.source("gradient-accumulation-steps");
   if (global > accumulation && config.batch.global > 0) config.batch.accumulation = 0;
   if (accumulation > global) config.batch.global = 0;
 }
 
-/// A sample order is not shuffled: of the two options the later source wins.
+/// A sample order excludes shuffling: the later source of the two options wins.
 void settle_order(RunOptions& config, const OptionTable& given) {
   if (config.samples.order.empty()) return;
   const OptionSource order = given.source("sample-order"), shuffle = given.source("shuffle");
   if (config.samples.shuffle && shuffle == order)
-    fail(ExitCode::usage, "--sample-order fixes the order of sequences and --shuffle on changes it; give one of them");
+    fail(ExitCode::usage, "--sample-order fixes the order of sequences, but --shuffle on changes it; give one of them");
   if (config.samples.shuffle && shuffle > order) config.samples.order.clear();
   if (order > shuffle) config.samples.shuffle = false;
 }
@@ -41,7 +41,7 @@ void check_training(RunOptions& config, const OptionTable& given) {
   const bool wide = config.compute.dtype == DType::float64;
   if (wide && (config.optimizer.bf16_master_weights || config.compute.reduce_in_bf16))
     fail(ExitCode::usage,
-         "--dtype float64 keeps weights and gradients in float64; drop --master-weights and --reduce-dtype bf16");
+         "--dtype float64 keeps weights and gradients in float64; drop --master-weights bf16 and --reduce-dtype bf16");
   settle_batch(config, given);
   settle_order(config, given);
   if (!config.evaluation.stop_at.empty() && config.evaluation.steps == 0)

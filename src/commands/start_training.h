@@ -1,4 +1,4 @@
-// What `expunge train` and `expunge unlearn` have in common.
+// The common parts of `expunge train` and `expunge unlearn`.
 #pragma once
 
 #include "cli/option_table.h"
@@ -6,13 +6,13 @@
 
 namespace expunge {
 
-/// Checks and completes the options over several of them. Throws Error(usage).
+/// Checks options that depend on each other, and completes them. Throws Error(usage).
 void check_training(RunOptions& config, const OptionTable& given);
-/// Completes what depends on the number of ranks: global batch G = world x per-device batch x accumulation, unless it was
-/// given, the run folder unless it was, and config.resolved. Throws Error(usage) when G and the accumulation were both given
-/// and do not agree.
+/// Completes the options that depend on the number of ranks, unless given: global batch G = world x per-device batch x
+/// accumulation, and the run folder. Writes config.resolved. Throws Error(usage) if G and the accumulation were both given and
+/// do not agree.
 void resolve(RunOptions& config, int world_size);
-/// Starts a run whose options `given` parsed.
+/// Starts a run with the options that `given` parsed.
 int start_training(RunOptions& config, const OptionTable& given);
 
 }  // namespace expunge

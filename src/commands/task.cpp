@@ -1,4 +1,4 @@
-// `expunge task`: multiple choice by log-likelihood, and generated answers by their number.
+// `expunge task`: scores multiple choice by log-likelihood, and generated answers by their number.
 #include "commands/task.h"
 
 #include <fmt/format.h>
@@ -13,10 +13,10 @@
 #include "core/text.h"
 #include "expunge/error.h"
 #include "inference/continuations.h"
-#include "inference/frozen_model.h"
 #include "inference/generation.h"
 #include "inference/gsm8k_filters.h"
 #include "inference/options.h"
+#include "inference/scoring_model.h"
 #include "inference/task_items.h"
 #include "io/files.h"
 #include "run/compute_options.h"
@@ -27,11 +27,11 @@
 namespace expunge {
 namespace {
 
-/// The items as the model is given them: every choice of every item, and every question to be answered.
+/// The items as the model's input: every choice of every item, and every question with a generated answer.
 struct Work {
   std::vector<Continuation> choices;
   std::vector<Prompt> prompts;
-  GenerationSettings ends = {};  // of answers to prompts
+  GenerationSettings ends = {};  // ends of answers to prompts
 };
 
 Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const LlamaConfig& model,
@@ -44,8 +44,9 @@ Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const 
       work.choices.push_back(encode_pair(tokenizer, item.prompt, " " + choice, model, item.where));
     if (!item.choices.empty()) continue;
     if (room < 1)
-      fail(ExitCode::usage, fmt::format("--max-new-tokens {} leaves none of the model's {} positions for the question",
-                                        config.max_new_tokens, model.longest_sequence()));
+      fail(ExitCode::usage,
+           fmt::format("--max-new-tokens {} leaves no room for the question in the model's {} positions; lower it",
+                       config.max_new_tokens, model.longest_sequence()));
     std::vector<std::int32_t> ids = prompt_ids(tokenizer, item.prompt, item.where);
     const auto surplus = static_cast<std::int64_t>(ids.size()) - room;
     if (surplus > 0) ids.erase(ids.begin(), ids.begin() + surplus);
@@ -56,7 +57,7 @@ Work encode(const TaskConfig& config, const std::vector<TaskItem>& items, const 
   for (const Continuation& choice : work.choices)
     shortened += choice.ids.size() > static_cast<std::size_t>(model.longest_sequence());
   if (shortened > 0)
-    log_info(fmt::format("{} prompts fill the model's {} positions; their beginnings are left out", shortened,
+    log_info(fmt::format("{} prompts are longer than the model's {} positions; their beginnings are cut off", shortened,
                          model.longest_sequence()));
   return work;
 }
@@ -70,7 +71,7 @@ void warn_of_doubled_bos(const TaskConfig& config, const Tokenizer& tokenizer, c
 struct Answers {
   std::vector<double> log_likelihoods;      // of Work::choices
   std::vector<Completion> completions;      // of Work::prompts
-  std::string eos_token_ids, stop_strings;  // JSON: where completions end; empty without any
+  std::string eos_token_ids, stop_strings;  // JSON: the ends of completions; empty without any
 };
 
 Answers ask(const Session& session, const TaskConfig& config, const WeightsSource& source, const Tokenizer& tokenizer,
@@ -79,7 +80,7 @@ Answers ask(const Session& session, const TaskConfig& config, const WeightsSourc
   compute.gather = gather_for_generation(session, source.config, compute);
   const auto batch_size = static_cast<std::size_t>(config.per_device_eval_batch_size);
   const int vocabulary = std::min(source.config.vocab_size, tokenizer.vocabulary_size());
-  // A model that is not told to stop goes on with a question of its own, or spells the end that it was taught.
+  // Without these stops a model may continue with a new question, or print the end marks of its training as text.
   const GenerationOptions options{
       static_cast<int>(config.max_new_tokens), {1, 1, vocabulary}, 0, {"Question:", "</s>", "<|im_end|>"}, batch_size};
   return in_element_type(compute.dtype, [&](auto type) {
@@ -109,7 +110,7 @@ void add_choices(TaskResult& result, const TaskItem& item, std::span<const doubl
   result.offsets.push_back(result.log_likelihoods.size());
 }
 
-/// The tasks in the order in which the file has them first.
+/// Scores the answers. The tasks are in the order of their first items in the file.
 std::vector<TaskResult> judge(const std::vector<TaskItem>& items, const Answers& answers) {
   std::vector<TaskResult> results;
   std::size_t choice = 0, completion = 0;
@@ -175,7 +176,7 @@ void run_task(Session& session, const TaskConfig& config) {
     warn_of_doubled_bos(config, tokenizer, work);
     if (!tasks.not_scored.empty())
       log_warning(
-          fmt::format("--num-fewshot {} takes all items of {} as examples, so these tasks are not scored; give examples "
+          fmt::format("--num-fewshot {} uses all items of {} as examples, so these tasks are not scored; give examples "
                       "with --fewshot-file",
                       config.num_fewshot, excerpt_list(tasks.not_scored)));
   }
@@ -210,23 +211,23 @@ void run_task(Session& session, const TaskConfig& config) {
 
 }  // namespace
 
-OptionTable task_options(TaskConfig& c) {
+OptionTable task_options(TaskConfig& config) {
   OptionTable table("task");
-  table.group(
-      "Input",
-      {text_model_option(c),
-       required(path("tasks", "FILE", FileUse::file, c.tasks, "questions, one JSON object a line (.jsonl or .jsonl.gz)")),
-       whole("num-fewshot", c.num_fewshot, 0,
-             "examples before each question, with their answers: the first of its task; they are not scored"),
-       path("fewshot-file", "FILE", FileUse::file, c.fewshot_file, "take the examples from this file and score all of --tasks"),
-       whole("max-new-tokens", c.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"), config_option(),
-       print_config_option()});
-  table.group("Output", text_output(c, "file of results to write (HDF5)"));
-  add_text_compute(table, c);
-  table.then([&c](const OptionTable& given) {
-    check_compute(c.compute, given);
-    if (!c.fewshot_file.empty() && c.num_fewshot == 0)
-      fail(ExitCode::usage, "--fewshot-file needs --num-fewshot, which says how many examples to take from it");
+  table.group("Input", {text_model_option(config),
+                        required(path("tasks", "FILE", FileUse::file, config.tasks,
+                                      "questions, one JSON object per line (.jsonl or .jsonl.gz)")),
+                        whole("num-fewshot", config.num_fewshot, 0,
+                              "examples with answers before each question: the first items of its task, which are not scored"),
+                        path("fewshot-file", "FILE", FileUse::file, config.fewshot_file,
+                             "take the examples from this file, and score all of --tasks"),
+                        whole("max-new-tokens", config.max_new_tokens, 1, "most tokens of a generated answer (GSM8K)"),
+                        config_option(), print_config_option()});
+  table.group("Output", text_output(config, "file of results to write (HDF5)"));
+  add_text_compute(table, config);
+  table.then([&config](const OptionTable& given) {
+    check_compute(config.compute, given);
+    if (!config.fewshot_file.empty() && config.num_fewshot == 0)
+      fail(ExitCode::usage, "--fewshot-file needs --num-fewshot, the number of examples to take from it");
   });
   return table;
 }

@@ -1,4 +1,4 @@
-// expunge tokenize: documents are encoded in parallel, a batch at a time, and written in their order.
+// `expunge tokenize`: encodes documents in parallel, one batch at a time, and writes them in order.
 #include "commands/tokenize.h"
 
 #include <fmt/format.h>
@@ -31,7 +31,7 @@ namespace expunge {
 namespace {
 
 constexpr std::size_t kBatchBytes = 4 << 20;    // enough work for every thread, little memory
-constexpr std::size_t kDocumentBytes = 1 << 8;  // about what a document takes beside its text
+constexpr std::size_t kDocumentBytes = 1 << 8;  // approximate memory of a document besides its text
 
 using Ids = std::vector<std::int32_t>;
 
@@ -52,7 +52,7 @@ std::string file_names(const SplitSource& source) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// Unlearning looks for the splits forget and retain: a name that is one slip away from a missing one is told.
+/// Warns of a split name that is one typing error away from a missing forget or retain, because unlearning needs those splits.
 void warn_of_slips(const std::vector<SplitSource>& splits) {
   std::map<std::string, std::vector<std::string>> domains;
   for (const SplitSource& split : splits) domains[split.domain].push_back(split.split);
@@ -61,9 +61,9 @@ void warn_of_slips(const std::vector<SplitSource>& splits) {
       if (std::ranges::find(names, expected) != names.end()) continue;
       for (const std::string& name : names) {
         const std::string small = in_small_letters(name);
-        // forget10 is a name of its own.
+        // forget10 is a different name, no typing error.
         if (small != expected && (small.starts_with(expected) || edit_distance(small, expected) > 1)) continue;
-        log_warning(fmt::format("{}: no split is named {}, and one is named {}: rename its file unless that is meant", domain,
+        log_warning(fmt::format("{}: no split is named {}, but one is named {}: rename its file unless you mean that", domain,
                                 expected, name));
       }
     }
@@ -72,11 +72,6 @@ void warn_of_slips(const std::vector<SplitSource>& splits) {
 void warn_of_capital_endings(const TokenizeOptions& options) {
   for (const std::filesystem::path& path : capital_endings(options.data, options.domains))
     log_warning(fmt::format("{}: is not read; write its ending in small letters", path.string()));
-}
-
-/// "1 document", "2 documents".
-std::string counted(std::uint64_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const std::string& text_column,
@@ -104,7 +99,7 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
       writer.add_document(ids);
     }
     if (long_text.empty()) continue;
-    // Ids of a long document are written as they come: they may take several times the memory of its text.
+    // Ids of a long document are written piece by piece, because they may take several times the memory of its text.
     bool begins = true;
     tokenizer.encode(long_text, reader.where(), [&](std::span<const std::int32_t> ids) {
       doubled += begins && tokenizer.doubles_bos(ids);
@@ -115,9 +110,11 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
   }
   const SplitCounts counts = writer.end_split(file_names(source), reader.source_sha256());
   if (counts.sequences == 0) {
-    fail(ExitCode::bad_input, fmt::format("{} ({}): {}, and none gives a sequence of at least {} tokens",
-                                          (source.files[0].parent_path() / source.split).string(), file_names(source),
-                                          counted(counts.documents, "document"), TokenFileWriter::kShortest));
+    fail(ExitCode::bad_input,
+         fmt::format("{} ({}): {}, but none gives a sequence of at least {} tokens; remove the split or add "
+                     "longer texts",
+                     (source.files[0].parent_path() / source.split).string(), file_names(source),
+                     counted(counts.documents, "document"), TokenFileWriter::kShortest));
   }
   if (doubled > 0) log_warning(doubled_bos(tokenizer, name, doubled));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -126,16 +123,16 @@ void tokenize_split(const Tokenizer& tokenizer, const SplitSource& source, const
                        1e-6 * static_cast<double>(bytes) / seconds));
 }
 
-/// Warns where tokenizer.json says something else than what gives the ids. Returns it for the record.
+/// Warns of settings in tokenizer.json that differ from those in use. Returns them for the record.
 std::string warn_of_differences(const std::filesystem::path& folder, const Tokenizer& tokenizer) {
   const std::string differences = fmt::format("{}", fmt::join(tokenizer_differences(folder, tokenizer), "; "));
   if (!differences.empty())
-    log_warning(fmt::format("{} differs from tokenizer.model and tokenizer_config.json, which give the ids: {}",
+    log_warning(fmt::format("{} differs from tokenizer.model and tokenizer_config.json, which define the ids: {}",
                             (folder / "tokenizer.json").string(), differences));
   return differences;
 }
 
-/// Counts what the splits share, writes the counts, and warns: what is forgotten, kept and held against it is to differ.
+/// Counts the text that splits share, writes the counts, and warns: forgotten, kept and compared texts should differ.
 void count_shared_text(const std::vector<SplitSource>& splits, double near_threshold, Hdf5File& file) {
   const auto began = std::chrono::steady_clock::now();
   std::vector<std::string> names;
@@ -144,7 +141,7 @@ void count_shared_text(const std::vector<SplitSource>& splits, double near_thres
   write_duplicates(file, duplicates);
   for (const std::string& line : describe_duplicates(duplicates, [](const SharedText&) { return true; })) log_warning(line);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  log_info(fmt::format("splits compared for text that they share ({:.1f} s)", seconds));
+  log_info(fmt::format("splits compared for shared text ({:.1f} s)", seconds));
 }
 
 }  // namespace
@@ -159,7 +156,7 @@ int tokenize(const TokenizeOptions& options) {
   TokenFileWriter writer(options.output, {tokenizer.hash(), static_cast<std::uint64_t>(tokenizer.vocabulary_size()),
                                           static_cast<std::uint64_t>(options.max_length)});
   for (const SplitSource& split : splits) tokenize_split(tokenizer, split, options.text_column, writer);
-  // What went in is named by the hashes of the tokenizer and of each split's source.
+  // The inputs are recorded as hashes of the tokenizer and of each split's source.
   const Provenance provenance{"", "", options.resolved, options.libraries, job_restarts()};
   writer.finish([&](Hdf5File& file) {
     count_shared_text(splits, options.near_duplicate_threshold, file);
@@ -170,20 +167,22 @@ int tokenize(const TokenizeOptions& options) {
   return static_cast<int>(ExitCode::done);
 }
 
-OptionTable tokenize_options(TokenizeOptions& c) {
+OptionTable tokenize_options(TokenizeOptions& config) {
   OptionTable table("tokenize");
-  table.group("Input",
-              {required(path("tokenizer", "DIR", FileUse::model, c.tokenizer, "folder of the model, with tokenizer.model")),
-               required(path("data", "DIR", FileUse::texts, c.data, "folder of texts: DOMAIN/SPLIT.jsonl, .jsonl.gz or .txt")),
-               list("domain", "NAME", c.domains, "domain to read; without it, every folder of --data"),
-               text("text-column", "NAME", c.text_column, "column of the documents; without it, text or else content"),
-               config_option(), print_config_option()});
-  table.group("Output", {required(path("output", "FILE", FileUse::output, c.output, "token file to write (HDF5)")),
-                         whole("max-length", c.max_length, 5, "most ids in a sequence; longer documents are cut into several"),
-                         real("near-duplicate-threshold", c.near_duplicate_threshold, kSimilarity,
-                              "count documents of this similarity (Jaccard, of their runs of five ids) as nearly equal; 0: "
-                              "equal ones only"),
-                         quiet_option(c.quiet)});
+  table.group(
+      "Input",
+      {required(path("tokenizer", "DIR", FileUse::model, config.tokenizer, "folder of the model, with tokenizer.model")),
+       required(path("data", "DIR", FileUse::texts, config.data, "folder of texts: DOMAIN/SPLIT.jsonl, .jsonl.gz or .txt")),
+       list("domain", "NAME", config.domains, "domain to read; without it, every folder of --data"),
+       text("text-column", "NAME", config.text_column, "column of the documents; without it, text or else content"),
+       config_option(), print_config_option()});
+  table.group("Output",
+              {required(path("output", "FILE", FileUse::output, config.output, "token file to write (HDF5)")),
+               whole("max-length", config.max_length, 5, "most ids in a sequence; longer documents are cut into several"),
+               real("near-duplicate-threshold", config.near_duplicate_threshold, kSimilarity,
+                    "count documents of this similarity (Jaccard, of their runs of five ids) as nearly equal; 0: "
+                    "only equal ones"),
+               quiet_option(config.quiet)});
   return table;
 }
 

@@ -1,4 +1,4 @@
-// `expunge train`.
+// `expunge train`: its options and their checks.
 #include "commands/train.h"
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ void check_train(RunOptions& config, const OptionTable& given) {
   if (config.input.model.empty() == config.input.init_config.empty())
     fail(ExitCode::usage,
          fmt::format(
-             "expunge train needs {} --model DIR (go on from a model) {} --init-config FILE (train from scratch)\nusage: {}",
+             "expunge train needs {} --model DIR (train a model further) {} --init-config FILE (train from scratch)\nusage: {}",
              config.input.model.empty() ? "either" : "one of", config.input.model.empty() ? "or" : "and", given.synopsis()));
   for (const std::string& split : config.input.splits)
     if (std::count(split.begin(), split.end(), '/') != 1 || split.front() == '/' || split.back() == '/')

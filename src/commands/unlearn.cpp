@@ -1,4 +1,4 @@
-// `expunge unlearn`.
+// `expunge unlearn`: its options and their checks.
 #include "commands/unlearn.h"
 
 #include "commands/start_training.h"
@@ -15,7 +15,7 @@ void check_unlearning(RunOptions& config, const OptionTable& given) {
   if (config.labels.top_p == 0) fail(ExitCode::usage, "--top-p 0 leaves no id to draw; expected a number above 0 up to 1");
   if (!config.labels.given.empty() && (config.labels.from_model() || !config.labels.save.empty()))
     fail(ExitCode::usage, "--labels gives the labels; drop --top-k, --top-p, --rm-groundtruth and --save-labels");
-  // The study walks the list of a mixed method as it is.
+  // The study does not shuffle the list of a mixed method.
   if (find_method(config.method.name).mixes && given.source("shuffle") == OptionSource::none) config.samples.shuffle = false;
   check_training(config, given);
 }

@@ -1,4 +1,4 @@
-// `expunge verify`: the hashes that a run or an exported model names, held against what lies on disk.
+// `expunge verify`: compares the hashes that a run or an exported model records with the files on disk.
 #include "commands/verify.h"
 
 #include <fmt/format.h>
@@ -14,6 +14,7 @@
 #include "commands/shared_options.h"
 #include "commands/start.h"
 #include "commands/verify_findings.h"
+#include "core/text.h"
 #include "expunge/error.h"
 #include "io/content_kind.h"
 #include "io/files.h"
@@ -35,7 +36,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The numbers of a column, as they are stored.
+/// The bytes of a column's numbers.
 std::vector<std::byte> column_bytes(const Hdf5File& file, const std::string& object) {
   const auto bytes = [](const auto& values) {
     const auto view = std::as_bytes(std::span(values));
@@ -48,7 +49,7 @@ std::vector<std::byte> column_bytes(const Hdf5File& file, const std::string& obj
   }
 }
 
-/// Whether a table of figures begins with all rows of the copy that a checkpoint took.
+/// True if a table begins with all rows of the copy in a checkpoint.
 bool begins_with(const Hdf5File& table, const Hdf5File& copy, const std::string& group) {
   return std::ranges::all_of(copy.children(group), [&](const std::string& name) {
     const std::string object = (group == "/" ? "" : group) + "/" + name;
@@ -75,8 +76,8 @@ class RunCheck {
       check_history(runtime_, parse_history(newest_->history, newest_path_.string()), hashes_, findings_);
     } else {
       findings_.mismatch(
-          fmt::format("{}: no good checkpoint, so nothing says what the run's model, options and inputs should be; start its "
-                      "command again, which makes one",
+          fmt::format("{}: no good checkpoint, so the run's model, options and inputs are unknown; start its command again to "
+                      "make one",
                       run_.checkpoints().string()));
     }
     for (const fs::path& file : list_folder(run_.root))
@@ -95,8 +96,11 @@ class RunCheck {
       const bool bound = std::ranges::all_of(files, &ManifestFile::has_sha256);
       findings_.fine(fmt::format("{}: {} of {}{}", checkpoint.string(),
                                  bound ? "SHA-256 " + root : "every file matches the CRC-32C", kManifest,
-                                 bound ? ", and every file that it names matches" : ", which shows accidents alone"));
-      if (!newest_) newest_ = info, newest_path_ = checkpoint;
+                                 bound ? ", and every file that it names matches" : ", which detects only accidents"));
+      if (!newest_) {
+        newest_ = info;
+        newest_path_ = checkpoint;
+      }
       check_nothing_else(checkpoint, files);
       check_kinship(checkpoint, info);
     } catch (const Error& error) {
@@ -104,7 +108,7 @@ class RunCheck {
     }
   }
 
-  /// That a checkpoint is of the run whose newest one is `newest_`, and of the step that its folder names.
+  /// Checks that a checkpoint is of the run of `newest_`, and of the step that its folder names.
   void check_kinship(const fs::path& checkpoint, const CheckpointInfo& info) {
     const auto mismatch = [&](const std::string& what) {
       findings_.mismatch(fmt::format("{}: {}", checkpoint.string(), what));
@@ -112,7 +116,7 @@ class RunCheck {
     if (step_name(info.step) != checkpoint.filename()) mismatch(fmt::format("holds step {}", info.step));
     if (info.model_sha256 != newest_->model_sha256 || info.tokens_sha256 != newest_->tokens_sha256)
       mismatch(fmt::format("its model and tokens are not those of step {}", newest_->step));
-    if (info.history != newest_->history) mismatch(fmt::format("what it began from is not what step {} names", newest_->step));
+    if (info.history != newest_->history) mismatch(fmt::format("it began from other runs than step {} names", newest_->step));
     for (const Difference& option : changed_options(info.config, newest_->config))
       mismatch(fmt::format("{} = {}, in step {} {}", option.key, option.before, newest_->step, option.after));
   }
@@ -125,7 +129,7 @@ class RunCheck {
     }
   }
 
-  /// Rows that the newest checkpoint has a copy of.
+  /// Checks that a table begins with the rows of the newest checkpoint's copy.
   void check_table(const fs::path& path) {
     const fs::path copy = newest_path_ / path.filename();
     if (!fs::exists(copy)) {
@@ -134,25 +138,25 @@ class RunCheck {
     }
     if (!fs::exists(path)) return findings_.mismatch(fmt::format("{}: gone; {} has a copy", path.string(), copy.string()));
     try {
-      if (read_seal(path).state == Seal::State::broken) return;  // check_output() says so
+      if (read_seal(path).state == Seal::State::broken) return;  // check_output() reports it
       const Hdf5File table(Hdf5File::open(path)), taken(Hdf5File::open(copy));
       if (!begins_with(table, taken, "/"))
         return findings_.mismatch(fmt::format("{}: its rows are not those of {}", path.string(), copy.string()));
       findings_.fine(fmt::format("{}: begins with the rows of {}", path.string(), copy.string()));
       if (table.has_attribute("/", "config"))
         for (const Difference& option : changed_options(newest_->config, table.read_attribute<std::string>("/", "config")))
-          findings_.mismatch(fmt::format("{}: says {} = {}, in step {} {}", path.string(), option.key, option.after,
+          findings_.mismatch(fmt::format("{}: has {} = {}, but step {} has {}", path.string(), option.key, option.after,
                                          newest_->step, option.before));
       const std::string steps = path == run_.metrics() ? "/train/step" : "/eval/step";
       if (const std::uint64_t further = table.shape(steps).at(0) - taken.shape(steps).at(0); further > 0)
-        uncovered_.push_back(fmt::format("{} row{} of {} after step {}", further, further == 1 ? "" : "s",
-                                         path.filename().string(), newest_->step));
+        uncovered_.push_back(
+            fmt::format("{} of {} after step {}", counted(further, "row"), path.filename().string(), newest_->step));
     } catch (const Error& error) {
       findings_.mismatch(error.what());
     }
   }
 
-  /// What a run writes once and its checkpoints have a hash of. Versions before them named none of reference.h5.
+  /// Checks files that the run writes once, by the hashes in its checkpoints. Earlier versions recorded none of reference.h5.
   void check_kept() {
     if (!newest_->reference_sha256.empty())
       findings_.compare_own(run_.reference(), newest_->reference_sha256, hashes_.of_file(run_.reference()));
@@ -161,22 +165,22 @@ class RunCheck {
     if (fs::exists(run_.labels()) && (newest_->labels_sha256.empty() || !newest_options().labels.given.empty()))
       findings_.mismatch(fmt::format("{}: the run made none", run_.labels().string()));
     if (newest_->step > 0 && !fs::exists(newest_path_ / run_.metrics().filename()))
-      findings_.mismatch(fmt::format("{}: has no {}, which every checkpoint after a step has", newest_path_.string(),
+      findings_.mismatch(fmt::format("{}: has no {}, but every checkpoint after a step has one", newest_path_.string(),
                                      run_.metrics().filename().string()));
   }
 
-  /// The mark names what the run wrote once. Versions before marks have none.
+  /// Checks the mark, which names files that the run writes once. Earlier versions wrote no mark.
   void check_mark() {
     const std::optional<RunMark> mark = read_mark(run_);
     if (!mark && (fs::exists(run_.mark()) || is_bound(newest_path_)))
       return findings_.mismatch(fmt::format("{}: {}", run_.mark().string(), fs::exists(run_.mark()) ? "not a mark" : "gone"));
     if (!mark) return;
-    // Its other files are held against what the checkpoints name.
+    // The checkpoints name its other files, which check_kept() and check_side_files() compare.
     if (const auto named = mark->files.find(run_.config().filename()); named != mark->files.end())
       findings_.compare_own(run_.config(), named->second, hashes_.of_file(run_.config()));
   }
 
-  /// What lies in the folder and is not looked at.
+  /// Names of files in the folder that are not checked.
   std::vector<std::string> not_covered() const {
     std::vector<std::string> names = uncovered_;
     for (const fs::path& entry : list_folder(run_.root)) {
@@ -189,7 +193,7 @@ class RunCheck {
     return names;
   }
 
-  /// Options that leave the result alone may change from start to start.
+  /// Compares the options that decide the result; others may change from start to start.
   void check_config() {
     try {
       const std::vector<Difference> changed = changed_options(newest_->config, run_.read_config());
@@ -201,7 +205,7 @@ class RunCheck {
     }
   }
 
-  /// Those of the run, which an export takes, and those of the original model.
+  /// Checks the side files of the run, which an export copies, and those of the original model.
   void check_side_files() {
     const std::map<std::string, std::string> named = read_hashes(newest_->model_files);
     for (const auto& [name, hash] : named)
@@ -228,16 +232,16 @@ class RunCheck {
     findings_.compare("the labels, " + given + whose_labels(given, now), newest_->labels_sha256, now);
   }
 
-  /// Labels of another model may be meant, but are to be known.
+  /// A note on the model that drew the labels, because labels of another model may be intended.
   std::string whose_labels(const fs::path& labels, const std::string& now) const {
     if (now != newest_->labels_sha256) return {};
     const Hdf5File file = Hdf5File::open(labels);
-    if (!file.has_attribute("/", "model_sha256")) return " (they name no model that drew them)";
+    if (!file.has_attribute("/", "model_sha256")) return " (they do not record the model that drew them)";
     const auto drew = file.read_attribute<std::string>("/", "model_sha256");
     return drew == newest_->model_sha256 ? "" : fmt::format(" (drawn by another model, SHA-256 {})", drew);
   }
 
-  /// A file of results names the model and the texts that they are of; one that the run itself wrote, what the run began with.
+  /// Checks a file of results by the model and texts that it names, and a file of the run by the run's model and texts.
   void check_output(const fs::path& path) {
     try {
       if (path == run_.labels() ? !labels_are_whole() : !check_seal(path)) return;
@@ -246,10 +250,10 @@ class RunCheck {
         return file.has_attribute("/", name) ? file.read_attribute<std::string>("/", name) : std::string();
       };
       const std::string name = path.filename().string(), model = text("model_sha256");
-      if (model.empty()) return findings_.missing(fmt::format("{}: names no hashes", path.string()));
+      if (model.empty()) return findings_.missing(fmt::format("{}: records no hashes", path.string()));
       if (text("model").empty()) {
         if (results_of_commands().contains(path.stem().string()))
-          return findings_.mismatch(fmt::format("{}: does not name the model that it is of", path.string()));
+          return findings_.mismatch(fmt::format("{}: does not name its model", path.string()));
         if (!newest_) return;
         findings_.compare(fmt::format("{}: the model that it names", name), model, newest_->model_sha256);
         return findings_.compare(fmt::format("{}: the tokens that it names", name), text("tokens_sha256"),
@@ -272,10 +276,10 @@ class RunCheck {
     return kNames;
   }
 
-  /// Their hash stands in the checkpoints; check_inputs() says where it is another.
+  /// Checks labels by the hash in the checkpoints; check_inputs() reports another hash.
   bool labels_are_whole() { return newest_ && hashes_.of_file(run_.labels()) == newest_->labels_sha256; }
 
-  /// False for a file that is damaged, which the HDF5 library had better not see.
+  /// Reports the seal of a file. False for a damaged file, because the HDF5 library may crash on it.
   bool check_seal(const fs::path& path) {
     const std::string stem = path.stem().string();
     const bool sealed =
@@ -283,20 +287,20 @@ class RunCheck {
     const Seal seal = read_seal(path);
     const bool damaged = seal.state == Seal::State::broken || (seal.state == Seal::State::none && sealed);
     if (seal.state == Seal::State::whole)
-      findings_.fine(fmt::format("{}: as its own file_sha256 says, {}", path.string(), seal.sha256));
+      findings_.fine(fmt::format("{}: matches its own file_sha256, {}", path.string(), seal.sha256));
     else if (damaged)
       findings_.mismatch(fmt::format("{}: {}", path.string(), kBrokenSeal));
     else
-      findings_.missing(fmt::format("{}: names no SHA-256 of itself", path.string()));
+      findings_.missing(fmt::format("{}: records no SHA-256 of itself", path.string()));
     return !damaged;
   }
 
-  /// `own`: the model that the results are of, which for some names must be one of the run's.
+  /// Checks the model of results. `own`: the model that was measured, which for some file names must be one of the run's.
   void check_model(const std::string& output, const std::string& model, const std::string& named, bool own) {
     // Results may be of an earlier checkpoint of the run.
     if (const auto known = manifests_.find(named); known != manifests_.end())
       return findings_.fine(fmt::format("{}: made of {}", output, known->second));
-    // These are taken for the run's own results.
+    // Readers take files of these names for the run's own results.
     static const std::set<std::string> kOwn = {"eval.h5", "mia.h5", "task.h5"};
     if (own && newest_ && kOwn.contains(output))
       return findings_.mismatch(
@@ -310,8 +314,8 @@ class RunCheck {
   RunFolder run_;
   Hashes hashes_;
   Findings findings_;
-  std::map<std::string, std::string> manifests_;  // of good checkpoints: SHA-256 to name
-  std::optional<CheckpointInfo> newest_;          // of the newest good one
+  std::map<std::string, std::string> manifests_;  // SHA-256 to name, of good checkpoints
+  std::optional<CheckpointInfo> newest_;          // of the newest good checkpoint
   fs::path newest_path_;
   std::vector<std::string> uncovered_;
 };
@@ -323,22 +327,23 @@ ExitCode run_verify(Session& session, const fs::path& path) {
   refuse_mistaken(path);
   fail(ExitCode::bad_input,
        fmt::format("{}: {}", whole_path(path).string(),
-                   fs::exists(path) ? "neither a run folder nor a model folder of expunge export" : "does not exist"));
+                   fs::exists(path) ? "expected a run folder or a model folder of expunge export" : "does not exist"));
 }
 
 }  // namespace
 
-OptionTable verify_options(VerifyConfig& c) {
+OptionTable verify_options(VerifyConfig& config) {
   OptionTable table("verify");
-  table.group("Argument",
-              {positional(path("folder", "DIR", FileUse::model, c.path, "run folder, or model folder of expunge export"))});
+  table.group(
+      "Argument",
+      {positional(path("folder", "DIR", FileUse::model, config.path, "run folder, or model folder of expunge export"))});
   table.group("Options", {config_option(), print_config_option()});
   return table;
 }
 
 Command verify_command() {
   return command<VerifyConfig>(
-      "verify", "Recomputes the hashes that a run or an exported model names.", "expunge verify output/unlearn", Ranks::one,
+      "verify", "Recomputes the hashes that a run or an exported model records.", "expunge verify output/unlearn", Ranks::one,
       verify_options, [](VerifyConfig& config, const OptionTable&) {
         return in_session({.device = "cpu"}, false, [&](Session& session) { return run_verify(session, config.path); });
       });

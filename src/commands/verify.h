@@ -1,4 +1,4 @@
-// `expunge verify`: the hashes that a run or an exported model names, held against what lies on disk.
+// `expunge verify`: compares the hashes that a run or an exported model records with the files on disk.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@ namespace expunge {
 struct VerifyConfig {
   std::filesystem::path path;  ///< a run folder, or a model folder of expunge export
 };
-/// The table refers to `config`, which must outlive it and stay in place.
+/// The table refers to `config`, which must outlive it at the same address.
 OptionTable verify_options(VerifyConfig& config);
 Command verify_command();
 

@@ -1,4 +1,4 @@
-// `expunge verify` of an exported model: its files, the checkpoint that they were made of, and what that began from.
+// `expunge verify` of an exported model: its files, its checkpoint, and the runs that it came from.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The first tensor whose numbers are not those of the checkpoint, rounded to the type that they are stored in.
+/// The first tensor that differs from the checkpoint's, rounded to the stored type; empty if all are equal.
 std::string other_weights(const CheckpointReader& reader, const fs::path& folder, DType stored) {
   constexpr std::size_t kPiece = std::size_t{1} << 22;
   const LlamaConfig config = read_llama_config(folder / "config.json");
@@ -41,7 +41,7 @@ std::string other_weights(const CheckpointReader& reader, const fs::path& folder
   return {};
 }
 
-/// What the record says of the checkpoint, held against the checkpoint.
+/// Compares the record and the weights with the checkpoint.
 void check_against_checkpoint(const JsonObject& made, const fs::path& folder, const fs::path& checkpoint, Findings& findings) {
   const CheckpointReader reader(checkpoint);
   const CheckpointInfo& info = reader.info();
@@ -54,7 +54,7 @@ void check_against_checkpoint(const JsonObject& made, const fs::path& folder, co
   };
   hold("step", made.integer("step", 0), info.step);
   hold("restarts", made.integer("restarts", 0), info.restarts);
-  // Versions before this key recorded the step alone.
+  // Earlier versions recorded only the step.
   if (made.value().contains("total_steps")) hold("total_steps", made.integer("total_steps", 0), info.total_steps);
   hold("config", made.string("config"), info.config);
   hold("model_sha256", made.string("model_sha256"), info.model_sha256);
@@ -88,7 +88,7 @@ ExitCode verify_export(const Runtime& runtime, const fs::path& folder) {
   const std::string damage = there ? damage_of(runtime, checkpoint) : std::string();
   const bool accidents = there && damage.empty() && !is_bound(checkpoint);
   findings.compare(
-      fmt::format("the checkpoint, {}{}", checkpoint.string(), accidents ? ", whose manifest shows accidents alone" : ""),
+      fmt::format("the checkpoint, {}{}", checkpoint.string(), accidents ? ", whose manifest detects only accidents" : ""),
       made.string("checkpoint_sha256"), hashes.of_file(checkpoint / kManifest));
   if (!damage.empty())
     findings.mismatch(fmt::format("{}: {}", checkpoint.string(), damage));

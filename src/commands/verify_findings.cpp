@@ -1,4 +1,4 @@
-// Comparing and printing.
+// Compares hashes and prints the findings.
 #include "commands/verify_findings.h"
 
 #include <fmt/format.h>
@@ -40,7 +40,7 @@ ExitCode Findings::conclude(const std::vector<std::string>& not_covered) const {
 
 void Findings::add(const char* kind, int& count, const std::string& what) {
   print_result("{:<9} {}\n", kind, what);
-  check_printed();  // a line that nobody can keep proves nothing
+  check_printed();  // a finding that cannot be printed must not count
   ++count;
 }
 
@@ -50,7 +50,7 @@ const std::string& Hashes::of_file(const fs::path& path) {
 
 const std::string& Hashes::of_model(const fs::path& path) {
   return remember("model " + path.string(), [&] {
-    // A config.json stands for the model of random weights that it describes.
+    // A config.json identifies the model of random weights that it describes.
     if (fs::is_regular_file(path)) return sha256_file(path);
     const WeightsSource source = locate_model(runtime_, path);
     return model_sha256(source, runtime_, llama_units(source.config, 1));
@@ -80,7 +80,7 @@ void check_history(const Runtime& runtime, const std::vector<FormerRun>& history
     const fs::path record = fs::path(run.from) / (exported ? kExportRecord : kManifest);
     const bool accidents = !exported && fs::exists(record) && !is_bound(run.from);
     findings.compare(fmt::format("began from {}, step {} of {}{}", run.from, run.step, method_of(run.options()),
-                                 accidents ? ", whose manifest shows accidents alone" : ""),
+                                 accidents ? ", whose manifest detects only accidents" : ""),
                      run.sha256, hashes.of_file(record));
     if (exported || !fs::exists(record)) continue;
     if (const std::string damage = damage_of(runtime, run.from); !damage.empty())

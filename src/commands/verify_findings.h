@@ -1,4 +1,4 @@
-// What `expunge verify` finds: hashes named, held against what lies on disk.
+// The findings of `expunge verify`: recorded hashes, compared with the files on disk.
 #pragma once
 
 #include <filesystem>
@@ -13,17 +13,17 @@
 
 namespace expunge {
 
-/// One line a finding, and their numbers. Throws Error(output) at a line that could not be printed.
+/// Prints one line per finding and counts them. Throws Error(output) if a line cannot be printed.
 class Findings {
  public:
   void fine(const std::string& what) { add("ok", fine_, what); }
   void missing(const std::string& what) { add("missing", missing_, what); }
   void mismatch(const std::string& what) { add("MISMATCH", mismatches_, what); }
-  /// Compares, where there is something to compare with; `now` is empty for what is gone.
+  /// Compares a recorded hash with the hash `now`, which is empty for a missing file.
   void compare(const std::string& what, const std::string& named, const std::string& now);
-  /// The same of a file that belongs to what is verified, and may not be gone.
+  /// The same for a file of the run or model itself, which must not be missing.
   void compare_own(const std::filesystem::path& path, const std::string& named, const std::string& now);
-  /// `not_covered`: what lies beside what was verified.
+  /// Prints the counts. `not_covered` names files that were not checked.
   ExitCode conclude(const std::vector<std::string>& not_covered) const;
 
  private:
@@ -31,12 +31,12 @@ class Findings {
   int fine_ = 0, missing_ = 0, mismatches_ = 0;
 };
 
-/// Hashes of what paths lead to, each worked out once; empty for what cannot be read.
+/// Hashes of files and models, each computed once; empty for one that cannot be read.
 class Hashes {
  public:
   explicit Hashes(const Runtime& runtime) : runtime_(runtime) {}
   const std::string& of_file(const std::filesystem::path& path);
-  /// As model_sha256() works it out; of a config.json, which stands for the model of random weights that it describes, its own.
+  /// The hash by model_sha256(). For a config.json, which identifies a model of random weights, the hash of the file.
   const std::string& of_model(const std::filesystem::path& path);
 
  private:
@@ -45,13 +45,13 @@ class Hashes {
   std::map<std::string, std::string> known_;
 };
 
-/// What a run was made from.
+/// The inputs of a run.
 struct Origin {
   std::string config, model_sha256, tokens_sha256;
 };
-/// Holds the original model and the token file against their hashes.
+/// Compares the original model and the token file with their hashes.
 void check_origin(const Origin& origin, Hashes& hashes, Findings& findings);
-/// The same of the runs before, oldest first, back to the original model of all.
+/// The same for the runs before, oldest first, and for the first run's original model.
 void check_history(const Runtime& runtime, const std::vector<FormerRun>& history, Hashes& hashes, Findings& findings);
 
 /// `expunge verify` of a model folder that `expunge export` wrote.

@@ -2,10 +2,11 @@
 #include "core/text.h"
 
 #include <fmt/format.h>
-#include <charconv>
-#include <system_error>
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <system_error>
 
 namespace expunge {
 namespace {
@@ -56,6 +57,25 @@ std::optional<std::int64_t> parse_whole(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  for (std::size_t begin = 0;;) {
+    const std::size_t found = text.find(from, begin);
+    result += text.substr(begin, found - begin);
+    if (found == std::string_view::npos) return result;
+    result += to;
+    begin = found + from.size();
+  }
+}
+
+std::string shell_word(const std::string& text) {
+  const auto harmless = [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("_./:=@%+,-").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, harmless)) return text;
+  return "'" + replace_all(text, "'", "'\\''") + "'";
 }
 
 std::string excerpt(std::string_view text, std::size_t place) {

@@ -1,6 +1,7 @@
-// Untrusted text: UTF-8 validation, and excerpts for messages.
+// Text: UTF-8 validation, excerpts and counts for messages, replacements and shell words.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,6 +19,20 @@ std::string in_small_letters(std::string text);
 
 /// The integer that the whole text spells; nullopt for any other text.
 std::optional<std::int64_t> parse_whole(std::string_view text);
+
+/// `text` with every `from` replaced by `to`, searched once from left to right.
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
+
+/// `text` as one word of a shell command line, quoted if it needs quotes.
+std::string shell_word(const std::string& text);
+
+/// "1 document", "2 documents".
+template <std::integral Count>
+std::string counted(Count count, std::string_view noun) {
+  std::string text = std::to_string(count) + " ";
+  text += noun;
+  return count == 1 ? text : text + "s";
+}
 
 /// At most 80 bytes of `text`, starting 60 bytes before byte `place`, where a parser stopped. "..." marks what is left out;
 /// control characters and bytes that are not UTF-8 appear as "\x1b".

@@ -121,10 +121,9 @@ TokenFile::TokenFile(const fs::path& path) : file_(Hdf5File::open(path)) {
     if (!file_.has_attribute("/", name)) lacking.emplace_back(name);
   if (!lacking.empty())
     fail(ExitCode::bad_input,
-         fmt::format(
-             "{}: not a token file of expunge tokenize: its root lacks the attribute{} {}; make it with expunge tokenize, "
-             "or add what is missing",
-             path.string(), lacking.size() == 1 ? "" : "s", fmt::join(lacking, ", ")));
+         fmt::format("{}: not a token file of expunge tokenize: its root lacks {}: {}; make it with expunge tokenize, "
+                     "or add what is missing",
+                     path.string(), counted(lacking.size(), "attribute"), fmt::join(lacking, ", ")));
   if (const auto version = file_.read_attribute<std::uint64_t>("/", "format_version"); version != kFormatVersion) {
     fail(ExitCode::bad_input,
          fmt::format("{}: expected format version {}, found {}; tokenize again", path.string(), kFormatVersion, version));

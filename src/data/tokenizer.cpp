@@ -41,17 +41,6 @@ std::string read_model(const fs::path& folder) {
                    folder.string(), fast ? " (only a tokenizer.json, which is another format)" : ""));
 }
 
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  for (std::size_t begin = 0;;) {
-    const std::size_t found = text.find(from, begin);
-    result += text.substr(begin, found - begin);
-    if (found == std::string_view::npos) return result;
-    result += to;
-    begin = found + from.size();
-  }
-}
-
 /// The model's bytes as used; `digest` receives the file.
 std::string model_bytes(const fs::path& folder, bool legacy, Sha256& digest) {
   std::string bytes = read_model(folder);
@@ -311,9 +300,9 @@ const std::string& Tokenizer::former_hash() const { return impl_->former_hash; }
 
 std::string doubled_bos(const Tokenizer& tokenizer, const std::string& where, std::uint64_t count) {
   return fmt::format(
-      "{}: {} text{} with '{}' in front, which the tokenizer also adds: the ids begin with it twice, as in "
+      "{}: {} with '{}' in front, which the tokenizer also adds: the ids begin with it twice, as in "
       "transformers; remove it from the text",
-      where, count, count == 1 ? "" : "s", excerpt(tokenizer.piece(tokenizer.bos_id().value())));
+      where, counted(count, "text"), excerpt(tokenizer.piece(tokenizer.bos_id().value())));
 }
 
 }  // namespace expunge

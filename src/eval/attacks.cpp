@@ -1,4 +1,4 @@
-// Scores of Min-K%, Min-K%++ and loss.
+// Computes the scores of Min-K%, Min-K%++, loss and zlib.
 #include "eval/attacks.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ double mean_of_lowest(std::vector<double> values, int percent) {
   if (k == 0) return kLeftOut;
   const auto end = values.begin() + static_cast<std::ptrdiff_t>(k);
   std::nth_element(values.begin(), end - 1, values.end());
-  std::sort(values.begin(), end);  // one order of summation, whatever nth_element left
+  std::sort(values.begin(), end);  // fixes the order of summation, which nth_element does not
   return std::accumulate(values.begin(), end, 0.0) / static_cast<double>(k);
 }
 

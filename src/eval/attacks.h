@@ -1,4 +1,4 @@
-// Membership inference: one number a sequence from what the model says of its targets. Members score high.
+// Membership inference: one score per sequence from the model's scores of its targets. Members score high.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace expunge {
 /// The score of a sequence that an attack cannot judge.
 inline constexpr double kLeftOut = std::numeric_limits<double>::quiet_NaN();
 
-/// Mean of the lowest floor(n percent / 100) values; kLeftOut when that is none. (n)
+/// Mean of the lowest floor(n percent / 100) of n values; kLeftOut if that number is 0.
 double mean_of_lowest(std::vector<double> values, int percent);
 
 /// Min-K% (Shi et al. 2024): mean of the lowest log-probabilities.
@@ -27,9 +27,9 @@ double mean_log_prob(const TargetScores& scores);
 /// Mean log-probability for each byte of the text under zlib (Carlini et al. 2021).
 double zlib_score(double mean_log_prob, std::size_t compressed_bytes);
 
-/// The attacks that need nothing but one pass of the model, in the order in which they are reported.
+/// The attacks that need only one pass of the model, in the order of the results.
 const std::vector<std::string>& attack_names();
-/// A sequence's scores, one for each of attack_names(). Needs mean and variance.
+/// The scores of a sequence, one for each of attack_names(). Needs mean and variance.
 std::vector<double> attack_scores(const TargetScores& scores);
 
 }  // namespace expunge

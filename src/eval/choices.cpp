@@ -1,4 +1,4 @@
-// Preferred answers, numbers in texts, and shares of hits.
+// Chooses answers, finds numbers in texts, and computes shares of hits.
 #include "eval/choices.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/// Digits with at most one point among them, without zeros that change nothing.
+/// Normalises digits with at most one point: removes zeros that do not change the value.
 std::string plain_number(std::string digits, bool negative) {
   if (const std::size_t point = digits.find('.'); point != std::string::npos) {
     digits.erase(digits.find_last_not_of('0') + 1);
@@ -31,7 +31,7 @@ std::vector<std::string> numbers(std::string_view text) {
       ++i;
       continue;
     }
-    // What lies before the first digit: "-", perhaps with a currency sign between, and nothing that makes it a hyphen.
+    // A "-" before the first digit, perhaps before a currency sign, is a minus unless it is a hyphen.
     std::size_t before = i;
     if (before > 0 && text[before - 1] == '$') --before;
     const bool minus = before > 0 && text[before - 1] == '-';
@@ -65,7 +65,7 @@ std::size_t best_choice_normalised(std::span<const double> log_likelihoods, std:
 }
 
 std::size_t character_count(std::string_view text) {
-  // All bytes but those that continue a character.
+  // Count all bytes except continuation bytes.
   return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & '\xc0') != '\x80'; }));
 }
 

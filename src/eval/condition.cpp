@@ -1,4 +1,4 @@
-// Parsing --stop-at.
+// Parses and evaluates --stop-at.
 #include "eval/condition.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The condition of --stop-at: a metric of the evaluation inside training reaches a value.
+// The condition of --stop-at: a metric of an evaluation inside the run reaches a value.
 #pragma once
 
 #include <functional>
@@ -8,8 +8,8 @@
 
 namespace expunge {
 
-/// "SPLIT:METRIC >= VALUE" or "<=", where METRIC is one of metrics(), and VALUE is a number, or SPLIT:METRIC again (its value
-/// now), or SPLIT:METRIC@start (that of the model before the first step).
+/// "SPLIT:METRIC >= VALUE" or "<=". METRIC is one of metrics(). VALUE is a number, SPLIT:METRIC (its current value), or
+/// SPLIT:METRIC@start (its value for the model before the first step).
 struct StopCondition {
   struct Operand {
     std::string split, metric;
@@ -17,14 +17,14 @@ struct StopCondition {
   };
   Operand left;
   bool at_least;
-  Operand right;  ///< split empty: the number
+  Operand right;  ///< with an empty split: `number` instead
   double number = 0;
 
-  /// `value` gives an operand's value; a split may be written without its domain.
+  /// `value` gives an operand's value; a split may lack its domain.
   bool holds(const std::function<double(const Operand&)>& value) const;
-  /// How far the left side is from the right one: Metric::distance() of the left side's metric.
+  /// Distance of the left side from the right one: Metric::distance() of the left side's metric.
   double distance(const std::function<double(const Operand&)>& value) const;
-  /// Where the left side stands and what it was to reach: "papers/forget perplexity is 3.2, to be at least 9.27".
+  /// The value of the left side and its goal: "papers/forget perplexity is 3.2, to be at least 9.27".
   std::string standing(const std::function<double(const Operand&)>& value) const;
 
  private:
@@ -33,10 +33,10 @@ struct StopCondition {
   }
 };
 
-/// The value of an operand in an evaluation; NaN where that split was not evaluated, so that no condition on it holds.
+/// The value of an operand in an evaluation; NaN if its split was not evaluated, so that no condition on it holds.
 double value_of(const StopCondition::Operand& operand, const SplitTable& evaluation);
 
-/// Throws Error(usage) that shows the form.
+/// Parses a condition. Throws Error(usage), showing the form, for any other text.
 StopCondition parse_stop_condition(const std::string& text);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// The table of metrics, and their values.
+// The table of metrics, and their computation.
 #include "eval/metrics.h"
 
 #include <fmt/format.h>
@@ -54,10 +54,10 @@ double mean_probability(Values values, Targets) {
 const std::vector<Metric>& metrics() {
   using Unit = Metric::Unit;
   static const std::vector<Metric> all = {
-      // exp(mean over sequences of nll), as Yao et al. 2024 and its released code report it.
+      // exp(mean over sequences of nll), as in Yao et al. 2024 and its released code.
       {"perplexity", "perplexity", Unit::factor, "nll", mean_nll,
        [](Values nll, Targets targets) { return std::exp(mean(nll, targets)); }},
-      // exp(mean over all targets), what most other tools print.
+      // exp(mean over all targets), as in most other tools.
       {"token_perplexity", "per token", Unit::factor, "nll", mean_nll, exp_of_token_mean},
       // Mean over sequences of the share of targets that are the most likely token, teacher-forced.
       {"accuracy", "accuracy", Unit::percent, "accuracy", share_of_hits, percent_of_hits},

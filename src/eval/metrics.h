@@ -1,4 +1,4 @@
-// The values of metrics: of one sequence, and of a split.
+// Metrics of a sequence and of a split.
 #pragma once
 
 #include <cstddef>
@@ -13,23 +13,23 @@
 
 namespace expunge {
 
-/// What is kept of each sequence: Metric::dataset and of_sequence, each once, in the order of the metrics.
+/// A stored value of each sequence: Metric::dataset and of_sequence, each once, in the order of the metrics.
 struct SequenceValue {
   std::string_view name;
   double (*of_sequence)(const TargetScores& scores);
 };
 const std::vector<SequenceValue>& sequence_values();
-/// The place of a value among sequence_values(). Throws Error(internal) for a name that is not there.
+/// Index of a value in sequence_values(). Throws Error(internal) for an unknown name.
 std::size_t place_of_value(std::string_view name);
 
-/// One sequence.
+/// The values of one sequence.
 struct SequenceMetrics {
   std::uint64_t targets = 0;
   std::vector<double> values;  ///< one for each of sequence_values()
   double operator[](std::string_view name) const { return values[place_of_value(name)]; }
 };
 
-/// One split: a value for each of metrics(). A value that is not known is not a number.
+/// The metrics of one split: a value for each of metrics(), NaN if unknown.
 class SplitMetrics {
  public:
   SplitMetrics();
@@ -38,7 +38,7 @@ class SplitMetrics {
   double operator[](std::string_view name) const { return values_[place(name)]; }
   double& operator[](std::string_view name) { return values_[place(name)]; }
 
-  std::uint64_t sequences = 0, targets = 0;  ///< 0 where not known
+  std::uint64_t sequences = 0, targets = 0;  ///< 0 if unknown
 
  private:
   static std::size_t place(std::string_view name);
@@ -49,13 +49,13 @@ class SplitMetrics {
 /// By "domain/split".
 using SplitTable = std::map<std::string, SplitMetrics>;
 
-/// 1 - k / n for the smallest k such that the targets k .. n - 1 all are the most likely token (Carlini et al. 2021), k at most
-/// n - 1 as open-unlearning counts it; so 1 / n where nothing is extracted. `hits` (n), n at least 1.
+/// 1 - k / n for the smallest k such that the targets k .. n - 1 all are the most likely token (Carlini et al. 2021). k is at
+/// most n - 1 as in open-unlearning, so the result is 1 / n if nothing is extracted. `hits` (n), n at least 1.
 double extraction_strength(std::span<const std::uint8_t> hits);
 
-/// At least one target.
+/// Needs at least one target.
 SequenceMetrics summarise_sequence(const TargetScores& scores);
-/// At least one sequence.
+/// Needs at least one sequence.
 SplitMetrics summarise_split(std::span<const SequenceMetrics> sequences);
 
 }  // namespace expunge

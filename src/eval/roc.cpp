@@ -1,4 +1,4 @@
-// ROC curves by sorting, and a bootstrap over ranks instead of scores.
+// Computes ROC curves by sorting, and bootstraps ranks instead of scores.
 #include "eval/roc.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ std::vector<double> distinct(std::span<const double> members, std::span<const do
   return values;
 }
 
-/// Place of each score among the distinct values, which rise.
+/// Index of each score in the ascending distinct values.
 std::vector<std::size_t> places(std::span<const double> scores, const std::vector<double>& values) {
   std::vector<std::size_t> result;
   for (const double score : scores)
@@ -32,10 +32,10 @@ std::vector<double> counts(std::span<const double> scores, const std::vector<dou
   return result;
 }
 
-/// Scores by document, as places among the distinct values.
+/// Scores grouped by document, as indices of distinct values.
 struct Documents {
   std::vector<std::size_t> places;
-  std::vector<std::size_t> begins;  ///< of each document's places, and the end of the last
+  std::vector<std::size_t> begins;  ///< where each document's places begin, and the end of the last
 };
 
 Documents group(std::vector<std::size_t> places, std::span<const std::uint64_t> documents) {
@@ -47,7 +47,7 @@ Documents group(std::vector<std::size_t> places, std::span<const std::uint64_t> 
   return result;
 }
 
-/// Documents drawn with replacement, as counts of each distinct value. Returns how many scores they have.
+/// Draws documents with replacement, as counts of each distinct value. Returns the number of their scores.
 double resample(std::vector<double>& drawn, const Documents& documents, std::uint64_t seed, std::uint64_t stream, int round) {
   std::fill(drawn.begin(), drawn.end(), 0.0);
   const std::uint64_t n = documents.begins.size() - 1;
@@ -61,7 +61,7 @@ double resample(std::vector<double>& drawn, const Documents& documents, std::uin
   return static_cast<double>(scores);
 }
 
-/// The value below which a share of the sorted values lies, interpolated linearly between them.
+/// The value below which a share of the sorted values lies, by linear interpolation.
 double percentile(const std::vector<double>& sorted, double share) {
   const double at = share * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(at);
@@ -69,7 +69,7 @@ double percentile(const std::vector<double>& sorted, double share) {
   return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-/// Scores that are numbers, with their documents.
+/// Scores that are not NaN, with their documents.
 struct Numbers {
   std::vector<double> scores;
   std::vector<std::uint64_t> documents;
@@ -119,7 +119,7 @@ double area(const RocCurve& curve) {
 }
 
 double tpr_at(const RocCurve& curve, double fpr) {
-  const auto beyond = std::upper_bound(curve.fpr.begin(), curve.fpr.end(), fpr);  // both rates rise along the curve
+  const auto beyond = std::upper_bound(curve.fpr.begin(), curve.fpr.end(), fpr);  // valid because both rates rise
   check(beyond != curve.fpr.begin(), "a curve begins at a false-positive rate of 0");
   return curve.tpr[static_cast<std::size_t>(beyond - curve.fpr.begin()) - 1];
 }
@@ -141,7 +141,7 @@ Interval bootstrap_area(std::span<const double> members, std::span<const double>
   for (int round = 0; round < resamples; ++round) {
     const double scores = resample(drawn, positive, seed, member_stream, round);
     const double others = resample(drawn_others, negative, seed, other_stream, round);
-    double won = 0, lower = 0;  // pairs in which the member scores higher; non-members that score lower
+    double won = 0, lower = 0;  // pairs in which the member scores higher; non-members with lower scores
     for (std::size_t v = 0; v < values.size(); ++v) {
       won += drawn[v] * (lower + drawn_others[v] / 2);
       lower += drawn_others[v];
@@ -152,7 +152,7 @@ Interval bootstrap_area(std::span<const double> members, std::span<const double>
   return {percentile(areas, 0.025), percentile(areas, 0.975)};
 }
 
-AttackFigures summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
+AttackMetrics summarise_attack(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
                                const ScoreDocuments& documents) {
   const Numbers positive = numbers(members, documents.members), negative = numbers(non_members, documents.non_members);
   RocCurve curve = roc_curve(positive.scores, negative.scores);

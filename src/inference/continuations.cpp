@@ -1,4 +1,4 @@
-// Splitting texts into context and continuation, and scoring them in packed batches.
+// Splits texts into context and continuation, and scores them in packed batches.
 #include "inference/continuations.h"
 
 #include <fmt/format.h>
@@ -20,13 +20,14 @@ Continuation encode_pair(const Tokenizer& tokenizer, std::string context, std::s
   continuation.insert(0, context, text_end);
   context.resize(text_end);
   Continuation result{prompt_ids(tokenizer, context + continuation, where), prompt_ids(tokenizer, context, where).size()};
-  // Without a text before it and without the tokenizer's rule, BOS is what the first id is predicted from.
+  // An empty context needs BOS to predict the first id, even if the tokenizer adds none.
   if (context.empty() && result.first == 1 && result.ids.front() != tokenizer.bos_id())
     result.ids.insert(result.ids.begin(), *tokenizer.bos_id());
   const std::string shown = excerpt(continuation);
-  if (result.first == 0) fail(ExitCode::bad_input, fmt::format("{}: the context is empty, and the model has no BOS", where));
+  if (result.first == 0)
+    fail(ExitCode::bad_input, fmt::format("{}: the context is empty, but the model has no BOS to predict from", where));
   if (result.first >= result.ids.size())
-    fail(ExitCode::bad_input, fmt::format("{}: '{}' has no tokens of its own behind its context", where, shown));
+    fail(ExitCode::bad_input, fmt::format("{}: '{}' has no tokens of its own after its context", where, shown));
   const auto most = static_cast<std::size_t>(model.longest_sequence()) + 1;
   if (const std::size_t surplus = result.ids.size() - std::min(result.ids.size(), most); surplus > 0) {
     if (surplus >= result.first)
@@ -36,7 +37,7 @@ Continuation encode_pair(const Tokenizer& tokenizer, std::string context, std::s
   }
   if (const std::int32_t largest = *std::ranges::max_element(result.ids); largest >= model.vocab_size)
     fail(ExitCode::bad_input,
-         fmt::format("{}: the tokenizer makes id {}; the model's vocabulary has {}", where, largest, model.vocab_size));
+         fmt::format("{}: the tokenizer gives id {}, but the model's vocabulary has {}", where, largest, model.vocab_size));
   return result;
 }
 
@@ -45,10 +46,10 @@ std::vector<double> log_likelihoods(Llama<T>& model, const std::vector<Continuat
   const Runtime& runtime = model.params().runtime();
   std::vector<std::size_t> lengths;
   for (const Continuation& continuation : continuations) lengths.push_back(continuation.ids.size());
-  const BatchDeal plan = deal_batches(lengths, runtime.comm.size(), batch_size, 0);
-  // Each rank fills in its own; the sum over ranks is the whole.
+  const BatchDeal deal = deal_batches(lengths, runtime.comm.size(), batch_size, 0);
+  // Each rank fills in its own results; the sum over ranks completes them.
   std::vector<double> result(continuations.size());
-  for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
+  for (const std::vector<std::size_t>& mine : deal[static_cast<std::size_t>(runtime.comm.rank())]) {
     TokenBatch batch;
     for (const std::size_t i : mine) batch.append(continuations[i].ids);
     const auto scores = model.score(batch);

@@ -1,4 +1,4 @@
-// The loop over batches of prompts: draw, append, stop; and what the drawn ids say.
+// Continues batches of prompts: draws a token, appends it, checks for an end, and decodes the completion.
 #include "inference/generation.h"
 
 #include <fmt/format.h>
@@ -17,7 +17,8 @@
 namespace expunge {
 namespace {
 
-/// What `ids` say behind a prompt: pieces know whether they begin with a space only by what stands before them.
+/// Decodes `ids` after a prompt. They are decoded together with the last id of the prompt, because a piece's leading space
+/// depends on the piece before it.
 std::string text_behind(const Tokenizer& tokenizer, std::span<const std::int32_t> prompt, std::span<const std::int32_t> ids) {
   std::vector<std::int32_t> all{prompt.back()};
   const std::string before = tokenizer.decode(all);
@@ -26,28 +27,28 @@ std::string text_behind(const Tokenizer& tokenizer, std::span<const std::int32_t
   return text.starts_with(before) ? text.substr(before.size()) : tokenizer.decode(ids);
 }
 
-/// Where the first stop string begins.
+/// Position of the first stop string.
 std::size_t find_stop(const std::string& text, const std::vector<std::string>& stops) {
   std::size_t first = std::string::npos;
   for (const std::string& stop : stops) first = std::min(first, text.find(stop));
   return first;
 }
 
-/// The prompts of a command and how each is to end.
-class Plan {
+/// The prompts of a command and the rules that end their completions.
+class CompletionRules {
  public:
-  Plan(const LlamaConfig& config, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts,
-       const GenerationOptions& options)
+  CompletionRules(const LlamaConfig& config, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts,
+                  const GenerationOptions& options)
       : tokenizer_(tokenizer), prompts_(prompts), options_(options), positions_(config.longest_sequence()) {}
 
   const Prompt& prompt(std::size_t i) const { return prompts_[i]; }
-  /// Most tokens of a prompt and its completion together.
+  /// The most tokens of a prompt and its completion together.
   std::size_t room(std::size_t i) const {
     const std::size_t asked = prompts_[i].ids.size() + static_cast<std::size_t>(options_.max_new_tokens);
     return std::min(asked, static_cast<std::size_t>(positions_));
   }
   double uniform(std::size_t i, std::size_t drawn) const { return random_uniform(options_.seed, prompts_[i].stream, drawn); }
-  /// Takes in a drawn token, and says why it was the last if it was.
+  /// Appends a drawn token; returns the reason to end if it was the last.
   std::optional<FinishReason> take(std::size_t i, std::int32_t id, std::vector<std::int32_t>& ids) const {
     if (std::ranges::find(options_.eos_ids, id) != options_.eos_ids.end()) return FinishReason::eos;
     ids.push_back(id);
@@ -73,15 +74,15 @@ class Plan {
   int positions_;
 };
 
-/// Continues this rank's batch until every rank's is done.
+/// Continues this rank's batch until the batches of all ranks are done, because each step is collective.
 template <Element T>
-std::vector<Completion> run_batch(const Runtime& runtime, Generator<T>& generator, const Plan& plan,
+std::vector<Completion> run_batch(const Runtime& runtime, Generator<T>& generator, const CompletionRules& rules,
                                   const std::vector<std::size_t>& batch) {
   std::vector<typename Generator<T>::Opening> openings;
   std::vector<std::size_t> open(batch.size());  // sequences of the batch
   std::vector<Completion> completions(batch.size());
   for (std::size_t s = 0; s < batch.size(); ++s) {
-    openings.push_back({plan.prompt(batch[s]).ids, static_cast<int>(plan.room(batch[s])), plan.uniform(batch[s], 0)});
+    openings.push_back({rules.prompt(batch[s]).ids, static_cast<int>(rules.room(batch[s])), rules.uniform(batch[s], 0)});
     open[s] = s;
   }
   auto drawn = generator.begin(openings);
@@ -92,12 +93,12 @@ std::vector<Completion> run_batch(const Runtime& runtime, Generator<T>& generato
       const std::size_t s = open[i];
       if (drawn[i].id < 0 || !std::isfinite(drawn[i].nll))
         fail(ExitCode::collapse,
-             fmt::format("prompt {}: the model's logits are not numbers: the model has collapsed", batch[s]));
-      const auto reason = plan.take(batch[s], drawn[i].id, completions[s].ids);
+             fmt::format("prompt {}: the model's logits are not finite: the model has collapsed", batch[s]));
+      const auto reason = rules.take(batch[s], drawn[i].id, completions[s].ids);
       completions[s].reason = reason.value_or(FinishReason::length);
       if (reason) continue;
       still.push_back(s);
-      steps.push_back({static_cast<int>(s), drawn[i].id, plan.uniform(batch[s], completions[s].ids.size())});
+      steps.push_back({static_cast<int>(s), drawn[i].id, rules.uniform(batch[s], completions[s].ids.size())});
     }
     open = still;
     if (all_reduce(runtime, static_cast<double>(open.size()), Reduce::max) == 0) return completions;
@@ -105,13 +106,13 @@ std::vector<Completion> run_batch(const Runtime& runtime, Generator<T>& generato
   }
 }
 
-/// Hands the completions of a round's batches to all ranks.
+/// Sends the completions of a round's batches to all ranks.
 void share(const Runtime& runtime, const std::vector<std::vector<std::size_t>>& batches, const std::vector<Completion>& mine,
            std::vector<Completion>& all) {
   const auto rank = static_cast<std::size_t>(runtime.comm.rank());
   std::size_t rows = 0, first = 0, longest = 0;
   for (const Completion& completion : mine) longest = std::max(longest, completion.ids.size());
-  // Reason, number of ids, ids.
+  // A row holds the reason, the number of ids, and the ids.
   const std::size_t width = 2 + static_cast<std::size_t>(all_reduce(runtime, static_cast<double>(longest), Reduce::max));
   for (std::size_t r = 0; r < batches.size(); ++r) {
     if (r == rank) first = rows;
@@ -134,7 +135,7 @@ void share(const Runtime& runtime, const std::vector<std::vector<std::size_t>>& 
     }
 }
 
-/// Each rank's batch of a round.
+/// The batches of all ranks in a round.
 std::vector<std::vector<std::size_t>> round_of(const BatchDeal& deal, std::size_t round) {
   std::vector<std::vector<std::size_t>> batches;
   for (const auto& rank : deal) batches.push_back(rank[round]);
@@ -152,14 +153,15 @@ std::vector<std::int32_t> prompt_ids(const Tokenizer& tokenizer, const std::stri
 
 void check_prompt(const std::string& where, const std::vector<std::int32_t>& ids, const LlamaConfig& model) {
   if (ids.empty())
-    fail(ExitCode::bad_input, fmt::format("{}: the prompt is empty, and the model has no BOS to begin with", where));
+    fail(ExitCode::bad_input, fmt::format("{}: the prompt is empty, but the model has no BOS to begin with", where));
   if (ids.size() >= static_cast<std::size_t>(model.longest_sequence()))
-    fail(ExitCode::bad_input, fmt::format("{}: the prompt has {} tokens; the model has {} positions, of which one at least "
-                                          "is for the completion",
-                                          where, ids.size(), model.longest_sequence()));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: the prompt has {} tokens, but the model has {} positions and the completion needs "
+                     "at least one; shorten the prompt",
+                     where, ids.size(), model.longest_sequence()));
   if (const std::int32_t largest = *std::ranges::max_element(ids); largest >= model.vocab_size)
     fail(ExitCode::bad_input,
-         fmt::format("{}: the tokenizer makes id {}; the model's vocabulary has {}", where, largest, model.vocab_size));
+         fmt::format("{}: the tokenizer gives id {}, but the model's vocabulary has {}", where, largest, model.vocab_size));
 }
 
 GenerationOptions with_ends(GenerationOptions options, const GenerationSettings& ends) {
@@ -174,12 +176,12 @@ template <Element T>
 std::vector<Completion> generate(Llama<T>& model, const Tokenizer& tokenizer, const std::vector<Prompt>& prompts,
                                  const GenerationOptions& options) {
   const Runtime& runtime = model.params().runtime();
-  const Plan plan(model.config(), tokenizer, prompts, options);
+  const CompletionRules rules(model.config(), tokenizer, prompts, options);
   std::vector<std::size_t> rooms(prompts.size());
-  for (std::size_t i = 0; i < prompts.size(); ++i) rooms[i] = plan.room(i);
+  for (std::size_t i = 0; i < prompts.size(); ++i) rooms[i] = rules.room(i);
   const BatchDeal deal = deal_batches(rooms, runtime.comm.size(), options.batch_size, 0);
 
-  // Memory for the largest of this rank's batches.
+  // Reserve memory for the largest of this rank's batches.
   std::size_t sequences = 0, positions = 0, tokens = 0;
   for (const auto& batch : deal[static_cast<std::size_t>(runtime.comm.rank())]) {
     std::size_t room = 0, prompt_tokens = 0;
@@ -193,7 +195,7 @@ std::vector<Completion> generate(Llama<T>& model, const Tokenizer& tokenizer, co
   }
   constexpr std::size_t kMost = 1u << 30;
   if (positions > kMost)
-    fail(ExitCode::usage, fmt::format("a batch of {} prompts and their completions has {} tokens; at most {} fit: lower "
+    fail(ExitCode::usage, fmt::format("a batch of {} prompts and their completions has {} tokens, but at most {} fit: lower "
                                       "--per-device-eval-batch-size",
                                       sequences, positions, kMost));
   Generator<T> generator(model, static_cast<int>(sequences), static_cast<int>(positions), static_cast<int>(tokens),
@@ -203,14 +205,14 @@ std::vector<Completion> generate(Llama<T>& model, const Tokenizer& tokenizer, co
   Progress progress("generate", static_cast<std::int64_t>(rounds), 0, static_cast<std::int64_t>(rounds + 9) / 10);
   for (std::size_t round = 0; round < rounds; ++round) {
     const auto batches = round_of(deal, round);
-    const auto mine = run_batch(runtime, generator, plan, batches[static_cast<std::size_t>(runtime.comm.rank())]);
+    const auto mine = run_batch(runtime, generator, rules, batches[static_cast<std::size_t>(runtime.comm.rank())]);
     share(runtime, batches, mine, completions);
     std::size_t prompts_done = 0;
     for (const auto& batch : batches) prompts_done += batch.size();
-    progress.advance(fmt::format("{} prompts a round", prompts_done));
+    progress.advance(fmt::format("{} prompts per round", prompts_done));
   }
   progress.finish();
-  for (std::size_t i = 0; i < prompts.size(); ++i) completions[i].text = plan.text(i, completions[i]);
+  for (std::size_t i = 0; i < prompts.size(); ++i) completions[i].text = rules.text(i, completions[i]);
   return completions;
 }
 

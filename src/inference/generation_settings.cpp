@@ -1,4 +1,4 @@
-// Reads where a model's generated text ends.
+// Reads the ends of generated text from a model's folder.
 #include "inference/generation_settings.h"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ namespace expunge {
 namespace {
 
 namespace fs = std::filesystem;
-/// Values of a key that holds one or a list of them.
+/// The values of a key that holds one value or a list.
 std::vector<nlohmann::json> one_or_many(const JsonObject& file, const std::string& key) {
   if (!file.has(key)) return {};
   const nlohmann::json& value = file.at(key);
@@ -24,12 +24,12 @@ std::vector<nlohmann::json> one_or_many(const JsonObject& file, const std::strin
 void add_eos_ids(const JsonObject& file, int vocabulary, std::set<std::int32_t>& ids) {
   for (const nlohmann::json& value : one_or_many(file, "eos_token_id")) {
     const bool is_id = value.is_number_integer() && value >= 0 && value < vocabulary;
-    if (!is_id) file.wrong("eos_token_id", fmt::format("an id from 0 to {}, or a list of such", vocabulary - 1));
+    if (!is_id) file.wrong("eos_token_id", fmt::format("an id from 0 to {}, or a list of ids", vocabulary - 1));
     ids.insert(value.get<std::int32_t>());
   }
 }
 
-/// An id that no model draws, such as -1, stands in many files for "none".
+/// Skips ids outside the vocabulary, because many files write -1 or the like for "none".
 void add_pad_ids(const JsonObject& file, int vocabulary, std::set<std::int32_t>& ids) {
   for (const nlohmann::json& value : one_or_many(file, "pad_token_id")) {
     if (!value.is_number_integer()) file.wrong("pad_token_id", "an id");
@@ -41,7 +41,7 @@ std::vector<std::string> stop_strings(const JsonObject& file) {
   std::vector<std::string> stops;
   for (const nlohmann::json& value : one_or_many(file, "stop_strings")) {
     if (!value.is_string() || value.get_ref<const std::string&>().empty())
-      file.wrong("stop_strings", "a text that is not empty, or a list of such");
+      file.wrong("stop_strings", "a text that is not empty, or a list of such texts");
     stops.push_back(value.get<std::string>());
   }
   return stops;
@@ -62,7 +62,7 @@ GenerationSettings read_generation_settings(const fs::path& folder, const Tokeni
   }
   if (const auto id = tokenizer.eos_id()) eos_ids.insert(*id);
   if (const auto id = tokenizer.pad_id()) pad_ids.insert(*id);
-  // An ordinary piece is text, whatever batches are padded with.
+  // Keep ordinary pieces, because they are text even if a folder also pads with them.
   std::erase_if(pad_ids, [&](std::int32_t id) { return !tokenizer.is_special(id); });
   settings.eos_ids.assign(eos_ids.begin(), eos_ids.end());
   settings.pad_ids.assign(pad_ids.begin(), pad_ids.end());
@@ -75,7 +75,7 @@ std::string describe_ends(const GenerationSettings& settings, const Tokenizer& t
   std::string text = ends.empty() ? "no EOS ends a completion" : fmt::format("a completion ends at {}", fmt::join(ends, ", "));
   std::vector<std::string> stops;
   for (const std::string& stop : settings.stop_strings) stops.push_back(fmt::format("'{}'", excerpt(stop)));
-  if (!stops.empty()) text += fmt::format(", and in front of the stop strings {}", fmt::join(stops, ", "));
+  if (!stops.empty()) text += fmt::format(", and before the stop strings {}", fmt::join(stops, ", "));
   return text;
 }
 

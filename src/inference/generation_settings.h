@@ -1,4 +1,4 @@
-// What a model's folder says about the end of generated text.
+// Ends of generated text, from a model's folder.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,17 @@ namespace expunge {
 
 /// Settings of generation_config.json, config.json and the tokenizer. Ids are in ascending order.
 struct GenerationSettings {
-  std::vector<std::int32_t> eos_ids;  ///< the first of these that is drawn ends a completion
-  std::vector<std::int32_t> pad_ids;  ///< special tokens that are no part of the text of a completion
+  std::vector<std::int32_t> eos_ids;  ///< each of these ends a completion
+  std::vector<std::int32_t> pad_ids;  ///< special tokens that are left out of a completion's text
   std::vector<std::string> stop_strings;
 };
 
-/// Reads `eos_token_id` (a number or a list), `pad_token_id` and `stop_strings` (a text or a list) of the files in `folder`, of
-/// which generation_config.json may be missing. A file without a key adds nothing. Throws Error(bad_input) that names file and
-/// key for a value of another kind, an EOS id outside of the model's `vocabulary`, and an empty stop string.
+/// Reads `eos_token_id` (a number or a list), `pad_token_id` and `stop_strings` (a text or a list) from the files in `folder`;
+/// generation_config.json may be missing. A file without a key adds nothing. Throws Error(bad_input), naming file and key, for
+/// a value of another kind, an EOS id outside the model's `vocabulary`, and an empty stop string.
 GenerationSettings read_generation_settings(const std::filesystem::path& folder, const Tokenizer& tokenizer, int vocabulary);
 
-/// For the log: "generation ends at '</s>' (id 2), ...".
+/// Text for the log: "a completion ends at '</s>' (id 2), ...".
 std::string describe_ends(const GenerationSettings& settings, const Tokenizer& tokenizer);
 
 }  // namespace expunge

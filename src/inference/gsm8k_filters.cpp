@@ -22,7 +22,7 @@ std::string gsm8k_compared(std::string_view answer) {
 }
 
 std::string gsm8k_strict(std::string_view completion) {
-  // What a model writes need not be UTF-8.
+  // Latin1, because a model's text need not be UTF-8.
   static const RE2 expression(R"(#### (-?[0-9.,]+))", RE2::Latin1);
   std::string found;
   RE2::PartialMatch(piece(completion), expression, &found);

@@ -1,4 +1,4 @@
-// White space, and small and capital letters, by the rules of Unicode that Python follows.
+// White space and the case of letters by the rules of Unicode that Python follows.
 #include "inference/python_text.h"
 
 #include <locale.h>
@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 29> kSpaces = {
     "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",
     "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
 
-/// Letters whose capital at the beginning of a word is several characters, and these (Unicode's SpecialCasing.txt). The C
-/// library maps a character to one character only.
+/// Letters whose title case is several characters, and these characters (Unicode's SpecialCasing.txt). The C library maps a
+/// character to only one character.
 constexpr std::u32string_view kLongLetters =
     U"\u00df\u0149\u01f0\u0390\u03b0\u0587\u1e96\u1e97\u1e98\u1e99\u1e9a\u1f50"
     U"\u1f52\u1f54\u1f56\u1fb2\u1fb4\u1fb6\u1fb7\u1fc2\u1fc4\u1fc6\u1fc7\u1fd2"
@@ -81,8 +81,12 @@ std::u32string characters(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x80)
       result += byte;
+    else if (byte >= 0xf0)
+      result += byte & 0x07u;
+    else if (byte >= 0xe0)
+      result += byte & 0x0fu;
     else if (byte >= 0xc0)
-      result += byte & (byte < 0xe0 ? 0x1fu : byte < 0xf0 ? 0x0fu : 0x07u);
+      result += byte & 0x1fu;
     else if (!result.empty())
       result.back() = result.back() << 6 | (byte & 0x3fu);
   }
@@ -106,13 +110,13 @@ void append(std::string& text, char32_t c) {
   byte(0x80 | (c & 0x3f));
 }
 
-/// The C library's mappings of single characters, whatever the user's language.
+/// The C library's mappings of single characters, independent of the user's language.
 class Letters {
  public:
   Letters() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
     if (locale_ == nullptr)
       fail(ExitCode::usage,
-           "expected the locale C.UTF-8, by which letters are made capital, found none of this name (locale -a); install it "
+           "the locale C.UTF-8 is missing (locale -a), but capital letters in prompts need it; install it "
            "(Debian: libc-bin)");
     title_ = wctrans_l("totitle", locale_);
   }
@@ -131,9 +135,9 @@ class Letters {
   wctrans_t title_;
 };
 
-/// Whether the capital sigma at `place` ends a word, where its small letter has another shape.
+/// True if the capital sigma at `place` ends a word, where its small letter has another form.
 bool ends_word(const Letters& letters, const std::u32string& text, std::size_t place) {
-  // Marks and apostrophes lie within words.
+  // Marks and apostrophes belong to words, so skip them.
   const auto counts = [](char32_t c) {
     return !(c >= U'\u0300' && c <= U'\u036f') &&
            std::u32string_view(U"'.:^`\u00a8\u00ad\u00b7\u2019").find(c) == std::u32string::npos;

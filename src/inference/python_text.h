@@ -1,4 +1,4 @@
-// Texts as Python's str makes them, since prompts are compared with those of programs in Python.
+// Text functions of Python's str, because prompts must equal those of programs in Python.
 #pragma once
 
 #include <string>
@@ -6,13 +6,13 @@
 
 namespace expunge {
 
-/// str.strip(): without white space at both ends, as Unicode has it. `text` is UTF-8, here and below.
+/// str.strip(): without Unicode white space at both ends. `text` is UTF-8, here and below.
 std::string_view stripped(std::string_view text);
 /// str.rstrip(): without white space at the end.
 std::string_view right_stripped(std::string_view text);
 
-/// str.capitalize(): the first letter as in a title, all others small. Throws Error(usage) where the C library cannot tell
-/// letters of other alphabets than English from one another.
+/// str.capitalize(): title case for the first letter, small letters for the others. Throws Error(usage) if the C library has no
+/// locale C.UTF-8, and so no case for letters beyond ASCII.
 std::string capitalized(std::string_view text);
 
 }  // namespace expunge

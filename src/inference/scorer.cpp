@@ -1,4 +1,4 @@
-// Evaluating a split over all ranks.
+// Scores a split over all ranks.
 #include "inference/scorer.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 namespace expunge {
 namespace {
 
-/// What a scored batch says of sequence s.
+/// The scores of sequence s in a scored batch.
 template <typename A>
 TargetScores target_scores(const TokenBatch& batch, const TokenScores<A>& scores, int s) {
   const auto first = batch.offsets[static_cast<std::size_t>(s)];
@@ -51,11 +51,11 @@ std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& 
   const std::size_t n = batching.max_samples > 0 ? std::min(batching.max_samples, all) : all;
   std::vector<std::size_t> lengths(n);
   for (std::size_t i = 0; i < n; ++i) lengths[i] = split.length(i);
-  const BatchDeal plan = deal_batches(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
+  const BatchDeal deal = deal_batches(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
 
-  // Each rank fills in its own sequences; the sum over ranks is the whole.
+  // Each rank fills in its own sequences; the sum over ranks completes the table.
   std::vector<double> table(width * n);
-  for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
+  for (const std::vector<std::size_t>& mine : deal[static_cast<std::size_t>(runtime.comm.rank())]) {
     if (batching.cut_short && batching.cut_short()) return {};
     TokenBatch batch;
     for (const std::size_t i : mine) batch.append(split.ids(i));

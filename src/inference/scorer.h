@@ -1,4 +1,4 @@
-// One pass of the model over a split: the metrics of every sequence.
+// One pass of a model over a split, with metrics of every sequence.
 #pragma once
 
 #include <functional>
@@ -11,37 +11,37 @@
 
 namespace expunge {
 
-/// The splits that a user means: `asked` ("split" of the domain, or "domain/split"), or every split of the domain and
-/// general/evaluation where there is one.
+/// The splits to evaluate: `asked` ("split" of the domain, or "domain/split"), or if empty every split of the domain, and
+/// general/evaluation if it exists.
 std::vector<std::string> evaluation_splits(const TokenFile& tokens, const std::string& domain,
                                            const std::vector<std::string>& asked);
 
 struct EvaluationBatching {
   std::size_t batch_size;          ///< sequences of a micro-batch
-  std::size_t micro_batch_tokens;  ///< above 0: tokens of a micro-batch instead
-  std::size_t max_samples;         ///< first sequences of the split; 0: all
-  /// Asked before every micro-batch, on all ranks alike: true ends the pass, whose result is then empty.
+  std::size_t micro_batch_tokens;  ///< above 0: most tokens of a micro-batch instead
+  std::size_t max_samples;         ///< number of first sequences of the split; 0: all
+  /// Called before every micro-batch, with the same result on all ranks; true ends the pass with an empty result.
   std::function<bool()> cut_short = {};
 };
 
-/// What is kept of a sequence: a row of numbers from the scores of its targets, `width` in all.
+/// Reduces the scores of a sequence's targets to a row of `width` numbers.
 struct Summary {
   std::size_t width;
-  Moments moments;  ///< whether the scores hold them
+  Moments moments;  ///< include them if `row` needs mean or variance
   std::function<std::vector<double>(const TargetScores&)> row;
 };
 
-/// Sequences are dealt to ranks; every rank gets the rows of all, in the order of the split. Collective. Every id must lie
-/// below the model's vocabulary.
+/// Deals the sequences to ranks; every rank gets all rows, in the order of the split. Collective. Every id must lie below the
+/// model's vocabulary.
 template <Element T>
 std::vector<std::vector<double>> score_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching,
                                              const Summary& summary);
 
-/// score_split() for the metrics of evaluation.
+/// score_split() for the metrics of an evaluation.
 template <Element T>
 std::vector<SequenceMetrics> evaluate_split(Llama<T>& model, const TokenSplit& split, const EvaluationBatching& batching);
 
-/// Throws Error(collapse), with `model` and the split's name, where a sequence's mean nll is not a number: such a model has no
+/// Throws Error(collapse), naming `model` and the split, if a sequence's mean nll is not finite, because such a model has no
 /// perplexity.
 void check_finite(const std::string& model, const std::string& split, const std::vector<SequenceMetrics>& sequences);
 

@@ -1,4 +1,4 @@
-// Tokenizer and window against tokens.
+// Checks tokens against a model's tokenizer and sliding window.
 #include "inference/token_checks.h"
 
 #include <fmt/format.h>
@@ -17,10 +17,10 @@ namespace fs = std::filesystem;
 bool check_tokenizer(const Runtime& runtime, const WeightsSource& source, const TokenFile& tokens) {
   const std::string known = on_root(runtime, [&] {
     if (!fs::exists(source.side_files / "tokenizer.model")) {
-      // A model that begins with random weights has no tokens yet that could be others.
+      // A model that begins with random weights fits any tokens.
       if (source.kind != WeightsSource::Kind::initial)
         log_warning(
-            fmt::format("{} has no tokenizer.model, so nothing tells whether {} holds this model's tokens; copy the one "
+            fmt::format("{} has no tokenizer.model, so it is unknown whether {} holds this model's tokens; copy the one "
                         "that the model was published with",
                         source.side_files.string(), tokens.path().string()));
       return std::string();
@@ -28,13 +28,13 @@ bool check_tokenizer(const Runtime& runtime, const WeightsSource& source, const 
     const Tokenizer tokenizer(source.side_files);
     const std::string& hash = tokens.info().tokenizer_sha256;
     if (hash != tokenizer.hash() && hash == tokenizer.former_hash())
-      log_warning(
-          fmt::format("{}: an earlier version put BOS or EOS around the texts otherwise than {} says; the tokens are used "
-                      "as they are, tokenize the texts again for new work",
-                      tokens.path().string(), (source.side_files / "tokenizer.json").string()));
+      log_warning(fmt::format(
+          "{}: an earlier version added BOS or EOS by another rule than {}; the tokens are used unchanged; tokenize "
+          "the texts again for new work",
+          tokens.path().string(), (source.side_files / "tokenizer.json").string()));
     else if (hash != tokenizer.hash())
       fail(ExitCode::bad_input,
-           fmt::format("{}: the tokens were made with another tokenizer than the model's in {}; tokenize the texts with "
+           fmt::format("{}: the tokens are of another tokenizer than the model's in {}; tokenize the texts with "
                        "--tokenizer {}",
                        tokens.path().string(), source.side_files.string(), source.side_files.string()));
     return hash;
@@ -47,8 +47,8 @@ void check_window(const LlamaConfig& config, const std::string& name, const Toke
   for (std::size_t s = 0; s < (most > 0 ? std::min(most, split.sequences()) : split.sequences()); ++s)
     if (split.length(s) > static_cast<std::size_t>(config.sliding_window))
       fail(ExitCode::bad_input,
-           fmt::format("{} sequence {} has {} tokens, and the model's sliding window {}: longer sequences are not computed; "
-                       "tokenize with --max-length {}",
+           fmt::format("{} sequence {} has {} tokens, but the model's sliding window has {}, and longer sequences are not "
+                       "supported; tokenize with --max-length {}",
                        name, s, split.length(s), config.sliding_window, config.sliding_window));
 }
 

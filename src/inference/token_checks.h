@@ -1,4 +1,4 @@
-// Whether the tokens of a file are what a model can be given.
+// Checks that a model can use the tokens of a file.
 #pragma once
 
 #include <cstddef>
@@ -9,10 +9,10 @@
 
 namespace expunge {
 
-/// Whether the tokens are known to be the model's: without a tokenizer.model they are not, which is warned of. Throws
-/// Error(bad_input) where the model has a tokenizer and the tokens were made with another. Collective.
+/// True if the tokens are known to be of the model's tokenizer; warns and returns false without a tokenizer.model. Throws
+/// Error(bad_input) if the tokens are of another tokenizer. Collective.
 bool check_tokenizer(const Runtime& runtime, const WeightsSource& source, const TokenFile& tokens);
-/// Throws Error(bad_input) where one of the first `most` sequences (0: all) is longer than the model's sliding window.
+/// Throws Error(bad_input) if one of the first `most` sequences (0: all) exceeds the model's sliding window.
 void check_window(const LlamaConfig& config, const std::string& name, const TokenSplit& split, std::size_t most);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// The cost of an optimizer step.
+// Computes the cost of an optimizer step.
 #include "plan/cost.h"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 namespace expunge {
 namespace {
 
-/// Bytes moved for a parameter by AdamW and the gradient norm: master and both moments are read and written, the gradient is
+/// Values moved per parameter by AdamW and the gradient norm: master and both moments are read and written, the gradient is
 /// read twice.
 constexpr double kOptimizerAccesses = 8;
 
@@ -26,7 +26,7 @@ Sizes unit_sizes(const LlamaConfig& config, const std::vector<UnitLayout>& units
   return sizes;
 }
 
-/// Seconds of collectives in which a rank receives `bytes` together, as a ring over all ranks.
+/// Seconds of collectives in which a rank receives `bytes` in total, as a ring over all ranks.
 double ring_seconds(const Rates& rates, int world_size, double calls, double bytes) {
   const bool one_node = world_size <= rates.ranks_per_node;
   const double bandwidth = one_node ? rates.node_bandwidth : std::min(rates.node_bandwidth, rates.network_bandwidth);
@@ -53,8 +53,8 @@ Gathers step_gathers(const LlamaConfig& config, const std::vector<UnitLayout>& u
   const Sizes sizes = unit_sizes(config, units);
   const auto n = static_cast<double>(units.size());
   if (gather == GatherPolicy::per_step) return {n, sizes.all};
-  // Of two slots the last block is still there on the way back, and the first block for the next micro-batch. A tied head is
-  // the embedding, gathered again.
+  // With two slots, the backward pass still has the last block, and the next micro-batch the first one. A tied head is the
+  // embedding, gathered again.
   const double layers = config.num_hidden_layers;
   const bool tied = config.tie_word_embeddings;
   const double again = layers > 1 ? micro_batches - 1 : 0;
@@ -76,16 +76,16 @@ StepCost step_cost(const RunShape& shape, const Policies& policies, const StepSh
 
   const double own_tokens = std::ceil(step.sequences / shape.world_size) * step.sequence_length;
   const TokenFlops flops = token_flops(shape.model, step.sequence_length);
-  cost.model_flops = own_tokens * (flops.training() + (shape.frozen_model ? step.frozen_share * flops.forward : 0));
+  cost.model_flops = own_tokens * (flops.training() + (shape.reference_model ? step.reference_share * flops.forward : 0));
   cost.hardware_flops = cost.model_flops + (policies.recompute == Recompute::block ? own_tokens * flops.blocks : 0);
   cost.compute = cost.hardware_flops / rates.flops;
 
-  const double others = 1 - 1.0 / shape.world_size;  // what of a whole unit other ranks hold
+  const double others = 1 - 1.0 / shape.world_size;  // share of a whole unit on other ranks
   Gathers gathers = step_gathers(shape.model, units, policies.gather, cost.micro_batches);
-  if (shape.frozen_model && !per_step) {
-    const double frozen_batches = std::ceil(step.frozen_share * cost.micro_batches);
-    gathers.calls += frozen_batches * static_cast<double>(units.size());
-    gathers.elements += frozen_batches * whole;
+  if (shape.reference_model && !per_step) {
+    const double reference_batches = std::ceil(step.reference_share * cost.micro_batches);
+    gathers.calls += reference_batches * static_cast<double>(units.size());
+    gathers.elements += reference_batches * whole;
   }
   const double reductions = per_step ? 1 : cost.micro_batches;
   cost.gathered = others * gathers.elements * element;
@@ -93,8 +93,9 @@ StepCost step_cost(const RunShape& shape, const Policies& policies, const StepSh
   if (shape.world_size > 1)
     cost.communication = ring_seconds(rates, shape.world_size, gathers.calls + reductions * static_cast<double>(units.size()),
                                       cost.gathered + cost.reduced);
-  // Once per step, only the first micro-batch hides gathers and the last one reductions.
-  const double hiding = !step.prefetch ? 0 : per_step ? cost.compute / cost.micro_batches : cost.compute;
+  // Gathering once per step, only the first micro-batch hides gathers and the last one reductions.
+  double hiding = 0;
+  if (step.prefetch) hiding = per_step ? cost.compute / cost.micro_batches : cost.compute;
   cost.exposed = std::max(0.0, cost.communication - hiding);
   double shards = 0;
   for (const UnitLayout& unit : units) shards += static_cast<double>(unit.shard_size());

@@ -1,4 +1,4 @@
-// What an optimizer step costs: operations, bytes between ranks, and the time that both take at given rates.
+// The cost of an optimizer step: operations, bytes between ranks, and time at given rates.
 #pragma once
 
 #include <string>
@@ -8,36 +8,36 @@
 
 namespace expunge {
 
-/// How an optimizer step is cut.
+/// The division of an optimizer step.
 struct StepShape {
   double sequences;               ///< G, over all ranks
   int sequence_length;            ///< tokens
   int sequences_per_micro_batch;  ///< of a rank
-  double frozen_share;            ///< of the sequences that pass through the frozen model too
+  double reference_share;         ///< share of the sequences that also pass through the reference model
   bool prefetch;
 
   int micro_batches(int world_size) const;
 };
 
-/// What a rank computes with and talks over.
+/// The speed of a rank and of its network.
 struct Rates {
-  double flops;             ///< operations a second that a rank achieves, by the count of model_flops()
-  double memory_bandwidth;  ///< bytes a second
+  double flops;             ///< operations per second of a rank, in the count of token_flops()
+  double memory_bandwidth;  ///< bytes per second
   int ranks_per_node;
-  double node_bandwidth, network_bandwidth;  ///< bytes a second a rank receives from its node, from other nodes
+  double node_bandwidth, network_bandwidth;  ///< bytes per second that a rank receives from its node, from other nodes
   double network_latency;                    ///< seconds of a message between nodes
 };
 
-/// Operations of one token of a sequence of `length` tokens: two a weight and token forward, four backward; attention counted
-/// causally, as half of the square. The embedding is a look-up.
+/// Operations of one token of a sequence of `length` tokens. Forward takes two per weight and token, backward four. Attention
+/// is counted causally, as half of the square; the embedding is a look-up and takes none.
 struct TokenFlops {
   double forward;  ///< of a pass without gradients
-  double blocks;   ///< of that, what recomputing whole blocks repeats
+  double blocks;   ///< the part that recomputing whole blocks repeats
   double training() const { return 3 * forward; }
 };
 TokenFlops token_flops(const LlamaConfig& config, int length);
 
-/// All-gathers of the trained model in one optimizer step, and the elements of the units gathered.
+/// All-gathers of the trained model in one optimizer step, and the elements of the gathered units.
 struct Gathers {
   double calls, elements;
 };
@@ -46,9 +46,9 @@ Gathers step_gathers(const LlamaConfig& config, const std::vector<UnitLayout>& u
 struct StepCost {
   int micro_batches;                       ///< of a rank
   double tokens;                           ///< over all ranks
-  double model_flops, hardware_flops;      ///< of a rank; hardware counts what is recomputed
-  double gathered, reduced;                ///< bytes that a rank receives, and sends as well
-  double compute, communication, exposed;  ///< seconds; exposed: of the communication, what computing does not hide
+  double model_flops, hardware_flops;      ///< of a rank; hardware includes recomputation
+  double gathered, reduced;                ///< bytes that a rank receives, and also sends
+  double compute, communication, exposed;  ///< seconds; exposed: communication that computing does not hide
   double optimizer;                        ///< seconds of AdamW and the gradient norm
   double seconds() const { return compute + exposed + optimizer; }
 };

@@ -1,4 +1,4 @@
-// Memory of a run, and the automatic policies.
+// Computes the memory of a run, and decides the automatic policies.
 #include "plan/memory.h"
 
 #include <fmt/format.h>
@@ -7,18 +7,19 @@
 #include <array>
 
 #include "core/log.h"
+#include "core/text.h"
 #include "expunge/error.h"
 
 namespace expunge {
 namespace {
 
-// Of a run on a GPU: contexts of CUDA, cuBLAS and its workspace, NCCL's channels, scratch of kernels.
+// Fixed memory of a run on a GPU: contexts of CUDA, cuBLAS and its workspace, NCCL's channels, scratch of kernels.
 constexpr std::size_t kGpuProgram = 1'500'000'000;
-// Libraries and the heap of a run on the CPU, CUDA's aside.
+// Fixed memory of a run on the CPU: libraries without CUDA's, and the heap.
 constexpr std::size_t kCpuProgram = std::size_t{48} << 20;
 
-/// From the fastest to the one that takes least. Recomputing norms and SwiGLU costs about one percent; gathering for every
-/// micro-batch what the network cannot hide; recomputing blocks a third.
+/// From the fastest pair to the one with the least memory. Recomputing norms and SwiGLU costs about one percent, gathering for
+/// every micro-batch the time that the network cannot hide, recomputing blocks a third.
 constexpr std::array<std::pair<GatherPolicy, Recompute>, 6> kOrder = {{{GatherPolicy::per_step, Recompute::none},
                                                                        {GatherPolicy::per_step, Recompute::light},
                                                                        {GatherPolicy::per_micro_step, Recompute::none},
@@ -44,7 +45,7 @@ std::size_t largest_elements(const std::vector<UnitLayout>& units) {
   return n;
 }
 
-/// Elements of the blocks in which two units at a time are reduced. The pool does not hand out a block for a request that is a
+/// Elements of the pool's blocks while two units at a time are reduced. The pool does not reuse a block for a request that is a
 /// quarter smaller, so units of two sizes have blocks of their own.
 std::size_t elements_under_way(const std::vector<UnitLayout>& units) {
   const std::size_t largest = largest_elements(units);
@@ -54,7 +55,7 @@ std::size_t elements_under_way(const std::vector<UnitLayout>& units) {
   return second > 0 ? largest + 2 * second : 2 * largest;
 }
 
-/// A fiftieth stays free: blocks that the pool hands out may be larger than what was asked for.
+/// Keeps a fiftieth free, because the pool's blocks may be larger than the requests.
 bool fits(const MemoryUse& use, std::size_t memory) { return use.total() <= memory - memory / 50; }
 
 bool asked_for(RecomputePolicy asked, Recompute recompute) {
@@ -71,16 +72,16 @@ bool asked_for(RecomputePolicy asked, Recompute recompute) {
   fail(ExitCode::internal, "unnamed recompute policy");
 }
 
-/// Gathered weights and gradients, and what collectives need.
+/// Adds gathered weights and gradients, and the buffers of collectives.
 void add_whole_units(MemoryUse& use, const RunShape& shape, const std::vector<UnitLayout>& units, bool per_step,
                      std::size_t element, std::size_t sum) {
   const bool alone = shape.world_size == 1;
   const std::size_t whole = whole_elements(units), largest = largest_elements(units);
   const std::size_t slots = (per_step ? whole : 2 * largest) * element;
   const auto ranks = static_cast<std::size_t>(shape.world_size);
-  // A single rank's shards are the whole: of the gradients, and of weights that are kept in the compute type.
+  // A single rank needs no gathered gradients, and no gathered weights if master weights have the compute type.
   use.gathered_weights = alone && element == sum ? 0 : slots;
-  use.gathered_frozen = alone || !shape.frozen_model ? 0 : slots;
+  use.gathered_reference = alone || !shape.reference_model ? 0 : slots;
   if (alone) return;
   const std::size_t wire = shape.reduce_in_bf16 ? sizeof(bf16) : sum;
   const std::size_t under_way = elements_under_way(units);
@@ -89,7 +90,7 @@ void add_whole_units(MemoryUse& use, const RunShape& shape, const std::vector<Un
   if (shape.device == DeviceType::cpu)
     use.staging = (ranks > 2 ? 2 : 1) * largest / ranks * wire;
   else if (shape.reduce_in_bf16)
-    use.staging = largest * wire;  // the parts of all ranks, before they are added up
+    use.staging = largest * wire;  // the parts of all ranks, before their sum
 }
 
 template <Element T>
@@ -98,18 +99,18 @@ MemoryUse memory_use_as(const RunShape& shape, GatherPolicy gather, Recompute re
   const std::vector<UnitLayout> units = llama_units(shape.model, shape.world_size);
   const std::size_t shards = shard_elements(units);
   const WorkspaceBytes trained = workspace_bytes<T>(shape.model, shape.tokens, recompute, true, shape.device);
-  const WorkspaceBytes frozen = shape.frozen_model
-                                    ? workspace_bytes<T>(shape.model, shape.tokens, Recompute::none, false, shape.device)
-                                    : WorkspaceBytes{};
+  const WorkspaceBytes reference = shape.reference_model
+                                       ? workspace_bytes<T>(shape.model, shape.tokens, Recompute::none, false, shape.device)
+                                       : WorkspaceBytes{};
   MemoryUse use{};
   use.weights = use.gradients = shards * sum;
   use.moments = 2 * shards * sum;
-  use.frozen = shape.frozen_model ? shards * element : 0;
-  // All but gradients, in the memory of the host.
+  use.reference = shape.reference_model ? shards * element : 0;
+  // The copy has everything except gradients, in host memory.
   use.checkpoint = shape.checkpoints && shape.device == DeviceType::cpu ? 3 * shards * sum : 0;
   use.activations = trained.activations;
-  use.frozen_activations = frozen.activations;
-  use.logits = trained.logits + frozen.logits;
+  use.reference_activations = reference.activations;
+  use.logits = trained.logits + reference.logits;
   use.program = shape.device == DeviceType::cuda ? kGpuProgram : kCpuProgram + cuda_library_bytes();
   add_whole_units(use, shape, units, gather == GatherPolicy::per_step, element, sum);
   return use;
@@ -139,12 +140,12 @@ std::vector<std::pair<std::string, std::size_t>> MemoryUse::parts() const {
   std::vector<std::pair<std::string, std::size_t>> parts = {{"master weights (shard)", weights},
                                                             {"gradients (shard)", gradients},
                                                             {"AdamW moments (shard)", moments},
-                                                            {"frozen model (shard)", frozen},
+                                                            {"reference model (shard)", reference},
                                                             {"gathered weights", gathered_weights},
-                                                            {"gathered weights of the frozen model", gathered_frozen},
+                                                            {"gathered weights of the reference model", gathered_reference},
                                                             {"gathered gradients", gathered_gradients},
                                                             {"activations", activations},
-                                                            {"activations of the frozen model", frozen_activations},
+                                                            {"activations of the reference model", reference_activations},
                                                             {"logits (a chunk)", logits},
                                                             {"copy for checkpoints", checkpoint},
                                                             {"staging of collectives", staging},
@@ -178,17 +179,16 @@ std::string describe_misfit(const RunShape& shape, const Policies& policies, std
     if (choose_policies(larger, GatherPolicy::automatic, RecomputePolicy::automatic, memory).fits) break;
   }
   const auto parts = policies.memory.parts();
-  const std::string way_out = ranks > kMostRanks ? "no number of ranks helps: a smaller micro-batch is needed"
-                              : ranks == shape.world_size
-                                  ? "it would with --gather auto and --recompute auto"
-                                  : fmt::format("it would on {} ranks, or try a smaller micro-batch", ranks);
+  std::string way_out = fmt::format("it would on {} ranks, or try a smaller micro-batch", ranks);
+  if (ranks == shape.world_size) way_out = "it would with --gather auto and --recompute auto";
+  if (ranks > kMostRanks) way_out = "no number of ranks helps: a smaller micro-batch is needed";
   return fmt::format(
-      "the run does not fit: a rank needs {} and has {}, with gather {} and recompute {} on {} rank{}; most are {} "
+      "the run does not fit: a rank needs {} but has {}, with gather {} and recompute {} on {}; the largest parts are {} "
       "({}) and {} ({}); {}",
       format_bytes(static_cast<double>(policies.memory.total())), format_bytes(static_cast<double>(memory)),
-      gather_name(policies.gather), recompute_name(policies.recompute), shape.world_size, shape.world_size == 1 ? "" : "s",
-      parts[0].first, format_bytes(static_cast<double>(parts[0].second)), parts[1].first,
-      format_bytes(static_cast<double>(parts[1].second)), way_out);
+      gather_name(policies.gather), recompute_name(policies.recompute), counted(shape.world_size, "rank"), parts[0].first,
+      format_bytes(static_cast<double>(parts[0].second)), parts[1].first, format_bytes(static_cast<double>(parts[1].second)),
+      way_out);
 }
 
 GatherPolicy choose_inference_gather(const std::vector<UnitLayout>& units, std::size_t element_bytes, std::size_t memory) {

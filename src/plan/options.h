@@ -1,4 +1,4 @@
-// Options of `expunge plan`, as plain values.
+// The options of `expunge plan` as plain values.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ namespace expunge {
 struct PlanConfig {
   static constexpr std::int64_t kMostRanks = 65'536;
 
-  std::filesystem::path model;  ///< a folder with config.json, which is all that is read of it
+  std::filesystem::path model;  ///< a folder with config.json, the only file that is read
   std::int64_t world = 1;
   ComputeConfig compute = {.device = "cuda"};
-  double gpu_memory = 0, memory_per_rank = 0;  ///< bytes; the one that the device needs must be set
+  double gpu_memory = 0, memory_per_rank = 0;  ///< bytes; the one for `device` must be set
   MethodOptions method = {.name = "gradient_ascent"};
   std::int64_t positive_ratio = 1;
 
@@ -30,8 +30,8 @@ struct PlanConfig {
   std::int64_t max_steps = 1;
   std::int64_t save_steps = 0;
 
-  std::optional<double> tflops = {}, memory_bandwidth = {};  ///< a rank's; GB/s
-  std::filesystem::path measured_run = {};                   ///< take the rate of this run's steps
+  std::optional<double> tflops = {}, memory_bandwidth = {};  ///< of a rank; GB/s
+  std::filesystem::path measured_run = {};                   ///< a run whose steps give the rate
   std::int64_t gpus_per_node = 8;                            ///< ranks, on the CPU
   std::optional<double> node_gbps = {};                      ///< Gbit/s of a rank within its node
   double network_gbps = 400, network_latency_us = 10;        ///< of a rank between nodes

@@ -1,4 +1,4 @@
-// Writing the batch script.
+// Writes the batch script.
 #include "plan/script.h"
 
 #include <fmt/format.h>
@@ -7,13 +7,14 @@
 #include <cmath>
 
 #include "core/log.h"
+#include "core/text.h"
 #include "expunge/error.h"
 #include "io/files.h"
 
 namespace expunge {
 namespace {
 
-/// What reading weights, evaluations and checkpoints may take beside the steps.
+/// Allowance for reading weights, evaluations and checkpoints.
 constexpr double kSlack = 1.5, kStartSeconds = 1800;
 
 std::string time_limit(const PlanConfig& config, double seconds) {
@@ -21,21 +22,15 @@ std::string time_limit(const PlanConfig& config, double seconds) {
   const double wanted = std::ceil((seconds * kSlack + kStartSeconds) / 60);
   if (!(wanted <= kMostMinutes))
     fail(ExitCode::usage,
-         fmt::format("--sbatch {}: --max-steps {} would take a time limit of {:.4g} minutes, and Slurm's are of "
-                     "at most {:.0f}; lower --max-steps, or plan with more or faster ranks",
+         fmt::format("--sbatch {}: --max-steps {} needs a time limit of {:.4g} minutes, but Slurm allows at most {:.0f}; lower "
+                     "--max-steps, or plan with more or faster ranks",
                      config.sbatch.string(), config.max_steps, wanted, kMostMinutes));
   const auto minutes = static_cast<std::int64_t>(wanted);
   return fmt::format("{}-{:02}:{:02}:00", minutes / 1440, minutes / 60 % 24, minutes % 60);
 }
 
-std::string quoted(const std::string& text) {
-  std::string result = "'";
-  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
 std::string options(const PlanConfig& config, const RunShape& shape, const Policies& policies) {
-  std::string text = fmt::format("--model {} --method {} --device {} --dtype {}", quoted(whole_path(config.model).string()),
+  std::string text = fmt::format("--model {} --method {} --device {} --dtype {}", shell_word(whole_path(config.model).string()),
                                  config.method.name, device_name(shape.device), dtype_name(shape.dtype));
   text += fmt::format(" \\\n  --gather {} --recompute {} --per-device-train-batch-size {}", gather_name(policies.gather),
                       recompute_name(policies.recompute), config.per_device_train_batch_size);
@@ -58,7 +53,7 @@ std::string options(const PlanConfig& config, const RunShape& shape, const Polic
 
 // clang-format off
 constexpr const char* kScript = R"sh(#!/usr/bin/env bash
-# Written by `expunge plan`: {ranks} rank{s}, about {memory} of memory each. Signals and requeueing are those of slurm/job.sh.
+# Written by `expunge plan`: {counted_ranks}, about {memory} of memory each. Signals and requeueing are those of slurm/job.sh.
 #SBATCH --job-name=expunge-unlearn
 #SBATCH --output=%x-%j.log
 #SBATCH --open-mode=append
@@ -84,7 +79,7 @@ std::string batch_script(const PlanConfig& config, const RunShape& shape, const 
   const auto per_node = std::min(static_cast<int>(config.gpus_per_node), shape.world_size);
   const int nodes = (shape.world_size + per_node - 1) / per_node;
   const bool gpu = shape.device == DeviceType::cuda;
-  return fmt::format(kScript, fmt::arg("ranks", shape.world_size), fmt::arg("s", shape.world_size == 1 ? "" : "s"),
+  return fmt::format(kScript, fmt::arg("ranks", shape.world_size), fmt::arg("counted_ranks", counted(shape.world_size, "rank")),
                      fmt::arg("memory", format_bytes(static_cast<double>(policies.memory.total()))), fmt::arg("nodes", nodes),
                      fmt::arg("per_node", per_node),
                      fmt::arg("gpus", gpu ? fmt::format("#SBATCH --gpus-per-node={}\n", per_node) : ""),

@@ -8,7 +8,7 @@
 
 namespace expunge {
 
-/// A script for sbatch that runs expunge as planned: `seconds` is the estimate of the whole run.
+/// A script for sbatch that runs expunge as planned; `seconds` is the estimated time of the whole run.
 std::string batch_script(const PlanConfig& config, const RunShape& shape, const Policies& policies, double seconds);
 
 }  // namespace expunge

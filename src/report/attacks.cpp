@@ -1,4 +1,4 @@
-// Ordering attacks.
+// Reads, sorts and selects attacks.
 #include "report/attacks.h"
 
 #include <fmt/format.h>
@@ -39,15 +39,15 @@ std::vector<const StoredAttack*> ReportAttacks::strongest_by_family() const {
 std::string ReportAttacks::sampling() const {
   std::string text = fmt::format("Intervals are resampled by {}.", resampled_by);
   if (members_on_both_sides + non_members_on_both_sides > 0)
-    text += fmt::format(" Sequences that stand on both sides are left out: {} of the members, {} of the non-members.",
+    text += fmt::format(" Sequences on both sides are left out: {} of the members, {} of the non-members.",
                         members_on_both_sides, non_members_on_both_sides);
   return text;
 }
 
 ReportAttacks read_attacks(const Hdf5File& file) {
   ReportAttacks result{read_membership(file), file.path(), membership_conditions(file)};
-  if (result.resampled_by.empty()) result.resampled_by = "sequence";  // as versions did that did not say so
-  // min_k_100 after min_k_30: by family, then by the number, which is longer where it is larger.
+  if (result.resampled_by.empty()) result.resampled_by = "sequence";  // the rule of versions that did not record it
+  // min_k_100 after min_k_30: sort by family, then by the number, whose text is longer if it is larger.
   std::ranges::sort(result.attacks, {}, [](const StoredAttack& attack) {
     return std::tuple(family(attack.name), attack.name.size(), attack.name);
   });

@@ -1,4 +1,4 @@
-// Attacks as the report tells of them.
+// Attacks in the report.
 #pragma once
 
 #include <filesystem>
@@ -15,18 +15,18 @@ namespace expunge {
 struct ReportAttacks : StoredMembership {
   std::filesystem::path path;
   Conditions conditions;
-  FigureOrigin origin = {};
+  ResultOrigin origin = {};
 
-  /// How the intervals were made, and which sequences were left out, in words.
+  /// Describes how the intervals were made, and the sequences that were left out.
   std::string sampling() const;
-  /// The attack that tells members and non-members apart best: largest |AUC - 1/2|. At least one attack.
+  /// The attack that separates members and non-members best: largest |AUC - 1/2|. Needs at least one attack.
   const StoredAttack& strongest() const;
-  /// Of each family (name without its trailing number) the strongest, min_k_100 left out, which is `loss`; what one plot can
-  /// show.
+  /// The strongest attack of each family (name without its trailing number), as many as one plot can show. Without min_k_100,
+  /// which equals `loss`.
   std::vector<const StoredAttack*> strongest_by_family() const;
 };
 
-/// Throws Error(bad_input).
+/// Reads a mia.h5. Throws Error(bad_input).
 ReportAttacks read_attacks(const Hdf5File& file);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Replacing what a page cannot hold.
+// Replaces characters that a page cannot hold.
 #include "report/clean_text.h"
 
 #include <string_view>

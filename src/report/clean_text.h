@@ -1,12 +1,12 @@
-// Text from files, fit for a page.
+// Cleans text from files for a page.
 #pragma once
 
 #include <string>
 
 namespace expunge {
 
-/// `text` as valid UTF-8 without control characters: wrong bytes become U+FFFD, control characters but line breaks and tabs
-/// become blanks.
+/// `text` as valid UTF-8 without control characters. Wrong bytes become U+FFFD; control characters become blanks, except line
+/// breaks and tabs.
 std::string clean_text(const std::string& text);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// The overview of a report: what was done, the comparison of runs, and how the figures are made.
+// The overview of a report: the runs in a sentence each, their comparison, and the definitions of the metrics.
 #include "report/content.h"
 
 #include <fmt/format.h>
@@ -43,7 +43,7 @@ RunSummary summarise(const ReportRun& run, double pretraining_tokens) {
   return s;
 }
 
-/// What two runs must share for their figures to be comparable; empty for a run that cannot be compared.
+/// A text that is equal for two runs with comparable metrics; empty for a run that cannot be compared.
 std::string comparison_key(const ReportRun& run, const RunSummary& s) {
   if (!s.distance || !s.growth) return {};
   std::string key = fmt::format("{}\n{}\n{}\n{}", run.before->model_sha256, run.checkpoint ? run.checkpoint->tokens_sha256 : "",
@@ -55,9 +55,9 @@ std::string comparison_key(const ReportRun& run, const RunSummary& s) {
 
 std::array<double, 2> front_point(const RunSummary& s) { return {std::abs(s.distance->log_ratio), *s.growth}; }
 
-/// What a reader must know of the run before its figures: "unfinished, step 28 of 30".
+/// The state of a run that a reader must know before its metrics: "unfinished, step 28 of 30".
 std::string standing(const ReportRun& run) {
-  if (!run.checkpoint) return run.has_checkpoints ? "none of its checkpoints can be read" : "it has made no checkpoint";
+  if (!run.checkpoint) return run.has_checkpoints ? "none of its checkpoints can be read" : "it has no checkpoint yet";
   if (run.checkpoint->step >= run.checkpoint->total_steps) return {};
   return fmt::format("unfinished, step {} of {}", run.checkpoint->step, run.checkpoint->total_steps);
 }
@@ -68,21 +68,21 @@ std::string deed(const ReportRun& run) {
   return "by " + method_name(run) + (earlier.empty() ? "" : fmt::format(", after {} (see Before)", earlier));
 }
 
-/// What before and after come to.
+/// The result of the run: before and after.
 std::string outcome(const ReportRun& run, const RunSummary& s) {
   if (const std::string reasons = run.incomparable(); !reasons.empty())
     return fmt::format("; before and after are shown and not compared: {}.", reasons);
-  if (!s.distance) return "; before and after cannot be compared, see what is missing below.";
+  if (!s.distance) return "; before and after cannot be compared: see below for missing results.";
   const std::size_t changes = run.before->origin.changes;
   const bool original = changes == run.lineage.original;
   std::string text = fmt::format("; its perplexity went from {} to {}", number((*s.forget_before)["perplexity"]),
                                  number((*s.forget_after)["perplexity"]));
   if (!original) text += fmt::format(". Before is {}", run.lineage.name(changes));
   text +=
-      fmt::format(". The goal is {}, what {} makes of {}/approximate, text of the same kind that it never saw",
+      fmt::format(". The goal is {}, the perplexity of {} on {}/approximate, text of the same kind that it never saw",
                   number((*s.approximate_before)["perplexity"]), original ? "the original model" : "that model", run.domain());
   if (const std::string way = way_gone(*s.distance); !way.empty()) text += fmt::format(" ({})", way);
-  if (s.growth) text += fmt::format(". What should have stayed is now at {} times its perplexity", number(*s.growth));
+  if (s.growth) text += fmt::format(". The perplexity of retained text grew by a factor of {}", number(*s.growth));
   if (s.cost && s.cost->retraining > 0)
     text += fmt::format(". {} cost {} times less than retraining", run.uncounted_work().empty() ? "It" : "Its own steps",
                         number(s.cost->ratio()));
@@ -92,12 +92,11 @@ std::string outcome(const ReportRun& run, const RunSummary& s) {
 std::string one_sentence(const ReportRun& run, const RunSummary& s) {
   const std::string state = standing(run), name = run.label + (state.empty() ? "" : fmt::format(" ({})", state));
   if (run.domain().empty())
-    return fmt::format("{}: expunge train on {}; nothing was to be forgotten.", name,
-                       fmt::join(run.options.input.splits, ", "));
-  return fmt::format("{}: {}/forget was to be forgotten {}{}", name, run.domain(), deed(run), outcome(run, s));
+    return fmt::format("{}: expunge train on {}; it had nothing to forget.", name, fmt::join(run.options.input.splits, ", "));
+  return fmt::format("{}: {}/forget should be forgotten {}{}", name, run.domain(), deed(run), outcome(run, s));
 }
 
-/// The perplexity of the forget set before and after, and whose it is where it is not the run's.
+/// The perplexity of the forget set before and after; names the model if it is not the run's.
 std::string forget_cell(const ReportRun& run, const RunSummary& s) {
   if (!s.forget_after) return "–";
   const std::string after = number((*s.forget_after)["perplexity"]);
@@ -108,12 +107,13 @@ std::string forget_cell(const ReportRun& run, const RunSummary& s) {
 std::string goal_cell(const ReportRun& run, const RunSummary& s) {
   if (!s.approximate_before) return "–";
   const std::size_t changes = run.before->origin.changes, original = run.lineage.original;
-  return number((*s.approximate_before)["perplexity"]) + (changes > original   ? " (of a changed model)"
-                                                          : changes < original ? " (of an earlier model)"
-                                                                               : "");
+  std::string text = number((*s.approximate_before)["perplexity"]);
+  if (changes > original) text += " (of a changed model)";
+  if (changes < original) text += " (of an earlier model)";
+  return text;
 }
 
-/// Only figures of the run's own model on its forget and approximate sets are held against those of other runs.
+/// The strongest AUC, if it is of the run's own model on its forget and approximate sets; else the reason for not comparing it.
 std::string attack_cell(const ReportRun& run) {
   if (!run.attacks_after) return "–";
   if (run.attacks_after->origin.is_other()) return run.attacks_after->origin.mark;
@@ -130,6 +130,11 @@ std::string cost_cell(const ReportRun& run, const RunSummary& s) {
   return fmt::format("{:.3g}{}", s.cost->total(), run.uncounted_work().empty() ? "" : " (own steps)");
 }
 
+std::string front_cell(const RunSummary& s) {
+  if (s.rivals == 0) return "–";
+  return s.on_front ? "on it" : "no";
+}
+
 Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries) {
   Table table{{"Run", "Method", "Learning rate", "Forget perplexity", "Goal", "Distance, ln", "Accuracy gap", "Strongest AUC",
                "Retained perplexity", "FLOP", "Front"},
@@ -142,16 +147,13 @@ Table comparison_table(const std::vector<ReportRun>& runs, const std::vector<Run
     table.rows.push_back({run.label, method_cell(run), fmt::format("{}", run.options.schedule.learning_rate),
                           forget_cell(run, s), goal_cell(run, s), s.distance ? signed_number(s.distance->log_ratio) : distance,
                           s.distance ? signed_number(s.distance->accuracy_gap) : distance, attack_cell(run),
-                          s.growth ? "x " + number(*s.growth) : distance, cost_cell(run, s),
-                          s.rivals == 0 ? none
-                          : s.on_front  ? "on it"
-                                        : "no"});
+                          s.growth ? "x " + number(*s.growth) : distance, cost_cell(run, s), front_cell(s)});
     table.marked.push_back(s.on_front && s.rivals > 0);
   }
   return table;
 }
 
-/// Distance from the goal against what was lost, with the front as a line.
+/// Plots the distance from the goal against the growth of retained perplexity, with the front as a line.
 Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary>& summaries) {
   Curve all{"runs", {}, {}, Curve::Style::points, {}};
   std::vector<std::array<double, 2>> front;
@@ -172,7 +174,7 @@ Plot front_plot(const std::vector<ReportRun>& runs, const std::vector<RunSummary
     line.y.push_back(y);
   }
   return {.name = "front",
-          .description = "Forgetting against retained quality, one point a run",
+          .description = "Forgetting against retained quality, one point per run",
           .x_label = "distance from the goal, |ln|",
           .y_label = "retained perplexity, after / before",
           .curves = {std::move(all), std::move(line)},
@@ -183,76 +185,76 @@ void add_comparison(const std::vector<ReportRun>& runs, const std::vector<RunSum
                     std::vector<Block>& blocks) {
   blocks.push_back(Heading{2, "Comparison"});
   blocks.push_back(Paragraph{
-      "Distance: ln(forget perplexity now / approximate perplexity of the original model), 0 at the goal, negative while the "
-      "model still knows more of the forget set than of unseen text. Accuracy gap: the same difference of accuracies, in "
-      "percentage points. Strongest "
-      "AUC: of the membership inference attacks the one farthest from 0.5, where forget and approximate of the run's own model "
-      "were scored. Retained perplexity: after / before, geometric mean "
-      "over all splits but forget and approximate. Front: whether no other run is at least as close to the goal and as well "
-      "retained, among runs of the same original model, tokens, domain and evaluated splits, computed in the same way."});
+      "Distance: ln(forget perplexity now / approximate perplexity of the original model). It is 0 at the goal, and negative "
+      "while the model still knows the forget set better than unseen text. Accuracy gap: the same difference of accuracies, in "
+      "percentage points. Strongest AUC: the AUC farthest from 0.5 among the membership inference attacks that scored forget "
+      "and approximate under the run's own model. Retained perplexity: after / before, geometric mean over all splits except "
+      "forget and approximate. Front: yes if no other run is at least as close to the goal and retains at least as well. Only "
+      "runs of the same original model, tokens, domain, evaluated splits and conditions are compared."});
   if (std::ranges::any_of(runs, [](const ReportRun& run) { return run.attacks_after.has_value(); }))
     blocks.push_back(Paragraph{
-        "An AUC near 1 beside a distance near 0 is no contradiction. The AUC is the chance that a forget sequence scores "
-        "higher "
-        "than an approximate one, both under the run's own model; a model that saw neither shows 0.5. It looks at the order "
-        "alone. What was learnt over many epochs is far ahead at first, its perplexity can rise several-fold before anything "
-        "changes places, and a run that raises it mostly raises that of unseen text of the same kind, too. The distance is to "
-        "unseen text under the original model."});
+        "An AUC near 1 and a distance near 0 do not contradict each other. The AUC is the chance that a forget sequence scores "
+        "higher than an approximate one, both under the run's own model; a model that saw neither has 0.5. It depends only on "
+        "the order of the scores. Text learnt over many epochs scores far higher at first, so its perplexity can rise "
+        "several-fold before the order changes. A run that raises it usually also raises that of unseen text of the same kind. "
+        "The distance compares with unseen text under the original model."});
   blocks.push_back(comparison_table(runs, summaries));
   int groups = 0;
   std::vector<std::string> keys;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (summaries[i].rivals == 0) continue;
     const std::string key = comparison_key(runs[i], summaries[i]);
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) ++groups, keys.push_back(key);
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+      ++groups;
+      keys.push_back(key);
+    }
   }
   if (groups == 0) {
     if (runs.size() > 1)
       blocks.push_back(
-          Paragraph{"No two runs can be compared: that takes the same original model, tokens, domain and evaluated splits, and "
+          Paragraph{"No two runs can be compared: that needs the same original model, tokens, domain and evaluated splits, and "
                     "evaluations before and after.",
                     Paragraph::Kind::note});
     return;
   }
   if (groups > 1) {
     blocks.push_back(
-        Paragraph{"The runs differ in original model, tokens, domain or evaluated splits; each is held against those like it "
-                  "only, and no common front is drawn.",
+        Paragraph{"The runs differ in original model, tokens, domain or evaluated splits; each is compared only with runs of "
+                  "its kind, and there is no common front.",
                   Paragraph::Kind::note});
     return;
   }
   Gallery gallery;
   plotter.add(front_plot(runs, summaries),
-              "Forgetting against retained quality: down and to the left is better. A run is on the Pareto front when no other "
-              "is at least as good in both and better in one. \"R2 +3\" names R2 and three runs close to it.",
+              "Forgetting against retained quality: down and to the left is better. A run is on the Pareto front if no other "
+              "run is at least as good in both and better in one. \"R2 +3\" stands for R2 and three runs close to it.",
               gallery);
-  if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
+  if (!gallery.plots.empty()) blocks.push_back(std::move(gallery));
 }
 
 void add_method(const ReportConfig& config, std::vector<Block>& blocks) {
-  blocks.push_back(Heading{2, "How the figures are made"});
+  blocks.push_back(Heading{2, "How the metrics are computed"});
   blocks.push_back(
       Paragraph{"Perplexity: exp of the mean over sequences of a sequence's mean negative log-likelihood; per token: exp of "
                 "the mean over all targets. Accuracy: percent of targets that are the most likely token, mean over sequences. "
                 "The goal is approximate retraining: a model that treats the forget set as the original model treats the "
                 "approximate set, text of the same distribution that it never saw, and that is otherwise unchanged."});
   blocks.push_back(
-      Paragraph{"Compute: 6 x parameters x tokens for training; about 2 x parameters x tokens more for what the frozen "
-                "reference model sees (KL terms, adversarial labels, its own nll of the forget set); retraining as 6 x "
-                "parameters x pretraining tokens. Evaluation is not counted."});
+      Paragraph{"Compute: 6 x parameters x tokens for training, and about 2 x parameters x tokens for tokens through the "
+                "reference model (KL terms, adversarial labels, its own nll of the forget set). Retraining: 6 x parameters x "
+                "pretraining tokens. Evaluation is not counted."});
   if (config.pretraining_tokens == 0)
     blocks.push_back(
-        Paragraph{"The ratio to retraining needs the number of tokens that the original model was trained on: give the report "
+        Paragraph{"The ratio to retraining needs the number of tokens in the original model's training: give the report "
                   "--pretraining-tokens N (Yi-6B: about 3e12).",
                   Paragraph::Kind::note});
   blocks.push_back(
-      Paragraph{"Membership inference: whether texts that the model learnt can be told from texts that it did not. The section "
-                "of a run says "
-                "which splits were scored; the comparison takes only what was scored on forget as members and approximate as "
+      Paragraph{"Membership inference: do scores separate texts that the model learnt from texts that it did not? The section "
+                "of a run names the scored splits; the comparison uses only scores of forget as members and approximate as "
                 "non-members. Intervals of the AUC are bootstrap 95 %. TPR at x %: the largest true-positive rate at a "
                 "false-positive rate of at most x %."});
   blocks.push_back(
-      Paragraph{"Methods and measures: Jin Yao, Eli Chien, Minxin Du, Xinyao Niu, Tianhao Wang, Zezhou Cheng, Xiang Yue. "
+      Paragraph{"Methods and metrics: Jin Yao, Eli Chien, Minxin Du, Xinyao Niu, Tianhao Wang, Zezhou Cheng, Xiang Yue. "
                 "Machine Unlearning of Pre-trained Large Language Models. ACL 2024, arXiv 2402.15159. Colours of the plots: "
                 "Masataka Okabe and Kei Ito's palette for all kinds of colour vision."});
 }
@@ -282,7 +284,7 @@ std::vector<RunSummary> summarise_runs(const std::vector<ReportRun>& runs, doubl
 void Plotter::add(const Plot& plot, const std::string& caption, Gallery& gallery) {
   if (missing_ || !has_points(plot)) return;
   if (std::optional<std::string> svg = draw(plot)) {
-    gallery.figures.push_back({plot.name, std::move(*svg), caption});
+    gallery.plots.push_back({plot.name, std::move(*svg), caption});
     return;
   }
   missing_ = true;
@@ -313,14 +315,14 @@ std::string way_gone(const GoalDistance& distance) {
 }
 
 std::string method_name(const ReportRun& run) {
-  const RunOptions& o = run.options;
-  std::string name = o.method.name;
+  const RunOptions& options = run.options;
+  std::string name = options.method.name;
   if (name.empty()) return "plain descent";
-  if (o.labels.top_k > 0) name += fmt::format(", top-k {}", o.labels.top_k);
-  if (o.labels.top_p < 1) name += fmt::format(", top-p {}", o.labels.top_p);
-  if (o.labels.rm_groundtruth) name += ", never the true id";
-  if (o.samples.retain.general) name += ", general retain";
-  if (o.released) name += ", as released";
+  if (options.labels.top_k > 0) name += fmt::format(", top-k {}", options.labels.top_k);
+  if (options.labels.top_p < 1) name += fmt::format(", top-p {}", options.labels.top_p);
+  if (options.labels.rm_groundtruth) name += ", never the true id";
+  if (options.samples.retain.general) name += ", general retain";
+  if (options.released) name += ", as released";
   return name;
 }
 
@@ -330,7 +332,7 @@ Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig&
   for (std::size_t i = 0; i < runs.size(); ++i) document.blocks.push_back(Paragraph{one_sentence(runs[i], summaries[i])});
   const std::size_t top = document.blocks.size();
   add_comparison(runs, summaries, plotter, document.blocks);
-  for (std::size_t i = 0; i < runs.size(); ++i) describe_run(runs[i], summaries[i], config, plotter, document.blocks);
+  for (std::size_t i = 0; i < runs.size(); ++i) add_run_section(runs[i], summaries[i], config, plotter, document.blocks);
   add_method(config, document.blocks);
   if (plotter.missing())
     document.blocks.insert(document.blocks.begin() + static_cast<std::ptrdiff_t>(top),

@@ -1,4 +1,4 @@
-// What a report says, from what the runs hold.
+// The content of a report, made from the runs.
 #pragma once
 
 #include <functional>
@@ -13,25 +13,25 @@
 
 namespace expunge {
 
-/// The derived figures of a run; absent where the files that they come from are.
+/// The derived metrics of a run; absent if their files are missing.
 struct RunSummary {
   std::optional<SplitMetrics> forget_before, forget_after, approximate_before;
   std::optional<GoalDistance> distance;
-  std::vector<std::string> retained;  ///< splits of the growth
+  std::vector<std::string> retained;  ///< the splits of `growth`
   std::optional<double> growth;
   std::optional<ComputeCost> cost;
-  bool on_front = false;  ///< of the runs that can be compared with it, itself included
-  int rivals = 0;         ///< how many those are, without itself
+  bool on_front = false;  ///< among the comparable runs, itself included
+  int rivals = 0;         ///< number of comparable runs, without itself
 };
 
-/// One summary a run, in order. Runs are compared when they began from the same model and tokens, have the same domain, and
+/// One summary per run, in order. Runs are comparable if they began from the same model and tokens, have the same domain, and
 /// were evaluated on the same splits.
 std::vector<RunSummary> summarise_runs(const std::vector<ReportRun>& runs, double pretraining_tokens);
 
-/// Draws plots into galleries; draws nothing once gnuplot was found missing.
+/// Draws plots into galleries; draws nothing if gnuplot is missing.
 class Plotter {
  public:
-  /// Adds the figure, where there is something to draw.
+  /// Adds the plot, if it has any points.
   void add(const Plot& plot, const std::string& caption, Gallery& gallery);
   bool missing() const { return missing_; }
 
@@ -39,22 +39,22 @@ class Plotter {
   bool missing_ = false;
 };
 
-/// The section of one run.
-void describe_run(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
-                  std::vector<Block>& blocks);
-/// The whole report.
+/// Adds the section of one run.
+void add_run_section(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
+                     std::vector<Block>& blocks);
+/// Makes the whole report.
 Document describe_report(const std::vector<ReportRun>& runs, const ReportConfig& config, Plotter& plotter);
 
-// Figures as text; "–" for what is not a number.
+// Metrics as text; "–" for values that are not finite.
 std::string number(double value);                            ///< four digits
 std::string percent(double value);                           ///< "12.34 %"
 std::string signed_number(double value);                     ///< "+0.123"
 std::string count(double value);                             ///< "12,345"
-std::string counted(double value, const std::string& what);  ///< "1 step", "12 steps"
-/// How far a run has come to its goal, in words; empty where that is not known.
+std::string counted(double value, const std::string& what);  ///< "1 step", "12,345 steps"
+/// Describes how far a run is on its way to the goal; empty if unknown.
 std::string way_gone(const GoalDistance& distance);
 std::string method_name(const ReportRun& run);
-/// What the run was and what became of it, as the first rows of its section.
+/// Identifies the run and its result, as the first rows of its section.
 Table identify_run(const ReportRun& run);
 
 }  // namespace expunge

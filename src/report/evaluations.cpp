@@ -1,4 +1,4 @@
-// Choosing among files of figures.
+// Chooses among the files of results of a run.
 #include "report/evaluations.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 ReportEvaluation read_report_evaluation(const Hdf5File& file) {
   for (const char* name : {"model", "model_sha256", "tokens_sha256", "dtype"})
     if (!file.has_attribute("/", name))
-      fail(ExitCode::bad_input, fmt::format("{}: not an evaluation of expunge eval, mia or task (it has no attribute '{}')",
+      fail(ExitCode::bad_input, fmt::format("{}: expected results of expunge eval, mia or task, but it has no attribute '{}'",
                                             file.path().string(), name));
   return {file.path(), file.read_attribute<std::string>("/", "model"), file.read_attribute<std::string>("/", "model_sha256"),
           evaluation_conditions(file), read_evaluation(file)};
@@ -31,7 +31,7 @@ ReportEvaluation read_report_evaluation(const Hdf5File& file) {
 
 ReportTasks read_report_tasks(const Hdf5File& file) { return {read_tasks(file), file.path(), task_conditions(file)}; }
 
-/// Where files of one kind lie in a run's folder, and where the report keeps them.
+/// The names of files of one kind in a run's folder, and their place in the report.
 template <typename File>
 struct Kind {
   const char *before_name, *after_name;
@@ -46,14 +46,14 @@ constexpr Kind<ReportAttacks> kAttacks{"mia-before.h5",      "mia.h5",    &Repor
 constexpr Kind<ReportTasks> kTasks{"task-before.h5",        "task.h5",         &ReportRun::tasks_before,
                                    &ReportRun::tasks_after, &ReportRun::asked, read_report_tasks};
 
-/// What --before and --after name, in that order.
+/// The files of --before and --after.
 template <typename File>
 struct Given {
   std::vector<File> before, after;
 };
 using AllGiven = std::tuple<Given<ReportEvaluation>, Given<ReportAttacks>, Given<ReportTasks>>;
 
-/// The checkpoint that an evaluated model was exported from; empty where nothing tells.
+/// The checkpoint that an evaluated model was exported from; empty if unknown.
 std::string exported_from(const std::string& model, const std::string& model_sha256) {
   try {
     const fs::path record = fs::path(model) / kExportRecord;
@@ -61,7 +61,7 @@ std::string exported_from(const std::string& model, const std::string& model_sha
     const bool told = !model.empty() && !model_sha256.empty() && fs::is_regular_file(record, none);
     return told ? checkpoint_of_export(record, model_sha256) : std::string();
   } catch (const Error&) {
-    return {};  // a folder beside what the report is about
+    return {};  // a broken export beside the run must not stop the report
   }
 }
 
@@ -71,9 +71,9 @@ File with_origin(File file) {
   return file;
 }
 
-/// Reads a file of any kind and hands it to `take`.
+/// Reads a file of any kind and passes it to `take`.
 template <typename Take>
-void read_figures(const fs::path& path, const Take& take) {
+void read_results(const fs::path& path, const Take& take) {
   const Hdf5File file = open_sealed(path);
   if (is_membership(file))
     take(with_origin(read_attacks(file)));
@@ -83,13 +83,13 @@ void read_figures(const fs::path& path, const Take& take) {
     take(with_origin(read_report_evaluation(file)));
 }
 
-/// Whether a file is about the model of this hash, or about an export of it.
+/// True if a file is about the model of this hash, or about an export of it.
 template <typename File>
 bool is_of(const File& file, const std::string& sha256) {
   return file.model_sha256 == sha256 || (!file.origin.checkpoint_sha256.empty() && file.origin.checkpoint_sha256 == sha256);
 }
 
-// A file that does not say whose it is, and a run that cannot say where it began, are taken at the user's word.
+// Without a hash of the model or a checkpoint of the run, the choice of the user counts.
 template <typename File>
 bool is_known(const ReportRun& run, const File& file) {
   return run.checkpoint && !file.model_sha256.empty();
@@ -101,14 +101,14 @@ std::optional<std::size_t> changes_of(const ReportRun& run, const File& file) {
   return own || file.origin.checkpoint_sha256.empty() ? own : run.lineage.changes_of(file.origin.checkpoint_sha256);
 }
 
-/// Whether a model lies in the run's folder. Its path comes from a file and may be none.
+/// True if a model lies in the run's folder. Its path comes from a file, so it may not exist.
 bool is_inside(const ReportRun& run, const std::string& model) {
   std::error_code none;
   const fs::path place = fs::weakly_canonical(model, none).lexically_relative(fs::weakly_canonical(run.folder, none));
   return !place.empty() && (place == "." || *place.begin() == "checkpoints");
 }
 
-/// A run's checkpoints by their manifests, newest first.
+/// A run's checkpoints with their hashes, newest first.
 std::vector<NamedCheckpoint> named_checkpoints(const fs::path& folder) {
   std::vector<NamedCheckpoint> named;
   for (const fs::path& checkpoint : list_checkpoints(RunFolder{folder}.checkpoints()))
@@ -117,11 +117,11 @@ std::vector<NamedCheckpoint> named_checkpoints(const fs::path& folder) {
   return named;
 }
 
-/// Marks figures that are not of the run's newest checkpoint or of an export of it.
+/// Marks results that are not of the run's newest checkpoint or of an export of it.
 template <typename File>
 void mark_after(const ReportRun& run, File& file) {
   if (file.model_sha256.empty()) return;
-  FigureOrigin& origin = file.origin;
+  ResultOrigin& origin = file.origin;
   const std::vector<NamedCheckpoint>& all = run.checkpoints;
   const auto its = std::ranges::find_if(all, [&](const NamedCheckpoint& one) { return is_of(file, one.sha256); });
   if (its != all.end()) {
@@ -136,10 +136,10 @@ void mark_after(const ReportRun& run, File& file) {
   if (run.checkpoint)
     origin.other += fmt::format(", not of the newest checkpoint, {}", run.checkpoint_folder.filename().string());
   if (std::error_code none; !fs::exists(file.model, none))
-    origin.other += "; that folder is gone, so an export could not be told";
+    origin.other += "; that folder is gone, so an export could not be recognised";
 }
 
-/// Marks figures that are not of a model which the run came from.
+/// Marks results of a model that the run did not come from.
 template <typename File>
 void mark_before(const ReportRun& run, File& file) {
   file.origin.changes = run.lineage.original;
@@ -152,7 +152,7 @@ void mark_before(const ReportRun& run, File& file) {
   file.origin.other = fmt::format("another model ({}), not one that this run came from", file.model);
 }
 
-/// Reads a file in the run's folder, but not one of a state that is gone: the run was started afresh or went on since.
+/// Reads a file in the run's folder, unless its state is gone because the run started again or continued.
 template <typename File>
 void read_own(const char* name, const Kind<File>& kind, ReportRun& run, std::vector<File>& files) {
   const fs::path path = run.folder / name;
@@ -162,15 +162,15 @@ void read_own(const char* name, const Kind<File>& kind, ReportRun& run, std::vec
       !file.model.empty() && !file.model_sha256.empty() && is_inside(run, file.model) &&
       std::ranges::none_of(run.checkpoints, [&](const NamedCheckpoint& one) { return is_of(file, one.sha256); });
   if (!outdated) return files.push_back(std::move(file));
-  run.notes.push_back(
-      fmt::format("{} is about a state of this run that is gone, and is left out: remove it, or make it anew with --overwrite.",
-                  path.string()));
+  run.notes.push_back(fmt::format(
+      "{} is about a state of this run that is gone, and is left out: remove it, or make it again with --overwrite.",
+      path.string()));
 }
 
 void count_samples(const ReportEvaluation& before, const ReportEvaluation& after, std::vector<ConditionPair>& pairs) {
-  for (const auto& [split, figures] : after.splits)
+  for (const auto& [split, metrics] : after.splits)
     if (const auto other = before.splits.find(split); other != before.splits.end())
-      add_count(pairs, "sequences of " + split, other->second.sequences, figures.sequences);
+      add_count(pairs, "sequences of " + split, other->second.sequences, metrics.sequences);
 }
 
 void count_samples(const ReportAttacks& before, const ReportAttacks& after, std::vector<ConditionPair>& pairs) {
@@ -184,7 +184,7 @@ void count_samples(const ReportTasks& before, const ReportTasks& after, std::vec
       add_count(pairs, "items of " + task.name, other->items, task.items);
 }
 
-/// How the files on both sides were computed; of one alone, its own conditions beside nothing.
+/// Pairs the conditions of both files; the conditions of a single file are paired with nothing.
 template <typename File>
 std::vector<ConditionPair> paired(const std::optional<File>& before, const std::optional<File>& after) {
   std::vector<ConditionPair> pairs =
@@ -193,7 +193,7 @@ std::vector<ConditionPair> paired(const std::optional<File>& before, const std::
   return pairs;
 }
 
-/// --after goes before what lies in the folder, the newest checkpoint before other models.
+/// Prefers files of --after to files in the folder, and the newest checkpoint to other models.
 template <typename File>
 void choose_after(const Kind<File>& kind, const Given<File>& given, ReportRun& run) {
   std::vector<File> files = given.after;
@@ -205,23 +205,22 @@ void choose_after(const Kind<File>& kind, const Given<File>& given, ReportRun& r
                                        [](const File& a, const File& b) { return a.origin.is_other() < b.origin.is_other(); });
   for (auto file = files.begin(); file != files.end(); ++file) {
     if (file == chosen) continue;
-    const bool other = file < end && file->origin.is_other() && !chosen->origin.is_other();
-    run.notes.push_back(fmt::format("{} is not used: {} is {}.", file->path.string(), chosen->path.string(),
-                                    other        ? "of the run's newest checkpoint"
-                                    : file < end ? "given before it"
-                                                 : "given by --after"));
+    std::string why = "given by --after";
+    if (file < end) why = "given before it";
+    if (file < end && file->origin.is_other() && !chosen->origin.is_other()) why = "of the run's newest checkpoint";
+    run.notes.push_back(fmt::format("{} is not used: {} is {}.", file->path.string(), chosen->path.string(), why));
   }
   run.*kind.after = *chosen;
 }
 
-/// The original model goes before those that came before it, and these before changed ones.
-std::size_t rank_of(const Lineage& lineage, const FigureOrigin& origin) {
+/// The order of preference: the original model, then those before it, then changed ones.
+std::size_t rank_of(const Lineage& lineage, const ResultOrigin& origin) {
   const std::size_t most = lineage.former.size() + 1;
   if (origin.is_other()) return 2 * most;
   return origin.changes <= lineage.original ? lineage.original - origin.changes : most + origin.changes;
 }
 
-/// The oldest model goes first, then what was computed as the figures after were.
+/// Prefers the model with the lowest rank, then results with the conditions of the results after.
 template <typename File>
 void choose_before(const Kind<File>& kind, std::vector<File> files, ReportRun& run) {
   for (File& file : files) mark_before(run, file);
@@ -237,7 +236,7 @@ void choose_before(const Kind<File>& kind, std::vector<File> files, ReportRun& r
     if (rank(*file).first != rank(*chosen).first)
       why = "is of " + run.lineage.name(chosen->origin.changes);
     else if (rank(*file) != rank(*chosen))
-      why = fmt::format("was computed as {} was", after->path.string());
+      why = fmt::format("has the conditions of {}", after->path.string());
     run.notes.push_back(fmt::format("{} is not used: {} {}.", file->path.string(), chosen->path.string(), why));
   }
   run.*kind.before = *chosen;
@@ -248,7 +247,7 @@ void tell_of_others(const Kind<File>& kind, ReportRun& run) {
   for (const auto& place : {kind.before, kind.after})
     if (const std::optional<File>& file = run.*place; file && file->origin.is_other())
       run.notes.push_back(
-          fmt::format("{} is of {}. Its figures are shown and not compared.", file->path.string(), file->origin.other));
+          fmt::format("{} is of {}. Its metrics are shown and not compared.", file->path.string(), file->origin.other));
   const std::optional<File>& before = run.*kind.before;
   if (before && !before->origin.is_other() && before->origin.changes != run.lineage.original)
     run.notes.push_back(fmt::format("{} is of {}, not of the original model.", before->path.string(),
@@ -273,31 +272,31 @@ void attach(const Kind<File>& kind, const AllGiven& all, InRunEnds ends, ReportR
   tell_of_others(kind, run);
 }
 
-/// Refuses a file of --before that no run came from.
+/// Throws Error(usage) for a file of --before that fits no run.
 template <typename File>
 void check_before(const File& file, const std::vector<ReportRun>& runs) {
   const auto fits = [&](const ReportRun& run) { return !is_known(run, file) || changes_of(run, file); };
   if (std::ranges::none_of(runs, fits))
     fail(ExitCode::usage,
-         fmt::format("--before {}: no run began from the model that this file is about, directly or through earlier runs (its "
-                     "model_sha256 is {}; the first run began from {})",
+         fmt::format("--before {}: no run began from its model, directly or through earlier runs (its model_sha256 is {}, but "
+                     "the first run began from {})",
                      file.path.string(), file.model_sha256, runs.front().checkpoint->model_sha256));
 }
 
 }  // namespace
 
-void attach_figures(const ReportConfig& config, std::vector<ReportRun>& runs) {
+void attach_results(const ReportConfig& config, std::vector<ReportRun>& runs) {
   if (!config.after.empty() && runs.size() > 1)
     fail(ExitCode::usage,
-         "--after needs a report of one run; of several, put each run's files into its folder as eval.h5, mia.h5 and task.h5");
+         "--after needs a report of one run; for several, put results into each run's folder as eval.h5, mia.h5 and task.h5");
   AllGiven given;
   for (const std::string& path : config.before)
-    read_figures(path, [&](auto file) {
+    read_results(path, [&](auto file) {
       check_before(file, runs);
       std::get<Given<decltype(file)>>(given).before.push_back(std::move(file));
     });
   for (const std::string& path : config.after)
-    read_figures(path, [&](auto file) { std::get<Given<decltype(file)>>(given).after.push_back(std::move(file)); });
+    read_results(path, [&](auto file) { std::get<Given<decltype(file)>>(given).after.push_back(std::move(file)); });
   for (ReportRun& run : runs) {
     run.checkpoints = named_checkpoints(run.folder);
     attach(kEvaluations, given, read_in_run_evaluations(run), run);

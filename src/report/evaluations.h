@@ -1,4 +1,4 @@
-// Which files of figures a report takes for a run, and whose they are.
+// Finds the files of results of each run, and the models that they are of.
 #pragma once
 
 #include <vector>
@@ -8,9 +8,9 @@
 
 namespace expunge {
 
-/// Gives each run the files of --before and --after that are of it, those in its folder, and what it evaluated itself. Notes
-/// name what is of another model and what is left out. Throws Error(bad_input) for damaged files, Error(usage) for a --before
-/// that fits no run.
-void attach_figures(const ReportConfig& config, std::vector<ReportRun>& runs);
+/// Gives each run its files of --before and --after, the files in its folder, and its own evaluations. Notes name results of
+/// other models and results that are left out. Throws Error(bad_input) for damaged files, Error(usage) for a --before that
+/// fits no run.
+void attach_results(const ReportConfig& config, std::vector<ReportRun>& runs);
 
 }  // namespace expunge

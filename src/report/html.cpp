@@ -1,4 +1,4 @@
-// A report as one HTML page.
+// Renders a report as one HTML page.
 #include <fmt/format.h>
 
 #include "report/clean_text.h"
@@ -76,7 +76,7 @@ std::string as_html(const std::string& text) {
   return safe;
 }
 
-/// A table's cell may break after the marks that join words in names and paths.
+/// Lets a cell break after the characters that join words in names and paths.
 std::string escape_cell(const std::string& text) {
   std::string safe;
   for (const char c : as_html(text)) {
@@ -86,10 +86,10 @@ std::string escape_cell(const std::string& text) {
   return safe;
 }
 
-/// Where the link to a section leads.
+/// The anchor of a section.
 std::string section_id(int number) { return fmt::format("section-{}", number); }
 
-/// Links to all sections: a report of several runs is long.
+/// Links to all sections, because a report of several runs is long.
 std::string render_contents(const Document& document) {
   std::string links;
   int number = 0;
@@ -132,8 +132,8 @@ std::string render(const Listing& listing) {
 
 std::string render(const Gallery& gallery) {
   std::string text = "<div class=\"gallery\">\n";
-  for (const Figure& figure : gallery.figures)
-    text += fmt::format("<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n", figure.svg, as_html(figure.caption));
+  for (const PlotImage& plot : gallery.plots)
+    text += fmt::format("<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n", plot.svg, as_html(plot.caption));
   return text + "</div>\n";
 }
 

@@ -1,4 +1,4 @@
-// What a run was: what it forgot and with what, where it began, its steps and checkpoint.
+// Identifies a run: the forgotten text, the method, its origin, steps and checkpoint.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -34,9 +34,9 @@ std::string step_range(std::int64_t first, std::int64_t last) {
   return first < last ? fmt::format("{} to {}", first, last) : fmt::format("{}", last);
 }
 
-/// A row for each run that this one began from, oldest first.
+/// Adds a row for each run that this one began from, oldest first.
 void add_history(const ReportRun& run, std::vector<Fact>& rows) {
-  std::int64_t done = 0;  // steps that count
+  std::int64_t done = 0;  // steps that count as this run's
   for (const FormerRun& former : run.lineage.former) {
     const bool counts = former.how == FormerRun::kState;
     const std::string steps =
@@ -58,7 +58,7 @@ void add_checkpoint(const ReportRun& run, std::vector<Fact>& rows) {
   add_history(run, rows);
   std::string steps = fmt::format("{} of {}, {} a step", info.step, info.total_steps,
                                   counted(static_cast<double>(info.global_batch), "sequence"));
-  // Of adopted steps the earlier run's own batch size is not this one's.
+  // Adopted steps may have had another batch size, so their sequences are unknown.
   if (run.lineage.adopted_steps() == 0)
     steps += fmt::format(", {} in all", counted(static_cast<double>(info.samples), "sequence"));
   rows.push_back({"Steps", std::move(steps)});
@@ -68,7 +68,7 @@ void add_checkpoint(const ReportRun& run, std::vector<Fact>& rows) {
   rows.push_back(
       {"Written", fmt::format("{} on {}, {}, {}, gather {}, expunge {}", info.written, info.host,
                               counted(static_cast<double>(info.world_size), "rank"), info.dtype, info.gather, info.version)});
-  rows.push_back({"Job", fmt::format("{}, resumed {}", info.job_id.empty() ? "outside of a batch system" : info.job_id,
+  rows.push_back({"Job", fmt::format("{}, resumed {}", info.job_id.empty() ? "outside a batch system" : info.job_id,
                                      counted(static_cast<double>(info.restarts), "time"))});
 }
 

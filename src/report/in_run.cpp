@@ -1,4 +1,4 @@
-// Evaluations inside a run, and how its --stop-at ended it.
+// Reads the evaluations inside a run, and describes how its --stop-at ended it.
 #include "report/in_run.h"
 
 #include <fmt/format.h>
@@ -17,9 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The evaluations that matter: before the first step, of the state that is kept, and after the last step.
+/// The evaluations that the report uses: before the first step, of the kept state, and after the last step.
 struct Rows {
-  const EvaluationRow &start, *kept, &end;  ///< kept: null where it was not evaluated
+  const EvaluationRow &start, *kept, &end;  ///< kept: null if the kept state was not evaluated
 };
 
 StopCondition condition_of(const ReportRun& run) {
@@ -35,7 +35,7 @@ StopCondition condition_of(const ReportRun& run) {
   return condition;
 }
 
-/// What a run that has ended owes to its --stop-at. The state that it keeps may be one before that at which the condition held.
+/// Describes the result of --stop-at for a run that has ended. The kept state may be earlier than that of the last evaluation.
 void tell_of_condition(const Rows& rows, ReportRun& run) {
   const std::string text = run.options.evaluation.stop_at;
   if (text.empty() || !run.checkpoint || run.checkpoint->step != run.checkpoint->total_steps) return;
@@ -49,9 +49,9 @@ void tell_of_condition(const Rows& rows, ReportRun& run) {
   if (condition.holds(at(rows.end))) {
     run.stopped = fmt::format("\"{}\" held after step {} ({}). The run ended there and keeps the state of step {}", text, last,
                               condition.standing(at(rows.end)), kept);
-    if (kept == last) run.stopped += ", of those evaluated the nearest to it";
+    if (kept == last) run.stopped += ", the nearest evaluated state";
     if (kept < last && rows.kept)
-      run.stopped += fmt::format(", which was nearer to it ({})", condition.standing(at(*rows.kept)));
+      run.stopped += fmt::format(", which was nearer to the condition ({})", condition.standing(at(*rows.kept)));
   } else if (kept == last) {
     run.notes.push_back(fmt::format("--stop-at \"{}\" was not reached in {}: {}.", text,
                                     counted(static_cast<double>(kept), "step"), condition.standing(at(rows.end))));
@@ -74,7 +74,7 @@ InRunEnds read_in_run_evaluations(ReportRun& run) {
   InRunEnds ends;
   if (const std::int64_t most = run.options.evaluation.max_samples; most > 0) {
     ends.lacking = fmt::format(
-        "{} is of the first {} of each split only (--max-eval-samples), so it does not stand in for an evaluation of the "
+        "{} is of the first {} of each split only (--max-eval-samples), so it does not replace an evaluation of the "
         "original model or of the run's.",
         folder.evaluations().string(), most == 1 ? "sequence" : fmt::format("{} sequences", most));
     return ends;
@@ -82,8 +82,14 @@ InRunEnds read_in_run_evaluations(ReportRun& run) {
   ReportEvaluation end{folder.evaluations(), run.options.input.model.string(), run.checkpoint->model_sha256, {}, {}};
   end.conditions = {
       {"dtype", run.checkpoint->dtype}, {"device", run.checkpoint->device}, {"tokens_sha256", run.checkpoint->tokens_sha256}};
-  if (rows.start.step == 0) (ends.before = end)->splits = rows.start.splits;
-  if (rows.kept) (ends.after = end)->splits = rows.kept->splits;
+  if (rows.start.step == 0) {
+    ends.before = end;
+    ends.before->splits = rows.start.splits;
+  }
+  if (rows.kept) {
+    ends.after = end;
+    ends.after->splits = rows.kept->splits;
+  }
   return ends;
 }
 

@@ -1,4 +1,4 @@
-// evaluations.h5, which --eval-steps makes, as the report reads it.
+// evaluations.h5, written with --eval-steps, in the report.
 #pragma once
 
 #include <optional>
@@ -8,14 +8,14 @@
 
 namespace expunge {
 
-/// What stands in for evaluations of the model that a run began from and of the run's own.
+/// Replacements for evaluations of the model that a run began from, and of the run's own model.
 struct InRunEnds {
   std::optional<ReportEvaluation> before, after;
-  std::string lacking;  ///< why the table does not stand in although it is there; empty where it does
+  std::string lacking;  ///< why an existing table is no replacement; empty if it is one
 };
 
-/// Reads the run's table into it, and what became of its --stop-at. Nothing stands in where a part of the sequences was
-/// evaluated. Throws Error(bad_input).
+/// Reads the run's table into it, and the result of its --stop-at. A table over a part of the sequences replaces nothing.
+/// Throws Error(bad_input).
 InRunEnds read_in_run_evaluations(ReportRun& run);
 
 }  // namespace expunge

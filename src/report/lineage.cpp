@@ -1,4 +1,4 @@
-// Following a run back to the original model.
+// Follows a run back to the original model.
 #include "report/lineage.h"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ namespace {
 
 bool unlearns(const FormerRun& run) { return run.options().command == "unlearn"; }
 
-/// The checkpoint that was exported, as the record beside the weights names it; empty where that record is gone or another.
+/// The exported checkpoint, from the record beside the weights; empty if that record is gone or another one.
 std::string exported_checkpoint(const FormerRun& run) {
   try {
     const std::filesystem::path record = std::filesystem::path(run.from) / kExportRecord;
@@ -26,7 +26,7 @@ std::string exported_checkpoint(const FormerRun& run) {
     if (!std::filesystem::is_regular_file(record, none) || sha256_file(record) != run.sha256) return {};
     return checkpoint_of_export(record);
   } catch (const Error&) {
-    return {};  // as good as gone
+    return {};  // a damaged record counts as gone
   }
 }
 
@@ -86,7 +86,7 @@ Lineage read_lineage(const CheckpointInfo& info, const std::string& where) {
     add(info.model_sha256, lineage.former.size());
     lineage.original = static_cast<std::size_t>(std::ranges::find_if(lineage.former, unlearns) - lineage.former.begin());
   } catch (const Error& error) {
-    fail(ExitCode::bad_input, fmt::format("{}: history: {}", where, error.what()));  // options of an earlier run
+    fail(ExitCode::bad_input, fmt::format("{}: history: {}", where, error.what()));  // from the options of an earlier run
   }
   return lineage;
 }

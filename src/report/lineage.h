@@ -1,4 +1,4 @@
-// Which models the model of a run came from, so that figures of each of them are told apart.
+// The models that a run's model came from, to tell their results apart.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace expunge {
 
-/// The runs before a run, and the models between them. A model is told by how many of those runs had changed it.
+/// The runs before a run, and the models between them. A model is identified by the number of runs that had changed it.
 struct Lineage {
   struct Model {
     std::string sha256;
@@ -19,27 +19,27 @@ struct Lineage {
   };
 
   std::vector<FormerRun> former;  ///< oldest first
-  std::vector<Model> models;      ///< those whose hash is known, oldest first
-  /// Changes of the original model: that which the first run of unlearning began from.
+  std::vector<Model> models;      ///< models with a known hash, oldest first
+  /// Changes of the original model, which is the one that the first run of unlearning began from.
   std::size_t original = 0;
 
   /// The changes of a model that the run came from; nothing for another model.
   std::optional<std::size_t> changes_of(const std::string& sha256) const;
   /// "the original model", or "the model that this run began from, already changed by 20 steps of gradient_ascent on papers".
   std::string name(std::size_t changes) const;
-  /// What the earlier runs from `first` up to `last` did: "20 steps of gradient_ascent on papers, 1 step of ...".
+  /// The work of the earlier runs from `first` up to `last`: "20 steps of gradient_ascent on papers, 1 step of ...".
   std::string work(std::size_t first, std::size_t last) const;
-  /// What earlier runs of unlearning, and those after them, did to the original model; empty for none.
+  /// The work of earlier runs since the original model; empty for none.
   std::string earlier_work() const { return work(original, former.size()); }
   /// The same as the names of their methods.
   std::string earlier_methods() const;
-  /// Earlier runs whose steps the run's own metrics hold come last; how many there are before those.
+  /// The number of earlier runs before those whose steps are in the run's own metrics.
   std::size_t before_state() const;
-  /// Steps that earlier runs had made and that count as the run's.
+  /// Steps of earlier runs that count as the run's.
   std::int64_t adopted_steps() const;
 };
 
-/// Throws Error(bad_input) with `where`.
+/// Reads the lineage from the record of a checkpoint. Throws Error(bad_input) with `where`.
 Lineage read_lineage(const CheckpointInfo& info, const std::string& where);
 
 }  // namespace expunge

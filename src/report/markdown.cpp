@@ -1,4 +1,4 @@
-// A report as Markdown.
+// Renders a report as Markdown.
 #include <fmt/format.h>
 
 #include "report/clean_text.h"
@@ -7,7 +7,7 @@
 namespace expunge {
 namespace {
 
-/// Text that no renderer takes for markup, HTML or a link; one line.
+/// Text on one line that no renderer takes for markup, HTML or a link.
 std::string as_markdown(const std::string& raw) {
   const std::string text = clean_text(raw);
   constexpr std::string_view kMarkup = "\\`*_[]|~$@";
@@ -55,26 +55,25 @@ std::string render(const Table& table, const std::string&) {
   return text + "\n";
 }
 
-/// Indented, so that nothing in the text can end it.
+/// Indents the text, so that nothing in it can end the block.
 std::string render(const Listing& listing, const std::string&) {
   std::string text = as_markdown(listing.title) + ":\n\n    ";
   for (const char c : clean_text(listing.text)) text += c == '\n' ? "\n    " : std::string(1, c);
   return text + "\n\n";
 }
 
-std::string render(const Gallery& gallery, const std::string& figures) {
+std::string render(const Gallery& gallery, const std::string& plots) {
   std::string text;
-  for (const Figure& figure : gallery.figures)
-    text += fmt::format("![{}](<{}/{}.svg>)\n\n{}\n\n", as_markdown(figure.caption), figures, figure.name,
-                        as_markdown(figure.caption));
+  for (const PlotImage& plot : gallery.plots)
+    text += fmt::format("![{}](<{}/{}.svg>)\n\n{}\n\n", as_markdown(plot.caption), plots, plot.name, as_markdown(plot.caption));
   return text;
 }
 
 }  // namespace
 
-std::string render_markdown(const Document& document, const std::string& figures) {
+std::string render_markdown(const Document& document, const std::string& plots) {
   std::string page = "# " + as_markdown(document.title) + "\n\n";
-  for (const Block& block : document.blocks) page += std::visit([&](const auto& part) { return render(part, figures); }, block);
+  for (const Block& block : document.blocks) page += std::visit([&](const auto& part) { return render(part, plots); }, block);
   return page;
 }
 

@@ -1,4 +1,4 @@
-// Scripts for gnuplot, and its SVG made fit for a page.
+// Writes scripts for gnuplot, and adapts its SVG to a page.
 #include "report/plot.h"
 
 #include <fmt/format.h>
@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/text.h"
 #include "expunge/error.h"
 #include "report/clean_text.h"
 #include "report/subprocess.h"
@@ -18,10 +19,10 @@ namespace expunge {
 namespace {
 
 constexpr std::size_t kMostPoints = 1000;
-constexpr std::size_t kHeight = 350, kLegendLine = 21;  // the legend stands above the plot
-constexpr double kLogRange = 20;                        // an axis that spans more is logarithmic
+constexpr std::size_t kHeight = 350, kLegendLine = 21;  // the legend is above the plot
+constexpr double kLogRange = 20;                        // an axis with a larger range is logarithmic
 
-/// Okabe and Ito's palette for all kinds of colour vision, its yellow left out (too faint on white).
+/// Okabe and Ito's palette for all kinds of colour vision, without its yellow, which is too faint on white.
 constexpr std::array<const char*, 7> kColours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
 constexpr std::array<const char*, 7> kDashes = {"1", "'-'", "'.'", "'-.'", "'_'", "'-..'", "'_.'"};
 constexpr std::array<int, 7> kPoints = {7, 5, 9, 13, 11, 15, 6};  // filled circle, square, triangle, diamond, ...
@@ -45,11 +46,11 @@ bool has_points(const Curve& curve) {
   return false;
 }
 
-/// How gnuplot sets a label that stands at each side of its point, in the order of Curve::Label::Side.
+/// gnuplot's placement of a label at each side of its point, in the order of Curve::Label::Side.
 constexpr std::array<const char*, 4> kSides = {"center offset 0,0.8", "left offset 0.9,0", "right offset -0.9,0",
                                                "center offset 0,-0.8"};
 
-/// A column a side, one of which holds the text.
+/// One column per side; one of them holds the text.
 std::string label_columns(const Curve::Label& label) {
   std::string columns;
   for (std::size_t side = 0; side < kSides.size(); ++side)
@@ -105,11 +106,6 @@ std::string curve_command(const Curve& curve, std::size_t number) {
   return command;
 }
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-}
-
 }  // namespace
 
 bool has_points(const Plot& plot) {
@@ -158,10 +154,10 @@ std::string page_svg(const std::string& svg, const Plot& plot) {
   check(RE2::PartialMatch(svg.substr(begin, content - begin), view_box, &box), "gnuplot's SVG has a viewBox");
   RE2::Replace(&body, heading, "");
   for (const char quote : {'\'', '"'}) {
-    replace_all(body, fmt::format(" id={}", quote), fmt::format(" id={}{}-", quote, plot.name));
-    replace_all(body, fmt::format(" xlink:href={}#", quote), fmt::format(" href={}#{}-", quote, plot.name));
+    body = replace_all(body, fmt::format(" id={}", quote), fmt::format(" id={}{}-", quote, plot.name));
+    body = replace_all(body, fmt::format(" xlink:href={}#", quote), fmt::format(" href={}#{}-", quote, plot.name));
   }
-  replace_all(body, "url(#", "url(#" + plot.name + "-");
+  body = replace_all(body, "url(#", "url(#" + plot.name + "-");
   return fmt::format("<svg viewBox=\"{}\" role=\"img\">\n<title>{}</title>\n{}", box, plain(plot.description), body);
 }
 
@@ -173,7 +169,7 @@ std::optional<std::string> draw(const Plot& plot) {
          fmt::format("gnuplot could not draw {} (exit status {}): {}", plot.name, run->status, run->errors));
   if (run->output.find("</svg>") == std::string::npos)
     fail(ExitCode::output,
-         fmt::format("gnuplot's drawing of {} is not whole: make room for temporary files in {}, or raise the "
+         fmt::format("gnuplot's drawing of {} is not whole: free some space for temporary files in {}, or raise the "
                      "limit on file sizes (ulimit -f)",
                      plot.name, P_tmpdir));
   return page_svg(run->output, plot);

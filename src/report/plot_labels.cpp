@@ -1,4 +1,4 @@
-// Labels beside their points, one after the other, each at the first side that is free.
+// Places labels beside their points, one after another, each at the first free side.
 #include "report/plot_labels.h"
 
 #include <fmt/format.h>
@@ -14,8 +14,8 @@ namespace {
 
 using Side = Curve::Label::Side;
 
-// Shares of the plot's width and height: of a letter, of a line of text, of a point, and from a point to its label's middle
-// above or below it, or to its edge beside it. An axis is up to 1.4 times as long as what it shows.
+// Sizes as shares of the plot's width and height: a letter, a line of text, the mark of a point, the distance from a point to
+// the middle of a label above or below it, and to the edge of a label beside it. An axis may be 1.4 times as long as its data.
 constexpr double kLetter = 0.026, kLine = 0.065, kMarkWidth = 0.026, kMarkHeight = 0.036, kAbove = 0.072, kBeside = 0.022;
 constexpr double kAxis = 1.4;
 
@@ -30,7 +30,7 @@ struct Point {
   double x, y;  ///< shares of the plot
 };
 
-/// A label that stands, for its own point and `joined` others.
+/// A label that is shown, for its own point and `joined` others.
 struct Name {
   std::size_t point;
   int joined = 0;
@@ -49,8 +49,11 @@ Box mark(const Point& p) { return {p.x - kMarkWidth / 2, p.x + kMarkWidth / 2, p
 
 Box box(const Point& p, Side side, std::size_t letters) {
   const double width = kLetter * static_cast<double>(letters);
-  const double rise = side == Side::above ? kAbove : side == Side::below ? -kAbove : 0;
-  const double left = side == Side::right ? p.x + kBeside : side == Side::left ? p.x - kBeside - width : p.x - width / 2;
+  double rise = 0, left = p.x - width / 2;
+  if (side == Side::above) rise = kAbove;
+  if (side == Side::below) rise = -kAbove;
+  if (side == Side::right) left = p.x + kBeside;
+  if (side == Side::left) left = p.x - kBeside - width;
   return {left, left + width, p.y + rise - kLine / 2, p.y + rise + kLine / 2};
 }
 
@@ -59,7 +62,7 @@ std::string text_of(const Curve& curve, const Name& name) {
   return name.joined > 0 ? fmt::format("{} +{}", own, name.joined) : own;
 }
 
-/// Places all names; or says which one, as an index, has no side left.
+/// Places all labels; returns the index of the first one that has no free side, or nothing.
 std::optional<std::size_t> place(Curve& curve, const std::vector<Point>& points, const std::vector<Name>& names) {
   std::vector<Box> taken;
   for (const Point& point : points) taken.push_back(mark(point));
@@ -78,7 +81,7 @@ std::optional<std::size_t> place(Curve& curve, const std::vector<Point>& points,
   return std::nullopt;
 }
 
-/// The name whose point is nearest to that of another.
+/// The label whose point is nearest to that of another label.
 std::size_t nearest(const std::vector<Point>& points, const std::vector<Name>& names, std::size_t other) {
   const auto distance = [&](const Name& name) {
     if (name.point == names[other].point) return std::numeric_limits<double>::infinity();

@@ -1,13 +1,13 @@
-// Collecting what a report says of a run.
+// Reads a run for the report.
 #include "report/run_facts.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <string_view>
 
+#include "core/text.h"
 #include "data/token_file.h"
 #include "expunge/error.h"
 #include "io/hash.h"
@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The newest checkpoint whose manifest and index can be read. Checksums are not verified: a report reads no weights.
+/// Reads the newest checkpoint whose manifest and index can be read, without checksums, because a report reads no weights.
 void read_checkpoint(const RunFolder& folder, ReportRun& run) {
   const std::vector<fs::path> all = list_checkpoints(folder.checkpoints());
   run.has_checkpoints = !all.empty();
@@ -44,11 +44,11 @@ void read_checkpoint(const RunFolder& folder, ReportRun& run) {
   }
   if (!run.checkpoint && !all.empty())
     run.notes.push_back(
-        "No checkpoint of the run can be read, so its hashes and steps are not known. What is said of its model is what files "
-        "of earlier evaluations hold.");
+        "No checkpoint of the run can be read, so its hashes and steps are unknown. The report on its model uses only files of "
+        "earlier evaluations.");
   else if (!run.checkpoint)
     run.notes.push_back(
-        "The run has no checkpoint yet, so nothing can be said of the model that it makes: start its command again to go on.");
+        "The run has no checkpoint yet, so there are no results of its model: start its command again to continue.");
   else if (run.checkpoint->step < run.checkpoint->total_steps)
     run.notes.push_back(fmt::format("The run is unfinished, step {} of {}: start its command again to resume.",
                                     run.checkpoint->step, run.checkpoint->total_steps));
@@ -56,7 +56,7 @@ void read_checkpoint(const RunFolder& folder, ReportRun& run) {
 
 void read_metrics(const fs::path& path, ReportRun& run) {
   if (!fs::exists(path)) {
-    run.notes.push_back("No metrics.h5, hence no trajectories and no compute: the run has not made a step.");
+    run.notes.push_back("No metrics.h5, so there are no trajectories and no compute: the run has not taken a step.");
     return;
   }
   const Hdf5File file = open_sealed(path);
@@ -80,7 +80,7 @@ void read_metrics(const fs::path& path, ReportRun& run) {
   run.trajectory = std::move(t);
 }
 
-/// The options that made the run's model are those of its checkpoint: the file `config` may have been edited since.
+/// Reads the options from the checkpoint that they made, because the file `config` may have been edited since.
 void read_options(const RunFolder& folder, ReportRun& run) {
   const std::string edited = folder.read_config();
   run.config = run.checkpoint ? run.checkpoint->config : edited;
@@ -93,18 +93,17 @@ void read_options(const RunFolder& folder, ReportRun& run) {
   for (const Difference& option : edited_options(run.checkpoint->config, edited))
     differing.push_back(fmt::format("{} = {}, in the file {}", option.key, option.before, option.after));
   if (!differing.empty())
-    run.notes.push_back(
-        fmt::format("{} differs from the options that the newest checkpoint holds, which are those of this report: {}.",
-                    folder.config().string(), fmt::join(differing, "; ")));
+    run.notes.push_back(fmt::format("{} differs from the options of the newest checkpoint, which this report uses: {}.",
+                                    folder.config().string(), fmt::join(differing, "; ")));
 }
 
-/// What the token file says of the run's splits and of what it took of them, when it is still the one that the run used.
+/// Reads the counts of the run's splits, and of the sequences that it trained on, unless the token file changed since.
 void read_counts(ReportRun& run) {
   const fs::path& path = run.options.input.tokens;
   if (path.empty()) return;
   const auto note = [&](const char* what) {
     run.notes.push_back(fmt::format(
-        "The token file {} {}, so documents are not counted and text that splits share is not known.", path.string(), what));
+        "The token file {} {}, so the numbers of documents and the text that splits share are unknown.", path.string(), what));
   };
   if (std::error_code none; !fs::is_regular_file(path, none)) return note("is gone");
   if (run.checkpoint && sha256_file(path) != run.checkpoint->tokens_sha256)
@@ -116,7 +115,7 @@ void read_counts(ReportRun& run) {
   const std::string split = run.domain() + "/forget";
   if (!run.token_splits.contains(split)) return;
   run.forget_counts = tokens.counts(split);
-  // The steps of another run that count as this one's took other sequences.
+  // Adopted steps of another run took other sequences.
   if (!run.checkpoint || run.lineage.adopted_steps() > 0) return;
   const TokenSplit forget = tokens.split(split, static_cast<int>(tokens.info().vocabulary_size));
   const auto taken = forget_sequences_taken(run.options, forget.sequences(), run.checkpoint->samples);
@@ -142,24 +141,13 @@ ReportRun read_run(const fs::path& folder, std::size_t number) {
   if (fs::exists(place.model() / "config.json"))
     run.parameters = static_cast<double>(read_llama_config(place.model() / "config.json").parameter_count());
   else
-    run.notes.push_back("No model/config.json, so the parameters, and with them the compute, are not known.");
+    run.notes.push_back("No model/config.json, so the number of parameters and the compute are unknown.");
   read_metrics(place.metrics(), run);
   read_counts(run);
   return run;
 }
 
-/// A word of a command line that a shell takes as it is: people copy the commands, and names come from files.
-std::string shell_word(const std::string& text) {
-  const auto harmless = [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("_./:=@%+,-").find(static_cast<char>(c)) != std::string_view::npos;
-  };
-  if (!text.empty() && std::ranges::all_of(text, harmless)) return text;
-  std::string word = "'";
-  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
-  return word + "'";
-}
-
-/// A path where something lies, or the word for what should be given.
+/// `path` if it exists, else the word `otherwise`.
 std::string path_or(const std::string& path, const char* otherwise) {
   std::error_code none;
   return !path.empty() && fs::exists(path, none) ? path : otherwise;
@@ -219,7 +207,7 @@ std::vector<ReportRun> read_report_runs(const ReportConfig& config) {
     const fs::path path = folder;
     runs.push_back(read_run(path.has_filename() ? path : path.parent_path(), runs.size() + 1));
   }
-  attach_figures(config, runs);
+  attach_results(config, runs);
   for (ReportRun& run : runs) note_missing(run);
   return runs;
 }

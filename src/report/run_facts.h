@@ -1,4 +1,4 @@
-// What a run folder and the evaluations beside it hold, as plain values for the report.
+// The content of a run folder and its results, as plain values for the report.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ struct ReportEvaluation {
   std::string model, model_sha256;
   Conditions conditions;
   SplitTable splits;
-  FigureOrigin origin = {};
+  ResultOrigin origin = {};
 };
 
 /// Columns of a metrics.h5 and their sums.
@@ -38,7 +38,7 @@ struct Trajectory {
   std::int64_t memory_bytes = 0;   ///< peak of the largest rank
 };
 
-/// What of the forget split a run has trained on, each sequence counted once.
+/// The part of the forget split that a run has trained on; each sequence counts once.
 struct ForgetTaken {
   std::uint64_t sequences, tokens;
 };
@@ -48,49 +48,48 @@ struct NamedCheckpoint {
   std::string name, sha256;
 };
 
-/// One run. What is absent from the folder is absent here, and `notes` say how to make it.
+/// One run. Parts that the folder lacks are absent here, and `notes` name the commands that make them.
 struct ReportRun {
   std::string label;  ///< "R1", short enough for plots
   std::filesystem::path folder;
   std::string config;                        ///< text of its options
-  RunOptions options;                        ///< those of the checkpoint where there is one
-  std::optional<CheckpointInfo> checkpoint;  ///< the newest that can be read
+  RunOptions options;                        ///< those of the checkpoint, if any
+  std::optional<CheckpointInfo> checkpoint;  ///< the newest readable one
   std::filesystem::path checkpoint_folder;
   std::string checkpoint_sha256;             ///< of its manifest
   std::vector<NamedCheckpoint> checkpoints;  ///< those with a manifest, newest first
-  bool has_checkpoints = false;              ///< whether there are any, such that cannot be read included
+  bool has_checkpoints = false;              ///< true also for checkpoints that cannot be read
   Lineage lineage;
   double parameters = 0;
   std::optional<Trajectory> trajectory;
-  std::vector<EvaluationRow> evaluations;    ///< of evaluations.h5, which --eval-steps makes
-  std::string stopped;                       ///< how the condition of --stop-at ended the run; empty where it did not
-  std::set<std::string> token_splits;        ///< all of the token file; empty where it is gone or another one now
+  std::vector<EvaluationRow> evaluations;    ///< of evaluations.h5
+  std::string stopped;                       ///< how --stop-at ended the run; empty if it did not
+  std::set<std::string> token_splits;        ///< all of the token file; empty if it is gone or changed
   std::optional<SplitCounts> forget_counts;  ///< of the forget split, from the token file
-  std::optional<Duplicates> duplicates;      ///< from the token file; absent, too, where it is of an earlier version
-  std::optional<ForgetTaken> forget_taken;   ///< absent, too, where the options do not tell
+  std::optional<Duplicates> duplicates;      ///< from the token file; also absent if an earlier version wrote it
+  std::optional<ForgetTaken> forget_taken;   ///< also absent if the options do not determine it
   std::optional<ReportEvaluation> before, after;
   std::optional<ReportAttacks> attacks_before, attacks_after;
   std::optional<ReportTasks> tasks_before, tasks_after;
-  /// Of each two: how they were computed. Where that differs, the two are shown and not compared.
+  /// The conditions of each pair of results. If they differ, the two are shown and not compared.
   std::vector<ConditionPair> evaluated, attacked, asked;
   std::vector<std::string> notes;
 
   const std::string& domain() const { return options.input.domain; }
   /// The path of the original model; empty where it had random weights.
   std::string original_model() const;
-  /// What earlier runs did to the original model in steps that are not in `trajectory`; empty for nothing.
+  /// The work of earlier runs on the original model whose steps are not in `trajectory`; empty for none.
   std::string uncounted_work() const;
-  /// Why the evaluations before and after may not be held against one another; empty for no reason.
+  /// Reasons for not comparing the evaluations before and after; empty for none.
   std::string incomparable() const;
   bool compared() const { return before && after && incomparable().empty(); }
-  /// Whether something is known to have been scored that is not the forget set against the approximate one.
+  /// True if the attacks scored other splits than the forget set against the approximate set.
   bool attacked_other_texts() const;
 };
 
-/// Reads the runs that the report is about, labelled in order. A file of --before goes to the runs that came from its model,
-/// directly or through other runs. Throws Error(bad_input) for a folder that is no run and for damaged files, Error(usage) for
-/// a
-/// --before or --after that fits no run.
+/// Reads the runs of the report, labelled in order. A file of --before goes to the runs that came from its model, directly or
+/// through other runs. Throws Error(bad_input) for a folder that is no run and for damaged files, Error(usage) for a --before
+/// or --after that fits no run.
 std::vector<ReportRun> read_report_runs(const ReportConfig& config);
 
 }  // namespace expunge

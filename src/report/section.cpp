@@ -15,17 +15,24 @@
 namespace expunge {
 namespace {
 
-/// How the figures above were computed. `before` and `after`: whether there are any of each.
+/// "Compared" cell of a condition.
+std::string verdict_of(const ConditionPair& pair, bool both) {
+  if (!both) return "–";
+  if (pair.differs()) return "differs";
+  return pair.known() ? "same" : "unknown";
+}
+
+/// Adds the conditions of the metrics above. `before` and `after`: true if there are such metrics.
 void add_conditions(const std::vector<ConditionPair>& pairs, bool before, bool after, std::vector<Block>& blocks) {
   if (const std::string differing = differences(pairs); !differing.empty())
     blocks.push_back(
-        Paragraph{fmt::format("Before and after were computed differently and are not to be compared: {}. Make both in "
-                              "the same way.",
+        Paragraph{fmt::format("Before and after were computed under other conditions; do not compare them: {}. Make both under "
+                              "the same conditions.",
                               differing),
                   Paragraph::Kind::note});
   Table table{{"Computed with", "Before", "After", "Compared"}, {}, {}};
   for (const ConditionPair& pair : pairs) {
-    const std::string verdict = !before || !after ? "–" : pair.differs() ? "differs" : pair.known() ? "same" : "unknown";
+    const std::string verdict = verdict_of(pair, before && after);
     table.rows.push_back(
         {pair.name, before ? shown_condition(pair.before) : "–", after ? shown_condition(pair.after) : "–", verdict});
     table.marked.push_back(verdict == "differs" || verdict == "unknown");
@@ -33,7 +40,7 @@ void add_conditions(const std::vector<ConditionPair>& pairs, bool before, bool a
   blocks.push_back(std::move(table));
 }
 
-/// "–" for what is not known.
+/// The value of a metric; "–" if unknown.
 std::string shown(const Metric& metric, double value) { return std::isfinite(value) ? metric.text(value) : "–"; }
 
 void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block>& blocks) {
@@ -126,9 +133,9 @@ Plot roc_plot(const ReportRun& run, const ReportAttacks& attacks, const std::str
   return plot;
 }
 
-/// Which texts were scored, and whether they are enough.
+/// Names the scored texts, and warns if they are too few.
 void add_scored_texts(const ReportAttacks& attacks, std::vector<Block>& blocks) {
-  std::uint64_t members = 0, non_members = 0;  // that at least one attack scored
+  std::uint64_t members = 0, non_members = 0;  // scored by at least one attack
   for (const StoredAttack& attack : attacks.attacks) {
     members = std::max(members, attack.members);
     non_members = std::max(non_members, attack.non_members);
@@ -147,12 +154,12 @@ void add_scored_texts(const ReportAttacks& attacks, std::vector<Block>& blocks) 
 
 void add_curves(const ReportRun& run, Plotter& plotter, std::vector<Block>& blocks) {
   Gallery gallery;
-  const std::string rest = " Of each family of attacks the strongest is drawn.";
-  const auto of = [](const FigureOrigin& origin, const std::string& otherwise) {
+  const std::string rest = " The plot shows the strongest attack of each family.";
+  const auto of = [](const ResultOrigin& origin, const std::string& otherwise) {
     return origin.is_other() ? fmt::format("Of {}.", origin.mark) : otherwise;
   };
   if (run.attacks_before) {
-    const FigureOrigin& origin = run.attacks_before->origin;
+    const ResultOrigin& origin = run.attacks_before->origin;
     plotter.add(roc_plot(run, *run.attacks_before, "before"),
                 of(origin, fmt::format("Before: {}.", run.lineage.name(origin.changes))) + rest, gallery);
   }
@@ -161,7 +168,13 @@ void add_curves(const ReportRun& run, Plotter& plotter, std::vector<Block>& bloc
                                                  : "Model of the run: the nearer to the diagonal, the better forgotten.";
     plotter.add(roc_plot(run, *run.attacks_after, "after"), of(run.attacks_after->origin, own) + rest, gallery);
   }
-  if (!gallery.figures.empty()) blocks.push_back(std::move(gallery));
+  if (!gallery.plots.empty()) blocks.push_back(std::move(gallery));
+}
+
+/// The direction of the rates.
+std::string direction_of(const StoredAttack& attack) {
+  if (!attack.low) return "high (low is not recorded)";
+  return attack.low_is_stronger ? "low" : "high";
 }
 
 void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blocks) {
@@ -179,20 +192,19 @@ void add_attacks(const ReportRun& run, Plotter& plotter, std::vector<Block>& blo
       for (const StoredAttack& other : run.attacks_before->attacks)
         if (other.name == attack.name) before = fmt::format("{:.3f}", other.auc);
     table.rows.push_back({attack.name, before, run.attacks_after ? fmt::format("{:.3f}", attack.auc) : "–",
-                          fmt::format("{:.3f} to {:.3f}", attack.auc_low, attack.auc_high),
-                          attack.low ? (attack.low_is_stronger ? "low" : "high") : "high (low is not recorded)",
+                          fmt::format("{:.3f} to {:.3f}", attack.auc_low, attack.auc_high), direction_of(attack),
                           fmt::format("{:.3f}", best.best_accuracy), fmt::format("{:.3f}", best.tpr_at_5),
                           fmt::format("{:.3f}", best.tpr_at_1), fmt::format("{:.3f}", best.tpr_at_0_1)});
   }
   if (!run.attacks_after)
     blocks.push_back(Paragraph{"Before only; the run's own model has not been attacked yet.", Paragraph::Kind::note});
   if (run.attacked_other_texts())
-    blocks.push_back(Paragraph{"Not the forget set against the approximate one: these figures do not enter the comparison.",
+    blocks.push_back(Paragraph{"Not the forget set against the approximate one: these rates do not enter the comparison.",
                                Paragraph::Kind::note});
   blocks.push_back(std::move(table));
   add_scored_texts(shown, blocks);
-  blocks.push_back(Paragraph{"Accuracy and rates are those of an attacker who knows whether members score high or low. " +
-                             shown.sampling()});
+  blocks.push_back(
+      Paragraph{"Accuracy and rates assume an attacker who knows whether members score high or low. " + shown.sampling()});
   add_conditions(run.attacked, run.attacks_before.has_value(), run.attacks_after.has_value(), blocks);
   add_curves(run, plotter, blocks);
 }
@@ -202,7 +214,7 @@ std::vector<double> perplexities(std::vector<double> nll) {
   return nll;
 }
 
-/// Whether the nll of forget in metrics.h5 is that of labels other than the texts themselves.
+/// True if the nll of forget in metrics.h5 is of labels other than the texts themselves.
 bool trains_on_other_labels(const ReportRun& run) {
   if (!run.options.labels.given.empty()) return true;
   const std::string& method = run.options.method.name;
@@ -227,7 +239,7 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
                   .curves = {{"forget", t.step, perplexities(t.loss_forget), style, {}},
                              {"retain", t.step, perplexities(t.loss_retain), style, {}}}};
   const bool other_labels = trains_on_other_labels(run);
-  if (other_labels) perplexity.curves.clear();  // theirs would be read as that of the texts
+  if (other_labels) perplexity.curves.clear();  // because they would look like perplexities of the texts
   if (s.approximate_before && std::isfinite((*s.approximate_before)["perplexity"])) {
     perplexity.level = (*s.approximate_before)["perplexity"];
     perplexity.level_title = "goal";
@@ -247,14 +259,15 @@ void add_course(const ReportRun& run, const RunSummary& s, Plotter& plotter, std
       evaluated.curves.push_back({name, std::move(steps), std::move(values), Curve::Style::line_points, {}});
     }
   Gallery gallery;
-  plotter.add(loss,
-              std::string("What each step minimised, and the mean negative log-likelihood of its forget and retain sequences") +
-                  (other_labels ? "; of forget that of the labels trained on, not of the texts." : "."),
-              gallery);
-  plotter.add(perplexity, "Perplexity of each step's own sequences before its update, so it also varies with what they are.",
+  plotter.add(
+      loss,
+      std::string("The minimised loss of each step, and the mean negative log-likelihood of its forget and retain sequences") +
+          (other_labels ? "; that of forget is of the labels in training, not of the texts." : "."),
+      gallery);
+  plotter.add(perplexity, "Perplexity of each step's own sequences before its update; it also varies with the sequences.",
               gallery);
   plotter.add(evaluated, "Perplexity of whole splits, as evaluated inside the run.", gallery);
-  if (gallery.figures.empty()) return;
+  if (gallery.plots.empty()) return;
   blocks.push_back(Heading{3, "Course of the run"});
   blocks.push_back(std::move(gallery));
 }
@@ -266,12 +279,10 @@ void add_compute(const ReportRun& run, const RunSummary& s, const ReportConfig& 
   table.rows.push_back({"Training", fmt::format("{:.3g} FLOP = 6 x {} parameters x {} tokens", s.cost->training,
                                                 count(run.parameters), count(run.trajectory->tokens))});
   if (const std::string earlier = run.uncounted_work(); !earlier.empty())
-    table.rows.push_back(
-        {"Not counted", fmt::format("{}, which earlier runs made: the figures are of this run's own steps", earlier)});
+    table.rows.push_back({"Not counted", fmt::format("{}, by earlier runs: the compute is of this run's own steps", earlier)});
   if (s.cost->reference > 0)
-    table.rows.push_back(
-        {"Frozen reference model", fmt::format("about {:.3g} FLOP = 2 x parameters x {} tokens", s.cost->reference,
-                                               count(s.cost->reference / (2 * run.parameters)))});
+    table.rows.push_back({"Reference model", fmt::format("about {:.3g} FLOP = 2 x parameters x {} tokens", s.cost->reference,
+                                                         count(s.cost->reference / (2 * run.parameters)))});
   table.rows.push_back({"In all", fmt::format("{:.3g} FLOP", s.cost->total())});
   if (s.cost->retraining > 0) {
     table.rows.push_back({"Retraining", fmt::format("{:.3g} FLOP = 6 x parameters x {:.3g} tokens", s.cost->retraining,
@@ -285,8 +296,8 @@ void add_compute(const ReportRun& run, const RunSummary& s, const ReportConfig& 
 
 }  // namespace
 
-void describe_run(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
-                  std::vector<Block>& blocks) {
+void add_run_section(const ReportRun& run, const RunSummary& summary, const ReportConfig& config, Plotter& plotter,
+                     std::vector<Block>& blocks) {
   const std::string name = run.folder.filename().string();
   blocks.push_back(Heading{2, fmt::format("{}: {}", run.label, name.empty() ? run.folder.string() : name)});
   blocks.push_back(identify_run(run));

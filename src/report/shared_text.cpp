@@ -1,4 +1,4 @@
-// Shared text as notes and a table.
+// Shows shared text as notes and a table.
 #include "report/shared_text.h"
 
 #include <fmt/format.h>
@@ -12,8 +12,8 @@
 namespace expunge {
 namespace {
 
-/// Splits of the token file that the model learnt from since it was the original one, that it is judged by, and the three of
-/// the run's domain.
+/// Splits of the token file that matter for the run: those that the model learnt from since the original model, those in its
+/// results, and three of its domain.
 std::set<std::string> splits_that_matter(const ReportRun& run) {
   std::set<std::string> wanted = trained_splits(run.options);
   const Lineage& lineage = run.lineage;
@@ -40,7 +40,7 @@ void add_shared_text(const ReportRun& run, std::vector<Block>& blocks) {
   if (run.token_splits.empty()) return;  // the token file is gone
   blocks.push_back(Heading{3, "Text that splits share"});
   if (!run.duplicates) {
-    blocks.push_back(Paragraph{"The token file does not record it: it is of an earlier version. Tokenize again to know."});
+    blocks.push_back(Paragraph{"The token file does not record it, because an earlier version wrote it: tokenize again."});
     return;
   }
   const std::string forget = run.domain() + "/forget";
@@ -49,7 +49,7 @@ void add_shared_text(const ReportRun& run, std::vector<Block>& blocks) {
   };
   if (!run.domain().empty())
     for (const std::string& line : describe_duplicates(*run.duplicates, between))
-      blocks.push_back(Paragraph{line + ". What is forgotten should stand nowhere else.", Paragraph::Kind::note});
+      blocks.push_back(Paragraph{line + ". Forgotten text should be in no other split.", Paragraph::Kind::note});
   const double threshold = run.duplicates->near_threshold;
   Table table{{"Split", "Also in", "Equal documents", "Equal or nearly equal", "Equal sequences"}, {}, {}};
   const auto number_of = [](std::uint64_t value) { return count(static_cast<double>(value)); };
@@ -59,9 +59,9 @@ void add_shared_text(const ReportRun& run, std::vector<Block>& blocks) {
       table.rows.push_back({pair.split, pair.other, number_of(pair.documents),
                             threshold > 0 ? number_of(pair.near_documents) : "–", number_of(pair.sequences)});
   const std::string measure = threshold > 0 ? fmt::format("Documents are nearly equal from a similarity of {} on.", threshold)
-                                            : std::string("Nearly equal documents were not looked for.");
-  blocks.push_back(Paragraph{fmt::format("{}{} Splits that were looked at: {}.", table.rows.empty() ? "None was found. " : "",
-                                         measure, fmt::join(splits, ", "))});
+                                            : std::string("Nearly equal documents were not counted.");
+  blocks.push_back(Paragraph{
+      fmt::format("{}{} Checked splits: {}.", table.rows.empty() ? "None was found. " : "", measure, fmt::join(splits, ", "))});
   if (!table.rows.empty()) blocks.push_back(std::move(table));
 }
 

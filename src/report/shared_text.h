@@ -1,4 +1,4 @@
-// The part of a report that says which text splits share.
+// The part of a report on text that splits share.
 #pragma once
 
 #include <vector>
@@ -8,8 +8,7 @@
 
 namespace expunge {
 
-/// What the splits that the run trained on, is judged by or has in its domain share with one another, with other splits and
-/// with themselves.
+/// Adds the text that splits share, for the splits that the run trained on, has results of, or has in its domain.
 void add_shared_text(const ReportRun& run, std::vector<Block>& blocks);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Programs started by posix_spawn, speaking through temporary files: a pipe each way could block both sides.
+// Starts programs with posix_spawn. Temporary files carry input and output, because two pipes could block both sides.
 #include "report/subprocess.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ struct Close {
 };
 using TemporaryFile = std::unique_ptr<std::FILE, Close>;
 
-/// A nameless file that is gone when it is closed.
+/// A file without a name; closing it removes it.
 TemporaryFile temporary_file(const std::string& content) {
   TemporaryFile file(std::tmpfile());
   if (!file || std::fwrite(content.data(), 1, content.size(), file.get()) != content.size() || std::fflush(file.get()) != 0)

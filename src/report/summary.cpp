@@ -1,4 +1,4 @@
-// Arithmetic of the report.
+// Computes the derived metrics of a report.
 #include "report/summary.h"
 
 #include <algorithm>
@@ -53,7 +53,7 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
 
 namespace {
 
-/// Nothing for a method that this version does not know.
+/// The objective of a run; null for a method that this version does not know.
 std::unique_ptr<Objective> objective_of(const RunOptions& options) {
   return known_method(options.method.name) ? make_objective(options.method, {.released = options.released}) : nullptr;
 }
@@ -77,7 +77,7 @@ double reference_tokens(const RunOptions& options, double tokens, double forget_
 
 std::set<std::string> trained_splits(const RunOptions& options) {
   const std::string& domain = options.input.domain;
-  if (domain.empty()) return {options.input.splits.begin(), options.input.splits.end()};  // expunge train
+  if (domain.empty()) return {options.input.splits.begin(), options.input.splits.end()};  // `expunge train`
   const auto objective = objective_of(options);
   if (!objective) return {domain + "/forget"};
   std::set<std::string> splits;

@@ -1,4 +1,4 @@
-// Tasks as the report tells of them.
+// Tasks in the report.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,7 @@ namespace expunge {
 struct ReportTasks : StoredTasks {
   std::filesystem::path path;
   Conditions conditions;
-  FigureOrigin origin = {};
+  ResultOrigin origin = {};
 };
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// A report's table for a terminal.
+// Renders a report's table for a terminal.
 #include <algorithm>
 
 #include "report/document.h"
@@ -6,15 +6,15 @@
 namespace expunge {
 namespace {
 
-constexpr std::size_t kWidth = 100, kGap = 2;  // of a terminal, and between columns
+constexpr std::size_t kWidth = 100, kGap = 2;  // width of the terminal, and blanks between columns
 
-/// Code points of UTF-8, one column each in what we print.
+/// Number of code points in UTF-8 text; each takes one column here.
 std::size_t width(const std::string& text) {
   return static_cast<std::size_t>(
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-/// The first column of every line and its columns `begin` to `end` - 1.
+/// Renders the first column and the columns `begin` to `end` - 1 of every line.
 std::string render_columns(const std::vector<std::vector<std::string>>& lines, const std::vector<std::size_t>& widths,
                            std::size_t begin, std::size_t end) {
   std::string text;

@@ -1,4 +1,4 @@
-// Options that say how a model is computed.
+// The options that say how a model is computed.
 #include "run/compute_options.h"
 
 #include <fmt/format.h>
@@ -10,8 +10,8 @@
 
 namespace expunge {
 
-std::vector<Option> shared_compute_options(ComputeConfig& c) {
-  // Another spelling of --dtype, settled by check_compute() when it is known which came last.
+std::vector<Option> shared_compute_options(ComputeConfig& config) {
+  // Another spelling of --dtype; check_compute() decides between them once the later one is known.
   const Option bf16{.key = "bf16",
                     .value_name = "true|false",
                     .expected = "true or false",
@@ -21,44 +21,44 @@ std::vector<Option> shared_compute_options(ComputeConfig& c) {
                     .kind = Option::Kind::toggle,
                     .resolved = false};
   Option dtype = choice<DType>(
-      "dtype", c.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
-      "element type of weights and activations; bfloat16 accumulates in float32, and is the default on GPUs and where all "
-      "ranks' processors multiply it");
-  dtype.get = [&c, chosen = dtype.get] { return c.dtype_by_device ? std::vector<std::string>() : chosen(); };
+      "dtype", config.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
+      "element type of weights and activations; bfloat16 accumulates in float32, and is the default on GPUs and if the "
+      "processors of all ranks have bfloat16 instructions");
+  dtype.get = [&config, chosen = dtype.get] { return config.dtype_by_device ? std::vector<std::string>() : chosen(); };
   return {
-      choice<std::string>("device", c.device, {{"auto", "auto"}, {"cpu", "cpu"}, {"cuda", "cuda"}}, "where to compute"),
+      choice<std::string>("device", config.device, {{"auto", "auto"}, {"cpu", "cpu"}, {"cuda", "cuda"}}, "where to compute"),
       free_on_resume(choice<CommPolicy>(
-          "comm", c.comm, {{"nccl", CommPolicy::nccl}, {"staged", CommPolicy::staged}, {"auto", CommPolicy::automatic}},
-          "what ranks on GPUs talk over: NCCL, one rank a GPU; staged: MPI through host memory, so that ranks may "
+          "comm", config.comm, {{"nccl", CommPolicy::nccl}, {"staged", CommPolicy::staged}, {"auto", CommPolicy::automatic}},
+          "transport between ranks on GPUs: NCCL, one rank per GPU; staged: MPI through host memory, so that ranks may "
           "share a GPU, for tests")),
       std::move(dtype),
       bf16,
-      flag("tf32", c.tf32, "float32 products through TensorFloat-32; with --device cuda only"),
+      flag("tf32", config.tf32, "compute float32 products with TensorFloat-32; only with --device cuda"),
       free_on_resume(choice<GatherPolicy>(
-          "gather", c.gather,
+          "gather", config.gather,
           {{"per-micro-step", GatherPolicy::per_micro_step},
            {"per-step", GatherPolicy::per_step},
            {"auto", GatherPolicy::automatic}},
-          "when whole weights are gathered: for every micro-batch (least memory), or once a step (fastest); "
-          "auto: per-step where memory allows")),
-      free_on_resume(on_off("prefetch", c.prefetch, "gather the next block while this one computes")),
-      free_on_resume(duration("collective-timeout", c.collective_timeout, kTimeout,
-                              "end the job, naming the ranks that are missing, when one waits for others this long")),
+          "when whole weights are gathered: for every micro-batch (least memory), or once per step (fastest); "
+          "auto: per-step if memory allows")),
+      free_on_resume(on_off("prefetch", config.prefetch, "gather the next block while this one computes")),
+      free_on_resume(duration("collective-timeout", config.collective_timeout, kTimeout,
+                              "end the job, naming the missing ranks, when a rank waits this long for others")),
   };
 }
 
-std::vector<Option> training_compute_options(ComputeConfig& c) {
-  std::vector<Option> options = shared_compute_options(c);
+std::vector<Option> training_compute_options(ComputeConfig& config) {
+  std::vector<Option> options = shared_compute_options(config);
   options.push_back(
-      free_on_resume(choice<RecomputePolicy>("recompute", c.recompute,
+      free_on_resume(choice<RecomputePolicy>("recompute", config.recompute,
                                              {{"none", RecomputePolicy::none},
                                               {"light", RecomputePolicy::light},
                                               {"block", RecomputePolicy::block},
                                               {"auto", RecomputePolicy::automatic}},
                                              "what the backward pass recomputes to save memory: norms and the SwiGLU product "
                                              "(light), whole blocks (block)")));
-  options.push_back(choice<bool>("reduce-dtype", c.reduce_in_bf16, {{"fp32", false}, {"bf16", true}},
-                                 "precision in which gradients travel between ranks"));
+  options.push_back(choice<bool>("reduce-dtype", config.reduce_in_bf16, {{"fp32", false}, {"bf16", true}},
+                                 "precision of gradients during their reduction over ranks"));
   return options;
 }
 
@@ -70,16 +70,17 @@ void check_compute(ComputeConfig& config, const OptionTable& given) {
     const bool is = config.dtype == DType::bfloat16;
     if (wanted != is && bf16 == dtype)
       fail(ExitCode::usage,
-           fmt::format("--bf16 {} contradicts --dtype {}; give one of them", wanted, dtype_name(config.dtype)));
+           fmt::format("--bf16 {} contradicts --dtype {}; give only one of them", wanted, dtype_name(config.dtype)));
     if (wanted != is) config.dtype = wanted ? DType::bfloat16 : DType::float32;
   }
   if (config.comm != CommPolicy::automatic && config.device == "cpu")
-    fail(ExitCode::usage, "--comm is for ranks on GPUs, and --device is cpu, where ranks talk over MPI; leave it out");
+    fail(ExitCode::usage, "--comm is for ranks on GPUs, but --device is cpu, where ranks use MPI; leave it out");
   if (config.tf32 && config.device != "cuda")
-    fail(ExitCode::usage,
-         fmt::format("--tf32 true needs --device cuda, and --device is {}: TensorFloat-32 is a mode of CUDA's tensor cores, on "
-                     "the CPU float32 products are exact; leave it out",
-                     config.device));
+    fail(
+        ExitCode::usage,
+        fmt::format("--tf32 true needs --device cuda, but --device is {}: TensorFloat-32 is a mode of CUDA's tensor cores, and "
+                    "float32 products on the CPU are exact; leave it out",
+                    config.device));
 }
 
 }  // namespace expunge

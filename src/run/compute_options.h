@@ -1,4 +1,4 @@
-// Options that say how a model is computed, of every command that runs one.
+// The options that say how a model is computed, for every command that runs one.
 #pragma once
 
 #include <vector>
@@ -8,11 +8,12 @@
 
 namespace expunge {
 
-/// How a model is run: device, element type, sharding.
+/// The options of every command that runs a model: device, element type, sharding.
 std::vector<Option> shared_compute_options(ComputeConfig& config);
-/// The same and what only training has.
+/// The same, and those of training.
 std::vector<Option> training_compute_options(ComputeConfig& config);
-/// Settles --bf16 against --dtype, and refuses --tf32 where it would do nothing.
+/// Decides between --bf16 and --dtype. Throws Error(usage) if they contradict each other, or for --tf32 or --comm without a
+/// GPU.
 void check_compute(ComputeConfig& config, const OptionTable& given);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Reading, pairing and naming the conditions of figures.
+// Reads, pairs and names the conditions of metrics.
 #include "run/conditions.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ enum class Type { text, int64, uint64 };
 struct Attribute {
   const char* name;
   Type type = Type::text;
-  const char* absent = "";  ///< the value where there is no attribute
+  const char* absent = "";  ///< the value if the attribute is missing
 };
 
 constexpr Attribute kDtype{"dtype"}, kDevice{"device"}, kTokens{"tokens_sha256"}, kMaxLength{"max_length", Type::uint64},

@@ -1,4 +1,4 @@
-// Comparing configs.
+// Compares configs.
 #include "run/config_changes.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace expunge {
 namespace {
 
-/// What the tables of both commands say of each key. A key that they lack is of another version: it decides the result.
+/// The rule of a key on resume, from the tables of both commands. A key of another version decides the result.
 OnResume on_resume(std::string_view key) {
   static const std::map<std::string, OnResume, std::less<>> kByKey = [] {
     std::map<std::string, OnResume, std::less<>> by_key;
@@ -30,10 +30,10 @@ OnResume on_resume(std::string_view key) {
 struct KeyValues {
   std::vector<std::string> order;
   std::map<std::string, std::string, std::less<>> text;
-  std::set<std::string, std::less<>> named;  // with a value or without
+  std::set<std::string, std::less<>> named;  // also keys without a value
 };
 
-/// Those for which `wanted` holds of what the tables say.
+/// The keys whose rule on resume is `wanted`.
 KeyValues collect(std::string_view config, const std::string& origin, bool (*wanted)(OnResume)) {
   KeyValues values;
   for (const ConfigEntry& entry : read_config_text(config, origin)) {
@@ -56,7 +56,7 @@ std::string value_of(const KeyValues& values, const std::string& key) {
 
 bool decides(OnResume kind) { return kind == OnResume::same; }
 
-/// A key that `before` does not name has the value that `former` gives it.
+/// Compares values; a key that `before` does not name has its value in `former`.
 std::vector<Difference> compare(const KeyValues& before, const KeyValues& after, const KeyValues& former) {
   std::vector<Difference> changed;
   for (const auto* keys : {&after.order, &before.order})
@@ -79,7 +79,7 @@ std::vector<Difference> edited_options(const std::string& old_text, const std::s
   try {
     return compare(collect(old_text, "the old config", stays), collect(new_text, "the new config", stays), {});
   } catch (const Error& error) {
-    fail(ExitCode::bad_input, error.what());  // files, and not what the user typed
+    fail(ExitCode::bad_input, error.what());  // because the texts come from files, not from the command line
   }
 }
 

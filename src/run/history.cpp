@@ -1,4 +1,4 @@
-// Records of earlier runs as JSON.
+// Reads and writes records of earlier runs as JSON.
 #include "run/history.h"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The hash of a model by those that a record names of its files, as model_sha256() works it out.
+/// The hash of a model from a record's hashes of its files, computed as in model_sha256().
 std::string named_model(const JsonObject& files) {
   std::string lines, last;
   int weights = 0;
@@ -31,13 +31,13 @@ std::string named_model(const JsonObject& files) {
   return weights == 1 ? last : sha256_text(lines);
 }
 
-/// What expunge.json says beside an exported model.
+/// The earlier runs from the expunge.json of an exported model.
 std::vector<FormerRun> history_of_export(const fs::path& folder, const std::string& model_sha256) {
   const fs::path path = folder / kExportRecord;
   const JsonObject record = read_export_record(path);
   std::vector<FormerRun> history;
   if (named_model(JsonObject(record.at("files"), record.where())) != model_sha256) {
-    log_warning(fmt::format("{}: is of other weights than those beside it; what it says of their making is not recorded",
+    log_warning(fmt::format("{}: belongs to other weights than those beside it, so the history of the model is not recorded",
                             path.string()));
     return history;
   }

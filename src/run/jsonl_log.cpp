@@ -1,4 +1,4 @@
-// A log of steps as JSON lines.
+// Writes a log of steps as JSON lines.
 #include "run/jsonl_log.h"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
 
 constexpr std::string_view kLineBegin = "{\"step\":";
 
-/// The lines of steps up to `last`; the last line may be torn. Every line is looked at.
+/// The lines of steps up to `last`, without a torn last line. Checks every line.
 std::string keep_until(const std::filesystem::path& path, std::int64_t last, const std::string& run) {
   const std::string text = read_file(path, kMostBytes);
   std::size_t end = 0, number = 1;
@@ -33,11 +33,11 @@ std::string keep_until(const std::filesystem::path& path, std::int64_t last, con
     const std::string_view line(text.data() + begin, std::min(line_end, text.size()) - begin);
     if (line_end == std::string::npos && row.is_discarded() && line.starts_with(kLineBegin.substr(0, line.size()))) break;
     if (!row.is_object() || !row.contains("step") || !row["step"].is_number_integer())
-      fail(ExitCode::output, fmt::format("--log-jsonl {}: line {} is not a step that expunge logged; give a new name or remove "
-                                         "the file",
+      fail(ExitCode::output, fmt::format("--log-jsonl {}: line {} is not a step that expunge logged; give another name or "
+                                         "remove the file",
                                          path.string(), number));
     if (const nlohmann::json its = row.value("run", nlohmann::json("")); its != run)
-      fail(ExitCode::output, fmt::format("--log-jsonl {}: line {} is of another run ({}); give a new name or move the file",
+      fail(ExitCode::output, fmt::format("--log-jsonl {}: line {} is of another run ({}); give another name or move the file",
                                          path.string(), number, excerpt(its.dump())));
     if (line_end == std::string::npos) break;
     kept = kept && row["step"].get<std::int64_t>() <= last;

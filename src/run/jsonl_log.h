@@ -1,4 +1,4 @@
-// --log-jsonl: one JSON object a line: of an optimizer step, or of an evaluation between steps.
+// --log-jsonl: one JSON object per line, for an optimizer step or an evaluation.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,14 @@
 
 namespace expunge {
 
-/// Keys are the columns of metrics.h5, or `step` and the names of an evaluation's figures, and `run`, by which a run knows its
-/// lines; what is not a finite number is null.
-/// A line is flushed when its step is done.
+/// Keys are the columns of metrics.h5, or `step` and the names of an evaluation's metrics, and `run`, the identifier of the
+/// run. Numbers that are not finite are null. A line is flushed when its step is done.
 class JsonlLog {
  public:
-  /// Opens or creates it, makes the folders above it, and drops the lines past step `last_step`, and one that a kill tore.
-  /// Throws Error(output) for a file that holds anything else, or another run's lines: it is not overwritten.
+  /// Opens or creates the file and the folders above it. Drops the lines past step `last_step` and a line that a kill tore.
+  /// Throws Error(output) for a file that holds anything else, or another run's lines, and leaves it unchanged.
   JsonlLog(const std::filesystem::path& path, std::int64_t last_step, std::string run);
-  /// Throws so, and changes nothing. Runs of versions that named none have the empty name.
+  /// Throws the same errors, and changes nothing. Runs of earlier versions have an empty identifier.
   static void check(const std::filesystem::path& path, const std::string& run);
   void append(const StepMetrics& metrics);
   void append(std::int64_t step, const NamedMetrics& metrics);

@@ -1,4 +1,4 @@
-// Replacing damaged tables.
+// Opens tables and replaces damaged ones.
 #include "run/log_table.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ Columns open(const fs::path& path, const std::vector<Columns::Column>& columns, 
   return table;
 }
 
-/// What is wrong with the table; empty for nothing.
+/// Describes the damage of a table; empty for none.
 std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& columns, std::int64_t last_step) {
   try {
     if (read_seal(path).state != Seal::State::whole) return fmt::format("{}: {}", path.string(), kBrokenSeal);
@@ -36,8 +36,8 @@ std::string damage_of(const fs::path& path, const std::vector<Columns::Column>& 
   return {};
 }
 
-/// Whether the table's rows up to `last_step` are those of a checkpoint's copy, bit for bit. A column that the copy lacks is of
-/// a split that was not evaluated then.
+/// True if the table's rows up to `last_step` equal those of a checkpoint's copy, bit for bit. A column that the copy lacks
+/// is of a split that was not evaluated then.
 bool has_rows_of(const fs::path& copy, const fs::path& path, const std::vector<Columns::Column>& columns,
                  std::int64_t last_step) {
   const Hdf5File table = Hdf5File::open(path), taken = Hdf5File::open(copy);
@@ -66,7 +66,7 @@ Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>&
     damage = "its rows are not those of the checkpoint's copy";
   if (there ? damage.empty() : !has_copy) return open(path, columns, last_step);
   if (has_copy) {
-    // A run that goes on in another folder takes the table along; nothing was lost.
+    // A run that continues in another folder copies the table; nothing was lost.
     const bool own = fs::weakly_canonical(checkpoint).parent_path().parent_path() == fs::weakly_canonical(path).parent_path();
     if (there || own)
       log_warning(fmt::format("{}: {}; put back from {}", path.string(),
@@ -75,7 +75,7 @@ Columns open_log_table(const fs::path& path, const std::vector<Columns::Column>&
     write_file_atomically(path, read_file(copy, kLimit), Existing::keep);
   } else {
     const fs::path aside = free_name(path.string() + ".damaged");
-    log_warning(fmt::format("{}: damaged ({}); kept as {}, and begun anew", path.string(), damage, aside.string()));
+    log_warning(fmt::format("{}: damaged ({}); kept as {}, and started anew", path.string(), damage, aside.string()));
     std::error_code error;
     fs::rename(path, aside, error);
     if (error)

@@ -1,4 +1,4 @@
-// Options of the unlearning methods.
+// Makes the options of the unlearning methods from the registry.
 #include "run/method_options.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@
 namespace expunge {
 namespace {
 
-/// The first method's option of this key says what values it takes.
+/// Parses a value as the option allows; nothing for any other text.
 std::optional<double> parse_value(const MethodOption& option, const std::string& text) {
   if (option.values == MethodOption::Values::one_of) {
     const auto found = std::ranges::find(option.choices, text);
@@ -40,7 +40,7 @@ std::string expected_text(const MethodOption& option) {
     case MethodOption::Values::one_of:
       return join_choices({option.choices.begin(), option.choices.end()}, ", ", " or ");
   }
-  fail(ExitCode::internal, "an option of a method takes values of no kind");
+  fail(ExitCode::internal, "an option of a method has an unknown kind of value");
 }
 
 using Owner = std::pair<const Method*, const MethodOption*>;
@@ -54,13 +54,14 @@ std::vector<Owner> owners_of(std::string_view key) {
   return owners;
 }
 
-/// What each owner says of the option, and its usual values: "weight of the forget term; without it 1 (npo, wga), 0.1
-/// (satimp)".
+/// The help of an option: each meaning with its methods, and the default values, as in "weight of the forget term; without it
+/// 1 (npo, wga), 0.1 (satimp)".
 std::string help_text(const std::vector<Owner>& owners) {
   std::vector<std::pair<std::string, std::vector<std::string_view>>> meanings, usual;
   const auto add = [](auto& list, const std::string& text, std::string_view name) {
-    const auto found = std::ranges::find(list, text, [](const auto& entry) { return entry.first; });
-    (found == list.end() ? list.emplace_back(text, std::vector<std::string_view>()) : *found).second.push_back(name);
+    auto found = std::ranges::find(list, text, [](const auto& entry) { return entry.first; });
+    if (found == list.end()) found = list.emplace(list.end(), text, std::vector<std::string_view>());
+    found->second.push_back(name);
   };
   for (const auto& [method, option] : owners) {
     add(meanings, std::string(option->help), method->name);
@@ -77,14 +78,18 @@ std::string help_text(const std::vector<Owner>& owners) {
   return text;
 }
 
+/// The value's name in the help.
+std::string value_name(const MethodOption& option) {
+  if (option.values == MethodOption::Values::one_of)
+    return join_choices({option.choices.begin(), option.choices.end()}, "|", "|");
+  return option.values == MethodOption::Values::whole ? "N" : "X";
+}
+
 Option option_of(const std::vector<Owner>& owners, MethodOptions& options) {
   const MethodOption& first = *owners.front().second;
   const std::string key(first.key);
   return {.key = key,
-          .value_name = first.values == MethodOption::Values::one_of
-                            ? join_choices({first.choices.begin(), first.choices.end()}, "|", "|")
-                        : first.values == MethodOption::Values::whole ? "N"
-                                                                      : "X",
+          .value_name = value_name(first),
           .expected = expected_text(first),
           .help = help_text(owners),
           .set =
@@ -100,7 +105,7 @@ Option option_of(const std::vector<Owner>& owners, MethodOptions& options) {
           }};
 }
 
-/// Every key of methods: options of their own, and those of the run that mean something to them.
+/// All keys that mean something to a method: its own options, and those of the run that it uses.
 std::vector<std::string_view> keys_of(const Method& method) {
   std::vector<std::string_view> keys = method.uses;
   for (const MethodOption& option : method.options) keys.push_back(option.key);
@@ -139,7 +144,7 @@ void refuse_idle_options(const MethodOptions& options, const OptionTable& given)
       std::vector<std::string> users;
       for (const Method& user : methods())
         if (std::ranges::count(keys_of(user), key) > 0) users.emplace_back(user.name);
-      fail(ExitCode::usage, fmt::format("--{} does nothing with --method {}; it is for {}", key, chosen.name,
+      fail(ExitCode::usage, fmt::format("--{} has no effect with --method {}; it is for {}", key, chosen.name,
                                         join_choices(users, ", ", " and ")));
     }
 }

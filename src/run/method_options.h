@@ -9,12 +9,12 @@
 
 namespace expunge {
 
-/// --method, of all methods that are registered.
+/// --method, with all registered methods.
 Option method_option(std::string& name);
-/// The methods' own options, each once: --beta means what the run's method makes of it.
+/// The methods' own options, each once; the meaning of --beta depends on the run's method.
 std::vector<Option> methods_own_options(MethodOptions& options);
 
-/// Throws Error(usage) for an option of the command line that does nothing with this method, and names the methods it is for.
+/// Throws Error(usage), naming the methods, for an option on the command line that has no effect with this method.
 void refuse_idle_options(const MethodOptions& options, const OptionTable& given);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// The one list of a step's metrics, for every file that holds them.
+// The list of a step's metrics, for every file that stores them.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace expunge {
 
-/// Visits the metrics of a step with their names, in the order of the columns; `visit` takes std::int64_t and double.
+/// Visits the metrics of a step with their names, in the order of the columns; `visit` takes std::int64_t or double.
 template <typename Visit>
 void for_each_metric(const StepMetrics& m, Visit visit) {
   visit("step", m.step);

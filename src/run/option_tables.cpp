@@ -1,4 +1,4 @@
-// The tables of a run's options.
+// The tables of the options of `expunge train` and `expunge unlearn`.
 #include "run/option_tables.h"
 
 #include <fmt/format.h>
@@ -12,131 +12,134 @@
 namespace expunge {
 namespace {
 
-std::vector<Option> batch_options(RunOptions& c) {
+std::vector<Option> batch_options(RunOptions& config) {
   return {
-      free_on_resume(whole("per-device-train-batch-size", c.batch.per_device, 1, "sequences in a rank's micro-batch")),
-      unresolved(whole("gradient-accumulation-steps", c.batch.accumulation, 0,
-                       "micro-batches of a rank in one optimizer step; 0: one, or what --global-batch-size asks for")),
-      whole("global-batch-size", c.batch.global, 0,
+      free_on_resume(whole("per-device-train-batch-size", config.batch.per_device, 1, "sequences in a rank's micro-batch")),
+      unresolved(whole("gradient-accumulation-steps", config.batch.accumulation, 0,
+                       "micro-batches of a rank in one optimizer step; 0: one, or as many as --global-batch-size needs")),
+      whole("global-batch-size", config.batch.global, 0,
             "sequences in one optimizer step, G; the same G gives the same run on any number of ranks; 0: ranks x per-device "
             "batch x accumulation"),
       free_on_resume(
-          whole("micro-batch-tokens", c.batch.micro_batch_tokens, 0,
+          whole("micro-batch-tokens", config.batch.micro_batch_tokens, 0,
                 "pack a step's sequences into micro-batches of at most this many tokens; 0: count sequences instead")),
-      whole("max-train-samples", c.samples.most, 0, "use the first N sequences only; 0: all"),
-      on_off("shuffle", c.samples.shuffle, "order the sequences anew in each epoch, by --seed"),
-      hashed_on_resume(path("sample-order", "FILE", FileUse::file, c.samples.order,
+      whole("max-train-samples", config.samples.most, 0, "use the first N sequences only; 0: all"),
+      on_off("shuffle", config.samples.shuffle, "order the sequences anew in each epoch, by --seed"),
+      hashed_on_resume(path("sample-order", "FILE", FileUse::file, config.samples.order,
                             "take sequences in this order: one index a line, counted from 0")),
   };
 }
 
-std::vector<Option> optimizer_options(RunOptions& c) {
+std::vector<Option> optimizer_options(RunOptions& config) {
   return {
-      real("learning-rate", c.schedule.learning_rate, kNotNegative, "peak of the schedule"),
+      real("learning-rate", config.schedule.learning_rate, kNotNegative, "peak of the schedule"),
       choice<ScheduleType>(
-          "lr-scheduler-type", c.schedule.type,
+          "lr-scheduler-type", config.schedule.type,
           {{"cosine", ScheduleType::cosine}, {"linear", ScheduleType::linear}, {"constant", ScheduleType::constant}},
           "course of the learning rate after the warm-up"),
-      real("warmup-ratio", c.schedule.warmup_ratio, kFraction, "share of all steps in which the rate rises from 0, rounded up"),
-      whole("warmup-steps", c.schedule.warmup_steps, 0,
+      real("warmup-ratio", config.schedule.warmup_ratio, kFraction,
+           "share of all steps in which the rate rises from 0, rounded up"),
+      whole("warmup-steps", config.schedule.warmup_steps, 0,
             "steps in which the rate rises from 0; above 0 it replaces --warmup-ratio"),
-      real("num-train-epochs", c.schedule.num_train_epochs, kAboveZero,
+      real("num-train-epochs", config.schedule.num_train_epochs, kAboveZero,
            fmt::format("passes over the sequences, in at most {} optimizer steps", kMostSteps)),
-      whole("max-steps", c.schedule.max_steps, {-1, kMostSteps}, "optimizer steps; above 0 it replaces --num-train-epochs"),
-      real("weight-decay", c.optimizer.weight_decay, kNotNegative, "AdamW's decay of matrices; norms do not decay"),
-      real("max-grad-norm", c.optimizer.max_grad_norm, kNotNegative, "clip the global gradient norm to this; 0: no clipping"),
-      real("adam-beta1", c.optimizer.beta1, kBelowOne, "AdamW's decay of the first moment"),
-      real("adam-beta2", c.optimizer.beta2, kBelowOne, "AdamW's decay of the second moment"),
-      real("adam-epsilon", c.optimizer.epsilon, kNotNegative, "added to the root of AdamW's second moment"),
-      text("trainable", "REGEX", c.optimizer.trainable,
+      whole("max-steps", config.schedule.max_steps, {-1, kMostSteps},
+            "optimizer steps; above 0 it replaces --num-train-epochs"),
+      real("weight-decay", config.optimizer.weight_decay, kNotNegative, "AdamW's decay of matrices; norms do not decay"),
+      real("max-grad-norm", config.optimizer.max_grad_norm, kNotNegative,
+           "clip the global gradient norm to this; 0: no clipping"),
+      real("adam-beta1", config.optimizer.beta1, kBelowOne, "AdamW's decay of the first moment"),
+      real("adam-beta2", config.optimizer.beta2, kBelowOne, "AdamW's decay of the second moment"),
+      real("adam-epsilon", config.optimizer.epsilon, kNotNegative, "added to the root of AdamW's second moment"),
+      text("trainable", "REGEX", config.optimizer.trainable,
            "update only parameters whose whole names match, in RE2's syntax: without lookahead and backreferences"),
-      seed("seed", c.samples.seed, "of the order of sequences, and of weights from scratch"),
+      seed("seed", config.samples.seed, "seed of the order of sequences, and of random weights"),
   };
 }
 
-std::vector<Option> evaluation_options(RunOptions& c) {
+std::vector<Option> evaluation_options(RunOptions& config) {
   return {
-      whole("eval-steps", c.evaluation.steps, 0, "steps between evaluations, the first before the run; 0: none"),
-      list("eval-split", "SPLIT", c.evaluation.splits,
-           "split to evaluate, of the domain or as DOMAIN/SPLIT; without it, all of the domain and general/evaluation"),
-      whole("per-device-eval-batch-size", c.evaluation.per_device_batch_size, 1,
+      whole("eval-steps", config.evaluation.steps, 0, "steps between evaluations, the first before the run; 0: none"),
+      list("eval-split", "SPLIT", config.evaluation.splits,
+           "split to evaluate, of the domain or as DOMAIN/SPLIT; without it, all splits of the domain and general/evaluation"),
+      whole("per-device-eval-batch-size", config.evaluation.per_device_batch_size, 1,
             "sequences in a rank's micro-batch of an evaluation"),
-      whole("max-eval-samples", c.evaluation.max_samples, 0, "use the first N sequences of each split only; 0: all"),
-      text("stop-at", "CONDITION", c.evaluation.stop_at,
-           "end the run, with a checkpoint, when an evaluation meets this: \"forget:perplexity >= "
+      whole("max-eval-samples", config.evaluation.max_samples, 0, "use the first N sequences of each split only; 0: all"),
+      text("stop-at", "CONDITION", config.evaluation.stop_at,
+           "end the run, with a checkpoint, when an evaluation meets this condition: \"forget:perplexity >= "
            "approximate:perplexity@start\""),
-      real("collapse-guard", c.collapse_guard, kNotNegative,
+      real("collapse-guard", config.collapse_guard, kNotNegative,
            "stop when the mean nll of a step's forget or retain sequences exceeds this many times ln(vocabulary); 0: never"),
   };
 }
 
-std::vector<Option> run_options(RunOptions& c) {
+std::vector<Option> run_options(RunOptions& config) {
   return {
       free_on_resume(
-          path("output-dir", "DIR", FileUse::output_folder, c.folder.path,
+          path("output-dir", "DIR", FileUse::output_folder, config.folder.path,
                fmt::format("run folder: config, checkpoints and metrics.h5; without it, "
                            "output/DOMAIN/MODEL/<ranks>_rank_bs_<batch>_gas_<accumulation>_lr_<rate>_epoch<epochs>{}",
-                           c.command == "train" ? "/train" : "[_general][_rmgt]/unlearn/METHOD"))),
-      unresolved(flag("overwrite-output-dir", c.folder.overwrite, "start afresh: remove the run that lies there")),
+                           config.command == "train" ? "/train" : "[_general][_rmgt]/unlearn/METHOD"))),
+      unresolved(flag("overwrite-output-dir", config.folder.overwrite, "start again: remove the run in the folder first")),
       naming(FileUse::model,
-             unresolved(text("resume-from-checkpoint", "auto|none|PATH", c.folder.resume_from,
-                             "auto: go on where the run folder's newest good checkpoint ends; none: refuse a folder that is "
-                             "not empty"))),
-      free_on_resume(whole("save-steps", c.save.steps, 0, "steps between checkpoints; 0: one after the last step")),
-      free_on_resume(whole("save-total-limit", c.save.total_limit, 0, "keep the newest N checkpoints; 0: all")),
+             unresolved(text("resume-from-checkpoint", "auto|none|PATH", config.folder.resume_from,
+                             "auto: resume from the run folder's newest good checkpoint; none: refuse a folder that is "
+                             "not empty; PATH: begin from this checkpoint"))),
+      free_on_resume(whole("save-steps", config.save.steps, 0, "steps between checkpoints; 0: one after the last step")),
+      free_on_resume(whole("save-total-limit", config.save.total_limit, 0, "keep the newest N checkpoints; 0: all")),
       free_on_resume(duration(
-          "grace-seconds", c.deadline.grace_seconds, kTime,
+          "grace-seconds", config.deadline.grace_seconds, kTime,
           "after USR1, TERM, INT or HUP, finish the optimizer step if it and its checkpoint end within this time, else "
           "drop it")),
-      free_on_resume(duration("max-walltime", c.deadline.max_walltime, kTime,
+      free_on_resume(duration("max-walltime", config.deadline.max_walltime, kTime,
                               "end by itself, with a checkpoint, before the program has run this long; 0: no limit")),
-      free_on_resume(whole("logging-steps", c.log.steps, 1, "steps between lines of a batch log")),
-      free_on_resume(path("log-jsonl", "FILE", FileUse::log, c.log.jsonl,
-                          "append each step's figures, those of metrics.h5, as a line of JSON")),
-      free_on_resume(on_off("tensorboard", c.log.tensorboard,
-                            "write each step's figures for TensorBoard into the run folder's tensorboard/")),
-      free_on_resume(flag("quiet", c.quiet, "print warnings and errors only")),
+      free_on_resume(whole("logging-steps", config.log.steps, 1, "steps between lines of a batch log")),
+      free_on_resume(path("log-jsonl", "FILE", FileUse::log, config.log.jsonl,
+                          "append each step's metrics, those of metrics.h5, as a line of JSON")),
+      free_on_resume(on_off("tensorboard", config.log.tensorboard,
+                            "write each step's metrics for TensorBoard into the run folder's tensorboard/")),
+      free_on_resume(flag("quiet", config.quiet, "print warnings and errors only")),
   };
 }
 
-std::vector<Option> compute_options(RunOptions& c) {
-  std::vector<Option> options = training_compute_options(c.compute);
-  options.push_back(choice<bool>("master-weights", c.optimizer.bf16_master_weights, {{"fp32", false}, {"bf16", true}},
-                                 "precision of the weights that the optimizer updates, and of the original model beside them"));
+std::vector<Option> compute_options(RunOptions& config) {
+  std::vector<Option> options = training_compute_options(config.compute);
+  options.push_back(choice<bool>("master-weights", config.optimizer.bf16_master_weights, {{"fp32", false}, {"bf16", true}},
+                                 "precision of the weights that the optimizer updates, and of the reference model"));
   return options;
 }
 
-std::vector<Option> label_options(LabelOptions& c) {
+std::vector<Option> label_options(LabelOptions& config) {
   return {
-      whole("top-k", c.top_k, 0, "draw labels from the original model's N most likely ids; 0: no limit"),
-      real("top-p", c.top_p, kFraction, "draw labels from the most likely ids that make up this probability"),
-      flag("rm-groundtruth", c.rm_groundtruth, "never draw the true id; with --top-k 1 the adversarial method"),
-      hashed_on_resume(path("labels", "FILE", FileUse::file, c.given,
+      whole("top-k", config.top_k, 0, "draw labels from the original model's N most likely ids; 0: no limit"),
+      real("top-p", config.top_p, kFraction, "draw labels from the most likely ids that make up this probability"),
+      flag("rm-groundtruth", config.rm_groundtruth, "never draw the true id; with --top-k 1 this is the adversarial method"),
+      hashed_on_resume(path("labels", "FILE", FileUse::file, config.given,
                             "train on the labels of this file (layout of the token file, int32, -100 = no target)")),
-      free_on_resume(
-          path("save-labels", "FILE", FileUse::output, c.save, "write the labels that were drawn to this file, too")),
+      free_on_resume(path("save-labels", "FILE", FileUse::output, config.save, "also write the drawn labels to this file")),
   };
 }
 
-std::vector<Option> method_options_of(RunOptions& c) {
+std::vector<Option> method_options_of(RunOptions& config) {
   std::vector<Option> options = {
-      method_option(c.method.name),
-      choice<bool>("variant", c.released, {{"paper", false}, {"released", true}},
-                   "follow the study's paper, or its released code where the two differ"),
-      flag("general", c.samples.retain.general, "retain sequences are those of general/retain, not of the domain's retain"),
-      whole("positive-ratio", c.samples.retain.positive_ratio, 1, "retain sequences after each forget sequence"),
-      flag("retain-repeat", c.samples.retain.repeat, "begin the retain set again when it runs out"),
+      method_option(config.method.name),
+      choice<bool>("variant", config.released, {{"paper", false}, {"released", true}},
+                   "follow the study's paper, or its released code if the two differ"),
+      flag("general", config.samples.retain.general, "take retain sequences from general/retain, not from the domain's retain"),
+      whole("positive-ratio", config.samples.retain.positive_ratio, 1, "retain sequences after each forget sequence"),
+      flag("retain-repeat", config.samples.retain.repeat, "repeat the retain set when it runs out"),
   };
-  for (Option& option : label_options(c.labels)) options.push_back(std::move(option));
+  for (Option& option : label_options(config.labels)) options.push_back(std::move(option));
   return options;
 }
 
-Option model_option(RunOptions& c, const char* help) {
-  return hashed_on_resume(path("model", "DIR", FileUse::model, c.input.model, help));
+Option model_option(RunOptions& config, const char* help) {
+  return hashed_on_resume(path("model", "DIR", FileUse::model, config.input.model, help));
 }
 
-Option tokens_option(RunOptions& c) {
-  return hashed_on_resume(required(path("tokens", "FILE", FileUse::file, c.input.tokens, "token file of expunge tokenize")));
+Option tokens_option(RunOptions& config) {
+  return hashed_on_resume(
+      required(path("tokens", "FILE", FileUse::file, config.input.tokens, "token file of expunge tokenize")));
 }
 
 /// The options of every run.
@@ -156,10 +159,10 @@ OptionTable train_table(RunOptions& options) {
   options.command = "train";
   OptionTable table("train");
   table.group("Input",
-              {model_option(options, "model folder to go on from (Hugging Face layout, Llama architecture)"),
+              {model_option(options, "model folder to train further (Hugging Face layout, Llama architecture)"),
                hashed_on_resume(path("init-config", "FILE", FileUse::file, options.input.init_config,
                                      "config.json of a model to train from scratch")),
-               tokens_option(options), required(list("split", "DOMAIN/SPLIT", options.input.splits, "what to train on")),
+               tokens_option(options), required(list("split", "DOMAIN/SPLIT", options.input.splits, "splits to train on")),
                config_option(), print_config_option()});
   add_shared(table, options);
   return table;
@@ -168,10 +171,11 @@ OptionTable train_table(RunOptions& options) {
 OptionTable unlearn_table(RunOptions& options) {
   options.command = "unlearn";
   OptionTable table("unlearn");
-  table.group("Input", {required(model_option(options, "model folder (Hugging Face layout, Llama architecture)")),
-                        tokens_option(options),
-                        required(text("domain", "NAME", options.input.domain, "domain whose split forget is to be forgotten")),
-                        config_option(), print_config_option()});
+  table.group(
+      "Input",
+      {required(model_option(options, "model folder (Hugging Face layout, Llama architecture)")), tokens_option(options),
+       required(text("domain", "NAME", options.input.domain, "domain whose split forget the model should forget")),
+       config_option(), print_config_option()});
   table.group("Method", method_options_of(options));
   table.group("Options of methods", methods_own_options(options.method));
   add_shared(table, options);

@@ -1,4 +1,4 @@
-// The options of `expunge train` and `expunge unlearn` as tables, which parse them, write a run's config and read it back.
+// Tables of the options of `expunge train` and `expunge unlearn`. They parse the options, write a run's config and read it.
 #pragma once
 
 #include <string>
@@ -11,12 +11,12 @@ namespace expunge {
 OptionTable train_table(RunOptions& options);
 OptionTable unlearn_table(RunOptions& options);
 
-/// Writes `resolved` and `defaults`.
+/// Sets `resolved` and `defaults`.
 void write_option_texts(RunOptions& options);
 
-/// The options of a run from its config, by the table that parsed them. A key that the text lacks has its default, one that
-/// this version does not know is passed over, and so is an unknown method but for its name. Throws Error(bad_input) with
-/// `where` and the line for a value that no run can have.
+/// The options of a run from its config, read by the table that wrote it. A missing key has its default. Unknown keys are
+/// skipped; of an unknown method only the name is kept. Throws Error(bad_input) with `where` and the line for a value that no
+/// run can have.
 RunOptions read_run_options(const std::string& config, const std::string& where);
 
 }  // namespace expunge

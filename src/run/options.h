@@ -1,4 +1,4 @@
-// What a run is asked to do: the options of `expunge train` and `expunge unlearn`, as plain values.
+// The options of `expunge train` and `expunge unlearn` as plain values.
 #pragma once
 
 #include <cstdint>
@@ -11,24 +11,24 @@
 
 namespace expunge {
 
-/// A run takes at most this many optimizer steps, however their number is said.
+/// The most optimizer steps of a run.
 inline constexpr std::int64_t kMostSteps = 1'000'000'000;
 
-/// What a run begins from and learns from.
+/// The model and the text of a run.
 struct InputOptions {
-  std::filesystem::path model, init_config, tokens;  ///< model or init_config, a config.json of random weights
+  std::filesystem::path model, init_config, tokens;  ///< model, or init_config: a config.json for random weights
   std::string domain;                                ///< unlearn
   std::vector<std::string> splits;                   ///< train: "domain/split"
 };
 
-/// Which retain sequences go with the forget sequences, and how.
+/// The retain sequences, and how they follow the forget sequences.
 struct RetainOptions {
   bool general = false;             ///< general/retain instead of the domain's retain
   std::int64_t positive_ratio = 1;  ///< retain sequences after each forget sequence
-  bool repeat = false;              ///< begin the retain set again when it runs out
+  bool repeat = false;              ///< repeat the retain set when it runs out
 };
 
-/// Which sequences a run takes, and in which order.
+/// The sequences of a run, and their order.
 struct SampleOptions {
   RetainOptions retain;
   bool shuffle = true;
@@ -37,19 +37,19 @@ struct SampleOptions {
   std::uint64_t seed = 42;
 };
 
-/// What random_label trains on.
+/// The labels of random_label.
 struct LabelOptions {
-  std::int64_t top_k = 0;  ///< draw from the original model's so many most likely ids; 0: no limit
+  std::int64_t top_k = 0;  ///< draw from this many most likely ids of the original model; 0: no limit
   double top_p = 1;
-  bool rm_groundtruth = false;  ///< the true id is never drawn
+  bool rm_groundtruth = false;  ///< never draw the true id
   std::filesystem::path given = {}, save = {};
-  /// Labels come from the original model, not from a uniform draw.
+  /// True if labels are drawn from the original model, not uniformly.
   bool from_model() const { return top_k > 0 || top_p < 1 || rm_groundtruth; }
 };
 
 enum class ScheduleType { cosine, linear, constant };
 
-/// How long a run is, and how its learning rate goes.
+/// The length of a run, and the course of its learning rate.
 struct ScheduleOptions {
   double learning_rate = 2e-5;
   double num_train_epochs = 1;
@@ -59,10 +59,10 @@ struct ScheduleOptions {
   ScheduleType type = ScheduleType::cosine;
 };
 
-/// How an optimizer step is cut into micro-batches.
+/// The division of an optimizer step into micro-batches.
 struct BatchOptions {
   std::int64_t per_device = 1;          ///< sequences in a rank's micro-batch
-  std::int64_t accumulation = 0;        ///< 0: 1, or what `global` asks for
+  std::int64_t accumulation = 0;        ///< 0: 1, or as many as `global` needs
   std::int64_t global = 0;              ///< sequences of a step; 0: ranks x per_device x accumulation
   std::int64_t micro_batch_tokens = 0;  ///< most tokens in a micro-batch; 0: count sequences instead
 };
@@ -73,15 +73,15 @@ struct OptimizerOptions {
   std::string trainable;  ///< regular expression over parameter names; empty: all are trained
 };
 
-/// Evaluation inside the run.
+/// Evaluations inside the run.
 struct EvaluationOptions {
   std::int64_t steps = 0;           ///< 0: none
   std::vector<std::string> splits;  ///< empty: those of `expunge eval`
   std::int64_t per_device_batch_size = 1, max_samples = 0;
-  std::string stop_at;  ///< a condition on the evaluation's metrics; empty: none
+  std::string stop_at;  ///< a condition on an evaluation's metrics; empty: none
 };
 
-/// Where the run folder lies, and what a start does with a run that is there.
+/// The run folder, and what a start does with a run in it.
 struct FolderOptions {
   std::filesystem::path path;
   bool overwrite = false;
@@ -94,15 +94,15 @@ struct SaveOptions {
   std::int64_t total_limit = 0;  ///< 0: keep all
 };
 
-/// How long a run may go on.
+/// Limits of a run's time.
 struct DeadlineOptions {
-  double grace_seconds = 50;  ///< after a signal, for the optimizer step that is under way
+  double grace_seconds = 50;  ///< after a signal, for the current optimizer step
   double max_walltime = 0;    ///< seconds from the start to the end, checkpoint included; 0: no limit
 };
 
 struct LogOptions {
   std::int64_t steps = 1;       ///< steps between lines of a batch log
-  std::filesystem::path jsonl;  ///< a JSON line a step; empty: none
+  std::filesystem::path jsonl;  ///< file with a JSON line per step; empty: none
   bool tensorboard = false;     ///< event files in the run folder
 };
 
@@ -111,13 +111,13 @@ struct RunOptions {
   std::string command;  ///< "train" or "unlearn"
   InputOptions input;
   MethodOptions method;   ///< unlearn
-  bool released = false;  ///< --variant: as the study's released code computes it, not as its paper says
+  bool released = false;  ///< --variant: computed as in the study's released code, not as in its paper
   LabelOptions labels;
   SampleOptions samples;
   ScheduleOptions schedule;
   BatchOptions batch;
   OptimizerOptions optimizer;
-  double collapse_guard = 3;  ///< stop where a role's mean nll exceeds this many times ln(vocabulary); 0: never
+  double collapse_guard = 3;  ///< stop if a role's mean nll exceeds this many times ln(vocabulary); 0: never
   EvaluationOptions evaluation;
   FolderOptions folder;
   SaveOptions save;
@@ -126,11 +126,11 @@ struct RunOptions {
   ComputeConfig compute;
   bool quiet = false;
 
-  /// The resolved options as `key = value` lines; what the run folder's `config` holds and --config reads.
+  /// The resolved options as `key = value` lines, for the run folder's `config` and for --config.
   std::string resolved;
-  /// The same of a run for which no option was given: what versions did that lacked an option. A new one begins so.
+  /// The same for a run without any option: the behaviour of versions that lacked an option.
   std::string defaults;
-  /// Versions of the program's libraries; what checkpoints say.
+  /// Versions of the program's libraries, for checkpoints.
   std::string libraries;
 };
 

@@ -1,4 +1,4 @@
-// Checks of output files.
+// Checks output files.
 #include "run/output.h"
 
 #include <fmt/format.h>

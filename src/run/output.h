@@ -1,4 +1,4 @@
-// Output files of commands: checked before the work, written after it.
+// Output files of commands, checked before the work.
 #pragma once
 
 #include <filesystem>
@@ -9,9 +9,9 @@
 namespace expunge {
 
 inline Existing existing_of(bool overwrite) { return overwrite ? Existing::replace : Existing::keep; }
-/// Throws Error(output) where the output exists and is not to be replaced, or cannot be written.
+/// Throws Error(output) if the output exists and may not be replaced, or cannot be written.
 void check_output(const std::filesystem::path& output, bool overwrite);
-/// The same on rank 0, which will write it. Collective.
+/// The same, on rank 0 only. Collective.
 void check_output(const Runtime& runtime, const std::filesystem::path& output, bool overwrite);
 
 }  // namespace expunge

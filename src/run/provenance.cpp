@@ -1,4 +1,4 @@
-// Attributes of provenance.
+// Writes the provenance of an output.
 #include "run/provenance.h"
 
 #include "core/process.h"

@@ -1,4 +1,4 @@
-// Preparing a run folder.
+// Prepares a run folder.
 #include "run/run_folder.h"
 
 #include <fmt/format.h>
@@ -25,11 +25,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder that no run of ours began.
+/// Looks into the folder; throws Error(output) if no run of expunge began it.
 RunContent own_content(const RunFolder& run) {
   RunContent content = look_into(run);
   if (content.kind == RunContent::Kind::foreign)
-    fail(ExitCode::output, fmt::format("{}: {}; nothing in it was touched: give another --output-dir, or remove it yourself",
+    fail(ExitCode::output, fmt::format("{}: {}; nothing in it was changed: give another --output-dir, or remove it yourself",
                                        run.root.string(), content.foreign));
   refuse_links(run);
   return content;
@@ -40,8 +40,8 @@ void refuse_other_config(const RunOptions& config, const RunFolder& run) {
   const auto difference = first_difference(old, config.resolved, config.defaults);
   if (!difference) {
     if (const std::vector<std::string> later = later_keys(old, config.resolved); !later.empty())
-      log_info(
-          fmt::format("{}: of a version without {}; the run goes on as it did", run.config().string(), fmt::join(later, ", ")));
+      log_info(fmt::format("{}: its version had no option {}; the run keeps that behaviour", run.config().string(),
+                           fmt::join(later, ", ")));
     return;
   }
   if (const std::string command = read_run_options(old, run.config().string()).command; command != config.command)
@@ -49,13 +49,13 @@ void refuse_other_config(const RunOptions& config, const RunFolder& run) {
   const auto& [key, before, after] = *difference;
   std::string hint;
   if (key == "global-batch-size")
-    hint = fmt::format(" (it follows the number of ranks where it is not given: --global-batch-size {} goes on)", before);
+    hint = fmt::format(" (if not given, it depends on the number of ranks: give --global-batch-size {})", before);
   if (before == "(not set)")
-    hint = fmt::format(" (if the file was damaged: `expunge inspect {}` prints the options as they were)",
+    hint = fmt::format(" (if the file was damaged: `expunge inspect {}` prints the original options)",
                        list_checkpoints(run.checkpoints()).front().string());
   fail(ExitCode::usage,
        fmt::format("{}: this run was started with {} = {}, now {}{}; give the same options to resume, another --output-dir, or "
-                   "--overwrite-output-dir to start afresh",
+                   "--overwrite-output-dir to start again",
                    run.config().string(), key, before, after, hint));
 }
 
@@ -66,7 +66,7 @@ std::optional<fs::path> asked_checkpoint(const RunOptions& config) {
   return asked;
 }
 
-/// Whether the run went on from this checkpoint of another run. One that is gone meanwhile is known by its path.
+/// True if the run began from this checkpoint of another run. A checkpoint that is gone is known by its path.
 bool went_on_from(const RunFolder& run, const fs::path& other) {
   for (const fs::path& checkpoint : list_checkpoints(run.checkpoints())) {
     try {
@@ -75,13 +75,13 @@ bool went_on_from(const RunFolder& run, const fs::path& other) {
       const fs::path manifest = other / kManifest;
       return fs::exists(manifest) ? history.back().sha256 == sha256_file(manifest)
                                   : history.back().from == whole_path(other).string();
-    } catch (const Error&) {  // a damaged one; those before it say the same
+    } catch (const Error&) {  // a damaged checkpoint; earlier ones hold the same record
     }
   }
   return false;
 }
 
-/// Checks the folder against the options; true when a run of the same config lies there. What lies there otherwise is cleared.
+/// Checks the folder against the options. True if it holds a run of the same config; else clears what a former start left.
 bool may_resume(const RunFolder& run, const RunOptions& config, const RunContent& content) {
   if (content.kind == RunContent::Kind::nothing) return false;
   if (config.folder.overwrite) {
@@ -91,14 +91,14 @@ bool may_resume(const RunFolder& run, const RunOptions& config, const RunContent
   if (config.folder.resume_from == "none")
     fail(ExitCode::output,
          fmt::format("{}: not empty, and --resume-from-checkpoint is none; use --overwrite-output-dir to start "
-                     "afresh",
+                     "again",
                      run.root.string()));
-  if (list_checkpoints(run.checkpoints()).empty()) {  // nothing to go on from, and nothing to lose
+  if (list_checkpoints(run.checkpoints()).empty()) {  // nothing to resume, and nothing to lose
     const auto difference =
         fs::exists(run.config()) ? first_difference(run.read_config(), config.resolved, config.defaults) : std::nullopt;
     if (difference)
-      log_warning(fmt::format("{}: a run with {} = {}, now {}, left no checkpoint in it; it is begun afresh", run.root.string(),
-                              difference->key, difference->before, difference->after));
+      log_warning(fmt::format("{}: a run with {} = {}, now {}, left no checkpoint in it; the run starts again",
+                              run.root.string(), difference->key, difference->before, difference->after));
     clear_run(run, content.mark);
     return false;
   }
@@ -106,12 +106,12 @@ bool may_resume(const RunFolder& run, const RunOptions& config, const RunContent
   if (const auto asked = asked_checkpoint(config); asked && !is_of_run(run, *asked) && !went_on_from(run, *asked))
     fail(ExitCode::usage,
          fmt::format("--resume-from-checkpoint {}: the run in {} did not begin from it; give another --output-dir, or "
-                     "--overwrite-output-dir to start afresh",
+                     "--overwrite-output-dir to start again",
                      asked->string(), run.root.string()));
   return true;
 }
 
-/// Adds the log that steps are appended to. One that the run did not begin, or with other lines, belongs to somebody else.
+/// Adds the --log-jsonl file to the mark. Throws Error(output) for a file that this run did not begin.
 void add_log(const RunOptions& config, RunMark& mark) {
   if (mark.logs.empty() && mark.id.empty()) mark.id = new_run_id();
   if (config.log.jsonl.empty()) return;
@@ -119,19 +119,18 @@ void add_log(const RunOptions& config, RunMark& mark) {
   if (std::ranges::find(mark.logs, log) != mark.logs.end()) return JsonlLog::check(log, mark.id);
   if (std::error_code unknown; fs::is_regular_file(fs::symlink_status(log, unknown)) && !fs::is_empty(log, unknown))
     fail(ExitCode::output,
-         fmt::format("--log-jsonl {}: exists already, and this run did not begin it; give another name or remove it", log));
+         fmt::format("--log-jsonl {}: exists already, but this run did not begin it; give another name or remove it", log));
   mark.logs.push_back(log);
 }
 
-/// Writes what a run begins with; the mark first, so that what a killed start leaves is known to be ours.
+/// Writes the first files of a run. The mark comes first, so that a killed start leaves a folder that is known to be ours.
 void write_new_run(const RunFolder& run, const RunOptions& config, const WeightsSource& source, const RunMark& begun) {
   std::map<fs::path, std::string> files = {{run.config(), config.resolved}};
   for (const auto& [name, path] : side_files(source)) files[run.model() / name] = read_file(path, kSideFileLimit);
   RunMark mark{{}, begun.logs, begun.id};
   for (const auto& [path, content] : files) {
     if (fs::exists(fs::symlink_status(path)))
-      fail(ExitCode::output,
-           fmt::format("{}: a file of somebody else has the name of one that the run needs; move it", path.string()));
+      fail(ExitCode::output, fmt::format("{}: is not a file of expunge, but the run needs this name; move it", path.string()));
     mark.files[path.lexically_relative(run.root)] = sha256_text(content);
   }
   write_mark(run, mark);
@@ -145,7 +144,7 @@ void write_new_run(const RunFolder& run, const RunOptions& config, const Weights
   }
 }
 
-/// It is looked at before anything is made or removed.
+/// Checks the checkpoint of --resume-from-checkpoint, before anything is made or removed.
 void check_asked_checkpoint(const Runtime& runtime, const RunOptions& config, std::int64_t steps) {
   const std::optional<fs::path> asked = asked_checkpoint(config);
   const RunFolder run{config.folder.path};
@@ -159,12 +158,12 @@ void check_asked_checkpoint(const Runtime& runtime, const RunOptions& config, st
   if (is_of_run(run, *asked)) return;
   if (const std::int64_t made = CheckpointReader(*asked).info().step; made >= steps)
     fail(ExitCode::usage,
-         fmt::format("--resume-from-checkpoint {}: has made {} optimizer steps already, and this run is to end "
-                     "after {}; give a larger --max-steps",
+         fmt::format("--resume-from-checkpoint {}: has {} optimizer steps already, but this run ends after {}; give a larger "
+                     "--max-steps",
                      asked->string(), made, steps));
 }
 
-/// Where checkpoints are to go, after the one that a run goes on from, nothing of somebody else may lie.
+/// Throws Error(output) if a file of others lies where the run will write checkpoints, after the one that it resumes.
 void refuse_foreign_after(const RunFolder& run, const std::optional<fs::path>& good) {
   const std::string last = good ? fs::weakly_canonical(*good).filename().string() : step_name(0);
   if (!fs::is_directory(run.checkpoints())) return;
@@ -172,20 +171,20 @@ void refuse_foreign_after(const RunFolder& run, const std::optional<fs::path>& g
     const std::string name = entry.filename().string();
     if (!is_step_name(name) || std::pair(name.size(), name) <= std::pair(last.size(), last)) continue;
     if (const auto foreign = foreign_in_checkpoint(entry))
-      fail(ExitCode::output, fmt::format("{}: lies where the run makes a checkpoint, and is no part of one; move it to go on",
+      fail(ExitCode::output, fmt::format("{}: lies where the run writes a checkpoint, but is no part of one; move it to resume",
                                          foreign->string()));
   }
 }
 
-/// Those that newest_good_checkpoint() passed over: one that stayed would count as the newest, and --save-total-limit would
-/// remove good ones for it.
+/// Renames the damaged checkpoints after `good`. Otherwise one would count as the newest, and --save-total-limit would remove
+/// good ones for it.
 void set_aside_damaged(const RunFolder& run, const std::optional<fs::path>& good) {
   for (const fs::path& each : list_checkpoints(run.checkpoints())) {
     if (each == good) return;
     set_aside(each);
   }
   if (!good)
-    log_warning(fmt::format("{}: no good checkpoint is left; the run begins again with its first step", run.root.string()));
+    log_warning(fmt::format("{}: no good checkpoint is left; the run begins again at its first step", run.root.string()));
 }
 
 }  // namespace
@@ -204,7 +203,7 @@ std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const RunOptio
   std::unique_ptr<FileLock> lock;
   on_root(runtime, [&] {
     const RunFolder run{config.folder.path};
-    (void)own_content(run);  // looked at again under the lock
+    (void)own_content(run);  // checked again under the lock
     make_folder(run.root);
     lock = std::make_unique<FileLock>(run.lock());
     for (const fs::path& folder : {run.root, run.model()}) remove_stale_staging(folder);

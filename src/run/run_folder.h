@@ -1,4 +1,4 @@
-// The folder of a run: what lies where, and whether a start is fresh, a resume or a finished run.
+// The folder of a run: its layout, its lock, and the checkpoint to resume from.
 #pragma once
 
 #include <filesystem>
@@ -14,9 +14,9 @@
 
 namespace expunge {
 
-/// <output-dir>/ config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5; with
-/// --eval-steps evaluations.h5; labels.h5 and reference.h5 where the method made labels or scored the original model;
-/// tensorboard/ where asked for; .expunge-run, by which it is told from other folders; .expunge-lock while a job works on it.
+/// <output-dir>/ holds config (resolved options), model/ (config.json and tokenizer files), checkpoints/, metrics.h5, and
+/// evaluations.h5 with --eval-steps. It holds labels.h5 and reference.h5 if the method draws labels or scores the original
+/// model, and tensorboard/ on request. .expunge-run marks the folder; .expunge-lock exists while a job works on it.
 struct RunFolder {
   std::filesystem::path root;
   std::filesystem::path config() const { return root / "config"; }
@@ -29,29 +29,28 @@ struct RunFolder {
   std::filesystem::path tensorboard() const { return root / "tensorboard"; }
   std::filesystem::path lock() const { return root / ".expunge-lock"; }
   std::filesystem::path mark() const { return root / ".expunge-run"; }
-  /// The files of a run that lie in the folder itself.
+  /// The files of a run directly in the folder.
   std::vector<std::filesystem::path> files() const {
     return {config(), metrics(), evaluations(), labels(), reference(), lock(), mark()};
   }
-  /// The text of config. Throws Error(bad_input).
+  /// Reads the text of config. Throws Error(bad_input).
   std::string read_config() const;
 };
 
-/// Makes sure that no other job works on the run's folder while the lock lives, which rank 0 has. Collective. Throws
-///   Error(usage)     when one does (names its host, process, job and start), or when the checkpoint that the run is to begin
-///                    from has made the run's `steps` already,
-///   Error(output)    when the folder holds something else, of which nothing is touched.
+/// Locks the run's folder against other jobs; rank 0 has the lock. Collective. Throws
+///   Error(usage)     if another job has the lock (names its host, process, job and start), or if the checkpoint that the run
+///                    begins from has taken the run's `steps` already,
+///   Error(output)    if the folder holds something else; it stays unchanged.
 std::unique_ptr<FileLock> hold_run_folder(const Runtime& runtime, const RunOptions& config, std::int64_t steps);
 
-/// Whether a checkpoint is one of this run's folder, which it resumes; another run's, by --resume-from-checkpoint, is what a
-/// run begins from.
+/// True if a checkpoint lies in this run's folder, so that the run resumes it; false for another run's checkpoint.
 bool is_of_run(const RunFolder& run, const std::filesystem::path& checkpoint);
 
-/// Makes the folder ready for this run, on rank 0, and says what to resume from: nothing for a fresh start. The model's
-/// side files are copied, so that a checkpoint can be exported after the model is gone. Collective. Throws
-///   Error(usage)     when the folder holds a run of another config (names the first key that differs),
-///   Error(output)    when it holds anything at all, with --resume-from-checkpoint none, or when a file of somebody else has a
-///                    name that the run needs.
+/// Prepares the folder for this run, on rank 0, and returns the checkpoint to resume from; nothing for a fresh start. Copies
+/// the model's side files, so that a checkpoint can be exported after the model is gone. Collective. Throws
+///   Error(usage)     if the folder holds a run of another config (names the first key that differs),
+///   Error(output)    if it holds anything at all with --resume-from-checkpoint none, or if a file of others has a name that
+///                    the run needs.
 std::optional<std::filesystem::path> prepare_run_folder(const Runtime& runtime, const RunOptions& config,
                                                         const WeightsSource& source);
 

@@ -1,4 +1,4 @@
-// Reading and writing marks; removing a run.
+// Reads and writes marks of run folders, and removes a run.
 #include "run/run_mark.h"
 
 #include <fmt/format.h>
@@ -31,14 +31,14 @@ constexpr int kMarkVersion = 1;
 constexpr std::uint64_t kMarkLimit = std::uint64_t{1} << 20;
 constexpr const char* kVersionKey = "expunge_run";
 
-/// Whether a run writes a file once at this place of its folder. A mark is a file from outside: it names no other.
+/// True if a run writes a file once at this place. A mark comes from outside, so it must not name any other file.
 bool is_place_of_run(const RunFolder& run, const fs::path& place) {
   if (place == run.config().filename() || place == run.labels().filename()) return true;
   const std::string name = place.filename().string();
   return place == run.model().filename() / name && !name.empty() && name != "." && name != "..";
 }
 
-/// What a run of an earlier version wrote once, by a checkpoint that recorded the options its `config` holds.
+/// The mark of a run of an earlier version, from a checkpoint whose recorded options equal its `config`.
 std::optional<RunMark> former_mark(const RunFolder& run) {
   std::error_code unknown;
   if (!fs::is_regular_file(fs::symlink_status(run.config(), unknown))) return std::nullopt;
@@ -53,26 +53,26 @@ std::optional<RunMark> former_mark(const RunFolder& run) {
       const fs::path log = read_run_options(info.config, checkpoint.string()).log.jsonl;
       if (!log.empty()) mark.logs.push_back(log);
       return mark;
-    } catch (const Error&) {  // a checkpoint of somebody else, or a damaged one
+    } catch (const Error&) {  // a damaged checkpoint, or one of others
     }
   return std::nullopt;
 }
 
-/// What a killed start may leave before its mark.
+/// True for files that a killed start may leave before its mark.
 bool is_of_a_start(const RunFolder& run, const fs::path& entry) {
   return is_staging(entry) || (entry == run.lock() && fs::is_regular_file(fs::symlink_status(entry)) && is_lock_file(entry));
 }
 
 bool is_sealed(const fs::path& path) { return read_seal(path).state == Seal::State::whole; }
 
-/// The run's files but those of its checkpoints. `refuse` is called with what has a name of ours and is not.
+/// The run's files except those of its checkpoints. Calls `refuse` for a file that has such a name but another content.
 std::vector<fs::path> own_files(const RunFolder& run, const RunMark& mark, const auto& refuse) {
   std::vector<fs::path> own;
   const auto take = [&](const fs::path& path, const auto& is_own) {
     const fs::file_status status = fs::symlink_status(path);
     if (!fs::exists(status)) return;
     if (!fs::is_regular_file(status) || !is_own(path))
-      refuse(path, "is not the file that expunge wrote there; move it to start afresh");
+      refuse(path, "is not the file that expunge wrote there; move it to start again");
     own.push_back(path);
   };
   for (const auto& [name, hash] : mark.files)
@@ -100,7 +100,7 @@ std::optional<RunMark> read_mark(const RunFolder& run) {
     mark.at("logs").get_to(result.logs);
     if (mark.value().contains("id")) result.id = mark.string("id");
     return result;
-  } catch (const std::exception&) {  // ours are whole: they are written by one rename
+  } catch (const std::exception&) {  // not ours: expunge publishes a whole mark by one rename
     return std::nullopt;
   }
 }
@@ -137,8 +137,8 @@ RunContent look_into(const RunFolder& run) {
   const bool runlike = fs::exists(run.config()) && fs::is_directory(run.checkpoints());
   return {RunContent::Kind::foreign,
           {},
-          fmt::format("holds {}, and is no run folder of expunge{}", entries.front().filename().string(),
-                      runlike ? ", or one of an earlier version without a good checkpoint" : "")};
+          fmt::format("holds {}, but is no run folder of expunge{}", entries.front().filename().string(),
+                      runlike ? ", or is one of an earlier version without a good checkpoint" : "")};
 }
 
 void refuse_links(const RunFolder& run) {
@@ -146,7 +146,7 @@ void refuse_links(const RunFolder& run) {
     struct stat status {};
     if (::lstat(folder.c_str(), &status) == 0 && S_ISLNK(status.st_mode) && status.st_uid != ::geteuid())
       fail(ExitCode::output,
-           fmt::format("{}: is a symbolic link that another user made; nothing is written through it", folder.string()));
+           fmt::format("{}: is a symbolic link of another user; expunge does not write through it", folder.string()));
   }
 }
 
@@ -156,9 +156,9 @@ void clear_run(const RunFolder& run, const RunMark& mark) {
   };
   for (const fs::path& folder : {run.checkpoints(), run.model(), run.tensorboard()})
     if (const fs::file_status status = fs::symlink_status(folder); fs::exists(status) && !fs::is_directory(status))
-      refuse(folder, "is not the folder that expunge made there; move it to start afresh");
+      refuse(folder, "is not the folder that expunge made there; move it to start again");
   if (const auto foreign = foreign_in_checkpoints(run.checkpoints()))
-    refuse(*foreign, "is no part of that checkpoint; move it to start afresh");
+    refuse(*foreign, "is no part of that checkpoint; move it to start again");
   const std::vector<fs::path> own = own_files(run, mark, refuse);
   const auto remove = [](const fs::path& path) {
     std::error_code error;
@@ -169,7 +169,7 @@ void clear_run(const RunFolder& run, const RunMark& mark) {
   for (const fs::path& path : own) remove(path);
   for (const fs::path& folder : {run.model(), run.tensorboard()}) {
     remove_stale_staging(folder);
-    ::rmdir(folder.c_str());  // one that holds files of others stays
+    ::rmdir(folder.c_str());  // fails for a folder with files of others, which stays
   }
   remove(run.mark());
 }

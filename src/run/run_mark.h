@@ -1,4 +1,4 @@
-// How a run folder is told from other people's, and which of its files are ours to remove.
+// The mark of a run folder, which tells it from other folders and says which of its files expunge may remove.
 #pragma once
 
 #include <filesystem>
@@ -11,42 +11,42 @@
 
 namespace expunge {
 
-/// The file .expunge-run of a run folder. It is the first that a run writes there, and only expunge writes one.
+/// The file .expunge-run of a run folder. A run writes it first, and only expunge writes one.
 struct RunMark {
-  std::map<std::string, std::string> files;  ///< path in the folder to SHA-256, of what is written once
+  std::map<std::string, std::string> files;  ///< path in the folder to SHA-256, of files that are written once
   std::vector<std::string> logs;             ///< files of --log-jsonl, anywhere, that the run began
-  std::string id;                            ///< by which the run knows its lines in them; empty in former runs
+  std::string id;                            ///< identifies the run's lines in the logs; empty for earlier versions
 };
-/// The mark, where there is a whole one. Whoever forged it loses by it at most what lies in the folder.
+/// Reads the mark; nothing if it is missing or not whole. A forged mark risks only files inside the folder.
 std::optional<RunMark> read_mark(const RunFolder& run);
-/// A name that no other run has.
+/// An identifier that no other run has.
 std::string new_run_id();
-/// The name that a run's mark says.
+/// The identifier in a run's mark.
 std::string run_id(const RunFolder& run);
 
-/// Writes it anew. Throws Error(output).
+/// Replaces the mark. Throws Error(output).
 void write_mark(const RunFolder& run, const RunMark& mark);
-/// Says that the run is about to write a file of its folder, of these bytes. Throws Error(output).
+/// Records in the mark that the run will write a file with this hash. Throws Error(output).
 void mark_file(const RunFolder& run, const std::string& name, const std::string& sha256);
 
 struct RunContent {
   enum class Kind {
-    nothing,  ///< no folder, an empty one, or what a start leaves that is killed at once
+    nothing,  ///< no folder, an empty one, or files of a start that was killed at once
     run,      ///< marked
-    former,   ///< of a version without marks: a checkpoint recorded the options that `config` holds
+    former,   ///< of a version without marks: a checkpoint recorded the options in `config`
     foreign   ///< anything else
   } kind = Kind::nothing;
-  RunMark mark;         ///< of a run; of a former one, what its checkpoint says
-  std::string foreign;  ///< the first entry that is not ours, and what is wrong with it
+  RunMark mark;         ///< of a run; for a former one, from its checkpoint
+  std::string foreign;  ///< names the first entry that is not ours, and the reason
 };
-/// Looks at names, the mark, and for a former run at checkpoints' indexes; changes nothing. Throws Error(output) where the path
+/// Looks at names, the mark, and for a former run at checkpoints' indexes; changes nothing. Throws Error(output) if the path
 /// is no folder.
 RunContent look_into(const RunFolder& run);
 
-/// Removes what expunge wrote there, and nothing else; the mark last. Throws Error(output), before anything is removed, where
-/// another file has a name that a run needs, or where a link stands for one of its folders.
+/// Removes only what expunge wrote there, the mark last. Throws Error(output), before anything is removed, if another file has
+/// a name that a run needs, or if a link stands for one of its folders.
 void clear_run(const RunFolder& run, const RunMark& mark);
-/// Throws Error(output) where a link stands for one of the run's folders, unless this user made it.
+/// Throws Error(output) if one of the run's folders is a link that another user made.
 void refuse_links(const RunFolder& run);
 
 }  // namespace expunge

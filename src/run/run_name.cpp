@@ -1,4 +1,4 @@
-// Naming a run after its settings.
+// Names a run after its settings.
 #include "run/run_name.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ std::string domain_name(const RunOptions& config) {
   return fmt::format("{}", fmt::join(domains, "+"));
 }
 
-/// The last folder of a path, "models/Yi-6B/" or "./Yi-6B" alike.
+/// The last folder of a path, with or without a slash at its end.
 std::string last_folder(const fs::path& path) {
   const fs::path whole = whole_path(path);
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();

@@ -1,4 +1,4 @@
-// The run folder's name where none is given.
+// The default name of a run folder.
 #pragma once
 
 #include <filesystem>
@@ -8,9 +8,9 @@
 namespace expunge {
 
 /// output/<domain>/<model>/<W>_rank_bs_<b>_gas_<a>_lr_<lr>_epoch<e>[_general][_rmgt]/unlearn/<method>, as the study's code
-/// names its runs: W ranks, b sequences a rank and micro-batch, a = ceil(G / (W b)) micro-batches a step, the learning rate
-/// with two digits (2e-5: "2.0e_5"), e epochs, --general, --rm-groundtruth. `expunge train` ends in /train, its domain is those
-/// of its splits joined by '+', and a model from scratch is named after the folder of its config.json. Relative to the working
+/// names its runs: W ranks, b sequences per rank and micro-batch, a = ceil(G / (W b)) micro-batches per step, the learning rate
+/// with two digits (2e-5: "2.0e_5"), e epochs, --general, --rm-groundtruth. `expunge train` ends in /train; its domain joins
+/// those of its splits by '+'; a model from scratch is named after the folder of its config.json. Relative to the working
 /// folder.
 std::filesystem::path run_name(const RunOptions& config, int world_size);
 

@@ -1,4 +1,4 @@
-// Where a run's steps are written: metrics.h5, and the logs that were asked for.
+// Writes a run's steps to metrics.h5 and to the requested logs.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ namespace expunge {
 
 class StepLog {
  public:
-  /// Of one rank. Rows past `last_step` go: a resumed run repeats those steps; `checkpoint` is what it goes on from.
+  /// For one rank. Drops rows past `last_step`, because a resumed run repeats those steps; `checkpoint` is the resumed one.
   StepLog(const RunFolder& run, const LogOptions& options, std::int64_t last_step, const std::filesystem::path& checkpoint,
           const Provenance& provenance)
       : metrics_(run.metrics(), last_step, checkpoint) {
@@ -27,17 +27,17 @@ class StepLog {
     if (!options.jsonl.empty()) jsonl_.emplace(options.jsonl, last_step, run_id(run));
     if (options.tensorboard) tensorboard_.emplace(run.tensorboard(), last_step);
   }
-  /// Takes a step, to be written by one of the next two, which may run in another thread.
+  /// Queues a step for write(), which may run in another thread.
   void add(const StepMetrics& metrics) {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(metrics);
   }
-  /// Writes the steps that wait, where the last write is a quarter of a second ago: metrics.h5 is copied and flushed for each,
-  /// which steps of milliseconds would have to share their cores with.
+  /// Writes the queued steps if the last write is a quarter of a second ago. A write copies and flushes metrics.h5, which
+  /// would slow down steps of milliseconds.
   void write_in_time() {
     if (std::chrono::steady_clock::now() - written_ >= std::chrono::milliseconds(250)) write();
   }
-  /// Writes all steps that wait.
+  /// Writes all queued steps.
   void write() {
     std::vector<StepMetrics> steps;
     {
@@ -52,7 +52,7 @@ class StepLog {
       if (tensorboard_) tensorboard_->append(metrics);
     }
   }
-  /// An evaluation between steps, for the logs that were asked for; evaluations.h5 is the monitor's. After write() of its step.
+  /// Writes an evaluation to the requested logs, but not to evaluations.h5. Call it after write() of its step.
   void write_evaluation(std::int64_t step, const NamedMetrics& metrics) {
     if (jsonl_) jsonl_->append(step, metrics);
     if (tensorboard_) tensorboard_->append(step, metrics);

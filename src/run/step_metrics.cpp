@@ -1,4 +1,4 @@
-// The columns of metrics.h5.
+// Writes metrics.h5.
 #include "run/step_metrics.h"
 
 #include <type_traits>

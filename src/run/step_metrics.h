@@ -1,4 +1,4 @@
-// metrics.h5: one row an optimizer step.
+// metrics.h5: one row per optimizer step.
 #pragma once
 
 #include <filesystem>
@@ -8,10 +8,10 @@
 
 namespace expunge {
 
-/// Figures of one optimizer step, before its update.
+/// Metrics of one optimizer step, before its update.
 struct StepMetrics {
   std::int64_t step;   ///< from 1
-  double loss;         ///< the objective that is minimised, over the whole step
+  double loss;         ///< the minimised objective, over the whole step
   double loss_forget;  ///< mean over the forget sequences of their mean nll; NaN without any
   double loss_retain;
   double learning_rate;
@@ -19,13 +19,13 @@ struct StepMetrics {
   std::int64_t tokens;  ///< of the step's sequences
   double tokens_per_second;
   std::int64_t memory_bytes;       ///< peak resident memory of the largest rank
-  std::int64_t model_state_bytes;  ///< shards of weights, gradients, moments and a frozen model of the largest rank
+  std::int64_t model_state_bytes;  ///< shards of weights, gradients, moments and a reference model of the largest rank
 };
 
 class MetricsFile {
  public:
-  /// Opens or creates it, and drops rows past step `last_step`: those of steps that a resumed run repeats. A damaged file is
-  /// replaced by the copy in `checkpoint`, the folder that is resumed from.
+  /// Opens or creates the file, and drops rows past step `last_step`, because a resumed run repeats those steps. The copy in
+  /// `checkpoint`, the resumed one, replaces a damaged file.
   MetricsFile(const std::filesystem::path& path, std::int64_t last_step, const std::filesystem::path& checkpoint = {});
   /// Attributes of the file.
   void annotate(const std::function<void(Hdf5File&)>& change) { columns_.annotate(change); }

@@ -1,4 +1,4 @@
-// TFRecord framing and the few protocol buffer messages that a scalar needs, encoded by hand.
+// Encodes TFRecord frames and the protocol buffer messages of a scalar.
 #include "run/tensorboard.h"
 
 #include <fmt/format.h>
@@ -26,13 +26,13 @@ std::string little_endian(T value) {
   return bytes;
 }
 
-/// CRC-32C rotated and shifted, as TensorFlow stores it, so that a CRC over data that holds CRCs stays meaningful.
+/// CRC-32C rotated and shifted as in TensorFlow, so that a CRC over data with CRCs stays meaningful.
 std::uint32_t masked_crc(std::string_view data) {
   const std::uint32_t crc = crc32c(std::as_bytes(std::span(data)));
   return std::rotr(crc, 15) + 0xa282ead8u;
 }
 
-// Protocol buffers: a field is its number and wire type in a varint, then its value.
+// Protocol buffers: a field is its number and wire type as a varint, then its value.
 std::string varint(std::uint64_t value) {
   std::string bytes;
   for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
@@ -51,7 +51,7 @@ std::string field(std::uint64_t number, std::int64_t value) {
 std::string field(std::uint64_t number, double value) { return key(number, kFixed64) + little_endian(value); }
 std::string field(std::uint64_t number, float value) { return key(number, kFixed32) + little_endian(value); }
 
-// Readers look for the beginning; the end tells our files from those of others.
+// Readers look for the beginning of the name; its end identifies our files.
 constexpr std::string_view kBegin = "events.out.tfevents.", kEnd = ".expunge";
 
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
@@ -83,7 +83,7 @@ bool TensorboardFile::is_own(const std::filesystem::path& path) {
 
 TensorboardFile::TensorboardFile(const std::filesystem::path& folder, std::int64_t last_step) {
   make_folder(folder);
-  // Readers go through the files by name: the time comes first, and the process tells two starts within a second apart.
+  // Readers sort the files by name, so the time comes first; the process id separates two starts within a second.
   path_ = folder / fmt::format("{}{:010}.{}.{}{}", kBegin, static_cast<std::int64_t>(now()), host_name(), getpid(), kEnd);
   file_.emplace(path_);
   write(version_event(now()));

@@ -1,4 +1,4 @@
-// --tensorboard: an event file that TensorBoard reads.
+// --tensorboard: writes event files for TensorBoard.
 #pragma once
 
 #include <cstdint>
@@ -25,19 +25,19 @@ namespace expunge {
 std::string tf_record(std::string_view data);
 /// Event messages.
 std::string version_event(double wall_time);
-/// From this event on, TensorBoard forgets what other files of the folder say of `step` and later.
+/// Makes TensorBoard drop what other files of the folder hold of `step` and later steps.
 std::string start_event(double wall_time, std::int64_t step);
 std::string scalar_event(double wall_time, std::int64_t step, const std::vector<std::pair<std::string, float>>& scalars);
 
 class TensorboardFile {
  public:
-  /// A new events.out.tfevents.* in `folder`, for steps after `last_step`. Throws Error(output).
+  /// Makes a new events.out.tfevents.* in `folder`, for steps after `last_step`. Throws Error(output).
   TensorboardFile(const std::filesystem::path& folder, std::int64_t last_step);
-  /// A scalar train/<column> for each figure that is a finite number.
-  /// Whether a file of a folder for TensorBoard is one that expunge wrote.
+  /// True if expunge wrote this file in a folder for TensorBoard.
   static bool is_own(const std::filesystem::path& path);
+  /// Writes a scalar train/<column> for each finite metric.
   void append(const StepMetrics& metrics);
-  /// A scalar for each figure of an evaluation that is a finite number.
+  /// Writes a scalar for each finite metric of an evaluation.
   void append(std::int64_t step, const NamedMetrics& metrics);
 
  private:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/log.h"
+#include "core/text.h"
 #include "expunge/error.h"
 #include "expunge/kernels.h"
 #include "session/device_choice.h"
@@ -121,7 +122,7 @@ Session::Session(const ComputeConfig& compute, bool quiet)
 
 std::string Session::device_text() const {
   if (engine_.device.type == DeviceType::cuda) return cuda_device_info(engine_.device.index).name;
-  return fmt::format("{} thread{}", threads_, threads_ == 1 ? "" : "s");
+  return counted(threads_, "thread");
 }
 
 DType Session::default_dtype() const {

@@ -1,4 +1,4 @@
-// Comparing and recording what a run begins from.
+// Compares a run's inputs with those of its checkpoint, and records what the run begins from.
 #include "training/beginning.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A file that says in which order sequences are taken is compared by its hash; by its name where that is not recorded.
+/// Compares the sample order by the hash of its file, or by its path if an earlier version recorded no hash.
 void check_sample_order(const RunOptions& config, const CheckpointInfo& before, const std::string& sha256) {
   const std::string was = read_run_options(before.config, "the checkpoint's config").samples.order.string();
   const std::string is = config.samples.order.empty() ? "" : whole_path(config.samples.order).string();
@@ -34,15 +34,15 @@ void check_sample_order(const RunOptions& config, const CheckpointInfo& before, 
   if (recorded) refuse_changed("the file of --sample-order", config.samples.order, before.sample_order_sha256, sha256);
 }
 
-/// Throws Error(bad_input) when what a run is resumed with, or begins from, is not what it was.
+/// Throws Error(bad_input) if an input differs from the one that the checkpoint records.
 void compare_inputs(const RunOptions& config, const WeightsSource& source, const Beginning& beginning,
                     const CheckpointInfo& info) {
   const CheckpointInfo& before = *beginning.before;
   if (!beginning.own) {
     if (before.model_sha256 != info.model_sha256)
       fail(ExitCode::bad_input,
-           fmt::format("--resume-from-checkpoint {}: its run began from another original model (SHA-256 {}) than {} ({}); give "
-                       "that one as --model, or the checkpoint itself, whose weights the run then begins from",
+           fmt::format("--resume-from-checkpoint {}: its run began from the original model with SHA-256 {}, but --model {} has "
+                       "{}; give that model as --model, or give the checkpoint itself as --model to begin from its weights",
                        beginning.checkpoint->string(), before.model_sha256, source.weights.string(), info.model_sha256));
     return;
   }
@@ -68,9 +68,9 @@ void refuse_changed(const char* what, const fs::path& path, const std::string& w
                                           path.string(), what, now, was));
 }
 
-CheckpointInfo describe_run(const Session& session, const RunOptions& config, const WeightsSource& source,
-                            const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
-                            const Beginning& beginning) {
+CheckpointInfo checkpoint_info(const Session& session, const RunOptions& config, const WeightsSource& source,
+                               const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
+                               const Beginning& beginning) {
   const Runtime& runtime = session.runtime();
   CheckpointInfo info;
   info.global_batch = config.batch.global;
@@ -84,7 +84,7 @@ CheckpointInfo describe_run(const Session& session, const RunOptions& config, co
   info.libraries = config.libraries;
   info.host = host_name();
   info.job_id = job_id();
-  // A job that was killed before its first checkpoint was restarted, too, although nothing was resumed.
+  // A requeued job counts as a restart even if it was killed before its first checkpoint.
   info.restarts = std::max(beginning.own ? beginning.before->restarts + 1 : 0, job_restarts());
   info.model_sha256 = model_sha256(source, runtime, units);
   info.tokens_sha256 = tokens_sha256;
@@ -108,20 +108,19 @@ std::int64_t adopted_step(const Beginning& beginning) {
 }
 
 void warn_of_other_sums(const Session& session, const CheckpointInfo& before) {
-  std::string was;  // stays empty for versions that chose none
+  std::string was;  // empty if an earlier version recorded no kernels
   RE2::PartialMatch(before.libraries, "(?m)^ +kernels +(.+)$", &was);
   if (session.rank() != 0) return;
   if (before.world_size != session.world_size())
-    log_warning(
-        fmt::format("the run was computed on {} ranks, and goes on on {}: sums are rounded in another order, so it is not "
-                    "bitwise the run that never stopped",
-                    before.world_size, session.world_size()));
+    log_warning(fmt::format(
+        "the run began on {} ranks and continues on {}: sums are rounded in another order, so the result is not bitwise that "
+        "of an uninterrupted run",
+        before.world_size, session.world_size()));
   if (was == session.kernels()) return;
-  log_warning(
-      fmt::format("the run was computed by kernels {}, and goes on by those of {}: it is {}not bitwise the run that never "
-                  "stopped",
-                  was.empty() ? "that its checkpoint does not name" : "of " + excerpt(was), session.kernels(),
-                  was.empty() ? "perhaps " : ""));
+  log_warning(fmt::format(
+      "the run began with {} and continues with kernels of {}: the result is {} bitwise that of an uninterrupted run",
+      was.empty() ? "kernels that its checkpoint does not record" : "kernels of " + excerpt(was), session.kernels(),
+      was.empty() ? "perhaps not" : "not"));
 }
 
 void warn_of_what_was_learnt(const RunOptions& config, const CheckpointInfo& info) {
@@ -133,10 +132,10 @@ void warn_of_what_was_learnt(const RunOptions& config, const CheckpointInfo& inf
     if (!options.input.domain.empty()) learnt.push_back(options.input.domain);
     for (const std::string& split : learnt) {
       if (split == config.input.domain + "/approximate")
-        log_warning(
-            fmt::format("{}: trained on {}, which counts as text that the original model never saw", former.from, split));
+        log_warning(fmt::format("{}: trained on {}, which the metrics treat as text that the original model never saw",
+                                former.from, split));
       if (config.method.name == "retrain" && (split == config.input.domain + "/forget" || split == config.input.domain))
-        log_warning(fmt::format("{}: trained on {}/forget, and --method retrain is for a model that never saw it", former.from,
+        log_warning(fmt::format("{}: trained on {}/forget, but --method retrain needs a model that never saw it", former.from,
                                 config.input.domain));
     }
   }

@@ -1,4 +1,4 @@
-// What a run begins from: the original model, its own last checkpoint, or one of another run.
+// The start of a run: from the original model, from its own last checkpoint, or from a checkpoint of another run.
 #pragma once
 
 #include <cstdint>
@@ -14,29 +14,30 @@
 
 namespace expunge {
 
-/// The checkpoint that a start goes on from, if there is one.
+/// The checkpoint that the run continues from, if any.
 struct Beginning {
   std::optional<std::filesystem::path> checkpoint;
-  std::optional<CheckpointInfo> before;
-  bool own = false;  ///< of this run, which is resumed; else of another run, which this one begins from
+  std::optional<CheckpointInfo> before;  ///< the record of that checkpoint
+  bool own = false;                      ///< true: the checkpoint is of this run, which is resumed; false: it is of another run
 };
 
-/// Throws Error(bad_input) where a file's hash is not what it was when the run began.
+/// Throws Error(bad_input) unless `now`, the hash of a file, equals `was`, its hash when the run began.
 void refuse_changed(const char* what, const std::filesystem::path& path, const std::string& was, const std::string& now);
 
-/// What every checkpoint of the run says of it. Collective. Throws Error(bad_input) where what the run is resumed with, or
-/// begins from, is not what it was, Error(usage) for another --sample-order.
-CheckpointInfo describe_run(const Session& session, const RunOptions& config, const WeightsSource& source,
-                            const std::vector<UnitLayout>& units, const std::string& tokens_sha256, const Beginning& beginning);
+/// The record of the run that every checkpoint stores. Collective. Throws Error(bad_input) if an input changed since the run
+/// began, Error(usage) for another --sample-order.
+CheckpointInfo checkpoint_info(const Session& session, const RunOptions& config, const WeightsSource& source,
+                               const std::vector<UnitLayout>& units, const std::string& tokens_sha256,
+                               const Beginning& beginning);
 
-/// Optimizer steps that count and that other runs made: those before the checkpoint that this run went on from. 0 for none.
+/// The number of counted optimizer steps that other runs made: the step of the checkpoint that this run began from, or 0.
 std::int64_t adopted_step(const Beginning& beginning);
 
-/// Warns where the resumed run adds up otherwise than before, by other kernels or on other ranks. It goes on all the same: one
-/// begun on a node of another kind would never end.
+/// Warns if other kernels or another number of ranks change the order of sums in a resumed run. This is no error: a run that
+/// began on one kind of node could otherwise never end on another.
 void warn_of_other_sums(const Session& session, const CheckpointInfo& before);
 
-/// Warns where an earlier run, by the record, taught the model what this method or its measure takes for never seen.
+/// Warns if an earlier run trained on text that this method, or its metrics, treat as never seen.
 void warn_of_what_was_learnt(const RunOptions& config, const CheckpointInfo& info);
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// Weighing what is left to do against the time that is left.
+// Compares the time that a run still needs with the time that it has.
 #include "training/deadline.h"
 
 #include <algorithm>
@@ -9,46 +9,47 @@
 namespace expunge {
 namespace {
 
-constexpr double kTimeLimit = 500;     // as a reason; signals are less
-constexpr double kAtOnce = 1000;       // added to the reason
+constexpr double kAtOnce = 1000;       // larger than any reason, so that a request to end at once has the larger number
 constexpr double kCommonDisk = 500e6;  // bytes a second
-// Steps and disks are not always equally fast.
+// Times of steps and disks vary.
 constexpr double kMargin = 1.1, kMarginSeconds = 1;
 
 }  // namespace
 
-EndInTime::EndInTime(const DeadlineOptions& options, std::size_t state_bytes)
+std::string EndRequest::text() const { return reason == kTimeLimit ? "--max-walltime is near" : signal_name(reason) + " came"; }
+
+double EndRequest::number() const { return reason + (at_once ? kAtOnce : 0); }
+
+EndRequest EndRequest::of(double number) {
+  const bool at_once = number >= kAtOnce;
+  return {at_once, static_cast<int>(at_once ? number - kAtOnce : number)};
+}
+
+Deadline::Deadline(const DeadlineOptions& options, std::size_t state_bytes)
     : grace_(options.grace_seconds),
       limit_(options.max_walltime),
       checkpoint_(static_cast<double>(state_bytes) / kCommonDisk) {}
 
-bool EndInTime::fits(double seconds) const {
+bool Deadline::fits(double seconds) const {
   return limit_ == 0 || seconds_running() + kMargin * (seconds + checkpoint_) + kMarginSeconds < limit_;
 }
 
-double EndInTime::within_step(double seconds_left) const {
-  if (!fits(0)) return kAtOnce + kTimeLimit;
+EndRequest Deadline::within_step(double seconds_left) const {
+  if (!fits(0)) return {true, EndRequest::kTimeLimit};
   const int signal = InterruptSignals::received();
-  return signal + (InterruptSignals::seconds_since() + (signal == 0 ? 0 : seconds_left) > grace_ ? kAtOnce : 0);
+  if (signal == 0) return {};
+  return {InterruptSignals::seconds_since() + seconds_left > grace_, signal};
 }
 
-double EndInTime::between_steps(double seconds) const {
+EndRequest Deadline::between_steps(double seconds) const {
   const int signal = InterruptSignals::received();
-  return signal == 0 && !fits(seconds) ? kTimeLimit : signal;
+  if (signal == 0 && !fits(seconds)) return {false, EndRequest::kTimeLimit};
+  return {false, signal};
 }
 
-void EndInTime::checkpoint_took(double seconds) {
+void Deadline::checkpoint_took(double seconds) {
   checkpoint_ = measured_ ? std::max(checkpoint_, seconds) : seconds;
   measured_ = true;
-}
-
-bool EndInTime::at_once(double urgency) { return urgency >= kAtOnce; }
-
-bool EndInTime::is_time_limit(double urgency) { return (at_once(urgency) ? urgency - kAtOnce : urgency) == kTimeLimit; }
-
-std::string EndInTime::reason(double urgency) {
-  if (is_time_limit(urgency)) return "--max-walltime is near";
-  return signal_name(static_cast<int>(at_once(urgency) ? urgency - kAtOnce : urgency)) + " came";
 }
 
 }  // namespace expunge

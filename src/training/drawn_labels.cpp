@@ -1,4 +1,4 @@
-// Drawing labels.
+// Draws labels uniformly or from the model's distribution.
 #include "training/drawn_labels.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 namespace expunge {
 namespace {
 
-/// One stream of random numbers a sequence.
+/// The stream of random numbers of a sequence.
 std::uint64_t stream_of(std::size_t sequence) {
   static const std::uint64_t kStream = random_stream("labels");
   return kStream + sequence;
@@ -45,11 +45,11 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
                                released ? vocabulary - 1 : vocabulary};
   std::vector<std::size_t> lengths(split.sequences());
   for (std::size_t s = 0; s < lengths.size(); ++s) lengths[s] = split.length(s);
-  const BatchDeal plan = deal_batches(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
+  const BatchDeal deal = deal_batches(lengths, runtime.comm.size(), batching.batch_size, batching.micro_batch_tokens);
 
-  // Each rank fills in its own sequences; the sum over ranks is the whole.
+  // Each rank fills in its own sequences; the sum over ranks completes the table.
   std::vector<double> table(split.tokens());
-  for (const std::vector<std::size_t>& mine : plan[static_cast<std::size_t>(runtime.comm.rank())]) {
+  for (const std::vector<std::size_t>& mine : deal[static_cast<std::size_t>(runtime.comm.rank())]) {
     if (batching.cut_short && batching.cut_short()) return {};
     TokenBatch batch;
     std::vector<std::int32_t> excluded;
@@ -57,7 +57,7 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
     for (const std::size_t s : mine) {
       batch.append(split.ids(s));
       for (std::size_t t = 0; t < split.length(s); ++t) {
-        // The label that the prediction at t stands for.
+        // Index of the label that the prediction at t is for.
         const std::size_t label = released ? t : t + 1;
         excluded.push_back(labels.rm_groundtruth && label < split.length(s) ? split.ids(s)[label] : -1);
         uniform.push_back(random_uniform(seed, stream_of(s), label));
@@ -68,7 +68,7 @@ Labels draw_model_labels(Llama<T>& original, const TokenSplit& split, const Labe
       const std::span<const std::int32_t> ids = split.ids(mine[i]);
       const auto first = static_cast<std::size_t>(batch.offsets[i]);
       for (std::size_t t = 0; t < ids.size(); ++t) {
-        const bool kept = t == 0 && !released;  // nothing predicts the first id
+        const bool kept = t == 0 && !released;  // no position predicts the first id
         table[split.offsets()[mine[i]] + t] = kept ? ids[t] : drawn[released ? first + t : first + t - 1];
       }
     }
@@ -83,8 +83,10 @@ void check_drawn(const std::string& model, const std::string& name, const TokenS
   for (std::size_t s = 0; s < split.sequences(); ++s)
     if (std::ranges::any_of(std::span(labels).subspan(split.offsets()[s], split.length(s)),
                             [](auto label) { return label < 0; }))
-      fail(ExitCode::collapse,
-           fmt::format("{}: no label can be drawn for {}, sequence {}: the model's logits are not numbers", model, name, s));
+      fail(
+          ExitCode::collapse,
+          fmt::format("{}: cannot draw labels for {}, sequence {}: the model's logits are not finite; evaluate the model first",
+                      model, name, s));
 }
 
 template Labels draw_model_labels(Llama<float>&, const TokenSplit&, const LabelOptions&, bool, std::uint64_t,

@@ -1,4 +1,4 @@
-// Reading and checking the inputs of a run.
+// Reads and checks the inputs of a run.
 #include "training/inputs.h"
 
 #include <fmt/format.h>
@@ -17,25 +17,25 @@ namespace {
 std::vector<TrainingData::Source> data_sources(const RunOptions& config, const Objective& objective) {
   std::vector<TrainingData::Source> sources;
   for (const std::string& split : config.input.splits) sources.push_back({split, Role::retain});
-  if (!sources.empty()) return sources;  // expunge train
+  if (!sources.empty()) return sources;  // `expunge train` names its splits
   const std::string retain = config.samples.retain.general ? "general/retain" : config.input.domain + "/retain";
   for (const Term& term : objective.terms())
     sources.push_back({term.role == Role::forget ? config.input.domain + "/forget" : retain, term.role});
   return sources;
 }
 
-/// What a method is made with: the options, and what the token file says.
+/// The objective of the method, from the options and the maximum length of the token file.
 std::unique_ptr<Objective> objective_of(const RunOptions& config, const TokenFile& tokens) {
   if (config.command == "train") return make_descent();
   return make_objective(config.method, {config.released, static_cast<double>(tokens.info().max_length)});
 }
 
-/// What only the model's shape tells of a method's options.
+/// Checks the options of a method that depend on the model's shape.
 void check_objective(const Objective& objective, const LlamaConfig& config) {
   for (const Term& term : objective.terms())
     if (term.signal.kind == Signal::Kind::distance && (term.signal.layer < 0 || term.signal.layer >= config.num_hidden_layers))
       fail(ExitCode::usage,
-           fmt::format("--layer {}: the model's blocks are 0 to {}", term.signal.layer, config.num_hidden_layers - 1));
+           fmt::format("--layer {}: expected a block of the model, 0 to {}", term.signal.layer, config.num_hidden_layers - 1));
 }
 
 }  // namespace
@@ -56,14 +56,14 @@ Inputs::Inputs(const Session& session, const RunOptions& options)
   (void)fixed_parameters(options.optimizer.trainable, units);
   if (!options.labels.given.empty()) labels_sha256 = give_labels(runtime, options.labels.given, tokens_sha256, source, data);
   if (options.evaluation.steps > 0)
-    monitored.emplace(options.input.domain, options.evaluation, options.batch.micro_batch_tokens, tokens,
-                      source.config.vocab_size);
+    in_run_spec.emplace(options.input.domain, options.evaluation, options.batch.micro_batch_tokens, tokens,
+                        source.config.vocab_size);
   for (std::size_t s = 0; s < data.sources(); ++s) check_window(source.config, data.source(s).split, data.split(s), 0);
-  for (std::size_t s = 0; monitored && s < monitored->splits.size(); ++s)
-    check_window(source.config, monitored->names[s], monitored->splits[s],
+  for (std::size_t s = 0; in_run_spec && s < in_run_spec->splits.size(); ++s)
+    check_window(source.config, in_run_spec->names[s], in_run_spec->splits[s],
                  static_cast<std::size_t>(options.evaluation.max_samples));
 }
 
-int Inputs::tokens_at_once() const { return std::max(largest_batch, monitored ? monitored->longest() : 0); }
+int Inputs::tokens_at_once() const { return std::max(largest_batch, in_run_spec ? in_run_spec->longest() : 0); }
 
 }  // namespace expunge

@@ -1,4 +1,4 @@
-// What a run reads, checked before anything is made.
+// The inputs of a run, read and checked before any output is made.
 #pragma once
 
 #include <memory>
@@ -12,15 +12,15 @@
 #include "run/options.h"
 #include "session/session.h"
 #include "store/weights.h"
-#include "training/monitor.h"
+#include "training/in_run_evaluation.h"
 #include "training/run_length.h"
 #include "training/training_data.h"
 
 namespace expunge {
 
-/// The inputs of a run. What can be refused is refused here, before the run folder is made.
+/// The inputs of a run. Bad inputs are refused here, before the run folder exists.
 struct Inputs {
-  /// Collective. Throws Error(bad_input) for a file, Error(usage) for options that do not fit the files.
+  /// Collective. Throws Error(bad_input) for a bad file, Error(usage) for options that do not match the files.
   Inputs(const Session& session, const RunOptions& options);
 
   WeightsSource source;
@@ -30,11 +30,11 @@ struct Inputs {
   std::vector<UnitLayout> units;
   std::string tokens_sha256;
   RunLength length;
-  int largest_batch;          ///< tokens of a micro-batch
-  std::string labels_sha256;  ///< of --labels; empty without it
-  std::optional<Monitored> monitored;
+  int largest_batch;          ///< most tokens of a micro-batch
+  std::string labels_sha256;  ///< hash of the --labels file; empty without one
+  std::optional<EvaluationSpec> in_run_spec;
 
-  /// Tokens that the model computes at once, in a step or an evaluation.
+  /// Most tokens in one pass of the model, in a step or an evaluation.
   int tokens_at_once() const;
 };
 

@@ -1,4 +1,4 @@
-// Signals of packed sequences to losses, and weights back to their tokens.
+// Turns the signals of packed sequences into losses, and the losses into weights of tokens.
 #include "training/loss_batch.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// A micro-batch with the term of the objective that each of its sequences stands under.
+// A micro-batch with the objective's term of each of its sequences.
 #pragma once
 
 #include <cstddef>
@@ -13,21 +13,22 @@ namespace expunge {
 
 class LossBatch {
  public:
-  /// `items` of `data`, those whose signals use the reference model moved to the front.
+  /// Packs `items` of `data`; items whose signals use the reference model come first.
   LossBatch(const TrainingData& data, std::vector<std::size_t> items, const Objective& objective,
             const std::vector<double>& reference_nll, const Scope& scope);
 
   const TokenBatch& tokens() const { return batch_; }
   const std::vector<SignalRows>& rows() const { return rows_; }
-  /// dL/dsignal of every token, if no term's depends on the signals.
+  /// dL/dsignal of every token, or nothing if a term's weight depends on the signals.
   std::optional<std::vector<double>> constant_weights() const;
 
   struct Part {
     std::size_t item;
     double loss;
-    double nll;  ///< mean over the targets; not a number where the pass made no logits
+    double nll;  ///< mean over the targets; NaN if the pass computed no logits
   };
-  /// Every sequence's part of the loss from the scores of a pass; dL/dsignal of every token goes to `weights` unless null.
+  /// Computes every sequence's part of the loss from a pass's scores. Writes dL/dsignal of every token to `weights` unless
+  /// null.
   template <typename A>
   std::vector<Part> evaluate(const TokenScores<A>& scores, std::vector<double>* weights) const;
 
@@ -36,7 +37,7 @@ class LossBatch {
     std::size_t item;
     Term term;
     double reference_nll;
-    std::vector<std::size_t> positions;  // tokens of the batch that count
+    std::vector<std::size_t> positions;  // tokens of the batch that enter the loss
   };
   const Objective& objective_;
   const Scope& scope_;

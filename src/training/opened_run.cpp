@@ -1,4 +1,4 @@
-// Opening a run's folder.
+// Opens a run's folder.
 #include "training/opened_run.h"
 
 #include <fmt/format.h>
@@ -15,17 +15,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Labels name the model that drew them, which need not be this run's: a teacher's are meant so, others are a mistake.
+/// Warns if another model drew the labels. This is no error: labels of a teacher model are valid.
 void warn_of_other_labels(const RunOptions& config, const std::string& model_sha256) {
   if (config.labels.given.empty()) return;
   const Hdf5File file = Hdf5File::open(config.labels.given);
   if (!file.has_attribute("/", "model_sha256")) return;
   if (const auto drew = file.read_attribute<std::string>("/", "model_sha256"); drew != model_sha256)
-    log_warning(fmt::format("--labels {}: made for another original model (SHA-256 {}) than the run's ({})",
+    log_warning(fmt::format("--labels {}: drawn from the original model with SHA-256 {}, but the run's has {}",
                             config.labels.given.string(), drew, model_sha256));
 }
 
-/// What a run writes outside its folder.
+/// Checks the files that a run writes outside its folder.
 void check_other_outputs(const RunOptions& config, const RunFolder& run) {
   check_saved_labels(config, run);
   const fs::path &log = config.log.jsonl, folder = log.parent_path();
@@ -38,7 +38,7 @@ void check_other_outputs(const RunOptions& config, const RunFolder& run) {
     check_folder_writable(folder);
 }
 
-/// Finds what the run goes on from.
+/// Finds the checkpoint that the run continues from.
 Beginning begin(const Runtime& runtime, const RunOptions& options, const RunFolder& run, const WeightsSource& source,
                 std::optional<CheckpointReader>& reader) {
   Beginning beginning{prepare_run_folder(runtime, options, source), {}};
@@ -56,17 +56,17 @@ OpenedRun::OpenedRun(const Session& session, const RunOptions& options, Inputs& 
   lock = hold_run_folder(runtime, options, inputs.length.steps);
   beginning = begin(runtime, options, folder, inputs.source, checkpoint);
   const std::optional<CheckpointInfo>& before = beginning.before;
-  if (inputs.monitored)
-    monitor.emplace(runtime, folder.evaluations(), *inputs.monitored, beginning.own ? before->step : 0, adopted_step(beginning),
-                    beginning.own ? resumed() : fs::path(), io);
+  if (inputs.in_run_spec)
+    in_run.emplace(runtime, folder.evaluations(), *inputs.in_run_spec, beginning.own ? before->step : 0,
+                   adopted_step(beginning), beginning.own ? resumed() : fs::path(), io);
   const std::int64_t steps = inputs.length.steps;
-  const bool evaluated = !monitor || !before || monitor->recorded() >= before->step;
+  const bool evaluated = !in_run || !before || in_run->recorded() >= before->step;
   finished = beginning.own && evaluated && before->step >= std::min(steps, before->total_steps);
   if (finished) {
     log_info(fmt::format("{}: finished already, all {} steps are done", folder.root.string(), before->step));
     return;
   }
-  info = describe_run(session, options, inputs.source, inputs.units, inputs.tokens_sha256, beginning);
+  info = checkpoint_info(session, options, inputs.source, inputs.units, inputs.tokens_sha256, beginning);
   info.total_steps = beginning.own ? std::min(steps, before->total_steps) : steps;
   if (session.rank() != 0) return;
   warn_of_other_labels(options, info.model_sha256);

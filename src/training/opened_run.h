@@ -1,4 +1,4 @@
-// A run's folder, opened: held against other jobs, and ready to go on or to begin.
+// A run's folder, opened and locked against other jobs, ready to begin or to resume.
 #pragma once
 
 #include <filesystem>
@@ -11,25 +11,25 @@
 #include "store/checkpoint.h"
 #include "store/io_thread.h"
 #include "training/beginning.h"
+#include "training/in_run_evaluation.h"
 #include "training/inputs.h"
-#include "training/monitor.h"
 
 namespace expunge {
 
 struct OpenedRun {
-  /// Makes or opens the folder. Collective. Throws as hold_run_folder(), prepare_run_folder() and describe_run() do.
+  /// Makes or opens the folder. Collective. Throws as hold_run_folder(), prepare_run_folder() and checkpoint_info() do.
   OpenedRun(const Session& session, const RunOptions& options, Inputs& inputs);
 
   RunFolder folder;
   std::unique_ptr<FileLock> lock;  ///< on rank 0
   Beginning beginning;
-  std::optional<CheckpointReader> checkpoint;  ///< that the run goes on from
+  std::optional<CheckpointReader> checkpoint;  ///< the one that the run continues from
   IoThread io;
-  std::optional<Monitor> monitor;
-  CheckpointInfo info;  ///< what every checkpoint says of the run
-  bool finished;        ///< all steps were done before; `info` is empty then
+  std::optional<InRunEvaluation> in_run;
+  CheckpointInfo info;  ///< the record that every checkpoint stores
+  bool finished;        ///< the run has taken all its steps already; `info` is empty then
 
-  /// The folder of `checkpoint`; empty for a run that begins anew.
+  /// The folder of `checkpoint`; empty if the run begins anew.
   std::filesystem::path resumed() const { return beginning.checkpoint.value_or(std::filesystem::path()); }
   Provenance provenance() const { return {info.model_sha256, info.tokens_sha256, info.config, info.libraries, info.restarts}; }
 };

@@ -1,4 +1,4 @@
-// AdamW over shards.
+// AdamW over shards of the parameters.
 #include "training/optimizer.h"
 
 #include <fmt/format.h>
@@ -15,10 +15,10 @@
 namespace expunge {
 namespace {
 
-/// RE2 matches in time linear in the name: a pattern cannot hold the run up.
+/// RE2 matches in time linear in the name, so no pattern can block the run.
 std::unique_ptr<RE2> parse_pattern(const std::string& text) {
   constexpr std::size_t kLongest = 1000;         // characters
-  constexpr std::int64_t kMostMemory = 1 << 20;  // bytes of the compiled pattern, by which each character of a name costs time
+  constexpr std::int64_t kMostMemory = 1 << 20;  // bytes of the compiled pattern, because they limit the time per character
   if (text.size() > kLongest)
     fail(ExitCode::usage,
          fmt::format("--trainable: expected a pattern of at most {} characters, found {}", kLongest, text.size()));
@@ -27,8 +27,8 @@ std::unique_ptr<RE2> parse_pattern(const std::string& text) {
   options.set_max_mem(kMostMemory);
   auto pattern = std::make_unique<RE2>(text, options);
   if (!pattern->ok())
-    fail(ExitCode::usage, fmt::format("--trainable '{}': not a regular expression of RE2's syntax: {}; it has no lookahead and "
-                                      "no backreferences",
+    fail(ExitCode::usage, fmt::format("--trainable '{}': expected a regular expression in RE2's syntax, without lookahead and "
+                                      "backreferences: {}",
                                       excerpt(text), pattern->error()));
   return pattern;
 }
@@ -48,8 +48,8 @@ std::set<std::string> fixed_parameters(const std::string& pattern, const std::ve
         fixed.insert(view.name);
   if (!any)
     fail(ExitCode::usage,
-         fmt::format("--trainable '{}' matches no parameter: the whole name must match, such as by '.*layers\\.[012]\\.mlp.*'; "
-                     "names are like {}",
+         fmt::format("--trainable '{}' matches no parameter: it must match a whole name, as '.*layers\\.[012]\\.mlp.*' does; "
+                     "a name is {}",
                      excerpt(pattern), *std::prev(fixed.end())));
   return fixed;
 }

@@ -1,4 +1,4 @@
-// Setting up a method before its first step, or finding again what its first start left.
+// Prepares a method before its first step, or reads what the run's first start stored.
 #include "training/reference.h"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Ids that keep their place when labels are replaced.
+/// Ids whose labels are not replaced.
 std::vector<std::int32_t> special_ids(const WeightsSource& source) {
   if (!fs::exists(source.side_files / "tokenizer.model")) return {};
   const Tokenizer tokenizer(source.side_files);
@@ -30,7 +30,7 @@ std::vector<std::int32_t> special_ids(const WeightsSource& source) {
   return special;
 }
 
-/// No more at once than in a training step, whose memory was planned.
+/// The batching of a pass that needs no more memory than a training step, for which memory is planned.
 EvaluationBatching batching(const BatchOptions& batch, const TrainingData& data, const std::function<bool()>& cut_short) {
   const int largest = largest_micro_batch(batch, static_cast<std::int64_t>(data.longest()));
   const std::int64_t packed = std::min<std::int64_t>(batch.micro_batch_tokens, largest);
@@ -44,17 +44,19 @@ std::size_t forget_source(const TrainingData& data) {
 }
 
 void require(const fs::path& path, bool sealed) {
-  const char* const wrong = !fs::exists(path)                                       ? "missing"
-                            : sealed && read_seal(path).state != Seal::State::whole ? kBrokenSeal
-                                                                                    : nullptr;
+  const char* wrong = nullptr;
+  if (!fs::exists(path))
+    wrong = "missing";
+  else if (sealed && read_seal(path).state != Seal::State::whole)
+    wrong = kBrokenSeal;
   if (wrong)
     fail(ExitCode::bad_input,
-         fmt::format("{}: {}, and only the original model could make it again; put it back to resume, or start afresh with "
+         fmt::format("{}: {}; only the original model could make it again: restore it to resume, or start again with "
                      "--overwrite-output-dir",
                      path.string(), wrong));
 }
 
-/// A start that died after writing both files is followed by one that writes them again.
+/// A start that was killed after writing both files is followed by one that writes them again, so an equal file may exist.
 bool is_copy(const fs::path& file, const fs::path& labels) {
   return fs::exists(file) && fs::exists(labels) && sha256_file(file) == sha256_file(labels);
 }
@@ -76,20 +78,20 @@ std::string give_labels(const Runtime& runtime, const fs::path& path, const std:
     data.set_labels(s, std::move(*labels));
     any = true;
   }
-  if (!any) fail(ExitCode::bad_input, fmt::format("{}: holds no labels for {}", path.string(), data.source(0).split));
+  if (!any) fail(ExitCode::bad_input, fmt::format("{}: has no labels for {}", path.string(), data.source(0).split));
   const Hdf5File file = Hdf5File::open(path);
   if (!file.has_attribute("/", "tokens_sha256")) {
     if (runtime.comm.rank() == 0)
       log_warning(
-          fmt::format("{}: has no attribute tokens_sha256: its sequences have the lengths of the run's, but whether it "
-                      "was made for their text is not known",
+          fmt::format("{}: has no attribute tokens_sha256: the lengths of its sequences match, but its token file is unknown",
                       path.string()));
   } else if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256) {
-    fail(ExitCode::bad_input, fmt::format("{}: labels for another token file (tokens_sha256 {}, the run's is {})",
+    fail(ExitCode::bad_input, fmt::format("{}: its labels are for another token file (tokens_sha256 {}, the run's is {})",
                                           path.string(), other, tokens_sha256));
   }
   if (hash() != sha256)
-    fail(ExitCode::bad_input, fmt::format("{}: changed while it was read; start again when nothing writes it", path.string()));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: changed while it was read; start again when no other program writes it", path.string()));
   return sha256;
 }
 
@@ -181,8 +183,8 @@ bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama
        {std::pair{"model_sha256", first.provenance.model_sha256}, {"tokens_sha256", first.provenance.tokens_sha256}})
     if (const auto found = file.read_attribute<std::string>("/", name); found != expected)
       fail(ExitCode::bad_input,
-           fmt::format("{}: of another original model or token file ({} {}, the run's is {}); put back the "
-                       "run's own, or start afresh with --overwrite-output-dir",
+           fmt::format("{}: made with another original model or token file ({} {}, the run's is {}); restore the run's own "
+                       "file, or start again with --overwrite-output-dir",
                        run.reference().string(), name, found, expected));
   nll = file.read_all<double>(dataset);
   if (nll.size() != data.split(forget).sequences())

@@ -1,4 +1,4 @@
-// What a method needs beside the model and its data: a reference model, labels, sequences' nll under the original model.
+// Inputs of a method besides the model and its data: the reference model, labels, nll of sequences under the original model.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@
 
 namespace expunge {
 
-/// The reference model: the original model as a second set of shards. When gathering once per step its whole weights stay for
-/// good, since they never change; else two units are whole at a time.
+/// The reference model: the original model as a second set of shards that is never trained. With gathering once per step its
+/// whole weights are gathered once and kept, because they never change; else two units are whole at a time.
 template <Element T>
 struct ReferenceModel {
   /// `seed` and `bf16_master_weights` as for load_weights().
@@ -25,41 +25,43 @@ struct ReferenceModel {
   Llama<T> model;
 };
 
+/// True if a term of the objective compares with the reference model.
 bool uses_reference(const Objective& objective);
 
-/// Gives every source of `data` that the label file covers its labels. Throws Error(bad_input), also where it covers none or
-/// says that it was made for another token file than the one with this hash; warns where it does not say for which. Returns the
-/// file's SHA-256. Collective.
+/// Sets the labels of every source of `data` that the label file covers. Returns the file's SHA-256. Throws Error(bad_input)
+/// for a bad file, for one that covers no source, and for one that names another token file. Warns if it names none.
+/// Collective.
 std::string give_labels(const Runtime& runtime, const std::filesystem::path& path, const std::string& tokens_sha256,
                         const WeightsSource& source, TrainingData& data);
 
-/// Throws Error(output) when --save-labels names a file that this run did not write, or that cannot be written.
+/// Throws Error(output) if --save-labels names a file that this run did not write or cannot write.
 void check_saved_labels(const RunOptions& config, const RunFolder& run);
 
-/// Whether the original model is asked now, on the run's first start, or what it said then is read.
+/// The passes of the original model are made on the run's first start only; later starts read the stored results.
 struct FirstStart {
   bool now;
   Provenance provenance;
-  /// Asked before every micro-batch of the model, on all ranks alike: true ends the pass, of which nothing is kept.
+  /// Called before every micro-batch, with the same result on all ranks; true ends the pass without a result.
   std::function<bool()> cut_short;
 };
 
-// Each is collective, and false where it was cut short.
+// Both functions are collective; they return false if the pass was cut short.
 
-/// For a method that replaces labels, unless --labels gave them: those of RUN/labels.h5, drawn and written there on the first
-/// start, when `model` is still the original.
+/// Sets the labels of a method that replaces labels, unless --labels gave them. The first start draws them from `model`, which
+/// must still be the original model, and writes RUN/labels.h5; later starts read that file.
 template <Element T>
 bool prepare_labels(const RunOptions& config, const WeightsSource& source, const RunFolder& run, Llama<T>& model,
                     TrainingData& data, const FirstStart& first);
-/// The summed nll of every forget sequence under the original model, from RUN/reference.h5 or made and written there on the
-/// first start.
+/// Sets `nll` to the summed nll of every forget sequence under the original model. The first start computes it and writes
+/// RUN/reference.h5; later starts read that file.
 template <Element T>
 bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
                            const FirstStart& first, std::vector<double>& nll);
 
-/// The file of labels that the run trains on, where it has one.
+/// The file of the labels that the run trains on; it may not exist.
 std::filesystem::path labels_file(const RunOptions& config, const RunFolder& run);
-/// The SHA-256 of a file; empty where there is none. Collective.
+/// SHA-256 of a file; empty if it does not exist. Collective.
+
 std::string hash_if_there(const Runtime& runtime, const std::filesystem::path& path);
 
 }  // namespace expunge

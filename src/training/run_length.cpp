@@ -1,4 +1,4 @@
-// Counting optimizer steps.
+// Counts the optimizer steps of a run.
 #include "training/run_length.h"
 
 #include <fmt/format.h>
@@ -12,18 +12,19 @@
 namespace expunge {
 namespace {
 
-/// Throws Error(usage) where epochs make more steps than a run takes. `steps` may be any number, as it is no integer yet.
+/// Throws Error(usage) if the epochs take more steps than a run may. `steps` is a double, because it may exceed any integer.
 void check_steps(double epochs, const BatchOptions& batch, std::int64_t items, double steps) {
   if (steps <= static_cast<double>(kMostSteps)) return;
-  fail(ExitCode::usage, fmt::format("--num-train-epochs {}: passes over {} sequences, {} a step, make {:.4g} optimizer steps, "
-                                    "and a run takes at most {}; lower it, or give --max-steps",
-                                    epochs, items, batch.global, steps, kMostSteps));
+  fail(ExitCode::usage,
+       fmt::format("--num-train-epochs {}: epochs over {} sequences, {} per step, take {:.4g} optimizer steps, "
+                   "but a run takes at most {}; lower it, or give --max-steps",
+                   epochs, items, batch.global, steps, kMostSteps));
 }
 
 }  // namespace
 
 std::optional<std::int64_t> sequences_of_step(std::int64_t ranks, std::int64_t batch, std::int64_t accumulation) {
-  // Any product of three options fits a double, where it need not fit 64 bits.
+  // A double holds the product of any three options, but 64 bits may not.
   const double product = static_cast<double>(ranks) * static_cast<double>(batch) * static_cast<double>(accumulation);
   if (product > static_cast<double>(kLargestGlobalBatch)) return std::nullopt;
   return ranks * batch * accumulation;
@@ -31,15 +32,15 @@ std::optional<std::int64_t> sequences_of_step(std::int64_t ranks, std::int64_t b
 
 std::int64_t checked_sequences_of_step(std::int64_t ranks, std::int64_t batch, std::int64_t accumulation) {
   if (const auto sequences = sequences_of_step(ranks, batch, accumulation)) return *sequences;
-  fail(ExitCode::usage, fmt::format("{} ranks x --per-device-train-batch-size {} x --gradient-accumulation-steps {} is more "
-                                    "than the {} sequences that an optimizer step can hold; lower one of them",
-                                    ranks, batch, accumulation, kLargestGlobalBatch));
+  fail(ExitCode::usage,
+       fmt::format("{} ranks x --per-device-train-batch-size {} x --gradient-accumulation-steps {} exceeds {}, "
+                   "the most sequences of an optimizer step; lower one of them",
+                   ranks, batch, accumulation, kLargestGlobalBatch));
 }
 
 void check_global_batch(std::int64_t global_batch) {
   if (global_batch > kLargestGlobalBatch)
-    fail(ExitCode::usage, fmt::format("--global-batch-size {} is more than the {} sequences that an optimizer step can hold; "
-                                      "lower it",
+    fail(ExitCode::usage, fmt::format("--global-batch-size {} exceeds {}, the most sequences of an optimizer step; lower it",
                                       global_batch, kLargestGlobalBatch));
 }
 
@@ -48,23 +49,27 @@ int largest_micro_batch(const BatchOptions& batch, std::int64_t longest) {
   const std::int64_t tokens = packed > 0 ? std::max(longest, std::min(packed, longest * batch.global))
                                          : longest * std::min(batch.per_device, batch.global);
   if (tokens > kMostBatchTokens)
-    fail(ExitCode::usage, fmt::format("--{} {} makes micro-batches of up to {} tokens, of sequences of up to {}; one holds at "
-                                      "most {}: lower it",
+    fail(ExitCode::usage, fmt::format("--{} {} makes micro-batches of up to {} tokens, because sequences have up to {}; a "
+                                      "micro-batch holds at most {}: lower it",
                                       packed > 0 ? "micro-batch-tokens" : "per-device-train-batch-size",
                                       packed > 0 ? packed : batch.per_device, tokens, longest, kMostBatchTokens));
   return static_cast<int>(tokens);
 }
 
-/// Steps end at multiples of the accumulation, and at multiples of an epoch's rounds where an epoch has no more than that.
+/// A step ends at each multiple of `accumulation`, and at each multiple of `rounds`, an epoch's end, if rounds <= accumulation.
 std::int64_t RunLength::Released::micro_batches_after(std::int64_t n) const {
   if (rounds > accumulation) return n * accumulation;
-  // Both kinds of ends repeat with their least common multiple, at which one end is of both kinds.
+  // The pattern of ends repeats with the least common multiple, where two ends coincide.
   const std::int64_t period = std::lcm(rounds, accumulation), ends = period / rounds + period / accumulation - 1;
   const std::int64_t left = n % ends;
-  std::int64_t below = 0, end = left == 0 ? 0 : period;  // the first `left` ends lie in (below, end]
+  std::int64_t below = 0;
+  std::int64_t end = left == 0 ? 0 : period;  // the first `left` ends lie in (below, end]
   while (end - below > 1) {
     const std::int64_t middle = below + (end - below) / 2;
-    (middle / rounds + middle / accumulation < left ? below : end) = middle;
+    if (middle / rounds + middle / accumulation < left)
+      below = middle;
+    else
+      end = middle;
   }
   return n / ends * period + end;
 }

@@ -1,4 +1,4 @@
-// How long a run is: its optimizer steps, and what each of them takes.
+// The length of a run: its number of optimizer steps, and the sequences of each step.
 #pragma once
 
 #include <algorithm>
@@ -10,44 +10,43 @@
 
 namespace expunge {
 
-/// An optimizer step holds at most this many sequences: they are dealt to ranks as one list, which every rank holds.
+/// The most sequences of an optimizer step, because every rank holds the list that deals them to ranks.
 inline constexpr std::int64_t kLargestGlobalBatch = std::int64_t{1} << 24;
 
-/// ranks x per-device batch x accumulation; nothing where that is more than kLargestGlobalBatch.
+/// ranks x per-device batch x accumulation; nothing if it exceeds kLargestGlobalBatch.
 std::optional<std::int64_t> sequences_of_step(std::int64_t ranks, std::int64_t batch, std::int64_t accumulation);
-/// The same; throws Error(usage), which names the options, where it is more.
+/// The same, but throws Error(usage), naming the options, if it exceeds kLargestGlobalBatch.
 std::int64_t checked_sequences_of_step(std::int64_t ranks, std::int64_t batch, std::int64_t accumulation);
-/// Throws Error(usage) for a --global-batch-size of more than kLargestGlobalBatch.
+/// Throws Error(usage) for a --global-batch-size above kLargestGlobalBatch.
 void check_global_batch(std::int64_t global_batch);
 
-/// The most tokens that a micro-batch can hold, of sequences of `longest` tokens: micro_batch_tokens where that is above 0,
-/// else those of `per_device` sequences, but no more than an optimizer step has. Throws Error(usage) for more than
-/// kMostBatchTokens.
+/// The most tokens of a micro-batch whose sequences have up to `longest` tokens: micro_batch_tokens if positive, else those of
+/// `per_device` sequences; never more than an optimizer step has. Throws Error(usage) if it exceeds kMostBatchTokens.
 int largest_micro_batch(const BatchOptions& batch, std::int64_t longest);
 
-/// How long a run is, and which positions of the sample order each step takes: steps = ceil(items x epochs / global batch), or
-/// max_steps; the last step may hold fewer. With --variant released as transformers 4.36's Trainer counts, on which the
-/// study's code runs: an epoch is filled up to whole micro-batches from its beginning; a step ends whenever the number of
-/// micro-batches so far is a multiple of the accumulation, and with each epoch that has no more of them than that; what is
-/// left over in the end is dropped; a step's loss is always divided by the whole global batch.
+/// The length of a run, and the positions of the sample order that each step takes. steps = ceil(items x epochs / global
+/// batch), or max_steps; the last step may be smaller. --variant released counts as transformers 4.36's Trainer, which runs the
+/// study's code. An epoch is filled up to whole micro-batches with sequences from its beginning. A step ends whenever the
+/// number of micro-batches is a multiple of the accumulation, and at the end of each epoch that has no more micro-batches than
+/// the accumulation. Micro-batches left over at the end are dropped. A step's loss is always divided by the global batch.
 struct RunLength {
-  /// Throws Error(usage) where the epochs make more than kMostSteps.
+  /// Throws Error(usage) if the epochs take more than kMostSteps.
   RunLength(const ScheduleOptions& schedule, const BatchOptions& batch, bool released, std::size_t items);
-  /// Positions that the first `n` steps consume.
+  /// Number of positions that the first `n` steps take.
   std::int64_t samples_after(std::int64_t n) const;
-  /// Where a position of the run lies in the endless sample order.
+  /// Place of a position of the run in the endless sample order.
   std::uint64_t place(std::int64_t position) const {
     return static_cast<std::uint64_t>(position / epoch * items + position % epoch % items);
   }
-  /// How far into the sample order the run comes.
+  /// Number of places of the sample order that the run takes.
   std::int64_t places() const { return (samples - 1) / epoch * items + std::min(items, (samples - 1) % epoch + 1); }
 
-  std::int64_t items, epoch;  ///< sequences, and positions of an epoch
+  std::int64_t items, epoch;  ///< sequences; positions of an epoch
   std::int64_t global_batch, samples, steps;
   bool divide_by_global_batch;
 
  private:
-  /// --variant released: sequences of a micro-batch over all ranks, micro-batches of an epoch, and of a full step.
+  /// --variant released: sequences of a micro-batch over all ranks, micro-batches of an epoch, micro-batches of a full step.
   struct Released {
     std::int64_t round, rounds, accumulation;
     std::int64_t micro_batches_after(std::int64_t n) const;

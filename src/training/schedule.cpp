@@ -29,7 +29,7 @@ double schedule_factor(ScheduleType type, std::int64_t step, std::int64_t warmup
 }
 
 double largest_schedule_factor(ScheduleType type, std::int64_t warmup, std::int64_t steps) {
-  // Factors rise during the warm-up, and never after the first step behind it.
+  // Factors rise during the warm-up and do not rise after it.
   return schedule_factor(type, std::min(warmup, steps - 1), warmup, steps);
 }
 

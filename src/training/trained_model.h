@@ -1,4 +1,4 @@
-// The model of a run and its optimizer while they are trained, and their state as a checkpoint holds it.
+// The model of a run and its optimizer during training, and their state as a checkpoint stores it.
 #pragma once
 
 #include "model/llama.h"

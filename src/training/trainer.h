@@ -1,4 +1,4 @@
-// One optimizer step after another: the heart of `expunge train` and `expunge unlearn`.
+// Takes the optimizer steps of `expunge train` and `expunge unlearn`.
 #pragma once
 
 #include <cstdint>
@@ -22,37 +22,37 @@ struct TrainerOptions {
   double collapse_guard = 3;  ///< as in RunOptions
 };
 
-/// What a run trains by.
+/// What a run trains with besides the model.
 template <Element T>
 struct TrainingInputs {
   const Objective& objective;
   TrainingData& data;
-  Llama<T>* reference = nullptr;           ///< the reference model, where a signal uses it
-  std::vector<double> reference_nll = {};  ///< of each forget sequence, where the objective uses it
-  std::vector<double> control = {};        ///< control_vector(), where the objective steers to one
+  Llama<T>* reference = nullptr;           ///< the reference model; null if no signal uses it
+  std::vector<double> reference_nll = {};  ///< of each forget sequence; empty if the objective does not use it
+  std::vector<double> control = {};        ///< control_vector(); empty if the objective does not use it
 };
 
-/// Asked before every micro-batch, on all ranks alike, with the seconds that the step still takes on this one.
+/// Called before every micro-batch, with this rank's estimate of the seconds left in the step. All ranks get the same result.
 using DropStep = std::function<bool(double seconds_left)>;
 
 template <Element T>
 class Trainer {
  public:
-  /// `length` is copied.
+  /// Copies `length`.
   Trainer(const RunLength& length, TrainerOptions options, Llama<T>& model, Optimizer<T>& optimizer, TrainingInputs<T> inputs);
 
-  /// The next optimizer step on all ranks; nothing when `drop` said to end it. Throws Error(collapse) when loss or gradient is
-  /// not finite or the model has collapsed. The weights are in both cases as before the step.
+  /// Takes the next optimizer step on all ranks; returns nothing if `drop` returned true. Throws Error(collapse) if the loss or
+  /// the gradient is not finite, or the model has collapsed. In both cases the weights stay as before the step.
   std::optional<StepMetrics> step(const DropStep& drop = {});
 
-  /// Looks at what the last update made of the model, before it is kept: the mean nll of the text of that step's first
-  /// micro-batches. Throws Error(collapse) when it is not finite or the model has collapsed. Collective.
+  /// Checks the last update before it is saved, by the mean nll of the text of that step's first micro-batches. Throws
+  /// Error(collapse) if it is not finite or the model has collapsed. Collective.
   void check_update();
 
  private:
   struct Sums;
   std::vector<std::size_t> step_items(std::int64_t step);
-  BatchDeal plan(const std::vector<std::size_t>& items) const;
+  BatchDeal deal(const std::vector<std::size_t>& items) const;
   double seconds_left(std::size_t round, std::size_t rounds, double since_start) const;
   Scope count(const std::vector<std::size_t>& items) const;
   bool uses_reference(Role role) const;
@@ -60,9 +60,9 @@ class Trainer {
   bool has_collapsed(double nll) const;
   std::string describe_collapse(const char* role, double nll) const;
   void guard_against_collapse(const StepMetrics& metrics) const;
-  void run_round(const BatchDeal& plan, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
+  void run_round(const BatchDeal& deal, std::size_t round, const std::vector<std::size_t>& items, const Scope& scope,
                  Sums& sums);
-  std::string find_bad_gradient(const BatchDeal& plan, const std::vector<std::size_t>& items, const Scope& scope);
+  std::string find_bad_gradient(const BatchDeal& deal, const std::vector<std::size_t>& items, const Scope& scope);
   [[noreturn]] void refuse_to_go_on(const StepMetrics& metrics, const std::string& culprit) const;
 
   TrainerOptions options_;
@@ -71,8 +71,8 @@ class Trainer {
   TrainingInputs<T> inputs_;
   RunLength length_;
   std::int64_t warmup_;
-  double micro_batch_seconds_ = 0, update_seconds_ = 0;  // of the last step: a micro-batch, and what follows the last one
-  double first_seconds_ = 0;                             // of this step's first micro-batch
+  double micro_batch_seconds_ = 0, update_seconds_ = 0;  // of the last step: a micro-batch; the work after the last one
+  double first_seconds_ = 0;                             // the first micro-batch of this step
 };
 
 }  // namespace expunge

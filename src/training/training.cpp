@@ -31,7 +31,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What the run takes of this rank's memory, and by which policies; the same on all ranks.
+/// Decides the memory policies of the run, equal on all ranks. Throws Error(usage) if the run does not fit on a GPU.
 Policies decide_policies(const Session& session, const RunOptions& config, const Inputs& inputs, const Beginning& beginning) {
   const RunShape shape{inputs.source.config,
                        session.world_size(),
@@ -42,7 +42,7 @@ Policies decide_policies(const Session& session, const RunOptions& config, const
                        config.save.steps > 0 || !config.evaluation.stop_at.empty(),
                        session.runtime().device.type};
   GatherPolicy gather = config.compute.gather;
-  // A resumed run adds gradients up in the order it began with, or it would not be bitwise equal.
+  // A resumed run must add gradients in the same order, or its result would not be bitwise equal.
   if (beginning.own && gather == GatherPolicy::automatic)
     gather =
         beginning.before->gather == gather_name(GatherPolicy::per_step) ? GatherPolicy::per_step : GatherPolicy::per_micro_step;
@@ -50,51 +50,52 @@ Policies decide_policies(const Session& session, const RunOptions& config, const
       static_cast<std::size_t>(all_reduce(session.runtime(), static_cast<double>(session.available_memory()), Reduce::min));
   const Policies policies = choose_policies(shape, gather, config.compute.recompute, memory);
   if (!policies.fits && shape.device == DeviceType::cuda) fail(ExitCode::usage, describe_misfit(shape, policies, memory));
-  // The host may swap, or drop what other programs hold.
+  // This is no error on the CPU: the host may swap, or free memory of other programs.
   if (!policies.fits && session.rank() == 0) log_warning(describe_misfit(shape, policies, memory));
   return policies;
 }
 
 void log_start(const Session& session, const RunOptions& config, const WeightsSource& source, const TrainingData& data,
                std::int64_t steps, const Policies& policies) {
-  log_info(fmt::format(
-      "{} {} | {:.2f} M parameters, {} | {} rank{} x {} | gather {}, recompute {}, about "
-      "{} a rank",
-      config.command == "train" ? "train" : config.method.name,
-      config.input.model.empty() ? config.input.init_config.string() : config.input.model.string(),
-      static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype), session.world_size(),
-      session.world_size() == 1 ? "" : "s", session.device_text(), gather_name(policies.gather),
-      recompute_name(policies.recompute), format_bytes(static_cast<double>(policies.memory.total()))));
-  log_info(fmt::format("{} sequences, {} optimizer step{} of {} | run folder {}", data.items(), steps, steps == 1 ? "" : "s",
+  log_info(
+      fmt::format("{} {} | {:.2f} M parameters, {} | {} x {} | gather {}, recompute {}, about "
+                  "{} a rank",
+                  config.command == "train" ? "train" : config.method.name,
+                  config.input.model.empty() ? config.input.init_config.string() : config.input.model.string(),
+                  static_cast<double>(source.config.parameter_count()) / 1e6, dtype_name(config.compute.dtype),
+                  counted(session.world_size(), "rank"), session.device_text(), gather_name(policies.gather),
+                  recompute_name(policies.recompute), format_bytes(static_cast<double>(policies.memory.total()))));
+  log_info(fmt::format("{} sequences, {} of {} | run folder {}", data.items(), counted(steps, "optimizer step"),
                        config.batch.global, config.folder.path.string()));
 }
 
-/// What is allowed and hardly meant.
+/// Warns of options that are allowed but probably not intended.
 void warn(const RunOptions& config, const LlamaConfig& model, const TrainingData& data, const RunLength& length) {
   const std::int64_t steps = length.steps;
   if (const auto given = static_cast<std::int64_t>(data.order_length());
       !config.samples.order.empty() && given < length.places())
-    log_warning(fmt::format("--sample-order {}: it has {} sequence number{} and the run takes {}: it begins again from the top",
-                            config.samples.order.string(), given, given == 1 ? "" : "s", length.places()));
+    log_warning(
+        fmt::format("--sample-order {}: the run takes {} sequences, but the file has {}: the order repeats from its top",
+                    config.samples.order.string(), length.places(), counted(given, "sequence number")));
   const auto longest = static_cast<std::int64_t>(data.longest());
   if (config.batch.micro_batch_tokens > 0 && longest > config.batch.micro_batch_tokens)
-    log_warning(
-        fmt::format("--micro-batch-tokens {} is less than the longest sequence, {} tokens, which is a micro-batch by itself",
-                    config.batch.micro_batch_tokens, longest));
+    log_warning(fmt::format(
+        "--micro-batch-tokens {} is less than the longest sequence, {} tokens, so that sequence makes a micro-batch "
+        "alone",
+        config.batch.micro_batch_tokens, longest));
   if (longest > model.longest_sequence())
     log_warning(
-        fmt::format("the longest sequence has {} tokens, and the model was made for {} positions: --max-length of "
-                    "expunge tokenize cuts sequences shorter",
+        fmt::format("the longest sequence has {} tokens, but the model was made for {} positions: cut sequences with "
+                    "--max-length of expunge tokenize",
                     longest, model.longest_sequence()));
   const std::int64_t warmup = warmup_length(config.schedule, steps);
   if (config.schedule.learning_rate * largest_schedule_factor(config.schedule.type, warmup, steps) == 0)
     log_warning(
-        fmt::format("the learning rate is 0 in every one of the {} step{} (--learning-rate {}, {} of warm-up): nothing "
-                    "will be learnt or forgotten",
-                    steps, steps == 1 ? "" : "s", config.schedule.learning_rate, warmup));
+        fmt::format("the learning rate is 0 in each of the {} (--learning-rate {}, {} of warm-up): the weights will not change",
+                    counted(steps, "step"), config.schedule.learning_rate, warmup));
 }
 
-/// A run that forgets what it also keeps, or is measured by, moves nothing and shows nothing.
+/// Warns if text of the forget set is also in a set that is kept or evaluated, because the results then show little.
 void warn_of_shared_text(const RunOptions& config, const TokenFile& tokens) {
   const std::optional<Duplicates> duplicates = tokens.duplicates();
   if (config.input.domain.empty() || !duplicates) return;
@@ -112,32 +113,32 @@ void log_moved(const Runtime& runtime, const WeightsMoved& moved) {
   if (moved.share == 0) log_warning("no weight moved: the model is as it was before the run");
 }
 
-/// No checkpoint is written before the first step: a resume would need the results of the pass over the original model.
-ExitCode end_before_the_first_step(const Runtime& runtime, double urgency) {
+/// Ends the run in the reference pass. No checkpoint is written, because a resume would need the results of that pass.
+ExitCode end_before_the_first_step(const Runtime& runtime, EndRequest request) {
   if (runtime.comm.rank() == 0)
-    log_warning(
-        fmt::format("{}: the run ends before its first step, in a pass of the original model over the forget set, of which "
-                    "nothing is kept; the same command begins it again, and needs the time for it",
-                    EndInTime::reason(urgency)));
+    log_warning(fmt::format(
+        "{}: the run ends before its first step, during the pass of the original model over the forget set; nothing "
+        "was saved: run the same command again, and allow more time",
+        request.text()));
   InterruptSignals::received_elsewhere();
   return ExitCode::interrupted;
 }
 
-/// Nothing of this start is needed to go on. Every rank may have had the signal: the first that is there speaks for all.
+/// Ends the process while it reads its inputs. Every rank may have the signal: the first rank reports it for all.
 void end_the_start(const Session& session, const std::string& signal) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50 * std::min(session.rank(), 20)));
-  log_warning(fmt::format(
-      "{} came: the run ends before its first step, while it reads its inputs; the same command starts it again", signal));
+  log_warning(fmt::format("{} came: the run ends before its first step, while it reads its inputs; run the same command again",
+                          signal));
   std::fflush(stderr);
   if (session.world_size() == 1) std::_Exit(static_cast<int>(ExitCode::interrupted));
   Session::abort(ExitCode::interrupted);
 }
 
-/// The models of a run, with the weights that it begins from.
+/// The models of a run, loaded with the weights that it begins from.
 template <Element T>
 struct Models {
   Models(const Session& session, const RunOptions& options, const Inputs& inputs, OpenedRun& run);
-  /// Reads the state of the checkpoint that the run goes on from.
+  /// Reads the state of the checkpoint that the run continues from.
   void go_on(const Session& session, OpenedRun& run);
 
   Policies policies;
@@ -174,52 +175,52 @@ void Models<T>::go_on(const Session& session, OpenedRun& run) {
   read_state(*run.checkpoint, session.rank(), trained.state, session.runtime().compute);
   trained.optimizer.steps = before.step;
   trained.params.weights_changed();
-  run.checkpoint.reset();  // the folder may be removed while the run goes on
-  log_info(fmt::format("{} after step {} from {}", run.beginning.own ? "resuming" : "going on", before.step,
+  run.checkpoint.reset();  // closes its files, because the folder may be removed during the run
+  log_info(fmt::format("{} after step {} from {}", run.beginning.own ? "resuming" : "continuing", before.step,
                        run.resumed().string()));
   if (run.beginning.own) warn_of_other_sums(session, before);
 }
 
-/// Refuses labels and nll of the original model that are not those of the run's first start. Files are hashed before anything
-/// reads them: the HDF5 library may crash on damaged metadata.
+/// Refuses labels and nll of the original model unless they are those of the run's first start. Hashes files before reading
+/// them, because the HDF5 library may crash on damaged metadata.
 void check_kept(const Runtime& runtime, const RunOptions& options, const OpenedRun& run, const std::string& labels_sha256) {
   const CheckpointInfo& before = *run.beginning.before;
   if (!labels_sha256.empty() || !before.labels_sha256.empty())
     refuse_changed("the file of labels", labels_file(options, run.folder), before.labels_sha256, labels_sha256);
   if (const std::string& was = before.reference_sha256; !was.empty())
-    refuse_changed("what the run keeps of the original model", run.folder.reference(), was,
+    refuse_changed("the run's stored results of the original model", run.folder.reference(), was,
                    hash_if_there(runtime, run.folder.reference()));
 }
 
-/// Prepares what the method takes from the original model: labels, or each forget sequence's nll in `reference_nll`. Returns
-/// how urgent it became to end meanwhile; 0: all is prepared.
+/// Prepares the method's inputs from the original model: labels, or each forget sequence's nll in `reference_nll`. Returns the
+/// request that cut this short; an empty one if all is prepared.
 template <Element T>
-double prepare_method(const Session& session, const RunOptions& options, Inputs& inputs, OpenedRun& run, Models<T>& models,
-                      std::vector<double>& reference_nll) {
+EndRequest prepare_method(const Session& session, const RunOptions& options, Inputs& inputs, OpenedRun& run, Models<T>& models,
+                          std::vector<double>& reference_nll) {
   const Runtime& runtime = session.runtime();
   const auto labels_sha256 = [&] {
     return options.labels.given.empty() ? hash_if_there(runtime, run.folder.labels()) : inputs.labels_sha256;
   };
   if (run.beginning.own) check_kept(runtime, options, run, labels_sha256());
-  double urgency = 0;
-  const FirstStart first{!run.beginning.own, run.provenance(), [&, end = EndInTime(options.deadline, 0)] {
-                           urgency = all_reduce(runtime, end.within_step(0), Reduce::max);
-                           return EndInTime::at_once(urgency);
+  EndRequest request;
+  const FirstStart first{!run.beginning.own, run.provenance(), [&, end = Deadline(options.deadline, 0)] {
+                           request = EndRequest::of(all_reduce(runtime, end.within_step(0).number(), Reduce::max));
+                           return request.at_once;
                          }};
   const bool uses_nll = inputs.objective->uses_reference_nll();
   Llama<T>& model = models.trained.model;
   if (!prepare_labels(options, inputs.source, run.folder, model, inputs.data, first) ||
       (uses_nll && !prepare_reference_nll(options, run.folder, model, inputs.data, first, reference_nll)))
-    return urgency;
+    return request;
   run.info.labels_sha256 = labels_sha256();
   if (uses_nll) run.info.reference_sha256 = hash_if_there(runtime, run.folder.reference());
-  // The state of another run comes after what asks the original model.
+  // Load another run's state only now, because the passes above need the original model.
   if (run.beginning.before && !run.beginning.own) models.go_on(session, run);
-  if (run.monitor) run.monitor->begin(run.provenance());
-  return 0;
+  if (run.in_run) run.in_run->begin(run.provenance());
+  return {};
 }
 
-/// All steps, and what the log says after the last.
+/// Takes all steps and logs the result.
 template <Element T>
 ExitCode take_all_steps(const RunOptions& options, Inputs& inputs, OpenedRun& run, Models<T>& models,
                         std::vector<double> reference_nll) {
@@ -227,7 +228,7 @@ ExitCode take_all_steps(const RunOptions& options, Inputs& inputs, OpenedRun& ru
   TrainingInputs<T> given{*inputs.objective, inputs.data, models.reference ? &models.reference->model : nullptr,
                           std::move(reference_nll),
                           control_vector(*inputs.objective, options.samples.seed, inputs.source.config.hidden_size)};
-  Monitor* const monitor = run.monitor ? &*run.monitor : nullptr;
+  InRunEvaluation* const in_run = run.in_run ? &*run.in_run : nullptr;
   TrainingLoop<T> loop({options.command,
                         run.folder,
                         options.save,
@@ -235,14 +236,14 @@ ExitCode take_all_steps(const RunOptions& options, Inputs& inputs, OpenedRun& ru
                         options.deadline,
                         options.evaluation.stop_at,
                         {options.schedule, options.batch, options.collapse_guard}},
-                       inputs.length, trained, std::move(given), monitor, run.info, run.resumed(),
+                       inputs.length, trained, std::move(given), in_run, run.info, run.resumed(),
                        models.policies.memory.state(), run.io);
   if (const ExitCode code = loop.run(); code != ExitCode::done) return code;
   log_moved(trained.params.runtime(),
             weights_moved(inputs.source, options.samples.seed, options.optimizer.bf16_master_weights, trained.params));
-  if (monitor && !monitor->unmet().empty())
-    log_warning(fmt::format("--stop-at \"{}\" was not reached in {} steps: {}", options.evaluation.stop_at,
-                            trained.optimizer.steps, monitor->unmet()));
+  if (in_run && !in_run->unmet().empty())
+    log_warning(fmt::format("--stop-at \"{}\" was not reached in {}: {}", options.evaluation.stop_at,
+                            counted(trained.optimizer.steps, "step"), in_run->unmet()));
   log_info(fmt::format("done: {}", run.folder.root.string()));
   return ExitCode::done;
 }
@@ -255,8 +256,8 @@ ExitCode train_as(Session& session, const RunOptions& options, InterruptSignals&
   Models<T> models(session, options, inputs, run);
   signals.heed();
   std::vector<double> reference_nll;
-  if (const double urgency = prepare_method(session, options, inputs, run, models, reference_nll); urgency > 0)
-    return end_before_the_first_step(session.runtime(), urgency);
+  if (const EndRequest request = prepare_method(session, options, inputs, run, models, reference_nll))
+    return end_before_the_first_step(session.runtime(), request);
   return take_all_steps(options, inputs, run, models, std::move(reference_nll));
 }
 

@@ -7,8 +7,8 @@
 
 namespace expunge {
 
-/// `expunge train` and `expunge unlearn`. The batch options must be resolved for the session's world size. Returns
-/// ExitCode::done, or ExitCode::interrupted when a signal came: there is a checkpoint then, and the same run goes on from it.
+/// Runs `expunge train` or `expunge unlearn`. The batch options must be resolved for the session's world size. Returns
+/// ExitCode::done, or ExitCode::interrupted after an early end; the same command then continues from a checkpoint.
 ExitCode run_training(Session& session, const RunOptions& config);
 
 }  // namespace expunge

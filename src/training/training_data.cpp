@@ -1,4 +1,4 @@
-// Collecting the sequences of a run and their order.
+// Collects the sequences of a run and their order.
 #include "training/training_data.h"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t kOrderLimit = std::uint64_t{1} << 30;
 
-/// One item number a line, each below `items`.
+/// Reads item numbers, one per line, each below `items`.
 std::vector<std::size_t> read_order(const std::filesystem::path& path, std::size_t items) {
   const std::string text = read_text_file(path, kOrderLimit);
   std::vector<std::size_t> order;
@@ -34,7 +34,7 @@ std::vector<std::size_t> read_order(const std::filesystem::path& path, std::size
     order.push_back(item);
     begin = end + 1;
   }
-  if (order.empty()) fail(ExitCode::bad_input, fmt::format("{}: holds no sequence numbers", path.string()));
+  if (order.empty()) fail(ExitCode::bad_input, fmt::format("{}: has no sequence numbers; write one per line", path.string()));
   return order;
 }
 
@@ -43,7 +43,7 @@ SampleOrder make_order(const SampleOptions& options, std::size_t items) {
   return SampleOrder(items, options.seed, options.shuffle);
 }
 
-/// As --max-train-samples says; more than there are where it says nothing.
+/// --max-train-samples, or the largest number if it is 0.
 std::size_t most_items(const SampleOptions& options) {
   return options.most > 0 ? static_cast<std::size_t>(options.most) : std::numeric_limits<std::size_t>::max();
 }
@@ -59,7 +59,7 @@ std::size_t items_used(const RunOptions& options) {
 TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const SampleOptions& options,
                            int vocabulary, std::size_t used)
     : order_(std::vector<std::size_t>{}) {
-  std::array<std::optional<std::size_t>, 2> part_of;  // by role, where each has one source
+  std::array<std::optional<std::size_t>, 2> part_of;  // by role, if each role has one source
   for (const Source& source : sources) {
     part_of[static_cast<std::size_t>(source.role)] = parts_.size();
     parts_.push_back({source, tokens.split(source.split, vocabulary), {}});
@@ -81,15 +81,16 @@ void TrainingData::interleave(std::size_t forget, std::size_t retain, const Samp
   const std::size_t needed = used / (1 + ratio) * ratio + (used % (1 + ratio) > 0 ? used % (1 + ratio) - 1 : 0);
   if (needed > available && !options.retain.repeat)
     fail(ExitCode::usage,
-         fmt::format("{} has {} sequences, and --positive-ratio {} needs {} beside {} of {}; tokenize more retain text, lower "
-                     "--positive-ratio, or use --retain-repeat to go through it again",
+         fmt::format("{} has {} sequences, but --positive-ratio {} needs {} for {} of {}; tokenize more retain text, lower "
+                     "--positive-ratio, or repeat the retain set with --retain-repeat",
                      parts_[retain].source.split, available, ratio, needed, used - needed, parts_[forget].source.split));
   const std::size_t items = std::min(all * (1 + ratio), most_items(options));
   if (items > kMostItems)
     fail(ExitCode::usage,
-         fmt::format("--positive-ratio {}: so many sequences after each of {} of {} make a list of {}, and a run "
-                     "holds at most {}; lower it, or give --max-train-samples",
-                     ratio, all, parts_[forget].source.split, items, kMostItems));
+         fmt::format(
+             "--positive-ratio {}: this many sequences after each of {} of {} make a list of {}, but a run holds at most "
+             "{}; lower it, or give --max-train-samples",
+             ratio, all, parts_[forget].source.split, items, kMostItems));
   for (std::size_t i = 0; i < items; ++i) {
     const std::size_t group = i / (1 + ratio), within = i % (1 + ratio);
     if (within == 0)

@@ -1,4 +1,4 @@
-// The sequences that a run trains on: which splits in which role, in which order.
+// The sequences that a run trains on: their splits, roles and order.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace expunge {
 
-/// How many items of its list, in their order, a run comes to at most; more than there are where it goes through all.
+/// The most items of the list, in its order, that a run takes; the largest number if it may take all.
 std::size_t items_used(const RunOptions& options);
 
 class TrainingData {
@@ -26,10 +26,10 @@ class TrainingData {
     std::string split;
     Role role;
   };
-  /// Items are the sources' sequences one behind the other, at most --max-train-samples of them; the run takes `used` of them.
-  /// Of forget and retain sources together one interleaved list: forget 0, positive_ratio retain sequences, forget 1, and so
-  /// on. Every id is checked to lie below `vocabulary`. Throws Error(bad_input) for the token file, Error(usage) for options
-  /// that do not fit it.
+  /// Lists the sources' sequences one after another, at most --max-train-samples of them; the run takes `used` of them. A
+  /// forget and a retain source make one interleaved list: forget 0, positive_ratio retain sequences, forget 1, and so on.
+  /// Checks that every id lies below `vocabulary`. Throws Error(bad_input) for the token file, Error(usage) for options that
+  /// do not match it.
   TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const SampleOptions& options, int vocabulary,
                std::size_t used = std::numeric_limits<std::size_t>::max());
 
@@ -37,26 +37,28 @@ class TrainingData {
   Role role(std::size_t item) const { return items_[item].role; }
   std::span<const std::int32_t> ids(std::size_t item) const { return part(item).split.ids(items_[item].sequence); }
   std::size_t length(std::size_t item) const { return ids(item).size(); }
-  /// What position t - 1 is to predict; the ids themselves, or set_labels().
+  /// Labels of an item, its ids unless set_labels() replaced them; position t - 1 predicts label t.
   std::span<const std::int32_t> labels(std::size_t item) const;
-  /// Positions of an item with something to predict.
+  /// Number of positions of an item that have a label to predict.
   std::size_t targets(std::size_t item) const;
-  /// The number of an item's sequence in its split, and both for people: "books/forget sequence 3".
+  /// Number of an item's sequence in its split.
   std::size_t sequence(std::size_t item) const { return items_[item].sequence; }
+  /// An item for messages: "books/forget sequence 3".
   std::string describe(std::size_t item) const;
   /// Tokens of the longest item.
   std::size_t longest() const;
   /// The item at a position of the endless sample order.
   std::size_t item(std::uint64_t position) { return order_.item(position); }
 
-  /// Positions after which the sample order begins again.
+  /// Number of positions after which the sample order repeats.
   std::size_t order_length() const { return order_.size(); }
 
   std::size_t sources() const { return parts_.size(); }
   const Source& source(std::size_t s) const { return parts_[s].source; }
   const TokenSplit& split(std::size_t s) const { return parts_[s].split; }
   void set_labels(std::size_t s, Labels labels) { parts_[s].labels = std::move(labels); }
-  /// Whether sequences of a role are trained on other labels than their ids.
+  /// True if sequences of a role are trained on labels other than their ids.
+
   bool labels_replaced(Role role) const;
 
  private:

@@ -1,4 +1,4 @@
-// Shapes that losses of several methods have: weighted means of a signal, and a forget loss beside them.
+// Common shapes of losses: weighted means of a signal, and a forget loss beside them.
 #pragma once
 
 #include <utility>
@@ -8,7 +8,7 @@
 
 namespace expunge {
 
-/// factor x a mean of a signal over a role.
+/// A factor times a mean of a signal over a role.
 struct MeanTerm {
   enum class Over : std::uint8_t {
     sequences,      ///< mean over the step's sequences of a sequence's mean
@@ -36,7 +36,7 @@ struct MeanTerm {
   }
 };
 
-/// A sum of mean terms; the forget term may be replaced by a loss of its own in a class below.
+/// A sum of mean terms; a subclass may replace the forget term by a loss of its own.
 class MeanObjective : public Objective {
  public:
   explicit MeanObjective(std::vector<MeanTerm> means) : means_(std::move(means)) {}
@@ -55,7 +55,7 @@ class MeanObjective : public Objective {
   std::vector<MeanTerm> means_;
 };
 
-/// A forget loss that depends on the nll of the whole sequence or on each token's, beside an optional mean over retain.
+/// A forget loss that depends on the nll of the whole sequence or of each token, beside an optional mean over retain.
 class ForgetLoss : public MeanObjective {
  public:
   explicit ForgetLoss(std::vector<MeanTerm> retain) : MeanObjective(std::move(retain)) {}

@@ -18,11 +18,11 @@ inline std::unique_ptr<Objective> means(std::vector<MeanTerm> terms) {
   return std::make_unique<MeanObjective>(std::move(terms));
 }
 
-/// Options of the run that mean something to methods which mix forget and retain sequences.
+/// Options of the run that matter only to methods which mix forget and retain sequences.
 inline std::vector<std::string_view> mixing() { return {"general", "positive-ratio", "retain-repeat"}; }
 
-// Later methods: L = gamma L_forget + alpha L_retain, defaults as open-unlearning's. Forget terms of one token are means over
-// the forget targets of a step: where open-unlearning's mean takes in positions without a target (undial, KL), ours does not.
+// Later methods: L = gamma L_forget + alpha L_retain, with open-unlearning's defaults. Forget terms per token are means over
+// the forget targets of a step. open-unlearning's means (undial, KL) also include positions without a target; these do not.
 
 inline MethodOption gamma_option(double usual) {
   return {"gamma", MethodOption::Values::at_least_zero, usual, "weight of the forget term"};
@@ -31,7 +31,7 @@ inline MethodOption alpha_option(double usual) {
   return {"alpha", MethodOption::Values::at_least_zero, usual, "weight of the retain term; 0: no retain set is read"};
 }
 
-/// gamma, alpha and retain-loss with their usual values, before the method's own.
+/// gamma, alpha and retain-loss with their default values, before the method's own options.
 inline std::vector<MethodOption> weighted(double gamma, double alpha, std::vector<MethodOption> own = {}) {
   std::vector<MethodOption> all = {gamma_option(gamma),
                                    alpha_option(alpha),
@@ -40,8 +40,8 @@ inline std::vector<MethodOption> weighted(double gamma, double alpha, std::vecto
   return all;
 }
 
-/// alpha x the retain term that was asked for, a mean over the retain targets of a step: the nll, or KL(p_reference || p).
-/// Nothing when alpha is 0.
+/// alpha x the chosen retain term, a mean over the retain targets of a step: the nll, or KL(p_reference || p). Empty if alpha
+/// is 0.
 inline std::vector<MeanTerm> retain_terms(const MethodValues& o) {
   if (o["alpha"] == 0) return {};
   const Signal signal = o.is("retain-loss", "kl") ? to_reference(Signal::Kind::divergence) : kNll;

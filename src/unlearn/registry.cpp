@@ -53,7 +53,7 @@ const Method& find_method(std::string_view name) {
 
 const MethodOption& MethodValues::option(std::string_view key) const {
   const auto found = std::ranges::find(method_.options, key, &MethodOption::key);
-  check(found != method_.options.end(), "a method reads the options of its row alone");
+  check(found != method_.options.end(), "a method reads only the options of its row");
   return *found;
 }
 

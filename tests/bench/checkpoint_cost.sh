@@ -27,7 +27,7 @@ without() {
 without 1
 "${run[@]}" --max-steps 32 --save-steps 8 --output-dir "$disk/with" 2>log.txt
 without 2
-grep -E "M parameters|checkpoints; training waited" log.txt
+grep -E "M parameters|checkpoints?; training waited" log.txt
 bytes=$(du -sb "$disk/with/checkpoints/step-000008" | cut -f 1)
 awk -v stall="$(sed -nE 's/.*training waited for them ([0-9.]+) s.*/\1/p' log.txt)" -v bytes="$bytes" '
   FNR == NR { without[n_without++] = $1; next }

@@ -95,7 +95,7 @@ LlamaConfig config_of(const GpuShape& shape) {
   return config;
 }
 
-/// Operations that the section's work needs, causal count, whoever does it: retain texts of the KL step pass through the frozen
+/// Operations that the section's work needs, causal count, whoever does it: retain texts of the KL step pass through the reference
 /// model too.
 double flops_of(const GpuSection& section, const GpuShape& shape) {
   const LlamaConfig config = config_of(shape);
@@ -103,8 +103,8 @@ double flops_of(const GpuSection& section, const GpuShape& shape) {
   double flops = 0;
   for (std::size_t i = 0; i < section.lengths.size(); ++i) {
     const TokenFlops token = token_flops(config, section.lengths[i]);
-    const bool frozen = section.task == "kl" && i >= section.lengths.size() / 2;
-    flops += section.lengths[i] * (evaluates ? token.forward : token.training() + (frozen ? token.forward : 0));
+    const bool reference = section.task == "kl" && i >= section.lengths.size() / 2;
+    flops += section.lengths[i] * (evaluates ? token.forward : token.training() + (reference ? token.forward : 0));
   }
   return flops;
 }

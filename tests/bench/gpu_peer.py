@@ -95,7 +95,7 @@ class Training:
 
 
 class KlTraining(Training):
-    """Forget sequences are ascended; on retain sequences the loss is the cross-entropy to a frozen model's distribution."""
+    """Forget sequences are ascended; on retain sequences the loss is the cross-entropy to a reference model's distribution."""
 
     def __init__(self):
         super().__init__()

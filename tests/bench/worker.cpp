@@ -14,8 +14,8 @@
 #include "bench/timed_communicator.h"
 #include "bench/timed_kernels.h"
 #include "core/random.h"
-#include "inference/frozen_model.h"
 #include "inference/scorer.h"
+#include "inference/scoring_model.h"
 #include "plan/memory.h"
 #include "run/options.h"
 #include "session/session.h"
@@ -101,7 +101,7 @@ Policies policies_of(const Session& session, const Json& work, DType dtype) {
                        .world_size = session.world_size(),
                        .tokens = std::max(std::ranges::max(lengths), work.at("micro_batch_tokens").get<int>()),
                        .dtype = dtype,
-                       .frozen_model = work.at("task") == "kl",
+                       .reference_model = work.at("task") == "kl",
                        .device = session.runtime().device.type};
   const std::string gather = work.at("gather");
   if (gather == "auto")

@@ -62,18 +62,18 @@ case_refused_runs() {
   expect_exit 2 "gradient_ascent" "$expunge" unlearn --model model --tokens tokens.h5 --domain papers --method forget_it --output-dir x
   expect_exit 4 "already there" "$expunge" export --checkpoint base --output-dir model
   expect_exit 4 "no run folder of expunge" "$expunge" "${train[@]}" --output-dir texts
-  expect_exit 2 "global-batch-size 1000000000 is more than the" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
+  expect_exit 2 "global-batch-size 1000000000 exceeds 16777216" "$expunge" "${train[@]:0:7}" --global-batch-size 1000000000 --output-dir x
   expect_exit 3 "nowhere: not a checkpoint; expected auto, none, or a folder" "$expunge" "${train[@]}" --resume-from-checkpoint nowhere --output-dir x
   [[ ! -e x ]] || die "a refused run left a folder"
-  expect_exit 4 "output-dir .*: holds .*step-000001, which --resume-from-checkpoint reads" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
+  expect_exit 4 "output-dir .*: holds .*step-000001, the input of --resume-from-checkpoint" "$expunge" "${train[@]}" --output-dir base --overwrite-output-dir \
     --resume-from-checkpoint "$(echo base/checkpoints/step-*)"
   cp tokens.h5 own.h5
-  expect_exit 4 "own.h5: is what --[a-z-]+ reads" "$expunge" eval --model base --tokens own.h5 --domain papers --output ./own.h5 --overwrite
+  expect_exit 4 "own.h5: is the input of --[a-z-]+" "$expunge" eval --model base --tokens own.h5 --domain papers --output ./own.h5 --overwrite
   cmp tokens.h5 own.h5 || die "the input was overwritten"
   mkdir -p looping/papers && ln -s forget.jsonl looping/papers/forget.jsonl
   expect_exit 3 "forget.jsonl: Too many levels" "$expunge" tokenize --tokenizer init --data looping --output loop.h5
   for file in all.txt init/config.json; do
-    expect_exit 3 "$file: not a file that can be shown; expected a run, checkpoint or model folder" "$expunge" inspect $file
+    expect_exit 3 "$file: cannot be shown; expected a run, checkpoint or model folder" "$expunge" inspect $file
   done
 }
 

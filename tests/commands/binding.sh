@@ -106,17 +106,17 @@ case_exports() {
 case_an_earlier_version() {
   mkdir former && tar -C former -xf "$root/tests/fixtures/former_run/former_run.tar.xz"
   old=$(dirname "$(find former -name config | head -n 1)")
-  expect_exit 0 "every file matches the CRC-32C of manifest.json, which shows accidents alone" "$expunge" verify "$old"
+  expect_exit 0 "every file matches the CRC-32C of manifest.json, which detects only accidents" "$expunge" verify "$old"
 
   expect_exit 0 "has only CRC-32C, which detects accidents but not changes" "$expunge" export --checkpoint "$old" --output-dir old-model
-  expect_exit 0 "^ok +the checkpoint, .*, whose manifest shows accidents alone: SHA-256" "$expunge" verify old-model
+  expect_exit 0 "^ok +the checkpoint, .*, whose manifest detects only accidents: SHA-256" "$expunge" verify old-model
 }
 
 # Another run's checkpoint: the record names it, with its options and its hash, and the steps asked for are made.
 case_beginning_from_another_run() {
   "${common[@]}" --method finetune --max-steps 2 --learning-rate 3e-4 --output-dir first --quiet
   second=("${common[@]}" --method gradient_ascent --learning-rate 1e-4 --output-dir second --resume-from-checkpoint first/checkpoints/step-000001)
-  expect_exit 0 "going on after step 1 from first/checkpoints/step-000001" "${second[@]}" --max-steps 4
+  expect_exit 0 "continuing after step 1 from first/checkpoints/step-000001" "${second[@]}" --max-steps 4
   [[ $(h5dump -d /train/step second/metrics.h5 | grep -c '^ *(0): 1, 2, 3, 4$') == 1 ]] || die "steps 1 to 4 are not in metrics.h5"
   hash=$(sha256sum first/checkpoints/step-000001/manifest.json | cut -d ' ' -f 1)
   expect_exit 0 "^ok +began from $work/first/checkpoints/step-000001, step 1 of finetune: SHA-256 $hash" "$expunge" verify second
@@ -124,7 +124,7 @@ case_beginning_from_another_run() {
   grep -q "step 1 by finetune on papers, learning rate 0.0003, in $work/first/checkpoints/step-000001 (SHA-256 $hash)" second.md ||
     die "the report does not tell of the steps before"
   grep -q "Steps of this run.*2 to 4" second.md || die "the report does not tell its own steps"
-  expect_exit 2 "has made 1 optimizer steps already, and this run is to end after 1" "${second[@]/#second/third}" --max-steps 1
+  expect_exit 2 "has 1 optimizer steps already, but this run ends after 1" "${second[@]/#second/third}" --max-steps 1
   [[ ! -e third ]] || die "a refused run left a folder"
   expect_exit 0 "began from +$work/first/checkpoints/step-000001, step 1 of finetune on papers" "$expunge" inspect second
   # It is resumed as itself, bitwise, by the same command or without the path; the chain stays.
@@ -155,7 +155,7 @@ case_beginning_from_another_run() {
   rm -r first
   expect_exit 0 "^missing +began from $work/first/checkpoints/step-000001" "$expunge" verify third
   # The moments and the reference of one model are no use to a run of another.
-  expect_exit 3 "its run began from another original model" "${third[@]}" exported "${common[@]:4}" \
+  expect_exit 3 "its run began from the original model with SHA-256" "${third[@]}" exported "${common[@]:4}" \
     --method gradient_ascent --max-steps 9 --output-dir fifth --resume-from-checkpoint second/checkpoints/step-000004
 }
 
@@ -163,14 +163,14 @@ case_beginning_from_another_run() {
 case_conditions_and_evaluations_are_its_own() {
   "${common[@]}" --method gradient_ascent --max-steps 3 --eval-steps 1 --learning-rate 1e-3 --output-dir ahead --quiet
   stopping=("${common[@]}" --method gradient_ascent --max-steps 5 --eval-steps 1 --resume-from-checkpoint ahead/checkpoints/step-000003)
-  expect_exit 0 "step 3: forget:perplexity >= forget:perplexity@start holds; the run ends here" "${stopping[@]}" --output-dir holds \
+  expect_exit 0 "step 3: forget:perplexity >= forget:perplexity@start holds; the run ends" "${stopping[@]}" --output-dir holds \
     --stop-at "forget:perplexity >= forget:perplexity@start"
   ! grep -q "nearer" out.txt || { cat out.txt >&2; die "a state of another run was taken for one of this"; }
   [[ $(ls holds/checkpoints) == step-000003 ]] || die "checkpoints of a run that made no step: $(ls holds/checkpoints)"
   expect_exit 0 " 0 that do not match" "$expunge" verify holds
   # Its evaluations are its own, and begin with the state that it began from, also where that is not a step to evaluate at.
   judged=("${common[@]}" --method gradient_ascent --max-steps 5 --resume-from-checkpoint ahead/checkpoints/step-000003)
-  expect_exit 0 "going on after step 3" "${judged[@]}" --eval-steps 2 --eval-split forget --output-dir judged
+  expect_exit 0 "continuing after step 3" "${judged[@]}" --eval-steps 2 --eval-split forget --output-dir judged
   [[ $(h5dump -d /eval/step judged/evaluations.h5 | sed -nE 's/^ *\(0\): (.*)$/\1/p') == "3, 4, 5" ]] || { h5dump -d /eval/step judged/evaluations.h5; die "steps"; }
   [[ $(h5ls judged/evaluations.h5/eval/papers | wc -l) == 1 ]] || die "splits of the run before"
   "$expunge" report judged --output judged.html --quiet

@@ -253,9 +253,9 @@ TEST(ResolvedConfig, GlobalBatchFollowsFromTheRanksOrIsKept) {
                         "--gradient-accumulation-steps 5 = 15"));
   EXPECT_EQ(global("--per-device-train-batch-size 4096 --gradient-accumulation-steps 4096", 1), 16777216);
   EXPECT_THAT(refusal([&] { global("--per-device-train-batch-size 4096 --gradient-accumulation-steps 4096", 2); }),
-              HasSubstr("is more than the 16777216 sequences"));
+              HasSubstr("exceeds 16777216"));
   EXPECT_THAT(refusal([&] { global("--per-device-train-batch-size 536870912 --gradient-accumulation-steps 536870912", 64); }),
-              HasSubstr("is more than"));
+              HasSubstr("exceeds 16777216"));
 }
 
 TEST(FirstDifference, NamesTheFirstKeyThatDecidesTheResult) {

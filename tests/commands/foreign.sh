@@ -89,7 +89,7 @@ case_a_linked_folder() {
 case_logs_and_reports() {
   "${run[@]}" --output-dir logged --log-jsonl log.jsonl
   before=$(<log.jsonl)
-  expect_exit 4 "log.jsonl: exists already, and this run did not begin it" "${run[@]}" --output-dir second --log-jsonl log.jsonl
+  expect_exit 4 "log.jsonl: exists already, but this run did not begin it" "${run[@]}" --output-dir second --log-jsonl log.jsonl
   printf 'no newline' >note
   expect_exit 4 "note: exists already" "${run[@]}" --output-dir second --log-jsonl note
   [[ $(<log.jsonl) == "$before" && $(<note) == "no newline" ]] || die "a log of somebody else was changed"
@@ -100,7 +100,7 @@ case_logs_and_reports() {
   "$expunge" eval --model logged --tokens tokens.h5 --domain papers --output logged/eval.h5 --quiet
   mkdir -p reports/page-figures
   echo "# Read me" >reports/page.md
-  expect_exit 4 "page.md: is in the place of the report's Markdown" "$expunge" report logged --output reports/page.html --overwrite --quiet
+  expect_exit 4 "page.md: has the name of the report's Markdown" "$expunge" report logged --output reports/page.html --overwrite --quiet
   [[ $(<reports/page.md) == "# Read me" && ! -e reports/page.html ]] || die "a Markdown file of somebody else was replaced"
   rm reports/page.md
   echo "<svg/>" >reports/page-figures/logo.svg

@@ -88,7 +88,7 @@ case_exported_ends() {
   "$expunge" "${train[@]}" --quiet --max-steps 1 --output-dir ending
   "$expunge" export --checkpoint ending --output-dir exported --quiet
   for model in ending ending/checkpoints/step-000001 exported; do
-    expect_exit 0 "a completion ends at '</s>' \(id 2\), .*\(id 7\), and in front of the stop strings 'THE END'" "$expunge" generate \
+    expect_exit 0 "a completion ends at '</s>' \(id 2\), .*\(id 7\), and before the stop strings 'THE END'" "$expunge" generate \
       --prompts prompts.jsonl --model $model --max-new-tokens 2 --output ending.jsonl --overwrite
   done
 }
@@ -106,39 +106,39 @@ case_other_tokenizers() {
   cp -r model moved
   echo '{"post_processor": null}' >moved/tokenizer.json
   jq 'del(.add_bos_token, .add_eos_token)' model/tokenizer_config.json >moved/tokenizer_config.json
-  expect_exit 0 "tokens.h5: an earlier version put BOS or EOS around" "$expunge" eval --model moved --tokens tokens.h5 --domain papers --output moved.h5
+  expect_exit 0 "tokens.h5: an earlier version added BOS or EOS" "$expunge" eval --model moved --tokens tokens.h5 --domain papers --output moved.h5
   jq '.add_bos_token = false' model/tokenizer_config.json >moved/tokenizer_config.json
-  expect_exit 3 "tokens.h5: the tokens were made with another tokenizer" "$expunge" eval --model moved --tokens tokens.h5 --domain papers --output x.h5
+  expect_exit 3 "tokens.h5: the tokens are of another tokenizer" "$expunge" eval --model moved --tokens tokens.h5 --domain papers --output x.h5
 
   # Without a tokenizer nothing tells whose tokens they are, but that they are unlikely.
   rm moved/tokenizer.model
-  expect_exit 0 "moved has no tokenizer.model, so nothing tells whether tokens.h5" ranks 2 "$expunge" eval --model moved --tokens tokens.h5 \
+  expect_exit 0 "moved has no tokenizer.model, so it is unknown whether tokens.h5" ranks 2 "$expunge" eval --model moved --tokens tokens.h5 \
     --domain papers --output unknown.h5
-  [[ $(grep -c "nothing tells" out.txt) == 1 ]] || die "said more than once: $(cat out.txt)"
+  [[ $(grep -c "it is unknown whether" out.txt) == 1 ]] || die "said more than once: $(cat out.txt)"
   ! grep -q "another tokenizer's" out.txt || die "the model's own tokens are suspected: $(cat out.txt)"
   mkdir other && cp "$root/tests/fixtures/tokenizer/bytes.model" other/tokenizer.model
   "$expunge" tokenize --tokenizer other --data texts --domain papers --output other.h5 --max-length 64 --quiet
-  expect_exit 0 "papers/forget: a perplexity of .* is above the vocabulary's size, 400: .* other.h5 are probably another tokenizer's" \
+  expect_exit 0 "papers/forget: a perplexity of .* exceeds the vocabulary's size, 400: .* other.h5 probably has another tokenizer's" \
     "$expunge" eval --model moved --tokens other.h5 --domain papers --output unknown.h5 --overwrite
 }
 
 case_bad_input() {
   expect_exit 4 "one.jsonl: exists already.*--overwrite" "${generate[@]}" --model base --max-new-tokens 3 --output one.jsonl
   expect_exit 2 "needs --max-new-tokens" "${generate[@]}" --model base --output x.jsonl
-  expect_exit 2 "--top-k narrows a draw" "${generate[@]}" --model base --max-new-tokens 3 --top-k 4 --output x.jsonl
+  expect_exit 2 "--top-k limits sampling" "${generate[@]}" --model base --max-new-tokens 3 --top-k 4 --output x.jsonl
   expect_exit 2 "--num-samples above 1 needs --temperature" "${generate[@]}" --model base --max-new-tokens 3 --num-samples 2 --output x.jsonl
   bad() { cat >bad.jsonl; expect_exit 3 "$1" ranks 2 "$expunge" generate --model base --prompts bad.jsonl --max-new-tokens 3 --output x.jsonl; }
   bad "bad.jsonl, line 2: not valid JSON" <<<$'{"prompt": "fine"}\n{"prompt": oops}'
-  bad "bad.jsonl, line 3: there is no prompt in column 'prompt'" <<<$'{"prompt": "fine"}\n\n{"text": "other"}'
+  bad "bad.jsonl, line 3: has no prompt in column 'prompt'" <<<$'{"prompt": "fine"}\n\n{"text": "other"}'
   bad "line 1: the prompt in column 'prompt' is null" <<<'{"prompt": null}'
   bad "line 1: has \"prompt\" twice" <<<'{"prompt": "a", "prompt": "b"}'
   bad "line 1: key 'prompt': expected a string, found 7" <<<'{"prompt": 7}'
   bad "line 1: expected a JSON object" <<<'["prompt"]'
   bad "line 1: invalid UTF-8 at byte 13" <<<$'{"prompt": "\xff"}'
-  bad "line 1: there is a field 'completion' already" <<<'{"prompt": "a", "completion": "b"}'
+  bad "line 1: has a field 'completion' already" <<<'{"prompt": "a", "completion": "b"}'
   bad "expected one JSON object a line, found none" </dev/null
   sed -i 's/"initializer_range"/"max_position_embeddings": 8, "initializer_range"/' model/config.json
-  expect_exit 3 "line [23]: the prompt has [0-9]+ tokens; the model has 8 positions" "${generate[@]}" --model model --max-new-tokens 3 --output x.jsonl
+  expect_exit 3 "line [23]: the prompt has [0-9]+ tokens, but the model has 8 positions" "${generate[@]}" --model model --max-new-tokens 3 --output x.jsonl
   rm model/tokenizer.model
   expect_exit 3 "no tokenizer.model" "${generate[@]}" --model model --max-new-tokens 3 --output x.jsonl
   [[ ! -e x.jsonl ]] || die "a refused run left a file"

@@ -70,7 +70,7 @@ case_a_dropped_step_and_a_time_limit() {
   code=0
   wait $job || code=$?
   [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code with --grace-seconds 0"; }
-  grep -qE "SIGUSR1 came: the run ends after step [12] of 3, with a checkpoint, and what it had begun is dropped" log.txt ||
+  grep -qE "SIGUSR1 came: the run ends after step [12] of 3, with a checkpoint, and drops the unfinished step" log.txt ||
     { cat log.txt >&2; die "no word of a dropped step"; }
   ranks 2 "${long[@]}" --quiet --output-dir dropped
   same_parameters long/checkpoints/step-000003 dropped/checkpoints/step-000003 || die "weights after a dropped step differ"
@@ -171,7 +171,7 @@ case_no_room_for_a_checkpoint() {
 
 # What is allowed and hardly meant, and what makes no sense at all.
 case_odd_options_and_changed_models() {
-  expect_exit 0 "the learning rate is 0 in every one of the 1 step" "$expunge" "${train[@]}" --max-steps 1 --warmup-steps 1 --output-dir zero
+  expect_exit 0 "the learning rate is 0 in each of the 1 step" "$expunge" "${train[@]}" --max-steps 1 --warmup-steps 1 --output-dir zero
   grep -q "no weight moved" out.txt || die "no word of weights that did not move"
   expect_exit 0 "--micro-batch-tokens 3 is less than the longest sequence, 64" "$expunge" "${train[@]}" --max-steps 1 \
     --micro-batch-tokens 3 --output-dir narrow
@@ -183,7 +183,7 @@ case_odd_options_and_changed_models() {
   printf '\x40' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s good) - 1)) conv=notrunc status=none
   expect_exit 3 "the original model changed since the run began" ranks 2 "${unlearn[@]}"
   printf '\xff\xff\xff\x7f' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s good) - 4)) conv=notrunc status=none
-  expect_exit 5 "step 1: loss .*this is the model as it was given" ranks 2 "${unlearn[@]}" --overwrite-output-dir
+  expect_exit 5 "step 1: loss .*the model is as it was given" ranks 2 "${unlearn[@]}" --overwrite-output-dir
 }
 
 run_case

@@ -21,7 +21,7 @@ rm -r run/checkpoints/step-00000[34]
 expect_exit 0 "finished already|resuming after step 2" "$expunge" "${run[@]}" --max-steps 4
 ! grep -q "kernels" out.txt || { cat out.txt >&2; die "a warning of the same kernels"; }
 rm -r run/checkpoints/step-00000[34]
-expect_exit 0 "computed by kernels of AVX2, oneDNN avx2, and goes on by those of AVX2, oneDNN avx: it is not bitwise" "${older[@]}" \
+expect_exit 0 "began with kernels of AVX2, oneDNN avx2 and continues with kernels of AVX2, oneDNN avx: the result is not bitwise" "${older[@]}" \
   "${run[@]}" --max-steps 4
 [[ $(grep -c "not bitwise" out.txt) == 1 ]] || { cat out.txt >&2; die "said more than once"; }
 names run/checkpoints/step-000002/checkpoint.h5 "AVX2, oneDNN avx2"

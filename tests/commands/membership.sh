@@ -47,7 +47,7 @@ case_attacks() {
   done
   expect_exit 0 "zlib .*AUC" "$expunge" inspect one-mia.h5
   # Intervals are of documents; members that score high and low are both looked at.
-  expect_exit 0 "^intervals by document; left out because they stand on both sides: 0 members" "$expunge" inspect one-mia.h5
+  expect_exit 0 "^intervals by document; left out because they are on both sides: 0 members" "$expunge" inspect one-mia.h5
   grep -q "Intervals are resampled by document" table.txt || die "the table does not say what is resampled"
   "${mia[@]}" --model base --members approximate --non-members forget --output turned.h5 >turned.txt
   grep -qE "^loss .* low +[0-9]" turned.txt || die "the table does not name the stronger direction: $(cat turned.txt)"
@@ -64,7 +64,7 @@ case_an_earlier_version() {
   expect_exit 0 "Intervals are resampled by sequence" "$expunge" mia --model former/run --tokens former/tokens.h5 \
     --domain papers --non-members retain --output former-mia.h5 --quiet
   h5dump -a /resampled_by former-mia.h5 | grep -q '"sequence"' || die "the file does not say what is resampled"
-  expect_exit 0 "text that splits share is not recorded: the file is of an earlier version" "$expunge" inspect former/tokens.h5
+  expect_exit 0 "text that splits share is not recorded: an earlier version wrote the file" "$expunge" inspect former/tokens.h5
 }
 
 # A model that has not learnt them tells nothing; without a reference model there is no such attack.
@@ -74,7 +74,7 @@ case_few_sequences() {
     die "--max-eval-samples"
   h5ls fresh-mia.h5/results | grep -q reference && die "reference without a reference model"
   # More ranks than sequences: some have nothing to do, and nothing changes.
-  expect_exit 0 "warning.*: 2 members and 2 non-members: with fewer than 30 a side" \
+  expect_exit 0 "warning.*: 2 members and 2 non-members: with fewer than 30 per side" \
     "${mia[@]}" --model base --output few.h5 --max-eval-samples 2
   ranks 4 "${mia[@]}" --model base --output few-four.h5 --max-eval-samples 2 >/dev/null
   same_results few.h5 few-four.h5 || die "more ranks than sequences"
@@ -100,7 +100,7 @@ case_refusals() {
 # Four targets have no lowest fifth; what can be told of them is told.
 case_short_sequences() {
   "$expunge" tokenize --tokenizer init --data texts --output short.h5 --max-length 5 --quiet
-  expect_exit 0 "papers/forget: every sequence is too short for min_k_20, which is left out" \
+  expect_exit 0 "papers/forget: every sequence is too short for min_k_20, so it is left out" \
     "$expunge" mia --tokens short.h5 --domain papers --max-eval-samples 20 --model base --output short-mia.h5
   [[ $(h5ls short-mia.h5/results | wc -l) == 12 ]] || die "attacks of short sequences"
 }
@@ -119,7 +119,7 @@ case_a_collapsed_model() {
 # Without a tokenizer there is no text for zlib.
 case_without_a_tokenizer() {
   "$expunge" export --checkpoint base --output-dir bare --quiet && rm bare/tokenizer.model
-  expect_exit 0 "no tokenizer.model, so there is no text" "${mia[@]}" --model bare --output bare.h5
+  expect_exit 0 "no tokenizer.model, so the zlib attack has no text" "${mia[@]}" --model bare --output bare.h5
   ! h5ls bare.h5/results | grep -q zlib || die "zlib without a text"
 }
 

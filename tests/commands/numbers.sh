@@ -86,7 +86,7 @@ set_up() {
 case_steps() {
   for more in "" "--learning-rate 0" "--variant released"; do
     # shellcheck disable=SC2086
-    expect_exit 2 "--num-train-epochs 1e\+18: .* make .* optimizer steps, and a run takes at most 1000000000" \
+    expect_exit 2 "--num-train-epochs 1e\+18: .* take .* optimizer steps, but a run takes at most 1000000000" \
       timeout 60 "${run[@]}" --num-train-epochs 1e18 $more
   done
   expect_exit 2 "--max-steps: expected a whole number from -1 to 1000000000" "${run[@]}" --max-steps 1000000001
@@ -101,23 +101,23 @@ case_steps() {
     expect_exit 75 "the run ends after step [1-9][0-9]* of 1000000000" timeout 60 "${run[@]}" --max-steps 1000000000 \
       --max-walltime 3 --overwrite-output-dir $more
   done
-  expect_exit 2 "so many sequences after each of .* a run holds at most 100000000" "$expunge" unlearn --model model \
+  expect_exit 2 "this many sequences after each of .* but a run holds at most 100000000" "$expunge" unlearn --model model \
     --tokens tokens.h5 --domain papers --method ascent_plus_descent --retain-repeat --positive-ratio 1000000000 --output-dir y
 }
 
 case_prompts() {
   head -n 1 prompts.jsonl >one.jsonl
-  expect_exit 0 "1 prompts a round" "$expunge" generate --model model --prompts one.jsonl --output long.jsonl \
+  expect_exit 0 "1 prompts per round" "$expunge" generate --model model --prompts one.jsonl --output long.jsonl \
     --max-new-tokens 1000000000 --per-device-eval-batch-size 1000000000
-  expect_exit 2 "--num-samples 1000000000: 2 prompts of up to [0-9]+ tokens make 2000000000 completions; at most 16777216" \
+  expect_exit 2 "--num-samples 1000000000: 2 prompts of up to [0-9]+ tokens make 2000000000 completions, but a command holds at most 16777216" \
     "$expunge" generate --model model --prompts prompts.jsonl --output never.jsonl --max-new-tokens 1 --num-samples 1000000000 --temperature 1
 }
 
 case_plans() {
   plan=("$expunge" plan --model model --world 8 --gpu-memory 80GB)
-  expect_exit 2 "--max-steps 1000000000 would take a time limit of .* minutes, and Slurm's are of at most 2147483647" \
+  expect_exit 2 "--max-steps 1000000000 needs a time limit of .* minutes, but Slurm allows at most 2147483647" \
     "${plan[@]}" --max-steps 1000000000 --tflops 1e-6 --sbatch never.sbatch
-  expect_exit 2 "65536 ranks x .* is more than the 16777216 sequences" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
+  expect_exit 2 "65536 ranks x .* exceeds 16777216" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
   expect_exit 2 "does not fit" "${plan[@]}" --per-device-train-batch-size 100000
   [[ ! -e never.sbatch ]] || die "a refused script was written"
   # The options of a timed run are those of a file, which may say anything.

@@ -67,7 +67,7 @@ case_refusals() {
   expect_exit 2 "does not fit: a rank needs .* it would on [0-9]+ ranks" "$expunge" plan --model init --world 1 --gpu-memory 1.8GB
   expect_exit 2 "needs --gpu-memory SIZE" "$expunge" plan --model init --world 1
   expect_exit 3 "config.json" "$expunge" plan --model nowhere --world 1 --gpu-memory 80GB
-  expect_exit 3 "not a run folder" "$expunge" plan --model init --world 1 --gpu-memory 80GB --measured-run init
+  expect_exit 3 "expected a run folder" "$expunge" plan --model init --world 1 --gpu-memory 80GB --measured-run init
 }
 
 case_scripts() {
@@ -88,9 +88,9 @@ case_methods() {
     --config "$root/configs/yi-6b-arxiv-ascent_plus_descent.cfg"
   # Without a retain term nothing is held against the original model, so it is not kept.
   kept=(plan --model init --device cpu --world 2 --memory-per-rank 8GB --method grad_diff --retain-loss kl)
-  expect_exit 0 "frozen" "$expunge" "${kept[@]}"
+  expect_exit 0 "reference model" "$expunge" "${kept[@]}"
   "$expunge" "${kept[@]}" --alpha 0 >out.txt
-  ! grep -q "frozen" out.txt || { cat out.txt; die "a model is kept that nothing is held against"; }
+  ! grep -q "reference model" out.txt || { cat out.txt; die "a model is kept that nothing is held against"; }
   echo "alpha = 0" >alpha.cfg
   "$expunge" "${kept[@]}" --alpha 0 --sbatch kept.sbatch >/dev/null && grep -q -- " --alpha 0" kept.sbatch || die "the script lacks --alpha"
   "$expunge" "${kept[@]}" --config alpha.cfg | diff - out.txt || die "alpha of a config file"

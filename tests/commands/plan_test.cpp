@@ -50,7 +50,7 @@ TEST(PlanOptions, NumbersHaveLimits) {
   EXPECT_THAT(refusal([] { (void)plan("--gpu-memory 80GB --max-steps 1000000001"); }),
               HasSubstr("--max-steps: expected a whole number from 1 to 1000000000"));
   EXPECT_THAT(refusal([] { (void)plan("--gpu-memory 80GB --global-batch-size 16777217"); }),
-              HasSubstr("--global-batch-size 16777217 is more than the 16777216 sequences"));
+              HasSubstr("--global-batch-size 16777217 exceeds 16777216"));
   PlanConfig config;
   EXPECT_THAT(refusal([&] { parse_into(config, plan_options, words("--model m --world 65537 --gpu-memory 80GB")); }),
               HasSubstr("--world: expected a whole number from 1 to 65536"));

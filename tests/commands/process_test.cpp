@@ -190,7 +190,7 @@ TEST(Process, HelpUnderMpirunIsSaidOnce) { EXPECT_EQ(count(on_ranks(2, "--help")
 TEST(Process, CommandsOfOneProcessRefuseMore) {
   const Result r = on_ranks(2, "single --code 0");
   EXPECT_EQ(r.code, 2);
-  EXPECT_THAT(r.text, HasSubstr("expunge single runs as one process and was launched as 2"));
+  EXPECT_THAT(r.text, HasSubstr("expunge single runs as one process, but 2 were launched"));
   EXPECT_EQ(on_ranks(1, "single --code 0").code, 0);
   EXPECT_EQ(shell("SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=2 " + kProbe + " single --code 0").code, 2);
 }

@@ -71,7 +71,7 @@ case_several_runs() {
   for text in "$hash" "$(rounded before.h5 /papers/forget perplexity)" "$(rounded "$run/eval.h5" /papers/forget perplexity)" \
       "$(rounded before.h5 /papers/approximate perplexity)" "times less than retraining" "Pareto" "step 2 of 4" "step-000004" \
       "expunge mia --model" "The run's model has not been evaluated" \
-      "nothing was to be forgotten" "Jin Yao" "$(task task-before.h5) ± 0.00 %" "$(task "$run/task.h5") ± 0.00 %" \
+      "it had nothing to forget" "Jin Yao" "$(task task-before.h5) ± 0.00 %" "$(task "$run/task.h5") ± 0.00 %" \
       "$(printf '%.2f %%' "$(awk "BEGIN { print 100 * $(attribute "$run/eval.h5" /papers/forget extraction_strength) }")")"; do
     for page in report.html report.md; do
       sed 's/&#39;/'"'"'/g; s/\\//g; s/<wbr>//g' "$page" | grep -- "$text" >/dev/null || die "$page lacks: $text"
@@ -120,11 +120,11 @@ case_evaluations_that_differ() {
   "${report[@]}" second --before before-48.h5 --output lengths.html
   not_compared lengths.html "tokens_sha256 [0-9a-f]*... and" "max_length 48 and 64"
   "${evaluate[@]}" --model base --output same.h5 --compare before-48.h5 2>same.log >/dev/null
-  grep -q "before-48.h5: these figures were computed differently and are not to be compared: .*max_length 48 and 64" same.log ||
+  grep -q "before-48.h5: these metrics were computed under other conditions; do not compare them: .*max_length 48 and 64" same.log ||
     die "eval --compare"
   # Of several evaluations of one model, that which compares.
   "${report[@]}" second --before before-bf16.h5 --before before.h5 --before before-2.h5 --output several.html
-  says several.md "before-bf16.h5 is not used: before.h5 was computed as second/eval.h5 was." "before-2.h5 is not used" "its perplexity went from"
+  says several.md "before-bf16.h5 is not used: before.h5 has the conditions of second/eval.h5." "before-2.h5 is not used" "its perplexity went from"
 }
 
 # What a file of an earlier version does not say is marked, and keeps nothing from being compared.
@@ -134,7 +134,7 @@ case_an_earlier_version() {
   grep -qE "device.*unknown" former.html || die "former.html"
   "$expunge" eval --model former/run --tokens former/tokens.h5 --domain papers --output again.h5 --quiet --compare former/eval.h5 \
     >again.txt 2>again.log
-  grep -q "former/eval.h5: device is unknown, so nothing tells" again.log && ! grep -q "computed differently" again.log || die "again.log"
+  grep -q "former/eval.h5: device is unknown, so these metrics may not be comparable" again.log && ! grep -q "computed under other conditions" again.log || die "again.log"
   grep -q "device  *unknown" <("$expunge" inspect former/eval.h5) || die "inspect"
 }
 
@@ -160,10 +160,10 @@ case_chains() {
   "${further[@]}" --model base --method grad_diff --max-steps 5 --resume-from-checkpoint second/checkpoints/step-000004 --output-dir adopted
   for model in chained adopted; do "${evaluate[@]}" --model $model --output $model/eval.h5 >/dev/null; done
   after="4 steps of gradient_ascent on papers"
-  goal() { printf 'The goal is %s, what %s model makes of papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
+  goal() { printf 'The goal is %s, the perplexity of %s model on papers/approximate' "$(rounded "$1" /papers/approximate perplexity)" "$2"; }
   "${report[@]}" chained adopted --before before.h5 --before second/eval.h5 --output chain.html
-  says chain.md "R1: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "$(goal before.h5 'the original')" \
-    "R2: papers/forget was to be forgotten by grad_diff, after $after (see Before); its" "(own steps) |" \
+  says chain.md "R1: papers/forget should be forgotten by grad_diff, after $after (see Before); its" "$(goal before.h5 'the original')" \
+    "R2: papers/forget should be forgotten by grad_diff, after $after (see Before); its" "(own steps) |" \
     "second/eval.h5 is not used: before.h5 is of the original model." "| Steps of this run | 5 |" "| Steps | 5 of 5, 6 sequences a step |" \
     "| Before | steps 1 to 4 by gradient_ascent on papers, " "| grad_diff, after gradient_ascent |" "| Began from | $PWD/second |"
   "${report[@]}" chained --before second/eval.h5 --output changed.html
@@ -192,7 +192,7 @@ case_figures_of_other_models() {
   "${infer[@]}" --output mia.h5 >/dev/null 2>&1
   "${infer[@]}" --members retain --non-members general/evaluation --output mia-other.h5 >/dev/null 2>&1
   "${report[@]}" second --before before.h5 --after mia.h5 --output own.html
-  says own.md "Members: 20 sequences of papers/forget. Non-members: 20 sequences of papers/approximate." "with fewer than 30 a side"
+  says own.md "Members: 20 sequences of papers/forget. Non-members: 20 sequences of papers/approximate." "with fewer than 30 per side"
   mute own.md "other texts |"
   "${report[@]}" second --before before.h5 --after mia-other.h5 --output texts.html
   says texts.md "| other texts |" "Members: 20 sequences of papers/retain. Non-members: 20 sequences of general/evaluation."
@@ -211,7 +211,7 @@ case_options_and_shared_texts() {
   rm -r general/checkpoints/step-000002
   "${report[@]}" general --output general.html
   says general.md "method = ascent_plus_descent, in the file npo; learning-rate = 2e-05, in the file 7; seed = 42, in the file (not set)." \
-    "| general/retain | general/evaluation | 12 | 12 |" "(unfinished, step 1 of 2)" "Splits that were looked at: general/retain, papers/approximate" \
+    "| general/retain | general/evaluation | 12 | 12 |" "(unfinished, step 1 of 2)" "Checked splits: general/retain, papers/approximate" \
     "1 of 2, 1 sequence a step, 1 sequence in all"
   mute general.md "None was found"
   mute general.md "save-steps = 9"
@@ -222,7 +222,7 @@ case_options_and_shared_texts() {
   mute general.md "--tokens $PWD/general.h5"
   rm -r general/checkpoints/step-000001
   "${report[@]}" general --output general.html --overwrite
-  says general.md "(it has made no checkpoint): papers/forget was to be forgotten"
+  says general.md "(it has no checkpoint yet): papers/forget should be forgotten"
 }
 
 # A condition that held: after which step, and which state is kept.
@@ -287,7 +287,7 @@ case_bad_input() {
   head -c 2000 second/eval.h5 >bare/eval.h5
   expect_exit 3 "bare/eval.h5" "${report[@]}" bare --output x.html
   for option in --before --after; do
-    expect_exit 3 "tokens.h5: not an evaluation of expunge eval, mia or task" "${report[@]}" second $option tokens.h5 --output x.html
+    expect_exit 3 "tokens.h5: expected results of expunge eval, mia or task" "${report[@]}" second $option tokens.h5 --output x.html
   done
   expect_exit 2 "no run began from" "${report[@]}" second --before second/eval.h5 --output x.html
   expect_exit 2 "--after needs a report of one run" "${report[@]}" second "$run" --after before.h5 --output x.html
@@ -295,7 +295,7 @@ case_bad_input() {
   "${report[@]}" second --output report.html
   expect_exit 4 "exists already" "${report[@]}" second --output report.html
   expect_exit 4 "cannot" "${report[@]}" second --output nowhere/x.html
-  expect_exit 4 "exists already, and this run did not begin it" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
+  expect_exit 4 "exists already, but this run did not begin it" "${unlearn[@]}" --output-dir other --log-jsonl texts/papers/forget.jsonl
   [[ ! -e x.html ]] || die "a refused report was written"
   if [[ $(id -u) == 0 ]] && mkdir disk && mount -t tmpfs -o size=16k tmpfs disk 2>/dev/null; then
     trap 'umount "$work/disk"; rm -rf "$work"' EXIT

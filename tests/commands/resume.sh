@@ -51,7 +51,7 @@ case_on_as_many_ranks_and_others() {
 # A batch that follows the number of ranks: the message says how to go on.
 case_a_batch_that_follows_the_ranks() {
   "$expunge" "${train[@]/--global-batch-size/--gradient-accumulation-steps}" --max-steps 1 --quiet --output-dir follows
-  expect_exit 2 "global-batch-size = 6, now 12 .*--global-batch-size 6 goes on" ranks 2 "$expunge" \
+  expect_exit 2 "global-batch-size = 6, now 12 .*give --global-batch-size 6" ranks 2 "$expunge" \
     "${train[@]/--global-batch-size/--gradient-accumulation-steps}" --max-steps 1 --output-dir follows
   : >follows/config
   expect_exit 2 "if the file was damaged: .expunge inspect follows/checkpoints/step-000001. prints" "$expunge" \
@@ -87,9 +87,9 @@ case_finished_and_damaged() {
   rm -rf lone
   ranks 2 "${run[@]}" "${rate[@]}" --output-dir lone --save-total-limit 1 --quiet
   printf x | dd of=lone/checkpoints/step-000006/shard-00001-of-00002.h5 bs=1 seek=5000 conv=notrunc status=none
-  expect_exit 75 "no good checkpoint is left; the run begins again with its first step" ranks 2 "${run[@]}" "${rate[@]}" \
+  expect_exit 75 "no good checkpoint is left; the run begins again at its first step" ranks 2 "${run[@]}" "${rate[@]}" \
     --output-dir lone --save-total-limit 1 --max-walltime 0.1
-  grep -q "no step of this start fitted into --max-walltime" out.txt || { cat out.txt >&2; die "no word of a limit that never suffices"; }
+  grep -q "no step fitted into --max-walltime since this start" out.txt || { cat out.txt >&2; die "no word of a limit that never suffices"; }
   ! grep -q "SIGTERM" out.txt || { cat out.txt >&2; die "a signal that never came"; }
   [[ $(ls lone/checkpoints | xargs) == "damaged-step-000006 step-000000" ]] || { ls lone/checkpoints; die "the good checkpoint is gone"; }
   ranks 2 "${run[@]}" "${rate[@]}" --output-dir whole --overwrite-output-dir --save-total-limit 1
@@ -98,7 +98,7 @@ case_finished_and_damaged() {
 
 # From a checkpoint named by its path, into another folder, which takes the metrics until then along.
 case_from_a_checkpoint_by_its_path() {
-  expect_exit 0 "going on after step 2" ranks 2 "${run[@]}" "${rate[@]}" --output-dir other \
+  expect_exit 0 "continuing after step 2" ranks 2 "${run[@]}" "${rate[@]}" --output-dir other \
     --resume-from-checkpoint stopped/checkpoints/step-000002
   ! grep warning out.txt || die "a warning where nothing is wrong"
   h5diff whole/metrics.h5 other/metrics.h5 /train/step || die "steps are lost"
@@ -110,7 +110,7 @@ case_an_order_that_is_too_short() {
   seq 0 11 >order.txt
   expect_exit 0 "" "$expunge" "${train[@]}" --max-steps 2 --sample-order order.txt --output-dir ordered
   ! grep -q "sample-order" out.txt || die "a warning of an order that is long enough"
-  expect_exit 0 "warning: --sample-order order.txt: it has 12 sequence numbers and the run takes 18: it begins again from the top" \
+  expect_exit 0 "warning: --sample-order order.txt: the run takes 18 sequences, but the file has 12 sequence numbers: the order repeats from its top" \
     "$expunge" "${train[@]}" --max-steps 3 --sample-order order.txt --output-dir ordered-3
 }
 

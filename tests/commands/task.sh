@@ -101,15 +101,15 @@ case_bad_input() {
   expect_exit 3 "line 7: --num-fewshot 2, and two-tasks.jsonl has 0 of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \
     --fewshot-file two-tasks.jsonl --output x.h5
   { cat two-tasks.jsonl && tail -n 1 tasks.jsonl; } >small-task.jsonl
-  expect_exit 0 "--num-fewshot 2 takes all items of arc as examples, so these tasks are not scored" ranks 2 "$expunge" task --model base \
+  expect_exit 0 "--num-fewshot 2 uses all items of arc as examples, so these tasks are not scored" ranks 2 "$expunge" task --model base \
     --tasks small-task.jsonl --num-fewshot 2 --max-new-tokens 2 --output small.h5
-  expect_exit 3 "takes every item as an example" "$expunge" task --model base --tasks two-tasks.jsonl --num-fewshot 3 --output x.h5
+  expect_exit 3 "uses every item as an example" "$expunge" task --model base --tasks two-tasks.jsonl --num-fewshot 3 --output x.h5
   expect_exit 2 "--fewshot-file needs --num-fewshot" "${task[@]}" --model base --fewshot-file two-tasks.jsonl --output x.h5
-  expect_exit 2 "leaves none of the model's .* positions" "$expunge" task --model base --tasks tasks.jsonl --max-new-tokens 4000 --output x.h5
+  expect_exit 2 "leaves no room for the question in the model's .* positions" "$expunge" task --model base --tasks tasks.jsonl --max-new-tokens 4000 --output x.h5
   expect_exit 4 "small.h5: exists already.*--overwrite" "${task[@]}" --model base --output small.h5
   bad() { cat >bad.jsonl; expect_exit 3 "$1" ranks 2 "$expunge" task --model base --tasks bad.jsonl --output x.h5; }
   bad "bad.jsonl, line 2: not valid JSON" <<<"$(question 1 2 3)"$'\n{"question"'
-  bad "line 1: an item of no known shape, with the keys prompt" <<<'{"prompt": "a"}'
+  bad "line 1: unknown kind of item, with the keys prompt" <<<'{"prompt": "a"}'
   bad "line 1: key 'answer': expected a letter from A to B" <<<'{"question": "a", "choices": ["b", "c"], "answer": "E"}'
   bad "line 1: key 'label': expected the number of an ending, 0 to 1" <<<'{"ctx": "a", "endings": ["b", "c"], "label": "2"}'
   bad "line 1: key 'answer': expected a text that ends with ####" <<<'{"question": "a", "answer": "seven"}'

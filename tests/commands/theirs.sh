@@ -29,9 +29,9 @@ set_up() {
 case_in_the_way_of_a_checkpoint() {
   place=a/checkpoints/step-000002
   begun && echo precious >$place
-  in_the_way "$place: lies where the run makes a checkpoint"
+  in_the_way "$place: lies where the run writes a checkpoint"
   begun && mkdir mine && ln -s ../../mine $place
-  in_the_way "$place: lies where the run makes a checkpoint"
+  in_the_way "$place: lies where the run writes a checkpoint"
   [[ -L $place ]] || die "a link is gone"
   for name in manifest.json metrics.h5 evaluations.h5 checkpoint.h5 shard-00000-of-00001.h5 notes; do
     begun && mkdir $place
@@ -76,7 +76,7 @@ case_files_changed_by_hand() {
   [[ $(<locked/.expunge-lock) == "process list: my notes" ]] || die "a lock of theirs was changed"
   mkdir large && cp -r whole linked && mv linked/checkpoints large/ && ln -s ../large/checkpoints linked/checkpoints
   for path in linked large; do
-    expect_exit 4 "checkpoints/step-000001/metrics.h5: (is a place that the run|lies in the checkpoint)" "$expunge" eval --model model \
+    expect_exit 4 "checkpoints/step-000001/metrics.h5: (is a place for files of the run|lies in the checkpoint)" "$expunge" eval --model model \
       --tokens tokens.h5 --domain papers --output $path/checkpoints/step-000001/metrics.h5 --overwrite
   done
 }
@@ -131,7 +131,7 @@ case_what_appears_meanwhile() {
 case_notes_in_a_report() {
   "$expunge" report base --output page.html --quiet
   rm page.html && sed -i '1i NOTES' page.md
-  expect_exit 4 "page.md: is in the place of the report's Markdown" "$expunge" report base --output page.html
+  expect_exit 4 "page.md: has the name of the report's Markdown" "$expunge" report base --output page.html
   grep -q NOTES page.md || die "notes are gone"
 }
 

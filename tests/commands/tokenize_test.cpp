@@ -88,7 +88,7 @@ TEST_F(Tokenize, RecordsWhatTokenizerJsonSaysOtherwise) {
   testing::internal::CaptureStderr();
   ASSERT_EQ(tokenize(options_), 0);
   const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(said, HasSubstr("tokenizer.json differs from tokenizer.model and tokenizer_config.json, which give the ids"));
+  EXPECT_THAT(said, HasSubstr("tokenizer.json differs from tokenizer.model and tokenizer_config.json, which define the ids"));
   EXPECT_THAT(said, HasSubstr("books/forget: 1 text with '<s>' in front"));
   const Hdf5File raw = Hdf5File::open(options_.output);
   EXPECT_THAT(raw.read_attribute<std::string>("/", "tokenizer_differences"),
@@ -108,8 +108,8 @@ TEST_F(Tokenize, WarnsOfNamesThatAreProbablySlips) {
   testing::internal::CaptureStderr();
   ASSERT_EQ(tokenize(options_), 0);
   const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(said, HasSubstr("books: no split is named forget, and one is named Forget"));
-  EXPECT_THAT(said, HasSubstr("books: no split is named retain, and one is named retian"));
+  EXPECT_THAT(said, HasSubstr("books: no split is named forget, but one is named Forget"));
+  EXPECT_THAT(said, HasSubstr("books: no split is named retain, but one is named retian"));
   EXPECT_THAT(said, HasSubstr("books/notes.JSONL: is not read; write its ending in small letters"));
   EXPECT_THAT(said, HasSubstr("tofu/evaluation.jsonl.GZ: is not read"));
   EXPECT_THAT(said, Not(HasSubstr("code: no split")));
@@ -180,7 +180,7 @@ TEST_F(Tokenize, LeavesNothingBehindAnError) {
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }),
               AllOf(HasSubstr("books/retain"), HasSubstr("0 documents")));
   folder_.write("data/books/retain.jsonl", "{\"text\": \"a\"}\n");
-  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }), HasSubstr("1 document, and none gives a sequence"));
+  EXPECT_THAT(error_of(ExitCode::bad_input, [&] { tokenize(options_); }), HasSubstr("1 document, but none gives a sequence"));
   EXPECT_FALSE(std::filesystem::exists(options_.output));
   EXPECT_THAT(folder_.names(), Not(Contains(HasSubstr(".expunge-"))));
   std::filesystem::remove(folder_ / "data/books/retain.jsonl");

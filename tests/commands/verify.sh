@@ -63,7 +63,7 @@ case_fine_missing_and_unfinished() {
   expect_exit 0 "^[0-9]+ fine, 0 missing, 0 that do not match" "$expunge" verify run
   grep -q "eval.h5: made of step-000002" out.txt || die "eval.h5 is not tied to its checkpoint"
   expect_exit 0 " 0 that do not match" "$expunge" verify exported
-  expect_exit 3 "neither a run folder nor" "$expunge" verify texts
+  expect_exit 3 "expected a run folder or" "$expunge" verify texts
   # A run that was killed before its first checkpoint: nothing to hold files against is not "fine".
   mkdir -p early/checkpoints && cp run/config early/
   expect_exit 7 "MISMATCH +early/checkpoints: no good checkpoint" "$expunge" verify early
@@ -115,7 +115,7 @@ case_the_original_models_reference() {
   rm -r preference/checkpoints/step-000002
   flipped preference/reference.h5 "MISMATCH +preference/reference.h5: damaged" preference
   printf x | dd of=preference/reference.h5 bs=1 seek=900 conv=notrunc status=none
-  expect_exit 3 "preference/reference.h5: what the run keeps of the original model changed since the run began" "${npo[@]}"
+  expect_exit 3 "preference/reference.h5: the run's stored results of the original model changed since the run began" "${npo[@]}"
   rm -r preference
 }
 

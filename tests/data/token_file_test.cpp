@@ -222,7 +222,7 @@ TEST_F(DamagedTokenFile, Structure) {
   EXPECT_THAT(load("d/s"), HasSubstr("truncated"));
   Hdf5File::create(folder_ / "other.h5").close();
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { TokenFile(folder_ / "other.h5"); }),
-              HasSubstr("lacks the attributes format_version, tokenizer_sha256"));
+              HasSubstr("lacks 4 attributes: format_version, tokenizer_sha256"));
 }
 
 TEST(TokenFile, OfAnEarlierVersionRecordsNeitherDocumentsNorSharedText) {

@@ -1,4 +1,4 @@
-// Attacks, memorisation and ROC figures against open-unlearning and scikit-learn (tests/fixtures/make_membership_fixture.py),
+// Attacks, memorisation and ROC metrics against open-unlearning and scikit-learn (tests/fixtures/make_membership_fixture.py),
 // and against numbers worked out by hand.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -76,10 +76,10 @@ TEST(Membership, AreasEqualThoseOfOpenUnlearning) {
   ASSERT_GT(auc, 0.5);
   EXPECT_DOUBLE_EQ(summarise_attack(members["loss"], non_members["loss"], 1).auc_folded(), auc);
   EXPECT_DOUBLE_EQ(summarise_attack(non_members["loss"], members["loss"], 1).auc_folded(), auc);
-  const AttackFigures figures = summarise_attack(members["min_k_20"], non_members["min_k_20"], 1);
-  EXPECT_EQ(figures.members, 11u);
-  EXPECT_EQ(figures.non_members, 12u);
-  EXPECT_EQ(figures.left_out, 1u);
+  const AttackMetrics metrics = summarise_attack(members["min_k_20"], non_members["min_k_20"], 1);
+  EXPECT_EQ(metrics.members, 11u);
+  EXPECT_EQ(metrics.non_members, 12u);
+  EXPECT_EQ(metrics.left_out, 1u);
 }
 
 TEST(Membership, CurvesWithTiesEqualThoseOfScikitLearn) {
@@ -99,13 +99,13 @@ TEST(Membership, RatesAreOfThresholdsNotInterpolated) {
   Values non_members(20, 3);
   non_members[0] = 7;
   non_members[1] = 5;
-  const AttackFigures figures = summarise_attack(members, non_members, 1);
-  EXPECT_THAT(figures.curve.fpr, ElementsAre(0, 0, 0.05, 0.1, 1));
-  EXPECT_THAT(figures.curve.tpr, ElementsAre(0, 0.25, 0.5, 1, 1));
-  EXPECT_EQ(figures.high.tpr_at_5, 0.5);  // at most 5 %, so 1 of 20 counts
-  EXPECT_EQ(figures.high.tpr_at_1, 0.25);
-  EXPECT_EQ(figures.high.tpr_at_0_1, 0.25);
-  EXPECT_DOUBLE_EQ(figures.high.best_accuracy, 0.95);
+  const AttackMetrics metrics = summarise_attack(members, non_members, 1);
+  EXPECT_THAT(metrics.curve.fpr, ElementsAre(0, 0, 0.05, 0.1, 1));
+  EXPECT_THAT(metrics.curve.tpr, ElementsAre(0, 0.25, 0.5, 1, 1));
+  EXPECT_EQ(metrics.high.tpr_at_5, 0.5);  // at most 5 %, so 1 of 20 counts
+  EXPECT_EQ(metrics.high.tpr_at_1, 0.25);
+  EXPECT_EQ(metrics.high.tpr_at_0_1, 0.25);
+  EXPECT_DOUBLE_EQ(metrics.high.best_accuracy, 0.95);
 }
 
 TEST(Membership, ReversedScoresAreNotFolded) {
@@ -144,16 +144,16 @@ TEST(Membership, IntervalCoversTheTruthAndDependsOnTheSeedAlone) {
 TEST(Membership, BothDirectionsAreGivenAndTheStrongerIsNamed) {
   // Forgotten too well: members score low but for one in five.
   const Values members = {1, 2, 3, 4, 9}, others = {5, 6, 7, 8, 8.5};
-  const AttackFigures figures = summarise_attack(members, others, 1);
-  EXPECT_DOUBLE_EQ(figures.auc, 0.2);
-  EXPECT_TRUE(figures.low_is_stronger());
-  EXPECT_EQ(figures.high.tpr_at_1, 0.2);
-  EXPECT_EQ(figures.low.tpr_at_1, 0.8);
-  EXPECT_EQ(figures.low.tpr_at_5, 0.8);
-  EXPECT_EQ(figures.low.tpr_at_0_1, 0.8);
-  EXPECT_DOUBLE_EQ(figures.low.best_accuracy, 0.9);
-  EXPECT_EQ(figures.stronger().tpr_at_1, 0.8);
-  const AttackFigures turned = summarise_attack(others, members, 1);
+  const AttackMetrics metrics = summarise_attack(members, others, 1);
+  EXPECT_DOUBLE_EQ(metrics.auc, 0.2);
+  EXPECT_TRUE(metrics.low_is_stronger());
+  EXPECT_EQ(metrics.high.tpr_at_1, 0.2);
+  EXPECT_EQ(metrics.low.tpr_at_1, 0.8);
+  EXPECT_EQ(metrics.low.tpr_at_5, 0.8);
+  EXPECT_EQ(metrics.low.tpr_at_0_1, 0.8);
+  EXPECT_DOUBLE_EQ(metrics.low.best_accuracy, 0.9);
+  EXPECT_EQ(metrics.stronger().tpr_at_1, 0.8);
+  const AttackMetrics turned = summarise_attack(others, members, 1);
   EXPECT_FALSE(turned.low_is_stronger());
   EXPECT_EQ(turned.stronger().tpr_at_1, turned.high.tpr_at_1);
 }
@@ -182,9 +182,9 @@ TEST(Membership, IntervalsDrawDocumentsWithAllTheirScores) {
   // A score that is no number goes with its place among the documents.
   many_members.insert(many_members.begin(), std::nan(""));
   member_documents.insert(member_documents.begin(), 99);
-  const AttackFigures figures = summarise_attack(many_members, many_others, 7, {member_documents, other_documents});
-  EXPECT_DOUBLE_EQ(figures.auc_low, one.low);
-  EXPECT_EQ(figures.left_out, 1u);
+  const AttackMetrics metrics = summarise_attack(many_members, many_others, 7, {member_documents, other_documents});
+  EXPECT_DOUBLE_EQ(metrics.auc_low, one.low);
+  EXPECT_EQ(metrics.left_out, 1u);
 }
 
 TEST(Membership, DocumentsOfUnequalLengthsCountByTheirScores) {

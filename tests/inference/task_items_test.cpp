@@ -151,8 +151,7 @@ TEST_F(TaskItemsTest, HellaSwagTakesTheContextOfItsParts) {
 
 TEST_F(TaskItemsTest, RefusesByLine) {
   using testing::HasSubstr;
-  EXPECT_THAT(refusal(kMmlu + R"({"text": "a"})"),
-              HasSubstr("tasks.jsonl, line 4: an item of no known shape, with the keys text"));
+  EXPECT_THAT(refusal(kMmlu + R"({"text": "a"})"), HasSubstr("tasks.jsonl, line 4: unknown kind of item, with the keys text"));
   EXPECT_THAT(refusal(R"({"question": "a", "choices": ["b", "c"], "answer": 2})"),
               HasSubstr("line 1: key 'answer': expected an integer of at least 0, at most 1, found 2"));
   EXPECT_THAT(refusal(R"({"question": "a", "choices": ["b", "c"], "answer": "C"})"), HasSubstr("a letter from A to B"));
@@ -166,9 +165,9 @@ TEST_F(TaskItemsTest, RefusesByLine) {
   EXPECT_THAT(refusal(R"({"ctx_a": "a", "endings": ["b", "c"], "label": 0})"), HasSubstr("ctx (or ctx_a and ctx_b)"));
   EXPECT_THAT(refusal(R"({"ctx_a": "a", "ctx_b": 2, "endings": ["b", "c"], "label": 0})"), HasSubstr("key 'ctx_b': expected"));
   EXPECT_THAT(refusal(R"({"question": "a", "answer": "7"})"), HasSubstr("ends with #### and a number"));
-  EXPECT_THAT(refusal(kMmlu, 2), HasSubstr("leaves none to score"));
+  EXPECT_THAT(refusal(kMmlu, 2), HasSubstr("none is left to score"));
   EXPECT_THAT(refusal(R"({"question": "a", "answer": "#### 7"})", 2, kMmlu),
-              HasSubstr("examples.jsonl has 0 of the task gsm8k"));
+              HasSubstr("needs 2 items of the task gsm8k, but "));
 }
 
 TEST_F(TaskItemsTest, MarkersAreRemovedInLinearTime) {

@@ -161,9 +161,9 @@ TEST(Gradient, TheModelsOwnDistributionIsAConstantTarget) {
   const LlamaConfig config = small_config(false);
   const TokenBatch batch = batch_of(config);
   Signal signal{.kind = Signal::Kind::cross_entropy, .target = kReference, .label_shift = kWholeLabel};
-  Model<double> model(config, Recompute::none), copy(config, Recompute::none), frozen(config, Recompute::none);
+  Model<double> model(config, Recompute::none), copy(config, Recompute::none), reference(config, Recompute::none);
   const auto against_copy = copy.llama.forward_backward(
-      batch, LossSpec<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, &frozen.llama});
+      batch, LossSpec<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, &reference.llama});
   signal.target = Signal::Target::own;
   const auto own =
       model.llama.forward_backward(batch, LossSpec<double>{{{0, batch.tokens(), signal}}, weights_of(batch), nullptr, nullptr});

@@ -30,29 +30,29 @@ LlamaConfig yi_6b() {
   return config;
 }
 
-RunShape yi_run(int world_size, bool frozen) {
-  return {yi_6b(), world_size, 4096, DType::bfloat16, frozen, false, false, DeviceType::cuda};
+RunShape yi_run(int world_size, bool reference) {
+  return {yi_6b(), world_size, 4096, DType::bfloat16, reference, false, false, DeviceType::cuda};
 }
 
 Policies automatic(const RunShape& shape, std::size_t memory) {
   return choose_policies(shape, GatherPolicy::automatic, RecomputePolicy::automatic, memory);
 }
 
-TEST(Plan, Yi6BWithAFrozenModelFitsOnOneGpuOf141GB) {
+TEST(Plan, Yi6BWithAReferenceModelFitsOnOneGpuOf141GB) {
   EXPECT_EQ(yi_6b().parameter_count(), 6'061'035'520);
   const Policies policies = automatic(yi_run(1, true), 141 * kGB);
   EXPECT_TRUE(policies.fits);
   EXPECT_EQ(policies.gather, GatherPolicy::per_step);
   EXPECT_EQ(policies.recompute, Recompute::light);
-  // 16 bytes a parameter of state, 2 of the frozen model, 2 of weights in bfloat16.
+  // 16 bytes a parameter of state, 2 of the reference model, 2 of weights in bfloat16.
   EXPECT_NEAR(static_cast<double>(policies.memory.state()), 18 * 6.061e9, 0.01e9);
   EXPECT_NEAR(static_cast<double>(policies.memory.gathered_weights), 2 * 6.061e9, 0.01e9);
   EXPECT_EQ(policies.memory.gathered_gradients, 0u);
 }
 
 TEST(Plan, Yi6BFitsOnEightGpusOf80GBWithTheDefaults) {
-  for (const bool frozen : {false, true}) {
-    const Policies policies = automatic(yi_run(8, frozen), 80 * kGB);
+  for (const bool reference : {false, true}) {
+    const Policies policies = automatic(yi_run(8, reference), 80 * kGB);
     EXPECT_TRUE(policies.fits);
     EXPECT_EQ(policies.gather, GatherPolicy::per_step);
     EXPECT_NE(policies.recompute, Recompute::block);

@@ -26,7 +26,7 @@ ReportRun finished_run() {
   run.has_checkpoints = true;
   run.checkpoint.emplace();
   run.checkpoint->step = run.checkpoint->total_steps = 2;
-  const auto figures = [](double perplexity) {
+  const auto metrics = [](double perplexity) {
     SplitMetrics split;
     split["perplexity"] = split["token_perplexity"] = perplexity;
     split["accuracy"] = 50;
@@ -34,8 +34,8 @@ ReportRun finished_run() {
     return split;
   };
   run.before =
-      ReportEvaluation{"before.h5", "base", "b", {}, {{"papers/forget", figures(2)}, {"papers/approximate", figures(8)}}};
-  run.after = ReportEvaluation{"eval.h5", "run", "r", {}, {{"papers/forget", figures(4)}}};
+      ReportEvaluation{"before.h5", "base", "b", {}, {{"papers/forget", metrics(2)}, {"papers/approximate", metrics(8)}}};
+  run.after = ReportEvaluation{"eval.h5", "run", "r", {}, {{"papers/forget", metrics(4)}}};
   return run;
 }
 
@@ -81,16 +81,16 @@ std::string cell(const ReportRun& run, const std::string& column) {
 TEST(ReportContent, WhatIsUnfinishedIsCalledSo) {
   ReportRun run = finished_run();
   EXPECT_THAT(headline(run),
-              HasSubstr("R1: papers/forget was to be forgotten by gradient_ascent; its perplexity went from 2 to 4"));
+              HasSubstr("R1: papers/forget should be forgotten by gradient_ascent; its perplexity went from 2 to 4"));
   run.checkpoint->total_steps = 30;
   EXPECT_THAT(headline(run), HasSubstr("R1 (unfinished, step 2 of 30): papers/forget"));
   run.checkpoint.reset();
   EXPECT_THAT(headline(run), HasSubstr("none of its checkpoints can be read"));
   run.has_checkpoints = false;
-  EXPECT_THAT(headline(run), HasSubstr("it has made no checkpoint"));
+  EXPECT_THAT(headline(run), HasSubstr("it has no checkpoint yet"));
 }
 
-TEST(ReportContent, FiguresOfAnotherModelAreNotCompared) {
+TEST(ReportContent, MetricsOfAnotherModelAreNotCompared) {
   const auto told = [](const ReportRun& run) {
     EXPECT_THAT(headline(run), HasSubstr("before and after are shown and not compared: "));
     EXPECT_EQ(cell(run, "Distance, ln"), "not compared");
@@ -113,7 +113,7 @@ TEST(ReportContent, TheStrongestAttackIsOnForgetAgainstApproximateByTheRunsModel
   EXPECT_THAT(page(run), HasSubstr("Members: 40 sequences of papers/forget. Non-members: 31 sequences of papers/approximate."));
   EXPECT_THAT(page(run), Not(HasSubstr("fewer than 30")));
   run.attacks_after->attacks[0].non_members = 29;
-  EXPECT_THAT(page(run), HasSubstr("40 members and 29 non-members: with fewer than 30 a side"));
+  EXPECT_THAT(page(run), HasSubstr("40 members and 29 non-members: with fewer than 30 per side"));
   run.attacks_after->origin.other = run.attacks_after->origin.mark = "another model";
   EXPECT_EQ(cell(run, "Strongest AUC"), "another model");
   for (const auto& [members, non_members] :
@@ -127,13 +127,13 @@ TEST(ReportContent, EarlierRunsShareInWhatBecameOfTheModel) {
   ReportRun run = finished_run();
   run.lineage.former = {{FormerRun::kWeights, "A", "a", 20, "method = npo\ndomain = books\n", "b", "t"}};
   EXPECT_THAT(headline(run), HasSubstr("forgotten by gradient_ascent, after 20 steps of npo on books (see Before); its"));
-  EXPECT_THAT(headline(run), HasSubstr("what the original model makes of papers/approximate"));
+  EXPECT_THAT(headline(run), HasSubstr("the perplexity of the original model on papers/approximate"));
   EXPECT_EQ(cell(run, "Method"), "gradient_ascent, after npo");
   EXPECT_EQ(cell(run, "Goal"), "8");
   run.before->origin.changes = 1;
   EXPECT_THAT(headline(run),
               HasSubstr("Before is the model that this run began from, already changed by 20 steps of npo on books. "
-                        "The goal is 8, what that model makes of papers/approximate"));
+                        "The goal is 8, the perplexity of that model on papers/approximate"));
   EXPECT_EQ(cell(run, "Goal"), "8 (of a changed model)");
   EXPECT_THAT(page(run), HasSubstr("(papers/approximate under the model that this run began from, already changed by"));
 }
@@ -146,7 +146,7 @@ TEST(ReportContent, ComputeOfEarlierRunsIsMissedWhereTheTableLacksTheirSteps) {
   EXPECT_EQ(cell(run, "FLOP"), "6e+03");
   run.lineage.former[0].how = FormerRun::kWeights;
   EXPECT_EQ(cell(run, "FLOP"), "6e+03 (own steps)");
-  EXPECT_THAT(page(run), HasSubstr("20 steps of npo on books, which earlier runs made"));
+  EXPECT_THAT(page(run), HasSubstr("20 steps of npo on books, by earlier runs"));
 }
 
 std::string shared_text(const ReportRun& run) {
@@ -161,8 +161,8 @@ TEST(ReportContent, SharedTextIsLookedForInAllThatWasTrainedOnOrEvaluated) {
   run.token_splits = {"general/evaluation", "general/retain", "papers/forget", "papers/approximate", "books/forget"};
   run.duplicates = Duplicates{0.8, {}};
   EXPECT_THAT(shared_text(run),
-              HasSubstr("None was found. Documents are nearly equal from a similarity of 0.8 on. Splits that were "
-                        "looked at: papers/approximate, papers/forget."));
+              HasSubstr("None was found. Documents are nearly equal from a similarity of 0.8 on. Checked splits: "
+                        "papers/approximate, papers/forget."));
   run.duplicates->shared = {{"general/evaluation", "general/retain", 3, 4, 5}, {"books/forget", "books/forget", 1, 1, 1}};
   EXPECT_THAT(shared_text(run), HasSubstr("None was found"));
   run.after->splits["general/evaluation"] = {};

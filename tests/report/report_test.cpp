@@ -21,25 +21,25 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-SplitMetrics figures(double perplexity, double accuracy = 0) {
+SplitMetrics metrics_of(double perplexity, double accuracy = 0) {
   SplitMetrics split;
   split["perplexity"] = perplexity;
   split["accuracy"] = accuracy;
   return split;
 }
 
-TEST(ReportFigures, DistanceIsALogRatioToTheApproximateSetOfTheOriginal) {
-  const GoalDistance d = distance_to_goal(figures(2, 90), figures(8, 60), figures(4, 75));
+TEST(ReportMetrics, DistanceIsALogRatioToTheApproximateSetOfTheOriginal) {
+  const GoalDistance d = distance_to_goal(metrics_of(2, 90), metrics_of(8, 60), metrics_of(4, 75));
   EXPECT_DOUBLE_EQ(d.log_ratio, -0.69314718055994531);  // ln(4 / 8)
   EXPECT_DOUBLE_EQ(d.accuracy_gap, 15);
   EXPECT_DOUBLE_EQ(d.progress, 0.5);  // ln 2 of ln 4
-  EXPECT_DOUBLE_EQ(distance_to_goal(figures(2), figures(8), figures(16)).progress, 1.5);
-  EXPECT_TRUE(std::isnan(distance_to_goal(figures(8), figures(8), figures(9)).progress));  // never memorised
+  EXPECT_DOUBLE_EQ(distance_to_goal(metrics_of(2), metrics_of(8), metrics_of(16)).progress, 1.5);
+  EXPECT_TRUE(std::isnan(distance_to_goal(metrics_of(8), metrics_of(8), metrics_of(9)).progress));  // never memorised
 }
 
-TEST(ReportFigures, TheWayGoneReadsWellPastTheGoal) {
+TEST(ReportMetrics, TheWayGoneReadsWellPastTheGoal) {
   const auto way = [](double before, double approximate, double after) {
-    return way_gone(distance_to_goal(figures(before), figures(approximate), figures(after)));
+    return way_gone(distance_to_goal(metrics_of(before), metrics_of(approximate), metrics_of(after)));
   };
   EXPECT_EQ(way(2, 8, 4), "50 % of the way in log perplexity");
   EXPECT_EQ(way(2, 8, 8.01), "100 % of the way in log perplexity");
@@ -58,7 +58,7 @@ RunOptions options_of(const Options& options) {
   return read_run_options(config, "config");
 }
 
-TEST(ReportFigures, WhatIsForgottenIsWhatWasTrainedOn) {
+TEST(ReportMetrics, WhatIsForgottenIsWhatWasTrainedOn) {
   using Sequences = std::vector<std::size_t>;
   const auto taken = [](Options options, std::int64_t samples) {
     return forget_sequences_taken(options_of(options), 4, samples);
@@ -85,28 +85,28 @@ TEST(ReportFigures, WhatIsForgottenIsWhatWasTrainedOn) {
             std::nullopt);
 }
 
-TEST(ReportFigures, RetainedGrowthLeavesOutWhatIsMeantToChange) {
+TEST(ReportMetrics, RetainedGrowthLeavesOutWhatIsMeantToChange) {
   const SplitTable before = {
-      {"a/forget", figures(1)}, {"a/approximate", figures(1)}, {"a/retain", figures(1)}, {"b/forget", figures(2)}};
-  const SplitTable after = {{"a/forget", figures(99)},
-                            {"a/approximate", figures(99)},
-                            {"a/retain", figures(2)},
-                            {"b/forget", figures(16)},
-                            {"c/new", figures(7)}};
+      {"a/forget", metrics_of(1)}, {"a/approximate", metrics_of(1)}, {"a/retain", metrics_of(1)}, {"b/forget", metrics_of(2)}};
+  const SplitTable after = {{"a/forget", metrics_of(99)},
+                            {"a/approximate", metrics_of(99)},
+                            {"a/retain", metrics_of(2)},
+                            {"b/forget", metrics_of(16)},
+                            {"c/new", metrics_of(7)}};
   const auto splits = retained_splits(before, after, "a");
   EXPECT_EQ(splits, (std::vector<std::string>{"a/retain", "b/forget"}));
   EXPECT_DOUBLE_EQ(retained_growth(before, after, splits), 4);  // of 2 and 8
 }
 
-TEST(ReportFigures, ParetoFrontHoldsWhatNothingDominates) {
+TEST(ReportMetrics, ParetoFrontHoldsWhatNothingDominates) {
   const double nan = std::nan("");
   const std::vector<std::array<double, 2>> points = {{1, 5}, {2, 2}, {5, 1}, {3, 3}, {2, 2}, {2, 4}, {0, nan}, {1, 6}};
   EXPECT_EQ(pareto_front(points), (std::vector<bool>{true, true, true, false, true, false, false, false}));
   EXPECT_TRUE(pareto_front({}).empty());
 }
 
-TEST(ReportFigures, ComputeOfTheStudysKind) {
-  // 6 x 1e9 parameters x 4e6 tokens and 2 x 1e9 x 2e6 for a frozen model, against 6 x 1e9 x 3e12.
+TEST(ReportMetrics, ComputeOfTheStudysKind) {
+  // 6 x 1e9 parameters x 4e6 tokens and 2 x 1e9 x 2e6 for a reference model, against 6 x 1e9 x 3e12.
   const ComputeCost cost = count_flops(1e9, 4e6, 2e6, 3e12);
   EXPECT_DOUBLE_EQ(cost.training, 2.4e16);
   EXPECT_DOUBLE_EQ(cost.reference, 4e15);
@@ -114,7 +114,7 @@ TEST(ReportFigures, ComputeOfTheStudysKind) {
   EXPECT_NEAR(cost.ratio(), 642857.142857, 1e-5);
 }
 
-TEST(ReportFigures, FrozenModelSeesWhatTheMethodShowsIt) {
+TEST(ReportMetrics, ReferenceModelSeesWhatTheMethodShowsIt) {
   const auto tokens = [](const Options& options) { return reference_tokens(options_of(options), 100, 30); };
   EXPECT_EQ(tokens({{"method", "gradient_ascent"}}), 0);
   EXPECT_EQ(tokens({{"method", "ascent_plus_descent"}, {"positive-ratio", "3"}}), 0);
@@ -184,7 +184,7 @@ TEST(ReportAttacks, TheStrongerDirectionIsShown) {
   EXPECT_EQ(low.attacks[0].stronger().tpr_at_5, 0.625);
   EXPECT_EQ(low.attacks[0].stronger().best_accuracy, 0.75);
   EXPECT_EQ(low.sampling(),
-            "Intervals are resampled by document. Sequences that stand on both sides are left out: 3 of the members, 2 of the "
+            "Intervals are resampled by document. Sequences on both sides are left out: 3 of the members, 2 of the "
             "non-members.");
   EXPECT_EQ(with("high").attacks[0].stronger().best_accuracy, 0.5);
   EXPECT_THAT(error_of(ExitCode::bad_input, [&] { with("both"); }), HasSubstr("@stronger: expected high or low, found 'both'"));
@@ -224,12 +224,12 @@ TEST(ReportHtml, LinksToItsSections) {
 }
 
 TEST(ReportMarkdown, LetsNoTextBecomeMarkup) {
-  const std::string page = render_markdown(hostile(), "figures");
+  const std::string page = render_markdown(hostile(), "plots");
   EXPECT_THAT(
       page,
       HasSubstr(
           "# &lt;img src=x onerror=\"alert('1')\"&gt;&amp;amp; \\`code\\` \\| \\[a\\](http\\://evil) \\*b\\* &lt;!-- # c"));
-  EXPECT_THAT(page, HasSubstr("(<figures/figure.svg>)"));
+  EXPECT_THAT(page, HasSubstr("(<plots/figure.svg>)"));
   // The listing is verbatim and indented; nothing else holds a raw tag.
   std::istringstream lines(page);
   for (std::string line; std::getline(lines, line);)

@@ -25,25 +25,25 @@ void signal_this_process(int number) {
   for (int i = 0; i < 1000 && InterruptSignals::received() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-TEST(EndInTime, ASignalLeavesTheStepItsGrace) {
+TEST(Deadline, ASignalLeavesTheStepItsGrace) {
   const InterruptSignals signals;
   DeadlineOptions config;
   config.grace_seconds = 20;
-  const EndInTime end(config, 0);
-  EXPECT_EQ(end.within_step(1000), 0);
-  EXPECT_EQ(end.between_steps(1000), 0);
+  const Deadline end(config, 0);
+  EXPECT_FALSE(end.within_step(1000));
+  EXPECT_FALSE(end.between_steps(1000));
   signal_this_process(SIGUSR1);
-  EXPECT_EQ(end.within_step(1), SIGUSR1);
-  EXPECT_FALSE(EndInTime::at_once(end.within_step(19)));
-  EXPECT_TRUE(EndInTime::at_once(end.within_step(21)));
-  EXPECT_EQ(EndInTime::reason(end.within_step(21)), "SIGUSR1 came");
-  EXPECT_EQ(end.between_steps(1000), SIGUSR1);
+  EXPECT_EQ(end.within_step(1).reason, SIGUSR1);
+  EXPECT_FALSE(end.within_step(19).at_once);
+  EXPECT_TRUE(end.within_step(21).at_once);
+  EXPECT_EQ(end.within_step(21).text(), "SIGUSR1 came");
+  EXPECT_EQ(end.between_steps(1000).reason, SIGUSR1);
   signal_this_process(SIGTERM);  // within the second: the same request
-  EXPECT_EQ(end.within_step(1), SIGUSR1);
+  EXPECT_EQ(end.within_step(1).reason, SIGUSR1);
 }
 
 // oneDNN's long products on AVX2 let the stack pointer point into the heap, where a handler's frame would fall on other data.
-TEST(EndInTime, SignalsDoNotTouchProducts) {
+TEST(Deadline, SignalsDoNotTouchProducts) {
   const InterruptSignals signals;
   constexpr int kTokens = 512, kIn = 128, kOut = 1536;
   const auto stream = make_inline_stream();
@@ -68,20 +68,20 @@ TEST(EndInTime, SignalsDoNotTouchProducts) {
   waitpid(sender, nullptr, 0);
 }
 
-TEST(EndInTime, TheTimeLimitLeavesRoomForACheckpoint) {
+TEST(Deadline, TheTimeLimitLeavesRoomForACheckpoint) {
   const InterruptSignals signals;
   DeadlineOptions config;
   config.max_walltime = seconds_running() + 100;
-  EndInTime end(config, 10'000'000'000);  // 20 s on a common disk
-  EXPECT_EQ(end.between_steps(60), 0);
-  EXPECT_EQ(EndInTime::reason(end.between_steps(75)), "--max-walltime is near");
-  EXPECT_EQ(end.within_step(75), 0) << "a step may turn out shorter";
+  Deadline end(config, 10'000'000'000);  // 20 s on a common disk
+  EXPECT_FALSE(end.between_steps(60));
+  EXPECT_EQ(end.between_steps(75).text(), "--max-walltime is near");
+  EXPECT_FALSE(end.within_step(75)) << "a step may turn out shorter";
   end.checkpoint_took(2);
-  EXPECT_EQ(end.between_steps(75), 0);
+  EXPECT_FALSE(end.between_steps(75));
   end.checkpoint_took(50);
-  EXPECT_NE(end.between_steps(60), 0);
+  EXPECT_TRUE(end.between_steps(60));
   end.checkpoint_took(99);
-  EXPECT_TRUE(EndInTime::at_once(end.within_step(0)));
+  EXPECT_TRUE(end.within_step(0).at_once);
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ TEST(RunLength, HasOneLimitHoweverItIsSaid) {
     for (const double epochs : {1.1e9, 1e18, 1e300, std::numeric_limits<double>::max()}) {
       config.schedule.num_train_epochs = epochs;
       EXPECT_THAT(error_of(ExitCode::usage, [&] { RunLength(config.schedule, config.batch, config.released, 4); }),
-                  testing::AllOf(HasSubstr(fmt::format("--num-train-epochs {}: passes over 4 sequences, 4 a step", epochs)),
+                  testing::AllOf(HasSubstr(fmt::format("--num-train-epochs {}: epochs over 4 sequences, 4 per step", epochs)),
                                  HasSubstr("a run takes at most 1000000000; lower it, or give --max-steps")));
     }
     config.schedule.num_train_epochs = std::numeric_limits<double>::denorm_min();
@@ -93,12 +93,12 @@ TEST(GlobalBatch, IsLimited) {
   EXPECT_EQ(sequences_of_step(1 << 12, 1 << 12, 1), kLargestGlobalBatch);
   EXPECT_EQ(sequences_of_step(1 << 12, 1 << 12, 2), std::nullopt);
   EXPECT_EQ(sequences_of_step(1'000'000'000, 1'000'000'000, 1'000'000'000), std::nullopt);
-  EXPECT_THAT(error_of(ExitCode::usage, [] { checked_sequences_of_step(2, 1'000'000'000, 3); }),
-              HasSubstr("2 ranks x --per-device-train-batch-size 1000000000 x --gradient-accumulation-steps 3 is more than the "
-                        "16777216 sequences"));
+  EXPECT_THAT(
+      error_of(ExitCode::usage, [] { checked_sequences_of_step(2, 1'000'000'000, 3); }),
+      HasSubstr("2 ranks x --per-device-train-batch-size 1000000000 x --gradient-accumulation-steps 3 exceeds 16777216"));
   check_global_batch(kLargestGlobalBatch);
   EXPECT_THAT(error_of(ExitCode::usage, [] { check_global_batch(kLargestGlobalBatch + 1); }),
-              HasSubstr("--global-batch-size 16777217 is more than the 16777216 sequences"));
+              HasSubstr("--global-batch-size 16777217 exceeds 16777216"));
 }
 
 TEST(LargestMicroBatch, IsNoLargerThanAStep) {

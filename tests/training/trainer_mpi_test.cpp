@@ -82,9 +82,9 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
   Optimizer<T> optimizer(params, options.optimizer);
   Llama<T> model(config, params, split.recompute);
   TrainingInputs<T> task{*objective, data};
-  ShardedParams<T> frozen(runtime, llama_units(config, runtime.comm.size()), {false, split.prefetch, false}, false);
-  load_weights(source, 10, false, frozen);  // not the trained model's weights: KL to oneself has no gradient
-  Llama<T> reference(config, frozen, Recompute::none);
+  ShardedParams<T> reference_params(runtime, llama_units(config, runtime.comm.size()), {false, split.prefetch, false}, false);
+  load_weights(source, 10, false, reference_params);  // not the trained model's weights: KL to oneself has no gradient
+  Llama<T> reference(config, reference_params, Recompute::none);
   task.reference = &reference;
   if (find_method(split.method).replaces_labels)
     data.set_labels(0, draw_model_labels(model, data.split(0), {.top_k = 1, .rm_groundtruth = true}, false, 3,

@@ -72,10 +72,10 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
 
   const std::vector<UnitLayout> units = llama_units(source.config, 1);
   ShardedParams<double> params(rank.runtime(), units, {false, true, false}, true),
-      frozen(rank.runtime(), units, {false, true, false}, false);
+      reference_params(rank.runtime(), units, {false, true, false}, false);
   load_weights(source, 0, false, params);
-  load_weights(source, 0, false, frozen);
-  Llama<double> model(source.config, params, Recompute::none), reference(source.config, frozen, Recompute::none);
+  load_weights(source, 0, false, reference_params);
+  Llama<double> model(source.config, params, Recompute::none), reference(source.config, reference_params, Recompute::none);
   Optimizer<double> optimizer(params, config.optimizer);
   TrainingInputs<double> task{*objective, data, &reference};
   const TokenSplit forget = tokens.split("study/forget", source.config.vocab_size);

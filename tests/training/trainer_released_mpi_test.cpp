@@ -103,10 +103,10 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
 
   const std::vector<UnitLayout> units = llama_units(source.config, test_runtime().comm.size());
   ShardedParams<float> params(test_runtime(), units, {false, true, false}, true),
-      frozen(test_runtime(), units, {false, true, false}, false);
+      reference_params(test_runtime(), units, {false, true, false}, false);
   load_weights(source, 0, false, params);
-  load_weights(source, 0, false, frozen);
-  Llama<float> model(source.config, params, Recompute::none), reference(source.config, frozen, Recompute::none);
+  load_weights(source, 0, false, reference_params);
+  Llama<float> model(source.config, params, Recompute::none), reference(source.config, reference_params, Recompute::none);
   Optimizer<float> optimizer(params, config.optimizer);
   Trainer<float> trainer(RunLength(config.schedule, config.batch, true, data.items()), {config.schedule, config.batch}, model,
                          optimizer, {*objective, data, &reference});

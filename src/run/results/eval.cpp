@@ -1,4 +1,4 @@
-// The layout of eval.h5.
+// Reads and writes eval.h5.
 #include "run/results/eval.h"
 
 #include <fmt/format.h>
@@ -38,7 +38,7 @@ void write_source(Hdf5File& file, const EvaluationSource& source) {
 
 namespace {
 
-/// A metric that the file does not name, as those of earlier versions, from what it keeps of each sequence.
+/// Computes a metric that the file of an earlier version lacks from its values of sequences.
 double metric_from_sequences(const Hdf5File& file, const std::string& group, const Metric& metric) {
   const std::string dataset = fmt::format("{}/{}", group, metric.dataset), targets = group + "/tokens";
   if (&metric != &metrics().front() && (!file.exists(dataset) || !file.exists(targets)))
@@ -46,8 +46,9 @@ double metric_from_sequences(const Hdf5File& file, const std::string& group, con
   const auto values = file.read_all<double>(dataset);
   const auto counts = file.read_all<std::uint64_t>(targets);
   if (values.empty() || values.size() != counts.size())
-    fail(ExitCode::bad_input, fmt::format("{}: {} and {}: expected one value a sequence, found {} and {}; make the file anew",
-                                          file.path().string(), dataset, targets, values.size(), counts.size()));
+    fail(ExitCode::bad_input,
+         fmt::format("{}: {} and {}: expected one value per sequence, found {} and {}; make the file again",
+                     file.path().string(), dataset, targets, values.size(), counts.size()));
   return metric.aggregate(values, counts);
 }
 

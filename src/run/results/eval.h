@@ -15,8 +15,7 @@
 
 namespace expunge {
 
-/// What metrics were made of and how; attributes of the file's root, with those of every output: the version of expunge, host,
-/// job_id, restarts, written.
+/// The inputs and conditions of metrics; root attributes of the file, with the provenance of every output.
 struct EvaluationSource {
   std::string model, model_sha256, tokens, tokens_sha256;
   std::string tokenizer_sha256;  ///< of the token file
@@ -24,12 +23,12 @@ struct EvaluationSource {
   std::string dtype, device;     ///< "float32", "cpu"
   std::string options = {}, libraries = {};
 };
-/// Of the model at `path` that splits of `tokens` are passed through; without options and libraries. Collective; the hash of
-/// the token file is taken on rank 0 alone.
+/// The source of metrics of splits of `tokens` under the model at `path`, without options and libraries. Collective; rank 0
+/// alone hashes the token file.
 EvaluationSource evaluation_source(const Session& session, const std::filesystem::path& path, const WeightsSource& model,
                                    const TokenFile& tokens, DType dtype);
 void write_source(Hdf5File& file, const EvaluationSource& source);
-/// A 1-D dataset of these values.
+/// Writes a 1-D dataset.
 template <Hdf5Element T>
 void write_values(Hdf5File& file, const std::string& dataset, const std::vector<T>& values) {
   file.create_dataset<T>(dataset, {values.size()});
@@ -41,12 +40,12 @@ struct SplitResult {
   std::vector<SequenceMetrics> sequences;
 };
 
-/// A group /<domain>/<split> with an attribute for each of metrics(), and sequences, tokens; and a dataset for each of
-/// sequence_values(), and tokens (one value a sequence, in the order of the token file). Replaces the file by one rename.
+/// Writes a group /<domain>/<split> with an attribute for each of metrics(), sequences and tokens, and a dataset for each of
+/// sequence_values() and tokens (one value per sequence, in the order of the token file). Replaces the file by one rename.
 /// Throws Error(output).
 void write_evaluation(const std::filesystem::path& path, Existing existing, const EvaluationSource& source,
                       const std::vector<SplitResult>& results);
-/// The metrics of such a file, by split. What it does not name is computed from its sequences. Throws Error(bad_input).
+/// Reads the metrics of such a file, by split; computes missing metrics from the sequences. Throws Error(bad_input).
 SplitTable read_evaluation(const Hdf5File& file);
 
 }  // namespace expunge

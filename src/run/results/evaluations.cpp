@@ -1,4 +1,4 @@
-// The layout of evaluations.h5.
+// Reads and writes evaluations.h5.
 #include "run/results/evaluations.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// evaluations.h5: the metrics of the evaluations inside a run.
+// evaluations.h5: the metrics of evaluations inside a run.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,11 @@ struct EvaluationRow {
 using NamedMetrics = std::vector<std::pair<std::string, double>>;
 NamedMetrics name_metrics(const EvaluationRow& row, const std::vector<std::string>& splits);
 
-/// Columns /eval/step and /eval/<domain>/<split>/<metric>, one row an evaluation.
+/// Columns /eval/step and /eval/<domain>/<split>/<metric>, one row per evaluation.
 class EvaluationTable {
  public:
-  /// Opens or creates it, without rows past step `last_step`; `checkpoint` as for open_log_table(). In a table of an earlier
-  /// version, metrics that it lacks are not a number in the rows before.
+  /// Opens or creates the table, without rows past step `last_step`; `checkpoint` as for open_log_table(). Metrics that a
+  /// table of an earlier version lacks are NaN in its rows.
   EvaluationTable(const std::filesystem::path& path, std::vector<std::string> splits, std::int64_t last_step,
                   const std::filesystem::path& checkpoint);
   std::vector<EvaluationRow> rows() const;
@@ -40,7 +40,7 @@ class EvaluationTable {
   Columns columns_;
 };
 
-/// All rows of such a file; the number of sequences is not known. Throws Error(bad_input).
+/// Reads all rows of such a file; the number of sequences stays unknown. Throws Error(bad_input).
 std::vector<EvaluationRow> read_evaluations(const Hdf5File& file);
 
 }  // namespace expunge

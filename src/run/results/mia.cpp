@@ -1,4 +1,4 @@
-// The layout of mia.h5.
+// Reads and writes mia.h5.
 #include "run/results/mia.h"
 
 #include <fmt/format.h>
@@ -46,20 +46,20 @@ AttackRates read_rates(const Hdf5File& file, const std::string& group, const std
   return rates;
 }
 
-void write_figures(Hdf5File& file, const std::string& group, const AttackFigures& figures) {
+void write_metrics(Hdf5File& file, const std::string& group, const AttackMetrics& metrics) {
   file.create_group(group);
-  file.write_attribute(group, "auc", figures.auc);
-  file.write_attribute(group, "auc_low", figures.auc_low);
-  file.write_attribute(group, "auc_high", figures.auc_high);
-  file.write_attribute(group, "auc_folded", figures.auc_folded());
-  write_rates(file, group, figures.high, "");
-  write_rates(file, group, figures.low, kReversed);
-  file.write_attribute(group, "stronger", std::string(figures.low_is_stronger() ? "low" : "high"));
-  file.write_attribute(group, "members", figures.members);
-  file.write_attribute(group, "non_members", figures.non_members);
-  file.write_attribute(group, "left_out", figures.left_out);
-  write_values(file, group + "/fpr", figures.curve.fpr);
-  write_values(file, group + "/tpr", figures.curve.tpr);
+  file.write_attribute(group, "auc", metrics.auc);
+  file.write_attribute(group, "auc_low", metrics.auc_low);
+  file.write_attribute(group, "auc_high", metrics.auc_high);
+  file.write_attribute(group, "auc_folded", metrics.auc_folded());
+  write_rates(file, group, metrics.high, "");
+  write_rates(file, group, metrics.low, kReversed);
+  file.write_attribute(group, "stronger", std::string(metrics.low_is_stronger() ? "low" : "high"));
+  file.write_attribute(group, "members", metrics.members);
+  file.write_attribute(group, "non_members", metrics.non_members);
+  file.write_attribute(group, "left_out", metrics.left_out);
+  write_values(file, group + "/fpr", metrics.curve.fpr);
+  write_values(file, group + "/tpr", metrics.curve.tpr);
 }
 
 std::string read_text(const Hdf5File& file, const std::string& object, const char* name) {
@@ -69,7 +69,7 @@ std::string read_text(const Hdf5File& file, const std::string& object, const cha
 StoredAttack read_attack(const Hdf5File& file, const std::string& name) {
   const std::string group = "/results/" + name, stronger = read_text(file, group, "stronger");
   if (!stronger.empty() && stronger != "high" && stronger != "low")
-    fail(ExitCode::bad_input, fmt::format("{}: {}@stronger: expected high or low, found '{}'; make the file anew",
+    fail(ExitCode::bad_input, fmt::format("{}: {}@stronger: expected high or low, found '{}'; make the file again",
                                           file.path().string(), group, excerpt(stronger)));
   const auto number = [&](const char* attribute) { return file.read_attribute<double>(group, attribute); };
   StoredAttack attack{.name = name,
@@ -113,15 +113,15 @@ StoredMembership read_membership(const Hdf5File& file) {
   return stored;
 }
 
-// Of n a side that cannot be told apart the 95 % interval of the AUC is 0.5 +- 1.96 / sqrt(6 n), which from 30 on is narrower
-// than 0.35 to 0.65 (the variance of the Mann-Whitney statistic).
+// For n indistinguishable sequences per side, the 95 % interval of the AUC is 0.5 +- 1.96 / sqrt(6 n), by the variance of the
+// Mann-Whitney statistic. From n = 30 on it is narrower than 0.35 to 0.65.
 std::string few_sequences(std::size_t members, std::size_t non_members) {
   constexpr std::size_t kFew = 30;
   if (members >= kFew && non_members >= kFew) return {};
   return fmt::format(
-      "{} member{} and {} non-member{}: with fewer than {} a side chance alone moves an AUC by 0.15 and more, and an "
-      "interval of 1.000 to 1.000 proves nothing",
-      members, members == 1 ? "" : "s", non_members, non_members == 1 ? "" : "s", kFew);
+      "{} and {}: with fewer than {} per side, chance alone may move an AUC by 0.15 or more, and an interval of 1.000 to 1.000 "
+      "proves nothing",
+      counted(members, "member"), counted(non_members, "non-member"), kFew);
 }
 
 void write_membership(const std::filesystem::path& path, Existing existing, const MembershipSource& source,
@@ -137,7 +137,7 @@ void write_membership(const std::filesystem::path& path, Existing existing, cons
     std::vector<double> scores = result.members;
     scores.insert(scores.end(), result.non_members.begin(), result.non_members.end());
     write_values(file, "/scores/" + result.name, scores);
-    write_figures(file, "/results/" + result.name, result.figures);
+    write_metrics(file, "/results/" + result.name, result.metrics);
   }
   commit_sealed(file, pending);
 }

@@ -1,4 +1,4 @@
-// The layout of task.h5.
+// Reads and writes task.h5.
 #include "run/results/task.h"
 
 #include <fmt/format.h>
@@ -36,7 +36,7 @@ void write_root(Hdf5File& file, const TaskSource& source) {
   write_provenance(file, {source.model_sha256, "", source.options, source.libraries, job_restarts()});
 }
 
-/// A rate of a task: its attributes, what readers call it, and the hits that it is made of.
+/// A rate of a task: the names of its attributes, its label for readers, and the hits that it is computed from.
 struct Rate {
   const char *name, *error;
   std::string_view label;

@@ -1,4 +1,4 @@
-// task.h5: figures of tasks and what the model answered to each item.
+// task.h5: rates of tasks and the model's answer to each item.
 #pragma once
 
 #include <cstdint>
@@ -14,36 +14,36 @@
 
 namespace expunge {
 
-/// What the answers to one task were; one value an item, in the order of the file.
+/// The answers to one task; one value per item, in the order of the file.
 struct TaskResult {
   std::string task;
   std::vector<std::uint64_t> item;  ///< place in the file, from 0
 
-  // Of multiple choice, else empty:
+  // For multiple choice, else empty:
   std::vector<std::uint64_t> answer, predicted, predicted_normalised;  ///< numbers of choices
   std::vector<double> log_likelihoods;  ///< of all choices, nats; those of item i are offsets[i] .. offsets[i + 1]
   std::vector<std::uint64_t> offsets;
   std::vector<std::uint8_t> hit, hit_normalised;
 
-  // Of generated answers, else empty:
-  std::vector<std::uint8_t> match, match_strict, match_flexible;  ///< the latter two as the evaluation harness finds answers
+  // For generated answers, else empty:
+  std::vector<std::uint8_t> match, match_strict, match_flexible;  ///< the latter two filtered as in the evaluation harness
 
   bool multiple_choice() const { return match.empty(); }
 };
 
-/// Attributes of the file's root, with those of every output.
+/// Root attributes of the file, with those of every output.
 struct TaskSource {
   std::string model, model_sha256, tasks, tasks_sha256, prompts_sha256, fewshot_file, fewshot_sha256, tokenizer_sha256, dtype,
       device;
   std::int64_t num_fewshot;
   std::string options = {}, libraries = {};
-  std::string eos_token_ids = {}, stop_strings = {};  ///< JSON lists: where generated answers end; left out when empty
+  std::string eos_token_ids = {}, stop_strings = {};  ///< JSON lists: ends of generated answers; left out if empty
 };
 
-/// A group of each task with attributes items, and accuracy, standard_error, accuracy_normalised, standard_error_normalised
-/// (multiple choice) or exact_match, standard_error and both with _strict and _flexible; datasets item and answer, predicted,
-/// predicted_normalised, log_likelihoods, offsets, or match, match_strict, match_flexible. Replaces the file by one rename.
-/// Throws Error(output).
+/// Writes a group for each task with attributes items, and accuracy, standard_error, accuracy_normalised,
+/// standard_error_normalised (multiple choice) or exact_match, standard_error and both with _strict and _flexible; datasets
+/// item and answer, predicted, predicted_normalised, log_likelihoods, offsets, or match, match_strict, match_flexible.
+/// Replaces the file by one rename. Throws Error(output).
 void write_tasks(const std::filesystem::path& path, Existing existing, const TaskSource& source,
                  const std::vector<TaskResult>& results);
 
@@ -56,7 +56,7 @@ struct StoredRate {
 struct StoredTask {
   std::string name;
   std::uint64_t items;
-  std::vector<StoredRate> rates;  ///< those that the file has: of multiple choice, or of generated answers
+  std::vector<StoredRate> rates;  ///< the rates in the file, for multiple choice or generated answers
 };
 
 struct StoredTasks {
@@ -65,9 +65,9 @@ struct StoredTasks {
   std::vector<StoredTask> results;  ///< at least one
 };
 
-/// Whether an HDF5 file is one of `expunge task`.
+/// True for a file of `expunge task`.
 bool is_tasks(const Hdf5File& file);
-/// Throws Error(bad_input), also where the file holds no task.
+/// Reads such a file. Throws Error(bad_input), also if it holds no task.
 StoredTasks read_tasks(const Hdf5File& file);
 
 }  // namespace expunge

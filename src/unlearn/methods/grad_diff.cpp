@@ -4,7 +4,7 @@
 namespace expunge {
 namespace {
 
-/// -nll, beside retain's nll or KL.
+/// -nll on forget, with nll or KL on retain.
 std::unique_ptr<Objective> grad_diff(const MethodValues& o) {
   return with_retain({{Role::forget, kNll}, -o["gamma"], MeanTerm::Over::tokens}, o);
 }

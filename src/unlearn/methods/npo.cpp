@@ -8,7 +8,7 @@
 namespace expunge {
 namespace {
 
-/// -(2/beta) log sigmoid(beta (advantage - delta)): a preference loss. The advantage of a forget sequence is
+/// -(2/beta) log sigmoid(beta (advantage - delta)), a preference loss. The advantage of a forget sequence is
 ///   npo:    S - S_reference, with S its summed nll (Zhang et al. 2024, arXiv 2404.05868)
 ///   simnpo: S / n (Fan et al. 2024, arXiv 2410.07163)
 /// Mean over the forget sequences, times gamma.

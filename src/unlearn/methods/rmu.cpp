@@ -1,4 +1,4 @@
-// Steering a block's output: rmu (Li et al. 2024, arXiv 2403.03218).
+// Steers a block's output: rmu (Li et al. 2024, arXiv 2403.03218).
 #include <cmath>
 
 #include "core/random.h"
@@ -7,9 +7,9 @@
 namespace expunge {
 namespace {
 
-/// A block's output h is steered to a random control vector c on forget and held at the reference model's on retain: the mean
-/// square of h - c, and of h - h_reference, over the dimensions, then over all positions of a sequence, then over the role's
-/// sequences. The paper's code has the mean over the dimensions where its text has the sum.
+/// Steers a block's output h to a random control vector c on forget, and to the reference model's output on retain. The loss is
+/// the mean square of h - c, and of h - h_reference, over the dimensions, then over all positions of a sequence, then over the
+/// role's sequences. The paper's text has the sum over the dimensions, but its code the mean, as here.
 std::unique_ptr<Objective> rmu(const MethodValues& o) {
   Signal signal{.kind = Signal::Kind::distance,
                 .target = Signal::Target::control,

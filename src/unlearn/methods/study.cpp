@@ -1,4 +1,4 @@
-// The seven methods of the study, random_label in two of its kinds: Yao et al. 2024 (arXiv 2402.15159), section 3.
+// The seven methods of the study, with two kinds of random_label: Yao et al. 2024 (arXiv 2402.15159), section 3.
 #include "unlearn/parts.h"
 
 namespace expunge {
@@ -7,13 +7,13 @@ namespace {
 using Over = MeanTerm::Over;
 using Made = std::unique_ptr<Objective>;
 
-// N is a sequence's mean nll; every loss is the mean over a step's sequences, forget and retain alike.
+// N is a sequence's mean nll; every loss is the mean over a step's sequences, both forget and retain.
 
 /// -N(forget).
 Made gradient_ascent(const MethodValues&) { return means({{{Role::forget, kNll}, -1, Over::sequences}}); }
-/// N(forget), of random labels or adversarial ones.
+/// N(forget) with random or adversarial labels.
 Made other_labels(const MethodValues&) { return means({{{Role::forget, kNll}, 1, Over::sequences}}); }
-/// N(retain): the baselines.
+/// N(retain), for the baselines.
 Made descent(const MethodValues&) { return make_descent(); }
 
 /// -N(forget) + positive factor x N(retain).
@@ -21,9 +21,9 @@ Made ascent_plus_descent(const MethodValues& o) {
   return means({{{Role::forget, kNll}, -1, Over::sequences}, {{Role::retain, kNll}, o["positive-factor"], Over::sequences}});
 }
 
-/// -N(forget) + positive factor x the mean over retain's targets of forward KL to the original model, as cross-entropy
-/// -sum p_original log p. The released code adds 1e-12 to p and takes the mean over every position of a padded sequence, where
-/// we have no padding: over every position there is, divided by the padded length.
+/// -N(forget) + positive factor x the mean over retain's targets of forward KL to the reference model, as cross-entropy
+/// -sum p_reference log p. The released code adds 1e-12 to p and takes the mean over every position of a padded sequence. Here
+/// sequences have no padding: the sum over every position is divided by the padded length.
 Made ascent_plus_kl(const MethodValues& o) {
   Signal kl = to_reference(Signal::Kind::cross_entropy);
   MeanTerm retain{{Role::retain, kl}, o["positive-factor"], Over::sequences};
@@ -55,7 +55,7 @@ std::vector<Method> study_methods() {
        .options = factor,
        .make = ascent_plus_descent},
       {.name = "ascent_plus_kl_divergence",
-       .summary = "ascent on forget, KL to the original model on retain",
+       .summary = "ascent on forget, KL to the reference model on retain",
        .mixes = true,
        .uses = mixing(),
        .options = factor,

@@ -1,5 +1,5 @@
-// Distillation from a distribution in which the label counts for less: undial (Dong et al. 2024, arXiv 2402.10052) and ce_u
-// (Yang 2025, arXiv 2503.01224).
+// Distillation from a distribution with a lowered label: undial (Dong et al. 2024, arXiv 2402.10052) and ce_u (Yang 2025,
+// arXiv 2503.01224).
 #include "unlearn/parts.h"
 
 namespace expunge {
@@ -12,8 +12,8 @@ std::unique_ptr<Objective> undial(const MethodValues& o) {
   return with_retain({{Role::forget, signal}, o["gamma"], MeanTerm::Over::tokens}, o);
 }
 
-/// Cross-entropy to the model's own distribution without the label, held constant. No target is skipped: the paper leaves out
-/// the first token of an answer, and of a text without a question that is the one which nothing predicts anyway.
+/// Cross-entropy to the model's own distribution without the label, held constant. The paper skips the first token of an
+/// answer. This skips no target, because a text without a question has no prediction for its first token anyway.
 std::unique_ptr<Objective> ce_u(const MethodValues& o) {
   const Signal signal{.kind = Signal::Kind::cross_entropy, .target = Signal::Target::own, .label_shift = kWholeLabel};
   return with_retain({{Role::forget, signal}, o["gamma"], MeanTerm::Over::tokens}, o);
@@ -26,7 +26,7 @@ std::vector<Method> undial_methods() {
            .summary = "self-distillation with the label's logit lowered",
            .mixes = true,
            .uses = mixing(),
-           .options = weighted(1, 0, {{"beta", MethodOption::Values::above_zero, 10, "how far the label's logit is lowered"}}),
+           .options = weighted(1, 0, {{"beta", MethodOption::Values::above_zero, 10, "reduction of the label's logit"}}),
            .make = undial},
           {.name = "ce_u",
            .summary = "cross-entropy to the model's own distribution without the label",

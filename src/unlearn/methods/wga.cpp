@@ -1,4 +1,4 @@
-// Ascent weighted token by token: wga (Wang et al. 2025, arXiv 2502.19301) and satimp (Yang et al. 2025, arXiv 2505.11953).
+// Ascent with a weight for each token: wga (Wang et al. 2025, arXiv 2502.19301), satimp (Yang et al. 2025, arXiv 2505.11953).
 #include <cmath>
 
 #include "unlearn/parts.h"
@@ -6,7 +6,7 @@
 namespace expunge {
 namespace {
 
-/// -mean over forget tokens of w(p) nll, with p the probability of the token; no gradient flows into w = p^beta (1 - p)^beta2:
+/// -mean over forget tokens of w(p) nll, p the probability of the token. The gradient holds w = p^beta (1 - p)^beta2 constant:
 ///   wga:    beta2 = 0 (Wang et al. 2025, arXiv 2502.19301)
 ///   satimp: both (Yang et al. 2025, arXiv 2505.11953)
 class TokenWeightedAscent final : public ForgetLoss {
@@ -50,7 +50,7 @@ std::vector<Method> wga_methods() {
            .summary = "ascent weighted by saturation and importance",
            .mixes = true,
            .uses = mixing(),
-           .options = weighted(0.1, 1, {beta(5), {"beta2", Values::at_least_zero, 1, "exponent of one less the probability"}}),
+           .options = weighted(0.1, 1, {beta(5), {"beta2", Values::at_least_zero, 1, "exponent of one minus the probability"}}),
            .make = satimp}};
 }
 

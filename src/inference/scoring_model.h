@@ -1,4 +1,4 @@
-// A model that is passed through, never trained, and how sequences are dealt to it.
+// A model for passes without training, and its batching.
 #pragma once
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 
 namespace expunge {
 
-/// A model that is passed through, never trained.
+/// A model for passes without training.
 template <Element T>
 struct ScoringModel {
   ScoringModel(const Session& session, const WeightsSource& source, const ComputeConfig& compute)

@@ -1,5 +1,5 @@
-// Batching of passes.
-#include "inference/frozen_model.h"
+// Sets the batching of passes from options.
+#include "inference/scoring_model.h"
 
 namespace expunge {
 
