@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <span>
 #include <vector>
 
 #include "cli/values.h"
@@ -30,6 +31,7 @@
 #include "run/results/mia.h"
 #include "run/results/task.h"
 #include "run/run_folder.h"
+#include "run/step_metrics.h"
 #include "store/checkpoint.h"
 
 namespace expunge {
@@ -119,16 +121,14 @@ void show_checkpoint(const fs::path& folder) {
 
 void show_metrics(const fs::path& path) {
   const Hdf5File file = open_sealed(path);
-  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
-  const auto loss = file.read_all<double>("/train/loss"), norm = file.read_all<double>("/train/grad_norm"),
-             rate = file.read_all<double>("/train/learning_rate"), speed = file.read_all<double>("/train/tokens_per_second");
-  const std::size_t rows = std::min({steps.size(), loss.size(), norm.size(), rate.size(), speed.size()});
+  const std::vector<StepMetrics> steps = read_step_metrics(file);
   print_result("metrics of {}{}; columns: {}\n", counted(steps.size(), "step"),
-               rows > kRowsShown ? fmt::format(", here the last {}", kRowsShown) : "",
+               steps.size() > kRowsShown ? fmt::format(", here the last {}", kRowsShown) : "",
                fmt::join(file.children("/train"), ", "));
   print_result("{:>10}{:>14}{:>14}{:>16}{:>14}\n", "step", "loss", "grad norm", "learning rate", "tokens/s");
-  for (std::size_t i = rows > kRowsShown ? rows - kRowsShown : 0; i < rows; ++i)
-    print_result("{:>10}{:>14.6g}{:>14.4g}{:>16.4g}{:>14.0f}\n", steps[i], loss[i], norm[i], rate[i], speed[i]);
+  for (const StepMetrics& step : std::span(steps).last(std::min(steps.size(), kRowsShown)))
+    print_result("{:>10}{:>14.6g}{:>14.4g}{:>16.4g}{:>14.0f}\n", step.step, step.loss, step.grad_norm, step.learning_rate,
+                 step.tokens_per_second);
 }
 
 void show_run(const fs::path& folder) {

@@ -4,14 +4,17 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/text.h"
 #include "expunge/error.h"
 #include "io/hdf5_seal.h"
 #include "plan/options.h"
 #include "run/option_tables.h"
 #include "run/run_folder.h"
+#include "run/step_metrics.h"
 #include "store/checkpoint.h"
 
 namespace expunge {
@@ -20,17 +23,17 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The median of the steps' seconds, without the first step.
-double median_seconds(const fs::path& folder, const std::vector<double>& speeds, const std::vector<std::int64_t>& tokens) {
-  if (speeds.size() < 2 || tokens.size() != speeds.size())
+double median_seconds(const fs::path& folder, std::span<const StepMetrics> steps) {
+  if (steps.size() < 2)
     fail(ExitCode::bad_input,
          fmt::format("--measured-run {}: needs at least two steps, because the first does not count", folder.string()));
   std::vector<double> seconds;
-  for (std::size_t i = 1; i < speeds.size(); ++i) {
-    seconds.push_back(static_cast<double>(tokens[i]) / speeds[i]);
+  for (const StepMetrics& step : steps.subspan(1)) {
+    seconds.push_back(static_cast<double>(step.tokens) / step.tokens_per_second);
     if (!(seconds.back() > 0) || !std::isfinite(seconds.back()))
-      fail(ExitCode::bad_input, fmt::format("--measured-run {}: metrics.h5: row {}: {} tokens at {} tokens/s give no positive "
+      fail(ExitCode::bad_input, fmt::format("--measured-run {}: metrics.h5: step {}: {} tokens at {} tokens/s give no positive "
                                             "time; take another run",
-                                            folder.string(), i, tokens[i], speeds[i]));
+                                            folder.string(), step.step, step.tokens, step.tokens_per_second));
   }
   const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
   std::ranges::nth_element(seconds, middle);
@@ -73,17 +76,19 @@ TimedRun read_timed_run(const fs::path& folder) {
   if (!fs::exists(run.metrics()) || checkpoints.empty())
     fail(ExitCode::bad_input,
          fmt::format("--measured-run {}: expected a run folder with metrics.h5 and a checkpoint", folder.string()));
-  const Hdf5File metrics = open_sealed(run.metrics());
-  const auto tokens = metrics.read_all<std::int64_t>("/train/tokens");
-  const double seconds = median_seconds(folder, metrics.read_all<double>("/train/tokens_per_second"), tokens);
-
-  const RunOptions options = read_run_options(run.read_config(), run.config().string());
+  const std::vector<StepMetrics> steps = read_step_metrics(open_sealed(run.metrics()));
+  const double seconds = median_seconds(folder, steps);
+  // The checkpoint has the options that the steps were made with; the file `config` may have been edited.
   const CheckpointInfo info = read_timed_checkpoint(checkpoints.front());
+  const RunOptions options = read_run_options(info.config, checkpoints.front().string() + ": config");
+  if (options.command == "unlearn" && !known_method(options.method.name))
+    fail(ExitCode::bad_input, fmt::format("{}: config: method = {}: this version has no such method; take another run",
+                                          checkpoints.front().string(), excerpt(options.method.name)));
   const auto ratio = static_cast<double>(options.samples.retain.positive_ratio);
   const double reference = options.command == "train" ? 0 : reference_share(options.method, ratio);
   BatchOptions as_made = options.batch;
   as_made.global = info.global_batch;
-  const MicroBatch batch{std::max<std::int64_t>(1, tokens.back() / info.global_batch), as_made};
+  const MicroBatch batch{std::max<std::int64_t>(1, steps.back().tokens / info.global_batch), as_made};
   const RunShape shape{read_llama_config(run.model() / "config.json"),
                        static_cast<int>(info.world_size),
                        batch.tokens(),
@@ -92,9 +97,7 @@ TimedRun read_timed_run(const fs::path& folder) {
                        options.compute.reduce_in_bf16,
                        false,
                        info.device == "cuda" ? DeviceType::cuda : DeviceType::cpu};
-  const bool per_step = info.gather == gather_name(GatherPolicy::per_step);
-  const Policies policies =
-      choose_policies(shape, per_step ? GatherPolicy::per_step : GatherPolicy::per_micro_step, recompute_of(info), 0);
+  const Policies policies = choose_policies(shape, recorded_gather(info.gather), recompute_of(info), 0);
   return {shape,
           policies,
           {static_cast<double>(info.global_batch), static_cast<int>(batch.length), batch.sequences(), reference,

@@ -45,8 +45,12 @@ constexpr double kGpuMemoryBandwidth = 3000, kCpuMemoryBandwidth = 20;  // GB/s
 constexpr double kGpuNodeGbps = 2400, kCpuNodeGbps = 20;
 
 /// The rate of computing at which the plan predicts the measured time of an earlier run's steps.
-double measured_flops(const fs::path& folder, Rates rates) {
+double measured_flops(const fs::path& folder, DeviceType device, Rates rates) {
   const TimedRun run = read_timed_run(folder);
+  if (run.shape.device != device)
+    fail(ExitCode::usage,
+         fmt::format("--measured-run {}: its steps ran on {}, and the plan is for --device {}; take a run on {}",
+                     folder.string(), device_name(run.shape.device), device_name(device), device_name(device)));
   double low = 1e6, high = 1e18;
   for (int halving = 0; halving < 100; ++halving) {
     rates.flops = std::sqrt(low * high);
@@ -79,7 +83,7 @@ std::pair<Rates, std::string> rates_of(const PlanConfig& config, bool gpu) {
               config.network_gbps * kGbps,
               config.network_latency_us * 1e-6};
   if (!config.measured_run.empty()) {
-    rates.flops = measured_flops(config.measured_run, rates);
+    rates.flops = measured_flops(config.measured_run, gpu ? DeviceType::cuda : DeviceType::cpu, rates);
     return {rates, fmt::format("measured in {}", config.measured_run.string())};
   }
   const bool bf16 = config.compute.dtype == DType::bfloat16;

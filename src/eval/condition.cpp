@@ -24,8 +24,9 @@ double StopCondition::distance(const std::function<double(const Operand&)>& valu
 }
 
 std::string StopCondition::standing(const std::function<double(const Operand&)>& value) const {
-  return fmt::format("{} {} is {:.4g}, to be at {} {:.4g}", left.split, left.metric, value(left), at_least ? "least" : "most",
-                     wanted(value));
+  const Metric& metric = find_metric(left.metric);
+  return fmt::format("{} {} is {}, to be at {} {}", left.split, left.metric, metric.text(value(left)),
+                     at_least ? "least" : "most", metric.text(wanted(value)));
 }
 
 double value_of(const StopCondition::Operand& operand, const SplitTable& evaluation) {

@@ -18,6 +18,7 @@
 #include "run/config_changes.h"
 #include "run/option_tables.h"
 #include "run/run_folder.h"
+#include "run/step_metrics.h"
 #include "store/checkpoint_files.h"
 
 namespace expunge {
@@ -59,24 +60,16 @@ void read_metrics(const fs::path& path, ReportRun& run) {
     run.notes.push_back("No metrics.h5, so there are no trajectories and no compute: the run has not taken a step.");
     return;
   }
-  const Hdf5File file = open_sealed(path);
   Trajectory t;
-  const std::vector<std::int64_t> steps = file.read_all<std::int64_t>("/train/step");
-  t.step.assign(steps.begin(), steps.end());
-  t.loss = file.read_all<double>("/train/loss");
-  t.loss_forget = file.read_all<double>("/train/loss_forget");
-  t.loss_retain = file.read_all<double>("/train/loss_retain");
-  const auto tokens = file.read_all<std::int64_t>("/train/tokens"), memory = file.read_all<std::int64_t>("/train/memory_bytes");
-  const auto speed = file.read_all<double>("/train/tokens_per_second");
-  for (const std::size_t rows : {t.loss.size(), t.loss_forget.size(), t.loss_retain.size(), tokens.size(), speed.size()})
-    if (rows != steps.size())
-      fail(ExitCode::bad_input, fmt::format("{}: columns of /train differ in length ({} and {} rows): the file is damaged",
-                                            path.string(), steps.size(), rows));
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    t.tokens += static_cast<double>(tokens[i]);
-    if (speed[i] > 0) t.seconds += static_cast<double>(tokens[i]) / speed[i];
+  for (const StepMetrics& step : read_step_metrics(open_sealed(path))) {
+    t.step.push_back(static_cast<double>(step.step));
+    t.loss.push_back(step.loss);
+    t.loss_forget.push_back(step.loss_forget);
+    t.loss_retain.push_back(step.loss_retain);
+    t.tokens += static_cast<double>(step.tokens);
+    if (step.tokens_per_second > 0) t.seconds += static_cast<double>(step.tokens) / step.tokens_per_second;
+    t.memory_bytes = std::max(t.memory_bytes, step.memory_bytes);
   }
-  for (const std::int64_t bytes : memory) t.memory_bytes = std::max(t.memory_bytes, bytes);
   run.trajectory = std::move(t);
 }
 

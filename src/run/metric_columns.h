@@ -9,9 +9,10 @@
 
 namespace expunge {
 
-/// Visits the metrics of a step with their names, in the order of the columns; `visit` takes std::int64_t or double.
-template <typename Visit>
-void for_each_metric(const StepMetrics& m, Visit visit) {
+/// Visits the metrics of a step, const or not, with their names, in the order of the columns; `visit` takes std::int64_t or
+/// double.
+template <typename Step, typename Visit>
+void for_each_metric(Step& m, Visit visit) {
   visit("step", m.step);
   visit("loss", m.loss);
   visit("loss_forget", m.loss_forget);

@@ -6,6 +6,7 @@
 #include "cli/config_text.h"
 #include "cli/values.h"
 #include "expunge/error.h"
+#include "expunge/metric.h"
 #include "run/compute_options.h"
 #include "run/method_options.h"
 
@@ -57,6 +58,17 @@ std::vector<Option> optimizer_options(RunOptions& config) {
   };
 }
 
+/// "perplexity, accuracy (0 to 100), probability (0 to 1)".
+std::string list_metrics() {
+  std::string text;
+  for (const Metric& metric : metrics()) {
+    if (!text.empty()) text += ", ";
+    text += metric.name;
+    if (metric.unit != Metric::Unit::factor) text += metric.unit == Metric::Unit::share ? " (0 to 1)" : " (0 to 100)";
+  }
+  return text;
+}
+
 std::vector<Option> evaluation_options(RunOptions& config) {
   return {
       whole("eval-steps", config.evaluation.steps, 0, "steps between evaluations, the first before the run; 0: none"),
@@ -66,8 +78,9 @@ std::vector<Option> evaluation_options(RunOptions& config) {
             "sequences in a rank's micro-batch of an evaluation"),
       whole("max-eval-samples", config.evaluation.max_samples, 0, "use the first N sequences of each split only; 0: all"),
       text("stop-at", "CONDITION", config.evaluation.stop_at,
-           "end the run, with a checkpoint, when an evaluation meets this condition: \"forget:perplexity >= "
-           "approximate:perplexity@start\""),
+           fmt::format("end the run, with a checkpoint, when an evaluation meets this condition: \"forget:perplexity >= "
+                       "approximate:perplexity@start\"; metrics: {}",
+                       list_metrics())),
       real("collapse-guard", config.collapse_guard, kNotNegative,
            "stop when the mean nll of a step's forget or retain sequences exceeds this many times ln(vocabulary); 0: never"),
   };

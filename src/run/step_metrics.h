@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <span>
+#include <vector>
 
 #include "io/columns.h"
 
@@ -21,6 +22,9 @@ struct StepMetrics {
   std::int64_t memory_bytes;       ///< peak resident memory of the largest rank
   std::int64_t model_state_bytes;  ///< shards of weights, gradients, moments and a reference model of the largest rank
 };
+
+/// All rows of such a file. A column that an earlier version did not write is NaN, or 0. Throws Error(bad_input).
+std::vector<StepMetrics> read_step_metrics(const Hdf5File& file);
 
 class MetricsFile {
  public:

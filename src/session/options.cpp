@@ -15,6 +15,10 @@ std::string_view gather_name(GatherPolicy policy) {
   fail(ExitCode::internal, "unnamed gather policy");
 }
 
+GatherPolicy recorded_gather(std::string_view name) {
+  return name == gather_name(GatherPolicy::per_step) ? GatherPolicy::per_step : GatherPolicy::per_micro_step;
+}
+
 std::string_view comm_policy_name(CommPolicy policy) {
   switch (policy) {
     case CommPolicy::automatic:

@@ -17,6 +17,8 @@ enum class RecomputePolicy { automatic, none, light, block };
 enum class CommPolicy { automatic, nccl, staged };
 
 std::string_view gather_name(GatherPolicy policy);
+/// What a checkpoint's `gather` names; per_micro_step for any other text.
+GatherPolicy recorded_gather(std::string_view name);
 std::string_view comm_policy_name(CommPolicy policy);
 
 /// Options of a model's computation, shared by every command that runs a model.

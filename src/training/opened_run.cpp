@@ -27,7 +27,7 @@ void warn_of_other_labels(const RunOptions& config, const std::string& model_sha
 
 /// Checks the files that a run writes outside its folder.
 void check_other_outputs(const RunOptions& config, const RunFolder& run) {
-  check_saved_labels(config, run);
+  check_saved_labels(config.labels, run);
   const fs::path &log = config.log.jsonl, folder = log.parent_path();
   if (log.empty()) return;
   if (fs::exists(fs::symlink_status(log)))

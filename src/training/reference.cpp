@@ -95,8 +95,8 @@ std::string give_labels(const Runtime& runtime, const fs::path& path, const std:
   return sha256;
 }
 
-void check_saved_labels(const RunOptions& config, const RunFolder& run) {
-  const fs::path& file = config.labels.save;
+void check_saved_labels(const LabelOptions& options, const RunFolder& run) {
+  const fs::path& file = options.save;
   if (file.empty()) return;
   if (fs::exists(file) && !is_copy(file, run.labels()))
     fail(ExitCode::output, fmt::format("--save-labels {}: exists already; remove it or give another name", file.string()));
@@ -148,8 +148,8 @@ bool prepare_labels(const RunOptions& config, const WeightsSource& source, const
   return true;
 }
 
-fs::path labels_file(const RunOptions& config, const RunFolder& run) {
-  return config.labels.given.empty() ? run.labels() : config.labels.given;
+fs::path labels_file(const LabelOptions& options, const RunFolder& run) {
+  return options.given.empty() ? run.labels() : options.given;
 }
 
 std::string hash_if_there(const Runtime& runtime, const fs::path& path) {
@@ -157,7 +157,7 @@ std::string hash_if_there(const Runtime& runtime, const fs::path& path) {
 }
 
 template <Element T>
-bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
+bool prepare_reference_nll(const BatchOptions& batch, const RunFolder& run, Llama<T>& model, const TrainingData& data,
                            const FirstStart& first, std::vector<double>& nll) {
   const std::size_t forget = forget_source(data);
   const std::string dataset = "/" + data.source(forget).split + "/nll_sum";
@@ -165,8 +165,7 @@ bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama
     require(run.reference(), true);
   } else {
     std::vector<double> sums;
-    for (const SequenceMetrics& sequence :
-         evaluate_split(model, data.split(forget), batching(config.batch, data, first.cut_short)))
+    for (const SequenceMetrics& sequence : evaluate_split(model, data.split(forget), batching(batch, data, first.cut_short)))
       sums.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
     if (sums.empty()) return false;
     on_root(model.params().runtime(), [&] {
@@ -193,12 +192,12 @@ bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama
   return true;
 }
 
-#define EXPUNGE_METHOD_SETUP(T)                                                                                               \
-  template struct ReferenceModel<T>;                                                                                          \
-  template bool prepare_labels(const RunOptions&, const WeightsSource&, const RunFolder&, Llama<T>&, TrainingData&,           \
-                               const FirstStart&);                                                                            \
-  template bool prepare_reference_nll(const RunOptions&, const RunFolder&, Llama<T>&, const TrainingData&, const FirstStart&, \
-                                      std::vector<double>&);
+#define EXPUNGE_METHOD_SETUP(T)                                                                                     \
+  template struct ReferenceModel<T>;                                                                                \
+  template bool prepare_labels(const RunOptions&, const WeightsSource&, const RunFolder&, Llama<T>&, TrainingData&, \
+                               const FirstStart&);                                                                  \
+  template bool prepare_reference_nll(const BatchOptions&, const RunFolder&, Llama<T>&, const TrainingData&,        \
+                                      const FirstStart&, std::vector<double>&);
 EXPUNGE_METHOD_SETUP(float)
 EXPUNGE_METHOD_SETUP(bf16)
 EXPUNGE_METHOD_SETUP(double)

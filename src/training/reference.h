@@ -35,7 +35,7 @@ std::string give_labels(const Runtime& runtime, const std::filesystem::path& pat
                         const WeightsSource& source, TrainingData& data);
 
 /// Throws Error(output) if --save-labels names a file that this run did not write or cannot write.
-void check_saved_labels(const RunOptions& config, const RunFolder& run);
+void check_saved_labels(const LabelOptions& options, const RunFolder& run);
 
 /// The passes of the original model are made on the run's first start only; later starts read the stored results.
 struct FirstStart {
@@ -55,11 +55,11 @@ bool prepare_labels(const RunOptions& config, const WeightsSource& source, const
 /// Sets `nll` to the summed nll of every forget sequence under the original model. The first start computes it and writes
 /// RUN/reference.h5; later starts read that file.
 template <Element T>
-bool prepare_reference_nll(const RunOptions& config, const RunFolder& run, Llama<T>& model, const TrainingData& data,
+bool prepare_reference_nll(const BatchOptions& batch, const RunFolder& run, Llama<T>& model, const TrainingData& data,
                            const FirstStart& first, std::vector<double>& nll);
 
 /// The file of the labels that the run trains on; it may not exist.
-std::filesystem::path labels_file(const RunOptions& config, const RunFolder& run);
+std::filesystem::path labels_file(const LabelOptions& options, const RunFolder& run);
 /// SHA-256 of a file; empty if it does not exist. Collective.
 
 std::string hash_if_there(const Runtime& runtime, const std::filesystem::path& path);

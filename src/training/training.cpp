@@ -43,9 +43,7 @@ Policies decide_policies(const Session& session, const RunOptions& config, const
                        session.runtime().device.type};
   GatherPolicy gather = config.compute.gather;
   // A resumed run must add gradients in the same order, or its result would not be bitwise equal.
-  if (beginning.own && gather == GatherPolicy::automatic)
-    gather =
-        beginning.before->gather == gather_name(GatherPolicy::per_step) ? GatherPolicy::per_step : GatherPolicy::per_micro_step;
+  if (beginning.own && gather == GatherPolicy::automatic) gather = recorded_gather(beginning.before->gather);
   const auto memory =
       static_cast<std::size_t>(all_reduce(session.runtime(), static_cast<double>(session.available_memory()), Reduce::min));
   const Policies policies = choose_policies(shape, gather, config.compute.recompute, memory);
@@ -186,7 +184,7 @@ void Models<T>::go_on(const Session& session, OpenedRun& run) {
 void check_kept(const Runtime& runtime, const RunOptions& options, const OpenedRun& run, const std::string& labels_sha256) {
   const CheckpointInfo& before = *run.beginning.before;
   if (!labels_sha256.empty() || !before.labels_sha256.empty())
-    refuse_changed("the file of labels", labels_file(options, run.folder), before.labels_sha256, labels_sha256);
+    refuse_changed("the file of labels", labels_file(options.labels, run.folder), before.labels_sha256, labels_sha256);
   if (const std::string& was = before.reference_sha256; !was.empty())
     refuse_changed("the run's stored results of the original model", run.folder.reference(), was,
                    hash_if_there(runtime, run.folder.reference()));
@@ -210,7 +208,7 @@ EndRequest prepare_method(const Session& session, const RunOptions& options, Inp
   const bool uses_nll = inputs.objective->uses_reference_nll();
   Llama<T>& model = models.trained.model;
   if (!prepare_labels(options, inputs.source, run.folder, model, inputs.data, first) ||
-      (uses_nll && !prepare_reference_nll(options, run.folder, model, inputs.data, first, reference_nll)))
+      (uses_nll && !prepare_reference_nll(options.batch, run.folder, model, inputs.data, first, reference_nll)))
     return request;
   run.info.labels_sha256 = labels_sha256();
   if (uses_nll) run.info.reference_sha256 = hash_if_there(runtime, run.folder.reference());

@@ -35,7 +35,7 @@ inline MethodOption alpha_option(double usual) {
 inline std::vector<MethodOption> weighted(double gamma, double alpha, std::vector<MethodOption> own = {}) {
   std::vector<MethodOption> all = {gamma_option(gamma),
                                    alpha_option(alpha),
-                                   {"retain-loss", MethodOption::Values::one_of, 0, "the retain term", {"nll", "kl"}, true}};
+                                   {"retain-loss", MethodOption::Values::one_of, 0, "loss on retain: nll, or KL to the reference model", {"nll", "kl"}, true}};
   all.insert(all.end(), own.begin(), own.end());
   return all;
 }

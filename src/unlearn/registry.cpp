@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "expunge/error.h"
@@ -23,6 +24,14 @@ const std::vector<Method>& methods() {
     std::vector<Method> rows;
     for (const auto& file : {study_methods, grad_diff_methods, npo_methods, wga_methods, undial_methods, rmu_methods})
       for (Method& method : file()) rows.push_back(std::move(method));
+    // One option of the command line serves all methods that have its key.
+    std::map<std::string_view, const MethodOption*> first;
+    for (const Method& method : rows)
+      for (const MethodOption& option : method.options) {
+        const MethodOption& other = *first.try_emplace(option.key, &option).first->second;
+        check(option.values == other.values && option.choices == other.choices && option.written == other.written,
+              "options of one key take the same values in every method");
+      }
     return rows;
   }();
   return all;

@@ -55,7 +55,7 @@ std::vector<Method> npo_methods() {
            .summary = "npo without a reference model, by mean nll",
            .mixes = true,
            .uses = mixing(),
-           .options = weighted(0.125, 1, {beta(4.5), {"delta", Values::at_least_zero, 0, "margin"}}),
+           .options = weighted(0.125, 1, {beta(4.5), {"delta", Values::at_least_zero, 0, "margin that the advantage has to exceed"}}),
            .make = simnpo}};
 }
 
