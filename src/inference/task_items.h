@@ -32,8 +32,8 @@ struct TaskItems {
 };
 
 /// Reads the items to score, with their prompts. Examples are the first items of the same task in the file of examples. Without
-/// that file they are those of the file itself, and are not scored. Throws Error(bad_input), naming the line, for an unknown kind of item,
-/// a wrong value, or a task with too few examples.
+/// that file they are those of the file itself, and are not scored. Throws Error(bad_input), naming the line, for an unknown
+/// kind of item, a wrong value, or a task with too few examples.
 TaskItems read_task_items(const TaskConfig& config);
 
 }  // namespace expunge
