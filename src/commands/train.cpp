@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "commands/shared_options.h"
-#include "commands/training.h"
+#include "commands/start_training.h"
 #include "expunge/error.h"
 #include "run/option_tables.h"
 

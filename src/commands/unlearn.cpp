@@ -1,7 +1,7 @@
 // `expunge unlearn`: its options and their checks.
 #include "commands/unlearn.h"
 
-#include "commands/training.h"
+#include "commands/start_training.h"
 #include "expunge/error.h"
 #include "expunge/objective.h"
 #include "run/method_options.h"

@@ -12,17 +12,16 @@ namespace expunge {
 
 // The rows of each file in methods/.
 std::vector<Method> study_methods();
-std::vector<Method> difference_methods();
-std::vector<Method> preference_methods();
-std::vector<Method> token_weighted_methods();
-std::vector<Method> distillation_methods();
-std::vector<Method> representation_methods();
+std::vector<Method> grad_diff_methods();
+std::vector<Method> npo_methods();
+std::vector<Method> wga_methods();
+std::vector<Method> undial_methods();
+std::vector<Method> rmu_methods();
 
 const std::vector<Method>& methods() {
   static const std::vector<Method> all = [] {
     std::vector<Method> rows;
-    for (const auto& file : {study_methods, difference_methods, preference_methods, token_weighted_methods,
-                             distillation_methods, representation_methods})
+    for (const auto& file : {study_methods, grad_diff_methods, npo_methods, wga_methods, undial_methods, rmu_methods})
       for (Method& method : file()) rows.push_back(std::move(method));
     return rows;
   }();

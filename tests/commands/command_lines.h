@@ -17,7 +17,7 @@
 #include "commands/task.h"
 #include "commands/tokenize.h"
 #include "commands/train.h"
-#include "commands/training.h"
+#include "commands/start_training.h"
 #include "commands/unlearn.h"
 #include "commands/verify.h"
 #include "expunge/error.h"

@@ -21,7 +21,7 @@ std::unique_ptr<Objective> ce_u(const MethodValues& o) {
 
 }  // namespace
 
-std::vector<Method> distillation_methods() {
+std::vector<Method> undial_methods() {
   return {{.name = "undial",
            .summary = "self-distillation with the label's logit lowered",
            .mixes = true,

@@ -11,7 +11,7 @@ std::unique_ptr<Objective> grad_diff(const MethodValues& o) {
 
 }  // namespace
 
-std::vector<Method> difference_methods() {
+std::vector<Method> grad_diff_methods() {
   return {{.name = "grad_diff",
            .summary = "gamma x ascent on forget, alpha x nll or KL on retain, means over tokens",
            .mixes = true,

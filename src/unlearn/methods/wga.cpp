@@ -37,7 +37,7 @@ std::unique_ptr<Objective> satimp(const MethodValues& o) {
 
 }  // namespace
 
-std::vector<Method> token_weighted_methods() {
+std::vector<Method> wga_methods() {
   using Values = MethodOption::Values;
   const auto beta = [](double usual) { return MethodOption{"beta", Values::above_zero, usual, "exponent of the probability"}; };
   return {{.name = "wga",

@@ -24,7 +24,7 @@ std::unique_ptr<Objective> rmu(const MethodValues& o) {
 
 }  // namespace
 
-std::vector<Method> representation_methods() {
+std::vector<Method> rmu_methods() {
   using Values = MethodOption::Values;
   return {{.name = "rmu",
            .summary = "a block's output steered to a random vector, held on retain",

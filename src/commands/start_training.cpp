@@ -1,5 +1,5 @@
 // The common parts of `expunge train` and `expunge unlearn`.
-#include "commands/training.h"
+#include "commands/start_training.h"
 
 #include <fmt/format.h>
 

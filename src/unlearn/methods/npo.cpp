@@ -42,7 +42,7 @@ std::unique_ptr<Objective> simnpo(const MethodValues& o) {
 
 }  // namespace
 
-std::vector<Method> preference_methods() {
+std::vector<Method> npo_methods() {
   using Values = MethodOption::Values;
   const auto beta = [](double usual) { return MethodOption{"beta", Values::above_zero, usual, "inverse temperature"}; };
   return {{.name = "npo",
