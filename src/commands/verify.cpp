@@ -241,7 +241,7 @@ class RunCheck {
     return drew == newest_->model_sha256 ? "" : fmt::format(" (drawn by another model, SHA-256 {})", drew);
   }
 
-  /// Checks a file of results by the model and texts that it names, and a file of the run by the run's model and texts.
+  /// Checks the model and the texts that a file names. A file of the run must name the run's.
   void check_output(const fs::path& path) {
     try {
       if (path == run_.labels() ? !labels_are_whole() : !check_seal(path)) return;

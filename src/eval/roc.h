@@ -32,8 +32,8 @@ struct ScoreDocuments {
   std::span<const std::uint64_t> members = {}, non_members = {};
 };
 /// 95 % percentile interval of the area over resamples of members and of non-members. Draws documents with replacement, as many
-/// per side as there are, each with all its scores, because scores of one document are not independent. Depends on seed, scores
-/// and documents only.
+/// per side as there are. A document brings all its scores, because they are not independent. Depends on seed, scores and
+/// documents only.
 Interval bootstrap_area(std::span<const double> members, std::span<const double> non_members, std::uint64_t seed,
                         int resamples = kResamples, const ScoreDocuments& documents = {});
 

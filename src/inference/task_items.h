@@ -31,9 +31,9 @@ struct TaskItems {
   std::vector<std::string> not_scored = {};  ///< tasks whose items are all examples
 };
 
-/// Reads the items to score, with their prompts. Examples are the first items of the same task, from the file of examples or
-/// else from the file itself, where they are not scored. Throws Error(bad_input), naming the line, for an unknown kind of item,
-/// a wrong value, or a task with too few examples.
+/// Reads the items to score, with their prompts. Examples are the first items of the same task in the file of examples. Without
+/// that file they are those of the file itself, and are not scored. Throws Error(bad_input), naming the line, for an unknown
+/// kind of item, a wrong value, or a task with too few examples.
 TaskItems read_task_items(const TaskConfig& config);
 
 }  // namespace expunge

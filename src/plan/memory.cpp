@@ -46,7 +46,7 @@ std::size_t largest_elements(const std::vector<UnitLayout>& units) {
 }
 
 /// Elements of the pool's blocks while two units at a time are reduced. The pool does not reuse a block for a request that is a
-/// quarter smaller, so units of two sizes have blocks of their own.
+/// quarter smaller. Hence units of two sizes have blocks of their own.
 std::size_t elements_under_way(const std::vector<UnitLayout>& units) {
   const std::size_t largest = largest_elements(units);
   std::size_t second = 0;

@@ -43,8 +43,8 @@ struct RunContent {
 /// is no folder.
 RunContent look_into(const RunFolder& run);
 
-/// Removes only what expunge wrote there, the mark last. Throws Error(output), before anything is removed, if another file has
-/// a name that a run needs, or if a link stands for one of its folders.
+/// Removes only what expunge wrote there, the mark last. Throws Error(output) if another file has a name that a run needs, or
+/// if one of its folders is a link; then nothing is removed.
 void clear_run(const RunFolder& run, const RunMark& mark);
 /// Throws Error(output) if one of the run's folders is a link that another user made.
 void refuse_links(const RunFolder& run);

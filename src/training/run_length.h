@@ -27,7 +27,7 @@ int largest_micro_batch(const BatchOptions& batch, std::int64_t longest);
 /// The length of a run, and the positions of the sample order that each step takes. steps = ceil(items x epochs / global
 /// batch), or max_steps; the last step may be smaller. --variant released counts as transformers 4.36's Trainer, which runs the
 /// study's code. An epoch is filled up to whole micro-batches with sequences from its beginning. A step ends whenever the
-/// number of micro-batches is a multiple of the accumulation, and at the end of each epoch that has no more micro-batches than
+/// number of micro-batches is a multiple of the accumulation. It also ends with an epoch that has no more micro-batches than
 /// the accumulation. Micro-batches left over at the end are dropped. A step's loss is always divided by the global batch.
 struct RunLength {
   /// Throws Error(usage) if the epochs take more than kMostSteps.

@@ -98,7 +98,7 @@ case_ends_of_the_models_files() {
 }
 
 case_bad_input() {
-  expect_exit 3 "line 7: --num-fewshot 2, and two-tasks.jsonl has 0 of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \
+  expect_exit 3 "line 7: --num-fewshot 2 needs 2 items of the task mmlu_high" "${task[@]}" --model base --num-fewshot 2 \
     --fewshot-file two-tasks.jsonl --output x.h5
   { cat two-tasks.jsonl && tail -n 1 tasks.jsonl; } >small-task.jsonl
   expect_exit 0 "--num-fewshot 2 uses all items of arc as examples, so these tasks are not scored" ranks 2 "$expunge" task --model base \

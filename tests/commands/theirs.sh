@@ -36,12 +36,12 @@ case_in_the_way_of_a_checkpoint() {
   for name in manifest.json metrics.h5 evaluations.h5 checkpoint.h5 shard-00000-of-00001.h5 notes; do
     begun && mkdir $place
     if [[ $name == *.h5 ]]; then cp theirs.h5 "$place/$name"; else echo '{"mine": 1}' >"$place/$name"; fi
-    in_the_way "$place/$name: lies where the run makes a checkpoint"
+    in_the_way "$place/$name: lies where the run writes a checkpoint"
   done
   # Going back to a step is refused where a later checkpoint holds a file of theirs.
   rm -rf a && cp -r whole a && cp theirs.h5 a/checkpoints/step-000003/evaluations.h5
   back=("${run[@]}" --output-dir a --resume-from-checkpoint a/checkpoints/step-000001)
-  expect_exit 4 "step-000003/evaluations.h5: lies where the run makes a checkpoint" "${back[@]}"
+  expect_exit 4 "step-000003/evaluations.h5: lies where the run writes a checkpoint" "${back[@]}"
 }
 
 # Names of checkpoints set aside, of earlier versions, and beyond the run's steps.

@@ -113,8 +113,8 @@ StoredMembership read_membership(const Hdf5File& file) {
   return stored;
 }
 
-// For n indistinguishable sequences per side, the 95 % interval of the AUC is 0.5 +- 1.96 / sqrt(6 n), by the variance of the
-// Mann-Whitney statistic. From n = 30 on it is narrower than 0.35 to 0.65.
+// For n indistinguishable sequences per side, the 95 % interval of the AUC is 0.5 +- 1.96 / sqrt(6 n). It follows from the
+// variance of the Mann-Whitney statistic. From n = 30 on it is narrower than 0.35 to 0.65.
 std::string few_sequences(std::size_t members, std::size_t non_members) {
   constexpr std::size_t kFew = 30;
   if (members >= kFew && non_members >= kFew) return {};

@@ -8,8 +8,8 @@ namespace expunge {
 namespace {
 
 /// Steers a block's output h to a random control vector c on forget, and to the reference model's output on retain. The loss is
-/// the mean square of h - c, and of h - h_reference, over the dimensions, then over all positions of a sequence, then over the
-/// role's sequences. The paper's text has the sum over the dimensions, but its code the mean, as here.
+/// the mean square of h - c, and of h - h_reference. The mean is over the dimensions, then over all positions of a sequence,
+/// then over the role's sequences. The paper's text has the sum over the dimensions, but its code the mean, as here.
 std::unique_ptr<Objective> rmu(const MethodValues& o) {
   Signal signal{.kind = Signal::Kind::distance,
                 .target = Signal::Target::control,
