@@ -14,6 +14,7 @@
 #include "commands/shared_options.h"
 #include "core/log.h"
 #include "core/standard_streams.h"
+#include "data/label_file.h"
 #include "data/token_file.h"
 #include "expunge/error.h"
 #include "io/content_kind.h"
@@ -29,6 +30,7 @@
 #include "run/results/eval.h"
 #include "run/results/evaluations.h"
 #include "run/results/mia.h"
+#include "run/results/reference.h"
 #include "run/results/task.h"
 #include "run/run_folder.h"
 #include "run/step_metrics.h"
@@ -249,41 +251,24 @@ void show_in_run_evaluations(const fs::path& path) {
     }
 }
 
-/// True if a group /<domain>/<split> holds `dataset`.
-bool holds(const Hdf5File& file, const std::string& dataset) {
-  return std::ranges::any_of(file.children("/"), [&](const std::string& domain) {
-    return file.is_group("/" + domain) && std::ranges::any_of(file.children("/" + domain), [&](const std::string& split) {
-             return file.exists("/" + domain + "/" + split + "/" + dataset);
-           });
-  });
+/// Shows labels.h5, or labels of another program. The latter do not record a version of expunge.
+void show_labels(const fs::path& path) {
+  const LabelOrigin origin = read_label_origin(path);
+  print_result("{}\n", origin.version.empty() ? "labels of another program, for --labels" : "stored by a method for its run");
+  if (origin.tokens_sha256.empty()) print_result("  no tokens_sha256: their token file is unknown\n");
+  for (const auto& [name, hash] : {std::pair("model_sha256", origin.model_sha256), {"tokens_sha256", origin.tokens_sha256}})
+    if (!hash.empty()) print_result("  {:<13} {}\n", name, hash);
+  for (const auto& [split, labels, targets, sequences] : list_labels(Hdf5File::open(path)))
+    print_result("  {:<24} {} labels, {} of them targets, in {} sequences\n", split, labels, targets, sequences);
 }
 
-/// Shows labels.h5 and reference.h5, the files of a method, or labels of another program. The latter do not record a version of
-/// expunge.
-void show_method_file(const fs::path& path) {
+void show_reference(const fs::path& path) {
   const Hdf5File file = Hdf5File::open(path);
-  const bool foreign = holds(file, "ids") && !file.has_attribute("/", "version");
-  print_result("{}\n", foreign ? "labels of another program, for --labels" : "stored by a method for its run");
-  if (foreign && !file.has_attribute("/", "tokens_sha256")) print_result("  no tokens_sha256: their token file is unknown\n");
+  print_result("stored by a method for its run\n");
   for (const char* name : {"model_sha256", "tokens_sha256"})
-    if (file.has_attribute("/", name)) print_result("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
-  for (const std::string& domain : file.children("/"))
-    for (const std::string& split : file.children("/" + domain)) {
-      const std::string group = "/" + domain + "/" + split;
-      if (file.exists(group + "/nll_sum")) {
-        const auto sums = file.read_all<double>(group + "/nll_sum");
-        print_result("  {:<24} summed nll of {} sequences under the original model\n", group.substr(1), sums.size());
-      } else {
-        const auto labels = file.read_all<std::int32_t>(group + "/ids");
-        const auto offsets = file.read_all<std::uint64_t>(group + "/offsets");
-        // No position predicts the first label of a sequence.
-        auto targets = std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; });
-        for (const std::uint64_t first : offsets)
-          if (first < labels.size() && labels[first] >= 0) --targets;
-        print_result("  {:<24} {} labels, {} of them targets, in {} sequences\n", group.substr(1), labels.size(), targets,
-                     offsets.empty() ? 0 : offsets.size() - 1);
-      }
-    }
+    print_result("  {:<13} {}\n", name, file.read_attribute<std::string>("/", name));
+  for (const auto& [split, sequences] : list_reference_nll(file))
+    print_result("  {:<24} summed nll of {} sequences under the original model\n", split, sequences);
 }
 
 /// Shows a file or folder.
@@ -297,7 +282,8 @@ Show way_to_show_hdf5(const fs::path& path) {
   if (is_membership(file)) return show_membership;
   if (is_tasks(file)) return show_tasks;
   if (file.exists("/eval")) return show_in_run_evaluations;
-  if (holds(file, "nll_sum") || holds(file, "ids")) return show_method_file;
+  if (!list_reference_nll(file).empty()) return show_reference;
+  if (!list_labels(file).empty()) return show_labels;
   if (file.has_attribute("/", "model_sha256")) return show_evaluation;
   fail(ExitCode::bad_input,
        fmt::format(

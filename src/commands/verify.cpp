@@ -15,6 +15,7 @@
 #include "commands/start.h"
 #include "commands/verify_findings.h"
 #include "core/text.h"
+#include "data/label_file.h"
 #include "expunge/error.h"
 #include "io/content_kind.h"
 #include "io/files.h"
@@ -235,9 +236,8 @@ class RunCheck {
   /// A note on the model that drew the labels, because labels of another model may be intended.
   std::string whose_labels(const fs::path& labels, const std::string& now) const {
     if (now != newest_->labels_sha256) return {};
-    const Hdf5File file = Hdf5File::open(labels);
-    if (!file.has_attribute("/", "model_sha256")) return " (they do not record the model that drew them)";
-    const auto drew = file.read_attribute<std::string>("/", "model_sha256");
+    const std::string drew = read_label_origin(labels).model_sha256;
+    if (drew.empty()) return " (they do not record the model that drew them)";
     return drew == newest_->model_sha256 ? "" : fmt::format(" (drawn by another model, SHA-256 {})", drew);
   }
 

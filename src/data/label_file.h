@@ -31,4 +31,18 @@ void write_labels(const std::filesystem::path& path, const std::string& name, co
 std::optional<Labels> read_labels(const std::filesystem::path& path, const std::string& name, const TokenSplit& split,
                                   int vocabulary);
 
+/// What a label file says of its making; empty where it does not.
+struct LabelOrigin {
+  std::string model_sha256;  ///< the model that the labels were drawn from
+  std::string tokens_sha256, version;
+};
+LabelOrigin read_label_origin(const std::filesystem::path& path);
+
+struct LabelSplit {
+  std::string split;  ///< "domain/split"
+  std::size_t labels, targets, sequences;
+};
+/// The splits of a label file; none for another file. Throws Error(bad_input).
+std::vector<LabelSplit> list_labels(const Hdf5File& file);
+
 }  // namespace expunge

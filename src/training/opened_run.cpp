@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/log.h"
+#include "data/label_file.h"
 #include "expunge/error.h"
 #include "io/files.h"
 #include "training/reference.h"
@@ -18,9 +19,8 @@ namespace fs = std::filesystem;
 /// Warns if another model drew the labels. This is no error: labels of a teacher model are valid.
 void warn_of_other_labels(const RunOptions& config, const std::string& model_sha256) {
   if (config.labels.given.empty()) return;
-  const Hdf5File file = Hdf5File::open(config.labels.given);
-  if (!file.has_attribute("/", "model_sha256")) return;
-  if (const auto drew = file.read_attribute<std::string>("/", "model_sha256"); drew != model_sha256)
+  const std::string drew = read_label_origin(config.labels.given).model_sha256;
+  if (!drew.empty() && drew != model_sha256)
     log_warning(fmt::format("--labels {}: drawn from the original model with SHA-256 {}, but the run's has {}",
                             config.labels.given.string(), drew, model_sha256));
 }

@@ -11,6 +11,7 @@
 #include "io/files.h"
 #include "io/hash.h"
 #include "io/hdf5_seal.h"
+#include "run/results/reference.h"
 #include "run/run_mark.h"
 #include "training/drawn_labels.h"
 #include "training/trainer.h"
@@ -79,13 +80,12 @@ std::string give_labels(const Runtime& runtime, const fs::path& path, const std:
     any = true;
   }
   if (!any) fail(ExitCode::bad_input, fmt::format("{}: has no labels for {}", path.string(), data.source(0).split));
-  const Hdf5File file = Hdf5File::open(path);
-  if (!file.has_attribute("/", "tokens_sha256")) {
+  if (const std::string other = read_label_origin(path).tokens_sha256; other.empty()) {
     if (runtime.comm.rank() == 0)
       log_warning(
           fmt::format("{}: has no attribute tokens_sha256: the lengths of its sequences match, but its token file is unknown",
                       path.string()));
-  } else if (const auto other = file.read_attribute<std::string>("/", "tokens_sha256"); other != tokens_sha256) {
+  } else if (other != tokens_sha256) {
     fail(ExitCode::bad_input, fmt::format("{}: its labels are for another token file (tokens_sha256 {}, the run's is {})",
                                           path.string(), other, tokens_sha256));
   }
@@ -160,7 +160,7 @@ template <Element T>
 bool prepare_reference_nll(const BatchOptions& batch, const RunFolder& run, Llama<T>& model, const TrainingData& data,
                            const FirstStart& first, std::vector<double>& nll) {
   const std::size_t forget = forget_source(data);
-  const std::string dataset = "/" + data.source(forget).split + "/nll_sum";
+  const std::string& split = data.source(forget).split;
   if (!first.now) {
     require(run.reference(), true);
   } else {
@@ -168,27 +168,9 @@ bool prepare_reference_nll(const BatchOptions& batch, const RunFolder& run, Llam
     for (const SequenceMetrics& sequence : evaluate_split(model, data.split(forget), batching(batch, data, first.cut_short)))
       sums.push_back(sequence["nll"] * static_cast<double>(sequence.targets));
     if (sums.empty()) return false;
-    on_root(model.params().runtime(), [&] {
-      PendingFile pending(run.reference());
-      Hdf5File file = Hdf5File::create(pending.temporary());
-      file.create_dataset<double>(dataset, {sums.size()});
-      file.write<double>(dataset, 0, sums);
-      write_provenance(file, first.provenance);
-      commit_sealed(file, pending);
-    });
+    on_root(model.params().runtime(), [&] { write_reference_nll(run.reference(), split, sums, first.provenance); });
   }
-  const Hdf5File file = Hdf5File::open(run.reference());
-  for (const auto& [name, expected] :
-       {std::pair{"model_sha256", first.provenance.model_sha256}, {"tokens_sha256", first.provenance.tokens_sha256}})
-    if (const auto found = file.read_attribute<std::string>("/", name); found != expected)
-      fail(ExitCode::bad_input,
-           fmt::format("{}: made with another original model or token file ({} {}, the run's is {}); restore the run's own "
-                       "file, or start again with --overwrite-output-dir",
-                       run.reference().string(), name, found, expected));
-  nll = file.read_all<double>(dataset);
-  if (nll.size() != data.split(forget).sequences())
-    fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} sequences, found {}", run.reference().string(), dataset,
-                                          data.split(forget).sequences(), nll.size()));
+  nll = read_reference_nll(run.reference(), split, data.split(forget).sequences(), first.provenance);
   return true;
 }
 
