@@ -120,11 +120,11 @@ case_plans() {
   expect_exit 2 "65536 ranks x .* exceeds 16777216" "$expunge" plan --model model --world 65536 --gpu-memory 80GB --gradient-accumulation-steps 1000
   expect_exit 2 "does not fit" "${plan[@]}" --per-device-train-batch-size 100000
   [[ ! -e never.sbatch ]] || die "a refused script was written"
-  # The options of a timed run are those of a file, which may say anything.
+  # A timed run has the options of its checkpoint, whatever its file says now, and its own device.
   cp -r base edited
   sed -i 's/^per-device-train-batch-size = .*/per-device-train-batch-size = 99999999999999/' edited/config
-  expect_exit 3 "edited/config:[0-9]+: per-device-train-batch-size: expected a whole number from 1 to 1000000000, found .99999999999999.; was it edited" \
-    "${plan[@]}" --measured-run edited
+  expect_exit 0 "measured in edited" "$expunge" plan --model model --world 8 --device cpu --memory-per-rank 16GB --measured-run edited
+  expect_exit 2 "its steps ran on cpu, and the plan is for --device cuda" "${plan[@]}" --measured-run edited
 }
 
 # sweep few|all LEAST COMMAND...: tries the options of these commands, at least LEAST values.
