@@ -228,7 +228,7 @@ TEST(Trainer, AGradientThatIsNotFiniteNamesItsSequences) {
   const std::string message = error_of(ExitCode::collapse, [&] { trainer.step(); });
   EXPECT_NE(message.find("step 1: loss -"), std::string::npos) << message;
   // Of each rank one sequence: those of the other micro-batches are not accused.
-  const std::string accused = message.substr(message.find("is that of"));
+  const std::string accused = message.substr(message.find("belongs to"));
   EXPECT_NE(accused.find("papers/forget sequence 9"), std::string::npos) << message;
   EXPECT_EQ(std::ranges::count(accused.substr(0, accused.find(';')), ','), runtime.comm.size() - 1) << message;
 }
