@@ -14,6 +14,7 @@
 #include "commands/shared_options.h"
 #include "core/log.h"
 #include "core/standard_streams.h"
+#include "core/text.h"
 #include "data/label_file.h"
 #include "data/token_file.h"
 #include "expunge/error.h"
