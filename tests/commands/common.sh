@@ -51,6 +51,13 @@ expect_exit() {
   echo "ok: exit $code: $pattern"
 }
 
+# job_ends CODE WHEN: the job in the background, $job, ends with CODE; log.txt holds what it said.
+job_ends() {
+  local code=0
+  wait "$job" || code=$?
+  [[ $code == "$1" ]] || { cat log.txt >&2; die "exit $code ${*:2}"; }
+}
+
 # same_parameters CHECKPOINT CHECKPOINT: weights and moments are equal bit by bit.
 same_parameters() {
   for group in parameters exp_avg exp_avg_sq; do

@@ -19,9 +19,8 @@ started() {
 job=$!
 started log.txt
 kill -HUP $job
-code=0
-wait $job || code=$?
-[[ $code == 75 ]] && grep -q "SIGHUP came: the run ends after step" log.txt || { cat log.txt >&2; die "exit $code after SIGHUP"; }
+job_ends 75 "after SIGHUP"
+grep -q "SIGHUP came: the run ends after step" log.txt || { cat log.txt >&2; die "no word of SIGHUP"; }
 rm log.txt
 nohup "${run[@]}" --output-dir left-alone 2>log.txt &
 job=$!

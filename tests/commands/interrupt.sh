@@ -32,9 +32,7 @@ case_a_signal_to_one_rank() {
   job=$!
   started log.txt
   kill -USR1 "$(pgrep -P $job -x expunge | tail -n 1)"
-  code=0
-  wait $job || code=$?
-  [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after SIGUSR1"; }
+  job_ends 75 "after SIGUSR1"
   grep -qE "SIGUSR1 came: the run ends after step [0-9]+ of 400, with a checkpoint" log.txt || { cat log.txt >&2; die "no word of it"; }
   ! grep -q "error" log.txt || die "an interruption is no error"
   last=$(ls interrupted/checkpoints | sed -E 's/step-0*//')
@@ -51,9 +49,7 @@ case_a_signal_to_one_process() {
   job=$!
   started log.txt
   kill -TERM $job
-  code=0
-  wait $job || code=$?
-  [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after SIGTERM"; }
+  job_ends 75 "after SIGTERM"
 }
 
 case_a_dropped_step_and_a_time_limit() {
@@ -67,9 +63,7 @@ case_a_dropped_step_and_a_time_limit() {
     sleep 0.05
   done
   kill -USR1 "$(pgrep -P $job -x expunge | tail -n 1)"
-  code=0
-  wait $job || code=$?
-  [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code with --grace-seconds 0"; }
+  job_ends 75 "with --grace-seconds 0"
   grep -qE "SIGUSR1 came: the run ends after step [12] of 3, with a checkpoint, and drops the unfinished step" log.txt ||
     { cat log.txt >&2; die "no word of a dropped step"; }
   ranks 2 "${long[@]}" --quiet --output-dir dropped
@@ -99,9 +93,7 @@ case_two_signals() {
   started log.txt
   kill -TERM $job
   kill -TERM $job
-  code=0
-  wait $job || code=$?
-  [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after a signal that came twice"; }
+  job_ends 75 "after a signal that came twice"
   "$expunge" train --init-config init/config.json --tokens tokens.h5 --split papers/forget --global-batch-size 100000 --max-steps 2 \
     --grace-seconds 10:00:00 --output-dir second 2>log.txt &
   job=$!
@@ -112,9 +104,7 @@ case_two_signals() {
   kill -USR1 $job
   sleep 1.2
   kill -USR1 $job
-  code=0
-  wait $job || code=$?
-  [[ $code == 138 ]] || { cat log.txt >&2; die "exit $code after a second signal"; }
+  job_ends 138 "after a second signal"
   grep -q "received SIGUSR1: the run stops at the next resumable point" log.txt && grep -q "received a second signal: ending at once" log.txt ||
     { cat log.txt >&2; die "signals are not told of when they come"; }
 }
@@ -149,9 +139,7 @@ case_while_inputs_are_read() {
       sleep 0.05
     done
     kill -USR1 "$rank"
-    code=0
-    wait $job || code=$?
-    [[ $code == 75 ]] || { cat log.txt >&2; die "exit $code after a signal to a start: $launch"; }
+    job_ends 75 "after a signal to a start: $launch"
     grep -q "SIGUSR1 came: the run ends before its first step, while it reads its inputs" log.txt || { cat log.txt >&2; die "no word of it"; }
     [[ ! -e slow ]] || die "a start that was ended left a folder"
   done
