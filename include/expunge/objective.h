@@ -72,7 +72,7 @@ struct Method {
   std::string_view summary;
   bool replaces_labels = false;             ///< forget sequences are trained on other labels than their ids
   bool mixes = false;                       ///< reads forget and retain, in one interleaved list
-  std::vector<std::string_view> uses = {};  ///< options of the run, about data and labels, that mean something to it
+  std::vector<std::string_view> uses = {};  ///< options of the run that mean something to it, beside those of mixing
   std::vector<MethodOption> options = {};   ///< its own
   std::unique_ptr<Objective> (*make)(const MethodValues&) = nullptr;
 };

@@ -239,6 +239,17 @@ Option on_off(std::string key, bool& variable, std::string help) {
   return boolean(std::move(key), variable, "on", "off", std::move(help));
 }
 
+Option unbound_flag(std::string key, std::string help) {
+  return {.key = std::move(key),
+          .value_name = "true|false",
+          .expected = "true or false",
+          .help = std::move(help),
+          .set = [](const std::vector<std::string>& given) { return parse_bool(given.back()).has_value(); },
+          .get = [] { return std::vector<std::string>(); },
+          .kind = Option::Kind::toggle,
+          .resolved = false};
+}
+
 Option config_option() {
   return {.key = "config",
           .value_name = "FILE",
@@ -251,14 +262,9 @@ Option config_option() {
 }
 
 Option print_config_option() {
-  return {.key = "print-config",
-          .value_name = "true|false",
-          .expected = "true or false",
-          .help = "print the options as `key = value` lines, as --config and the command line give them, and do nothing else",
-          .set = [](const std::vector<std::string>& given) { return parse_bool(given.back()).has_value(); },
-          .get = [] { return std::vector<std::string>(); },
-          .kind = Option::Kind::toggle,
-          .resolved = false};
+  return unbound_flag(
+      "print-config",
+      "print the options as `key = value` lines, as --config and the command line give them, and do nothing else");
 }
 
 std::string join_choices(const std::vector<std::string>& names, std::string_view separator, std::string_view last) {

@@ -73,6 +73,9 @@ Option flag(std::string key, bool& variable, std::string help);
 /// --key on|off
 Option on_off(std::string key, bool& variable, std::string help);
 
+/// --key, --key true|false, without a variable: whoever asks reads OptionTable::value(). Left out of the resolved config.
+Option unbound_flag(std::string key, std::string help);
+
 /// --config FILE, which the table itself reads.
 Option config_option();
 /// --print-config, which is answered in the place of the command.

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -95,11 +94,9 @@ void print_comparison(const std::vector<SplitResult>& results, const SplitTable&
   for (const SplitResult& result : results) {
     const SplitMetrics now = summarise_split(result.sequences);
     const auto old = before.find(result.split);
-    for (const Metric& metric : metrics()) {
-      const double was = old == before.end() ? NAN : old->second[metric.name];
-      print_result("{:<24}{:<16}{:>14}{:>14}\n", result.split, metric.heading, old == before.end() ? "-" : metric.text(was),
-                   metric.text(now[metric.name]));
-    }
+    for (const Metric& metric : metrics())
+      print_result("{:<24}{:<16}{:>14}{:>14}\n", result.split, metric.heading,
+                   old == before.end() ? "-" : metric.text(old->second[metric.name]), metric.text(now[metric.name]));
   }
 }
 

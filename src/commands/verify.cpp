@@ -99,6 +99,7 @@ class RunCheck {
                                  bound ? "SHA-256 " + root : "every file matches the CRC-32C", kManifest,
                                  bound ? ", and every file that it names matches" : ", which detects only accidents"));
       if (!newest_) {
+        options_ = read_run_options(info.config, checkpoint.string() + ": config");
         newest_ = info;
         newest_path_ = checkpoint;
       }
@@ -163,7 +164,7 @@ class RunCheck {
       findings_.compare_own(run_.reference(), newest_->reference_sha256, hashes_.of_file(run_.reference()));
     else if (fs::exists(run_.reference()) && is_bound(newest_path_))
       findings_.mismatch(fmt::format("{}: the run made none", run_.reference().string()));
-    if (fs::exists(run_.labels()) && (newest_->labels_sha256.empty() || !newest_options().labels.given.empty()))
+    if (fs::exists(run_.labels()) && (newest_->labels_sha256.empty() || !options_.labels.given.empty()))
       findings_.mismatch(fmt::format("{}: the run made none", run_.labels().string()));
     if (newest_->step > 0 && !fs::exists(newest_path_ / run_.metrics().filename()))
       findings_.mismatch(fmt::format("{}: has no {}, but every checkpoint after a step has one", newest_path_.string(),
@@ -215,7 +216,7 @@ class RunCheck {
       for (const fs::path& file : list_folder(run_.model()))
         if (!named.contains(file.filename().string()))
           findings_.mismatch(fmt::format("{}: did not exist when the run began", file.string()));
-    const fs::path model = newest_options().input.model, original = side_files_folder(model);
+    const fs::path model = options_.input.model, original = side_files_folder(model);
     if (!model.empty())
       for (const auto& [name, hash] : named)
         findings_.compare("the original model's " + (original / name).string(), hash, hashes_.of_file(original / name));
@@ -223,11 +224,10 @@ class RunCheck {
 
   void check_inputs() {
     check_origin({newest_->config, newest_->model_sha256, newest_->tokens_sha256}, hashes_, findings_);
-    if (const std::string order = newest_options().samples.order.string();
-        !order.empty() && !newest_->sample_order_sha256.empty())
+    if (const std::string order = options_.samples.order.string(); !order.empty() && !newest_->sample_order_sha256.empty())
       findings_.compare("the sample order, " + order, newest_->sample_order_sha256, hashes_.of_file(order));
     if (newest_->labels_sha256.empty()) return;
-    const std::string given = newest_options().labels.given.string();
+    const std::string given = options_.labels.given.string();
     if (given.empty()) return findings_.compare_own(run_.labels(), newest_->labels_sha256, hashes_.of_file(run_.labels()));
     const std::string& now = hashes_.of_file(given);
     findings_.compare("the labels, " + given + whose_labels(given, now), newest_->labels_sha256, now);
@@ -308,8 +308,6 @@ class RunCheck {
     findings_.compare(fmt::format("{}: made of {}", output, model), named, hashes_.of_model(model));
   }
 
-  RunOptions newest_options() const { return read_run_options(newest_->config, newest_path_.string()); }
-
   const Runtime& runtime_;
   RunFolder run_;
   Hashes hashes_;
@@ -317,6 +315,7 @@ class RunCheck {
   std::map<std::string, std::string> manifests_;  // SHA-256 to name, of good checkpoints
   std::optional<CheckpointInfo> newest_;          // of the newest good checkpoint
   fs::path newest_path_;
+  RunOptions options_;  // of the newest good one
   std::vector<std::string> uncovered_;
 };
 

@@ -10,6 +10,19 @@ namespace expunge {
 /// Limit on a list of forget and retain sequences; every rank holds the whole list.
 inline constexpr std::size_t kMostItems = 100'000'000;
 
+/// A list of items in which `ratio` retain sequences follow each forget sequence: forget 0, retain 0 .. ratio - 1, forget 1,
+/// and so on. With ratio 0 all items are forget sequences.
+struct Interleaving {
+  std::size_t ratio;
+
+  std::size_t group() const { return 1 + ratio; }
+  bool is_forget(std::size_t item) const { return item % group() == 0; }
+  /// The number of the item's sequence among those of its role.
+  std::size_t sequence(std::size_t item) const {
+    return is_forget(item) ? item / group() : item / group() * ratio + item % group() - 1;
+  }
+};
+
 /// The endless sequence of item numbers for optimizer steps: one permutation of 0 .. items - 1 per epoch, determined by seed
 /// and epoch. Without shuffling, or with a given order, all epochs are equal.
 class SampleOrder {

@@ -65,18 +65,14 @@ LabelOrigin read_label_origin(const std::filesystem::path& path) {
 
 std::vector<LabelSplit> list_labels(const Hdf5File& file) {
   std::vector<LabelSplit> splits;
-  for (const std::string& domain : file.children("/")) {
-    if (!file.is_group("/" + domain)) continue;
-    for (const std::string& name : file.children("/" + domain)) {
-      const std::string split = domain + "/" + name;
-      if (!file.exists(ids_of(split))) continue;
-      const auto labels = file.read_all<std::int32_t>(ids_of(split));
-      const auto offsets = file.read_all<std::uint64_t>(offsets_of(split));
-      auto targets = std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; });
-      for (const std::uint64_t first : offsets)  // no position predicts the first label of a sequence
-        if (first < labels.size() && labels[first] >= 0) --targets;
-      splits.push_back({split, labels.size(), static_cast<std::size_t>(targets), offsets.empty() ? 0 : offsets.size() - 1});
-    }
+  for (const std::string& split : split_groups(file)) {
+    if (!file.exists(ids_of(split))) continue;
+    const auto labels = file.read_all<std::int32_t>(ids_of(split));
+    const auto offsets = file.read_all<std::uint64_t>(offsets_of(split));
+    auto targets = std::ranges::count_if(labels, [](std::int32_t label) { return label >= 0; });
+    for (const std::uint64_t first : offsets)  // no position predicts the first label of a sequence
+      if (first < labels.size() && labels[first] >= 0) --targets;
+    splits.push_back({split, labels.size(), static_cast<std::size_t>(targets), offsets.empty() ? 0 : offsets.size() - 1});
   }
   return splits;
 }

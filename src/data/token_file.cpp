@@ -115,6 +115,15 @@ void TokenFileWriter::finish(const std::function<void(Hdf5File&)>& annotate) {
   pending_.commit();
 }
 
+std::vector<std::string> split_groups(const Hdf5File& file, const std::string& root) {
+  std::vector<std::string> splits;
+  for (const std::string& domain : file.children(root.empty() ? "/" : root)) {
+    if (!file.is_group(root + "/" + domain)) continue;
+    for (const std::string& split : file.children(root + "/" + domain)) splits.push_back(domain + "/" + split);
+  }
+  return splits;
+}
+
 TokenFile::TokenFile(const fs::path& path) : file_(Hdf5File::open(path)) {
   std::vector<std::string> lacking;
   for (const char* name : {"format_version", "tokenizer_sha256", "vocabulary_size", "max_length"})

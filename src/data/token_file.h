@@ -91,6 +91,9 @@ class TokenSplit {
   std::vector<std::uint64_t> offsets_, documents_;
 };
 
+/// The groups <root>/<domain>/<split> of a file, as "domain/split". Skips datasets beside the domains.
+std::vector<std::string> split_groups(const Hdf5File& file, const std::string& root = "");
+
 /// Reads a token file and checks all of it; throws Error(bad_input) naming file, dataset and position.
 class TokenFile {
  public:

@@ -13,6 +13,9 @@
 
 namespace expunge {
 
+/// True for the first row: every version wrote it, and the report gives it a ratio.
+inline bool is_first(const Metric& metric) { return &metric == &metrics().front(); }
+
 /// A stored value of each sequence: Metric::dataset and of_sequence, each once, in the order of the metrics.
 struct SequenceValue {
   std::string_view name;

@@ -42,9 +42,9 @@ void add_history(const ReportRun& run, std::vector<Fact>& rows) {
     const std::string steps =
         counts || done > 0 ? fmt::format("step{} {}", former.step > done + 1 ? "s" : "", step_range(done + 1, former.step))
                            : counted(static_cast<double>(former.step), "step");
-    rows.push_back(
-        {"Before", fmt::format("{} by {}, learning rate {}, in {} (SHA-256 {})", steps, describe_work(former.options()),
-                               former.options().schedule.learning_rate, former.from, former.sha256)});
+    const RunOptions options = former.options();
+    rows.push_back({"Before", fmt::format("{} by {}, learning rate {}, in {} (SHA-256 {})", steps, describe_work(options),
+                                          options.schedule.learning_rate, former.from, former.sha256)});
     done = counts ? former.step : 0;
   }
   if (done == 0) return;

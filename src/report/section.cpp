@@ -55,7 +55,7 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
     std::string heading(metric.heading);
     heading.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(heading.front())));
     for (const char* when : {" before", " after"}) table.head.push_back(heading + when);
-    if (&metric == &metrics().front()) table.head.emplace_back("After / before");
+    if (is_first(metric)) table.head.emplace_back("After / before");
   }
   const bool comparable = run.incomparable().empty();
   for (const std::string& name : names) {
@@ -70,7 +70,7 @@ void add_evaluation(const ReportRun& run, const RunSummary& s, std::vector<Block
       const double was = before[metric.name], is = after[metric.name];
       row.push_back(shown(metric, was));
       row.push_back(shown(metric, is));
-      if (&metric == &metrics().front()) row.push_back(comparable ? number(is / was) : "not compared");
+      if (is_first(metric)) row.push_back(comparable ? number(is / was) : "not compared");
     }
     table.rows.push_back(std::move(row));
     table.marked.push_back(name == run.domain() + "/forget");

@@ -15,11 +15,11 @@ namespace {
 /// Splits of the token file that matter for the run: those that the model learnt from since the original model, those in its
 /// results, and three of its domain.
 std::set<std::string> splits_that_matter(const ReportRun& run) {
-  std::set<std::string> wanted = trained_splits(run.options);
+  std::set<std::string> wanted = trained_split_names(run.options);
   const Lineage& lineage = run.lineage;
   for (std::size_t i = lineage.original; i < lineage.former.size(); ++i)
     if (lineage.former[i].tokens_sha256 == run.checkpoint->tokens_sha256)
-      wanted.merge(trained_splits(lineage.former[i].options()));
+      wanted.merge(trained_split_names(lineage.former[i].options()));
   for (const auto* evaluation : {&run.before, &run.after})
     if (*evaluation)
       for (const auto& [split, metrics] : (*evaluation)->splits) wanted.insert(split);

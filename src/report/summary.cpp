@@ -9,6 +9,7 @@
 #include "data/batches.h"
 #include "expunge/error.h"
 #include "expunge/objective.h"
+#include "run/trained_splits.h"
 
 namespace expunge {
 
@@ -51,22 +52,14 @@ ComputeCost count_flops(double parameters, double tokens, double reference_token
   return {6 * parameters * tokens, 2 * parameters * reference_tokens, 6 * parameters * pretraining_tokens};
 }
 
-namespace {
-
-/// The objective of a run; null for a method that this version does not know.
-std::unique_ptr<Objective> objective_of(const RunOptions& options) {
-  return known_method(options.method.name) ? make_objective(options.method, {.released = options.released}) : nullptr;
-}
-
-}  // namespace
-
 double reference_tokens(const RunOptions& options, double tokens, double forget_tokens) {
   const auto objective = objective_of(options);
   if (!objective) return 0;
   const std::vector<Term> terms = objective->terms();
   const auto ratio = static_cast<double>(options.samples.retain.positive_ratio);
   double sum = objective->uses_reference_nll() ? forget_tokens : 0;
-  if (find_method(options.method.name).replaces_labels && options.labels.from_model()) sum += forget_tokens;
+  if (options.command == "unlearn" && find_method(options.method.name).replaces_labels && options.labels.from_model())
+    sum += forget_tokens;
   for (const Term& term : terms)
     if (term.signal.uses_reference()) {
       const double share = term.role == Role::forget ? 1 / (1 + ratio) : ratio / (1 + ratio);
@@ -75,15 +68,12 @@ double reference_tokens(const RunOptions& options, double tokens, double forget_
   return sum;
 }
 
-std::set<std::string> trained_splits(const RunOptions& options) {
-  const std::string& domain = options.input.domain;
-  if (domain.empty()) return {options.input.splits.begin(), options.input.splits.end()};  // `expunge train`
+std::set<std::string> trained_split_names(const RunOptions& options) {
   const auto objective = objective_of(options);
-  if (!objective) return {domain + "/forget"};
-  std::set<std::string> splits;
-  const std::string retain = options.samples.retain.general ? "general/retain" : domain + "/retain";
-  for (const Term& term : objective->terms()) splits.insert(term.role == Role::forget ? domain + "/forget" : retain);
-  return splits;
+  if (!objective) return {options.input.domain + "/forget"};
+  std::set<std::string> names;
+  for (const RoleSplit& trained : trained_splits(options, *objective)) names.insert(trained.split);
+  return names;
 }
 
 std::optional<std::vector<std::size_t>> forget_sequences_taken(const RunOptions& options, std::size_t sequences,
@@ -93,16 +83,15 @@ std::optional<std::vector<std::size_t>> forget_sequences_taken(const RunOptions&
   const std::vector<Term> terms = objective->terms();
   std::vector<std::size_t> taken;
   if (std::ranges::none_of(terms, [](const Term& term) { return term.role == Role::forget; })) return taken;
-  const std::size_t every =  // items from one forget sequence to the next
-      terms.size() > 1 ? 1 + static_cast<std::size_t>(options.samples.retain.positive_ratio) : 1;
-  double items = static_cast<double>(sequences) * static_cast<double>(every);
+  const Interleaving list{terms.size() > 1 ? static_cast<std::size_t>(options.samples.retain.positive_ratio) : 0};
+  double items = static_cast<double>(sequences) * static_cast<double>(list.group());
   if (options.samples.most > 0) items = std::min(items, static_cast<double>(options.samples.most));
   if (items > static_cast<double>(kMostItems)) return std::nullopt;
   const auto all = static_cast<std::size_t>(items);
   const std::size_t reached = std::min(all, static_cast<std::size_t>(std::max<std::int64_t>(samples, 0)));
   SampleOrder order(all, options.samples.seed, options.samples.shuffle && reached < all);
   for (std::size_t position = 0; position < reached; ++position)
-    if (const std::size_t item = order.item(position); item % every == 0) taken.push_back(item / every);
+    if (const std::size_t item = order.item(position); list.is_forget(item)) taken.push_back(list.sequence(item));
   return taken;
 }
 

@@ -52,7 +52,7 @@ double reference_tokens(const RunOptions& options, double tokens, double forget_
 
 /// The splits, "domain/split", that a run with these options trains on. For a method that this version does not know, the
 /// forget split.
-std::set<std::string> trained_splits(const RunOptions& options);
+std::set<std::string> trained_split_names(const RunOptions& options);
 
 /// The forget sequences, out of `sequences`, in the first `samples` items of a run's sample order, each once. TrainingData
 /// documents the list of items. Returns nothing if the options do not determine it: --sample-order, a method that this version

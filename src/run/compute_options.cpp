@@ -11,15 +11,6 @@
 namespace expunge {
 
 std::vector<Option> shared_compute_options(ComputeConfig& config) {
-  // Another spelling of --dtype; check_compute() decides between them once the later one is known.
-  const Option bf16{.key = "bf16",
-                    .value_name = "true|false",
-                    .expected = "true or false",
-                    .help = "the same as --dtype bfloat16",
-                    .set = [](const std::vector<std::string>& given) { return parse_bool(given.back()).has_value(); },
-                    .get = [] { return std::vector<std::string>(); },
-                    .kind = Option::Kind::toggle,
-                    .resolved = false};
   Option dtype = choice<DType>(
       "dtype", config.dtype, {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float64", DType::float64}},
       "element type of weights and activations; bfloat16 accumulates in float32, and is the default on GPUs and if the "
@@ -32,7 +23,8 @@ std::vector<Option> shared_compute_options(ComputeConfig& config) {
           "transport between ranks on GPUs: NCCL, one rank per GPU; staged: MPI through host memory, so that ranks may "
           "share a GPU, for tests")),
       std::move(dtype),
-      bf16,
+      // Another spelling of --dtype; check_compute() decides between them once the later one is known.
+      unbound_flag("bf16", "the same as --dtype bfloat16"),
       flag("tf32", config.tf32, "compute float32 products with TensorFloat-32; only with --device cuda"),
       free_on_resume(choice<GatherPolicy>(
           "gather", config.gather,

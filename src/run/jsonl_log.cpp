@@ -68,11 +68,11 @@ JsonlLog::JsonlLog(const std::filesystem::path& path, std::int64_t last_step, st
 
 void JsonlLog::append(const StepMetrics& metrics) {
   nlohmann::ordered_json row;
-  for_each_metric(metrics, [&]<typename V>(const char* name, V value) {
+  for_each_metric([&]<typename V>(const char* name, V StepMetrics::*member) {
     if constexpr (std::is_same_v<V, double>)
-      row[name] = number_or_null(value);
+      row[name] = number_or_null(metrics.*member);
     else
-      row[name] = value;
+      row[name] = metrics.*member;
   });
   name_run(row);
   write(row.dump());

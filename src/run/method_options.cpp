@@ -108,6 +108,7 @@ Option option_of(const std::vector<Owner>& owners, MethodOptions& options) {
 /// All keys that mean something to a method: its own options, and those of the run that it uses.
 std::vector<std::string_view> keys_of(const Method& method) {
   std::vector<std::string_view> keys = method.uses;
+  if (method.mixes) keys.insert(keys.end(), {"general", "positive-ratio", "retain-repeat"});
   for (const MethodOption& option : method.options) keys.push_back(option.key);
   return keys;
 }

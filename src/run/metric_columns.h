@@ -9,20 +9,19 @@
 
 namespace expunge {
 
-/// Visits the metrics of a step, const or not, with their names, in the order of the columns; `visit` takes std::int64_t or
-/// double.
-template <typename Step, typename Visit>
-void for_each_metric(Step& m, Visit visit) {
-  visit("step", m.step);
-  visit("loss", m.loss);
-  visit("loss_forget", m.loss_forget);
-  visit("loss_retain", m.loss_retain);
-  visit("learning_rate", m.learning_rate);
-  visit("grad_norm", m.grad_norm);
-  visit("tokens", m.tokens);
-  visit("tokens_per_second", m.tokens_per_second);
-  visit("memory_bytes", m.memory_bytes);
-  visit("model_state_bytes", m.model_state_bytes);
+/// Visits the metrics of a step: their names and members, std::int64_t or double, in the order of the columns.
+template <typename Visit>
+void for_each_metric(Visit visit) {
+  visit("step", &StepMetrics::step);
+  visit("loss", &StepMetrics::loss);
+  visit("loss_forget", &StepMetrics::loss_forget);
+  visit("loss_retain", &StepMetrics::loss_retain);
+  visit("learning_rate", &StepMetrics::learning_rate);
+  visit("grad_norm", &StepMetrics::grad_norm);
+  visit("tokens", &StepMetrics::tokens);
+  visit("tokens_per_second", &StepMetrics::tokens_per_second);
+  visit("memory_bytes", &StepMetrics::memory_bytes);
+  visit("model_state_bytes", &StepMetrics::model_state_bytes);
 }
 
 }  // namespace expunge

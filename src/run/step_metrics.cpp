@@ -18,8 +18,7 @@ std::string column(const char* name) { return std::string("/train/") + name; }
 
 std::vector<Columns::Column> metric_columns() {
   std::vector<Columns::Column> columns;
-  const StepMetrics none{};
-  for_each_metric(none, [&]<typename V>(const char* name, V) {
+  for_each_metric([&]<typename V>(const char* name, V StepMetrics::*) {
     columns.push_back({column(name), std::is_same_v<V, double> ? Columns::Kind::float64 : Columns::Kind::int64});
   });
   return columns;
@@ -44,19 +43,9 @@ std::vector<V> read_column(const Hdf5File& file, const std::string& path, std::s
 
 std::vector<StepMetrics> read_step_metrics(const Hdf5File& file) {
   std::vector<StepMetrics> steps(file.read_all<std::int64_t>(column("step")).size());
-  const StepMetrics none{};
-  std::size_t place = 0;  // of the column
-  for_each_metric(none, [&]<typename V>(const char* name, const V&) {
+  for_each_metric([&]<typename V>(const char* name, V StepMetrics::*member) {
     const std::vector<V> values = read_column<V>(file, column(name), steps.size());
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      std::size_t at = 0;
-      for_each_metric(steps[i], [&]<typename W>(const char*, W& value) {
-        if constexpr (std::is_same_v<V, W>)
-          if (at == place) value = values[i];
-        ++at;
-      });
-    }
-    ++place;
+    for (std::size_t i = 0; i < steps.size(); ++i) steps[i].*member = values[i];
   });
   return steps;
 }
@@ -68,7 +57,7 @@ void MetricsFile::append(std::span<const StepMetrics> steps) {
   std::vector<std::vector<Columns::Value>> rows;
   for (const StepMetrics& metrics : steps) {
     std::vector<Columns::Value>& row = rows.emplace_back();
-    for_each_metric(metrics, [&](const char*, auto value) { row.emplace_back(value); });
+    for_each_metric([&](const char*, auto member) { row.emplace_back(metrics.*member); });
   }
   columns_.append_rows(rows);
 }

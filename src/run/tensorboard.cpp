@@ -92,8 +92,8 @@ TensorboardFile::TensorboardFile(const std::filesystem::path& folder, std::int64
 
 void TensorboardFile::append(const StepMetrics& metrics) {
   std::vector<std::pair<std::string, float>> scalars;
-  for_each_metric(metrics, [&](std::string_view name, auto value) {
-    const auto scalar = static_cast<float>(value);
+  for_each_metric([&](std::string_view name, auto member) {
+    const auto scalar = static_cast<float>(metrics.*member);
     if (name != "step" && std::isfinite(scalar)) scalars.emplace_back(fmt::format("train/{}", name), scalar);
   });
   write(scalar_event(now(), metrics.step, scalars));

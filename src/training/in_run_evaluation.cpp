@@ -9,6 +9,7 @@
 #include "expunge/error.h"
 
 namespace expunge {
+
 EvaluationSpec::EvaluationSpec(const std::string& domain, EvaluationOptions evaluation, std::int64_t packed,
                                const TokenFile& tokens, int vocabulary)
     : options(std::move(evaluation)), micro_batch_tokens(packed), names(evaluation_splits(tokens, domain, options.splits)) {
@@ -25,10 +26,17 @@ EvaluationSpec::EvaluationSpec(const std::string& domain, EvaluationOptions eval
   }
 }
 
-InRunEvaluation::InRunEvaluation(const Runtime& runtime, const std::filesystem::path& path, EvaluationSpec in_run_spec,
+int EvaluationSpec::longest() const {
+  std::size_t longest = 0;
+  for (const TokenSplit& split : splits)
+    for (std::size_t i = 0; i < split.sequences(); ++i) longest = std::max(longest, split.length(i));
+  return static_cast<int>(longest);
+}
+
+InRunEvaluation::InRunEvaluation(const Runtime& runtime, const std::filesystem::path& path, const EvaluationSpec& spec,
                                  std::int64_t last_step, std::int64_t adopted_step, const std::filesystem::path& checkpoint,
                                  IoThread& io)
-    : runtime_(runtime), io_(io), spec_(std::move(in_run_spec)), adopted_step_(adopted_step) {
+    : runtime_(runtime), io_(io), spec_(spec), adopted_step_(adopted_step) {
   if (runtime.comm.rank() != 0) return;
   table_.emplace(path, spec_.names, last_step, checkpoint);
   const std::vector<EvaluationRow> rows = table_->rows();
@@ -60,13 +68,6 @@ InRunEvaluation::Outcome InRunEvaluation::judge(const EvaluationRow& row) {
   unmet_ = spec_.condition->standing(now);
   if (!nearer && nearest_ > 0) unmet_ += fmt::format("; step {} was nearer, and the run keeps its checkpoint", nearest_);
   return nearer ? Outcome::nearer : Outcome::go_on;
-}
-
-int EvaluationSpec::longest() const {
-  std::size_t longest = 0;
-  for (const TokenSplit& split : splits)
-    for (std::size_t i = 0; i < split.sequences(); ++i) longest = std::max(longest, split.length(i));
-  return static_cast<int>(longest);
 }
 
 double InRunEvaluation::value(const StopCondition::Operand& operand, const SplitTable& now) const {

@@ -35,7 +35,8 @@ struct EvaluationSpec {
 /// Earlier versions copied rows before `adopted_step`; this run cannot return to those states. The I/O thread writes rows.
 class InRunEvaluation {
  public:
-  InRunEvaluation(const Runtime& runtime, const std::filesystem::path& path, EvaluationSpec in_run_spec, std::int64_t last_step,
+  /// Keeps a reference to `spec`.
+  InRunEvaluation(const Runtime& runtime, const std::filesystem::path& path, const EvaluationSpec& spec, std::int64_t last_step,
                   std::int64_t adopted_step, const std::filesystem::path& checkpoint, IoThread& io);
   /// Call before the first step: drops the rows that the run repeats, and writes the provenance.
   void begin(const Provenance& provenance);
@@ -67,7 +68,7 @@ class InRunEvaluation {
 
   const Runtime& runtime_;
   IoThread& io_;
-  EvaluationSpec spec_;
+  const EvaluationSpec& spec_;
   Listener listener_;
   std::optional<EvaluationTable> table_;  // on rank 0
   SplitTable start_;                      // on rank 0

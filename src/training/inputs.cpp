@@ -8,27 +8,12 @@
 #include "expunge/error.h"
 #include "inference/token_checks.h"
 #include "io/hash.h"
+#include "run/trained_splits.h"
 #include "training/optimizer.h"
 #include "training/reference.h"
 
 namespace expunge {
 namespace {
-
-std::vector<TrainingData::Source> data_sources(const RunOptions& config, const Objective& objective) {
-  std::vector<TrainingData::Source> sources;
-  for (const std::string& split : config.input.splits) sources.push_back({split, Role::retain});
-  if (!sources.empty()) return sources;  // `expunge train` names its splits
-  const std::string retain = config.samples.retain.general ? "general/retain" : config.input.domain + "/retain";
-  for (const Term& term : objective.terms())
-    sources.push_back({term.role == Role::forget ? config.input.domain + "/forget" : retain, term.role});
-  return sources;
-}
-
-/// The objective of the method, from the options and the maximum length of the token file.
-std::unique_ptr<Objective> objective_of(const RunOptions& config, const TokenFile& tokens) {
-  if (config.command == "train") return make_descent();
-  return make_objective(config.method, {config.released, static_cast<double>(tokens.info().max_length)});
-}
 
 /// Checks the options of a method that depend on the model's shape.
 void check_objective(const Objective& objective, const LlamaConfig& config) {
@@ -44,26 +29,26 @@ Inputs::Inputs(const Session& session, const RunOptions& options)
     : source(options.input.init_config.empty() ? locate_model(session.runtime(), options.input.model)
                                                : initial_model(options.input.init_config)),
       tokens(options.input.tokens),
-      objective(objective_of(options, tokens)),
-      data(tokens, data_sources(options, *objective), options.samples, source.config.vocab_size, items_used(options)),
+      objective(objective_of(options, static_cast<double>(tokens.info().max_length))),
+      data(tokens, trained_splits(options, *objective), options.samples, source.config.vocab_size, items_used(options)),
       units(llama_units(source.config, session.world_size())),
       tokens_sha256(on_root(session.runtime(), [&] { return sha256_file(options.input.tokens); })),
       length(options.schedule, options.batch, options.released, data.items()),
-      largest_batch(largest_micro_batch(options.batch, static_cast<std::int64_t>(data.longest()))) {
+      tokens_at_once(largest_micro_batch(options.batch, static_cast<std::int64_t>(data.longest()))) {
   const Runtime& runtime = session.runtime();
   check_objective(*objective, source.config);
   check_tokenizer(runtime, source, tokens);
   (void)fixed_parameters(options.optimizer.trainable, units);
   if (!options.labels.given.empty()) labels_sha256 = give_labels(runtime, options.labels.given, tokens_sha256, source, data);
-  if (options.evaluation.steps > 0)
-    in_run_spec.emplace(options.input.domain, options.evaluation, options.batch.micro_batch_tokens, tokens,
-                        source.config.vocab_size);
+  if (options.evaluation.steps > 0) {
+    evaluation_spec.emplace(options.input.domain, options.evaluation, options.batch.micro_batch_tokens, tokens,
+                            source.config.vocab_size);
+    tokens_at_once = std::max(tokens_at_once, evaluation_spec->longest());
+  }
   for (std::size_t s = 0; s < data.sources(); ++s) check_window(source.config, data.source(s).split, data.split(s), 0);
-  for (std::size_t s = 0; in_run_spec && s < in_run_spec->splits.size(); ++s)
-    check_window(source.config, in_run_spec->names[s], in_run_spec->splits[s],
+  for (std::size_t s = 0; evaluation_spec && s < evaluation_spec->splits.size(); ++s)
+    check_window(source.config, evaluation_spec->names[s], evaluation_spec->splits[s],
                  static_cast<std::size_t>(options.evaluation.max_samples));
 }
-
-int Inputs::tokens_at_once() const { return std::max(largest_batch, in_run_spec ? in_run_spec->longest() : 0); }
 
 }  // namespace expunge

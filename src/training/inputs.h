@@ -30,12 +30,9 @@ struct Inputs {
   std::vector<UnitLayout> units;
   std::string tokens_sha256;
   RunLength length;
-  int largest_batch;          ///< most tokens of a micro-batch
   std::string labels_sha256;  ///< hash of the --labels file; empty without one
-  std::optional<EvaluationSpec> in_run_spec;
-
-  /// Most tokens in one pass of the model, in a step or an evaluation.
-  int tokens_at_once() const;
+  std::optional<EvaluationSpec> evaluation_spec;
+  int tokens_at_once;  ///< most tokens in one pass of the model, in a step or an evaluation
 };
 
 }  // namespace expunge

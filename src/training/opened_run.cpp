@@ -50,14 +50,14 @@ Beginning begin(const Runtime& runtime, const RunOptions& options, const RunFold
 
 }  // namespace
 
-OpenedRun::OpenedRun(const Session& session, const RunOptions& options, Inputs& inputs) : folder{options.folder.path} {
+OpenedRun::OpenedRun(const Session& session, const RunOptions& options, const Inputs& inputs) : folder{options.folder.path} {
   const Runtime& runtime = session.runtime();
   on_root(runtime, [&] { check_other_outputs(options, folder); });
   lock = hold_run_folder(runtime, options, inputs.length.steps);
   beginning = begin(runtime, options, folder, inputs.source, checkpoint);
   const std::optional<CheckpointInfo>& before = beginning.before;
-  if (inputs.in_run_spec)
-    in_run.emplace(runtime, folder.evaluations(), *inputs.in_run_spec, beginning.own ? before->step : 0,
+  if (inputs.evaluation_spec)
+    in_run.emplace(runtime, folder.evaluations(), *inputs.evaluation_spec, beginning.own ? before->step : 0,
                    adopted_step(beginning), beginning.own ? resumed() : fs::path(), io);
   const std::int64_t steps = inputs.length.steps;
   const bool evaluated = !in_run || !before || in_run->recorded() >= before->step;

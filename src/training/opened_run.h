@@ -18,7 +18,7 @@ namespace expunge {
 
 struct OpenedRun {
   /// Makes or opens the folder. Collective. Throws as hold_run_folder(), prepare_run_folder() and checkpoint_info() do.
-  OpenedRun(const Session& session, const RunOptions& options, Inputs& inputs);
+  OpenedRun(const Session& session, const RunOptions& options, const Inputs& inputs);
 
   RunFolder folder;
   std::unique_ptr<FileLock> lock;  ///< on rank 0

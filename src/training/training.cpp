@@ -11,12 +11,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "expunge/error.h"
-#include "inference/token_checks.h"
-#include "io/files.h"
-#include "io/hash.h"
 #include "plan/memory.h"
-#include "run/run_folder.h"
-#include "store/checkpoint.h"
 #include "store/weights.h"
 #include "training/deadline.h"
 #include "training/inputs.h"
@@ -29,13 +24,11 @@
 namespace expunge {
 namespace {
 
-namespace fs = std::filesystem;
-
 /// Decides the memory policies of the run, equal on all ranks. Throws Error(usage) if the run does not fit on a GPU.
 Policies decide_policies(const Session& session, const RunOptions& config, const Inputs& inputs, const Beginning& beginning) {
   const RunShape shape{inputs.source.config,
                        session.world_size(),
-                       inputs.tokens_at_once(),
+                       inputs.tokens_at_once,
                        config.compute.dtype,
                        uses_reference(*inputs.objective),
                        config.compute.reduce_in_bf16,
@@ -161,10 +154,10 @@ Models<T>::Models(const Session& session, const RunOptions& options, const Input
     warn(options, inputs.source.config, inputs.data, inputs.length);
     warn_of_shared_text(options, inputs.tokens);
   }
-  trained.model.reserve(inputs.tokens_at_once(), true);
+  trained.model.reserve(inputs.tokens_at_once, true);
   if (!uses_reference(*inputs.objective)) return;
   reference.emplace(session.runtime(), inputs.source, sharding, options.samples.seed, options.optimizer.bf16_master_weights);
-  reference->model.reserve(inputs.tokens_at_once(), false);
+  reference->model.reserve(inputs.tokens_at_once, false);
 }
 
 template <Element T>

@@ -56,11 +56,11 @@ std::size_t items_used(const RunOptions& options) {
   return static_cast<std::size_t>(options.schedule.max_steps * options.batch.global);
 }
 
-TrainingData::TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const SampleOptions& options,
+TrainingData::TrainingData(const TokenFile& tokens, const std::vector<RoleSplit>& sources, const SampleOptions& options,
                            int vocabulary, std::size_t used)
     : order_(std::vector<std::size_t>{}) {
   std::array<std::optional<std::size_t>, 2> part_of;  // by role, if each role has one source
-  for (const Source& source : sources) {
+  for (const RoleSplit& source : sources) {
     part_of[static_cast<std::size_t>(source.role)] = parts_.size();
     parts_.push_back({source, tokens.split(source.split, vocabulary), {}});
   }
@@ -91,12 +91,13 @@ void TrainingData::interleave(std::size_t forget, std::size_t retain, const Samp
              "--positive-ratio {}: this many sequences after each of {} of {} make a list of {}, but a run holds at most "
              "{}; lower it, or give --max-train-samples",
              ratio, all, parts_[forget].source.split, items, kMostItems));
+  const Interleaving list{ratio};
   for (std::size_t i = 0; i < items; ++i) {
-    const std::size_t group = i / (1 + ratio), within = i % (1 + ratio);
-    if (within == 0)
-      items_.push_back({Role::forget, forget, group});
+    const std::size_t sequence = list.sequence(i);
+    if (list.is_forget(i))
+      items_.push_back({Role::forget, forget, sequence});
     else
-      items_.push_back({Role::retain, retain, (group * ratio + within - 1) % available});
+      items_.push_back({Role::retain, retain, sequence % available});
   }
 }
 

@@ -13,6 +13,7 @@
 #include "data/token_file.h"
 #include "expunge/token_signal.h"
 #include "run/options.h"
+#include "run/trained_splits.h"
 
 namespace expunge {
 
@@ -21,16 +22,11 @@ std::size_t items_used(const RunOptions& options);
 
 class TrainingData {
  public:
-  /// A split to draw from: "domain/split".
-  struct Source {
-    std::string split;
-    Role role;
-  };
   /// Lists the sources' sequences one after another, at most --max-train-samples of them; the run takes `used` of them. A
   /// forget and a retain source make one interleaved list: forget 0, positive_ratio retain sequences, forget 1, and so on.
   /// Checks that every id lies below `vocabulary`. Throws Error(bad_input) for the token file, Error(usage) for options that
   /// do not match it.
-  TrainingData(const TokenFile& tokens, const std::vector<Source>& sources, const SampleOptions& options, int vocabulary,
+  TrainingData(const TokenFile& tokens, const std::vector<RoleSplit>& sources, const SampleOptions& options, int vocabulary,
                std::size_t used = std::numeric_limits<std::size_t>::max());
 
   std::size_t items() const { return items_.size(); }
@@ -54,7 +50,7 @@ class TrainingData {
   std::size_t order_length() const { return order_.size(); }
 
   std::size_t sources() const { return parts_.size(); }
-  const Source& source(std::size_t s) const { return parts_[s].source; }
+  const RoleSplit& source(std::size_t s) const { return parts_[s].source; }
   const TokenSplit& split(std::size_t s) const { return parts_[s].split; }
   void set_labels(std::size_t s, Labels labels) { parts_[s].labels = std::move(labels); }
   /// True if sequences of a role are trained on labels other than their ids.
@@ -63,7 +59,7 @@ class TrainingData {
 
  private:
   struct Part {
-    Source source;
+    RoleSplit source;
     TokenSplit split;
     Labels labels;  // empty: the ids
   };

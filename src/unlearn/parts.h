@@ -18,9 +18,6 @@ inline std::unique_ptr<Objective> means(std::vector<MeanTerm> terms) {
   return std::make_unique<MeanObjective>(std::move(terms));
 }
 
-/// Options of the run that matter only to methods which mix forget and retain sequences.
-inline std::vector<std::string_view> mixing() { return {"general", "positive-ratio", "retain-repeat"}; }
-
 // Later methods: L = gamma L_forget + alpha L_retain, with open-unlearning's defaults. Forget terms per token are means over
 // the forget targets of a step. open-unlearning's means (undial, KL) also include positions without a target; these do not.
 
@@ -35,7 +32,12 @@ inline MethodOption alpha_option(double usual) {
 inline std::vector<MethodOption> weighted(double gamma, double alpha, std::vector<MethodOption> own = {}) {
   std::vector<MethodOption> all = {gamma_option(gamma),
                                    alpha_option(alpha),
-                                   {"retain-loss", MethodOption::Values::one_of, 0, "loss on retain: nll, or KL to the reference model", {"nll", "kl"}, true}};
+                                   {"retain-loss",
+                                    MethodOption::Values::one_of,
+                                    0,
+                                    "loss on retain: nll, or KL to the reference model",
+                                    {"nll", "kl"},
+                                    true}};
   all.insert(all.end(), own.begin(), own.end());
   return all;
 }

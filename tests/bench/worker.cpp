@@ -141,7 +141,7 @@ class Training final : public Work {
   void run() override { trainer_->step(); }
 
  private:
-  static std::vector<TrainingData::Source> sources(const Json& work) {
+  static std::vector<RoleSplit> sources(const Json& work) {
     if (!unlearns(work)) return {{"bench/retain", Role::retain}};
     return {{"bench/forget", Role::forget}, {"bench/retain", Role::retain}};
   }

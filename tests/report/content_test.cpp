@@ -172,13 +172,13 @@ TEST(ReportContent, SharedTextIsLookedForInAllThatWasTrainedOnOrEvaluated) {
 
 TEST(ReportContent, TrainedSplitsAreThoseOfTheMethod) {
   using Names = std::set<std::string>;
-  EXPECT_EQ(trained_splits(read_run_options("split = a/b\nsplit = c/d\n", "config")), (Names{"a/b", "c/d"}));
-  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = gradient_ascent\n", "config")), Names{"p/forget"});
-  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = ascent_plus_descent\n", "config")),
+  EXPECT_EQ(trained_split_names(read_run_options("split = a/b\nsplit = c/d\n", "config")), (Names{"a/b", "c/d"}));
+  EXPECT_EQ(trained_split_names(read_run_options("domain = p\nmethod = gradient_ascent\n", "config")), Names{"p/forget"});
+  EXPECT_EQ(trained_split_names(read_run_options("domain = p\nmethod = ascent_plus_descent\n", "config")),
             (Names{"p/forget", "p/retain"}));
-  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = ascent_plus_descent\ngeneral = true\n", "config")),
+  EXPECT_EQ(trained_split_names(read_run_options("domain = p\nmethod = ascent_plus_descent\ngeneral = true\n", "config")),
             (Names{"p/forget", "general/retain"}));
-  EXPECT_EQ(trained_splits(read_run_options("domain = p\nmethod = of a later version\n", "config")), Names{"p/forget"});
+  EXPECT_EQ(trained_split_names(read_run_options("domain = p\nmethod = of a later version\n", "config")), Names{"p/forget"});
 }
 
 TEST(ReportContent, OneIsNotManyOfAKind) {

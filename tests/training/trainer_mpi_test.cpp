@@ -72,7 +72,7 @@ Outcome train(const Runtime& runtime, const std::filesystem::path& tokens_path, 
   options.samples.shuffle = !find_method(split.method).mixes;
   const auto objective = make_objective(options.method);
   const TokenFile tokens(tokens_path);
-  std::vector<TrainingData::Source> sources;
+  std::vector<RoleSplit> sources;
   for (const Term& term : objective->terms())
     sources.push_back({term.role == Role::forget ? "papers/forget" : "papers/retain", term.role});
   TrainingData data(tokens, sources, options.samples, kVocabulary);

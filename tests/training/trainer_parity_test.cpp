@@ -65,7 +65,7 @@ TEST_P(MethodParityTest, LossesAndGradientNormsAreThoseOfPyTorch) {
 
   const TemporaryFolder folder;
   const TokenFile tokens(write_texts(folder, source.config.vocab_size));
-  std::vector<TrainingData::Source> sources;
+  std::vector<RoleSplit> sources;
   for (const Term& term : objective->terms())
     sources.push_back({term.role == Role::forget ? "study/forget" : "study/retain", term.role});
   TrainingData data(tokens, sources, config.samples, source.config.vocab_size);

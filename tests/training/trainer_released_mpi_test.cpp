@@ -85,7 +85,7 @@ TEST_P(ReleasedTest, GradientsLossesAndUpdateAreThoseOfTheReleasedCode) {
   const auto objective = make_objective(config.method, {config.released, 16});
 
   const TokenFile tokens(kReleased / file.read_attribute<std::string>(group, "tokens"));
-  std::vector<TrainingData::Source> sources;
+  std::vector<RoleSplit> sources;
   for (const Term& term : objective->terms())
     sources.push_back({file.read_attribute<std::string>(group, term.role == Role::forget ? "forget" : "retain"), term.role});
   const auto used = file.read_all<std::uint64_t>(group + "/order");

@@ -41,8 +41,7 @@ namespace {
 /// Computes a metric that the file of an earlier version lacks from its values of sequences.
 double metric_from_sequences(const Hdf5File& file, const std::string& group, const Metric& metric) {
   const std::string dataset = fmt::format("{}/{}", group, metric.dataset), targets = group + "/tokens";
-  if (&metric != &metrics().front() && (!file.exists(dataset) || !file.exists(targets)))
-    return std::numeric_limits<double>::quiet_NaN();
+  if (!is_first(metric) && (!file.exists(dataset) || !file.exists(targets))) return std::numeric_limits<double>::quiet_NaN();
   const auto values = file.read_all<double>(dataset);
   const auto counts = file.read_all<std::uint64_t>(targets);
   if (values.empty() || values.size() != counts.size())

@@ -5,6 +5,7 @@
 
 #include <span>
 
+#include "data/token_file.h"
 #include "expunge/error.h"
 #include "run/log_table.h"
 
@@ -19,7 +20,7 @@ std::vector<Columns::Column> columns_of(const std::vector<std::string>& splits) 
   std::vector<Columns::Column> columns{{kStep, Columns::Kind::int64}};
   for (const std::string& split : splits)
     for (const Metric& metric : metrics())  // every version has the first one
-      columns.push_back({column(split, metric), Columns::Kind::float64, &metric != &metrics().front()});
+      columns.push_back({column(split, metric), Columns::Kind::float64, !is_first(metric)});
   return columns;
 }
 
@@ -62,19 +63,16 @@ void EvaluationTable::append(const EvaluationRow& row) {
 
 std::vector<EvaluationRow> read_evaluations(const Hdf5File& file) {
   std::vector<EvaluationRow> rows = rows_of(file.read_all<std::int64_t>(kStep));
-  for (const std::string& domain : file.children("/eval")) {
-    if (!file.is_group("/eval/" + domain)) continue;
-    for (const std::string& name : file.children("/eval/" + domain))
-      for (const Metric& metric : metrics()) {
-        const std::string split = domain + "/" + name, dataset = column(split, metric);
-        if (&metric != &metrics().front() && !file.exists(dataset)) continue;  // of an earlier version
-        const auto values = file.read_all<double>(dataset);
-        if (values.size() != rows.size())
-          fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} rows, as {} has, found {}", file.path().string(), dataset,
-                                                rows.size(), kStep, values.size()));
-        fill(rows, split, metric, values);
-      }
-  }
+  for (const std::string& split : split_groups(file, "/eval"))
+    for (const Metric& metric : metrics()) {
+      const std::string dataset = column(split, metric);
+      if (!is_first(metric) && !file.exists(dataset)) continue;  // of an earlier version
+      const auto values = file.read_all<double>(dataset);
+      if (values.size() != rows.size())
+        fail(ExitCode::bad_input, fmt::format("{}: {}: expected {} rows, as {} has, found {}", file.path().string(), dataset,
+                                              rows.size(), kStep, values.size()));
+      fill(rows, split, metric, values);
+    }
   return rows;
 }
 

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "data/token_file.h"
 #include "expunge/error.h"
 #include "io/files.h"
 #include "io/hdf5_seal.h"
@@ -45,12 +46,8 @@ std::vector<double> read_reference_nll(const std::filesystem::path& path, const 
 
 std::vector<ReferenceSplit> list_reference_nll(const Hdf5File& file) {
   std::vector<ReferenceSplit> splits;
-  for (const std::string& domain : file.children("/")) {
-    if (!file.is_group("/" + domain)) continue;
-    for (const std::string& name : file.children("/" + domain))
-      if (const std::string split = domain + "/" + name; file.exists(dataset_of(split)))
-        splits.push_back({split, file.read_all<double>(dataset_of(split)).size()});
-  }
+  for (const std::string& split : split_groups(file))
+    if (file.exists(dataset_of(split))) splits.push_back({split, file.read_all<double>(dataset_of(split)).size()});
   return splits;
 }
 

@@ -15,7 +15,6 @@ std::vector<Method> grad_diff_methods() {
   return {{.name = "grad_diff",
            .summary = "gamma x ascent on forget, alpha x nll or KL on retain, means over tokens",
            .mixes = true,
-           .uses = mixing(),
            .options = weighted(1, 1),
            .make = grad_diff}};
 }

@@ -48,14 +48,13 @@ std::vector<Method> npo_methods() {
   return {{.name = "npo",
            .summary = "negative preference optimisation",
            .mixes = true,
-           .uses = mixing(),
            .options = weighted(1, 1, {beta(0.1)}),
            .make = npo},
           {.name = "simnpo",
            .summary = "npo without a reference model, by mean nll",
            .mixes = true,
-           .uses = mixing(),
-           .options = weighted(0.125, 1, {beta(4.5), {"delta", Values::at_least_zero, 0, "margin that the advantage has to exceed"}}),
+           .options =
+               weighted(0.125, 1, {beta(4.5), {"delta", Values::at_least_zero, 0, "margin that the advantage has to exceed"}}),
            .make = simnpo}};
 }
 

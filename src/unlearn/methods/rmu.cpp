@@ -29,7 +29,6 @@ std::vector<Method> rmu_methods() {
   return {{.name = "rmu",
            .summary = "a block's output steered to a random vector, held on retain",
            .mixes = true,
-           .uses = mixing(),
            .options = {gamma_option(1),
                        alpha_option(1),
                        {"layer", Values::whole, 7, "block whose output is steered, counted from 0"},

@@ -25,13 +25,11 @@ std::vector<Method> undial_methods() {
   return {{.name = "undial",
            .summary = "self-distillation with the label's logit lowered",
            .mixes = true,
-           .uses = mixing(),
            .options = weighted(1, 0, {{"beta", MethodOption::Values::above_zero, 10, "reduction of the label's logit"}}),
            .make = undial},
           {.name = "ce_u",
            .summary = "cross-entropy to the model's own distribution without the label",
            .mixes = true,
-           .uses = mixing(),
            .options = weighted(1, 0),
            .make = ce_u}};
 }

@@ -43,13 +43,11 @@ std::vector<Method> wga_methods() {
   return {{.name = "wga",
            .summary = "ascent weighted by the token's probability",
            .mixes = true,
-           .uses = mixing(),
            .options = weighted(1, 1, {beta(1)}),
            .make = wga},
           {.name = "satimp",
            .summary = "ascent weighted by saturation and importance",
            .mixes = true,
-           .uses = mixing(),
            .options = weighted(0.1, 1, {beta(5), {"beta2", Values::at_least_zero, 1, "exponent of one minus the probability"}}),
            .make = satimp}};
 }
