@@ -6,7 +6,7 @@ trap 'echo "FAILED: ${BASH_SOURCE[0]##*/}, line $LINENO: $BASH_COMMAND" >&2' ERR
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
 # --dtype follows the processor; what is compared here is float32 everywhere unless a script says otherwise.
 export ONEDNN_MAX_CPU_ISA=AVX2
-expunge=$1
+expunge=$(realpath "$1")
 chosen=${2:-}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
